@@ -1,0 +1,53 @@
+// What the codecs share.
+#pragma once
+
+#include "spec/codecs.hpp"
+
+namespace nucleus::spec::detail {
+
+inline bool IsString(const Value& value) {
+  return value.type == Value::Type::kString;
+}
+
+inline std::optional<std::string> ReadText(const Value& value, std::string_view key, Reader& reader,
+                                           std::string_view expected) {
+  if (IsString(value)) return value.text;
+  reader.WrongType(key, value, expected);
+  return std::nullopt;
+}
+
+// All items, each by its codec; nothing where one is wrong, yet every wrong one is reported.
+template <class Item>
+std::optional<std::vector<typename Item::T>> ReadItems(const Value& value, std::string_view key, Reader& reader,
+                                                       std::string_view expected) {
+  if (value.type != Value::Type::kArray) {
+    reader.WrongType(key, value, expected);
+    return std::nullopt;
+  }
+  std::vector<typename Item::T> items;
+  bool good = true;
+  for (const auto& item : value.items) {
+    auto read = Item::Read(item, key, reader);
+    if (read) {
+      items.push_back(*std::move(read));
+    } else {
+      good = false;
+    }
+  }
+  if (!good) return std::nullopt;
+  return items;
+}
+
+template <class Item>
+Value WriteItems(const std::vector<typename Item::T>& items) {
+  std::vector<Value> values;
+  for (const auto& item : items) values.push_back(Item::Write(item));
+  return Value::Array(std::move(values));
+}
+
+// An absolute path in canonical spelling. Errors have the cause only.
+Result<std::string> NormalContainerPath(std::string_view text);
+// A number from 0 to 2^31-1 without leading zeros, or a name as passwd(5) has it.
+Result<std::string> NormalId(std::string_view text);
+
+}  // namespace nucleus::spec::detail

@@ -1,0 +1,108 @@
+#include "spec/core/names.hpp"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "spec/core/hash.hpp"
+
+namespace nucleus {
+
+namespace {
+
+// An environment variable; an empty one counts as not set, as the XDG base directory specification has it.
+std::string_view Variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string_view() : std::string_view(value);
+}
+
+// Absolute, without "." and "..", without a slash at the end. Links are left as they are: nothing need exist yet.
+Result<std::string> Absolute(std::string_view path) {
+  std::error_code code;
+  auto absolute = std::filesystem::absolute(std::filesystem::path(path), code);
+  if (code) return Fail(Error::Sys("resolve", path, code.value()));
+  std::string text = absolute.lexically_normal().string();
+  while (text.size() > 1 && text.back() == '/') text.pop_back();
+  return text;
+}
+
+Result<std::string> UserState() {
+  // A relative XDG path is to be passed over, by the specification.
+  if (const auto state = Variable("XDG_STATE_HOME"); state.starts_with('/')) return std::string(state) + "/nucleus";
+  if (const auto home = Variable("HOME"); home.starts_with('/')) return std::string(home) + "/.local/state/nucleus";
+  return Fail(Error::Of(ErrorCode::kNotFound, "find", "state directory", "neither XDG_STATE_HOME nor HOME is set")
+                  .Hint("set NUCLEUS_STATE_DIR, or give --state-dir"));
+}
+
+Result<std::string> UserRuntime() {
+  if (const auto runtime = Variable("XDG_RUNTIME_DIR"); runtime.starts_with('/')) {
+    return std::string(runtime) + "/nucleus";
+  }
+  const std::string usual = "/run/user/" + std::to_string(geteuid());
+  if (access(usual.c_str(), W_OK | X_OK) == 0) return usual + "/nucleus";
+  return Fail(Error::Of(ErrorCode::kNotFound, "find", "runtime directory", "XDG_RUNTIME_DIR is not set")
+                  .Hint("set XDG_RUNTIME_DIR or NUCLEUS_RUNTIME_DIR, or give --runtime-dir"));
+}
+
+}  // namespace
+
+Result<Directories> Directories::Resolve(std::string_view state_flag, std::string_view runtime_flag) {
+  const bool root = geteuid() == 0;
+  std::string state(state_flag.empty() ? Variable("NUCLEUS_STATE_DIR") : state_flag);
+  std::string runtime(runtime_flag.empty() ? Variable("NUCLEUS_RUNTIME_DIR") : runtime_flag);
+  if (state.empty()) state = root ? std::string("/var/lib/nucleus") : TRY(UserState());
+  if (runtime.empty()) runtime = root ? std::string("/run/nucleus") : TRY(UserRuntime());
+  return Directories{TRY(Absolute(state)), TRY(Absolute(runtime))};
+}
+
+std::string Directories::ProjectLock(std::string_view project) const {
+  return runtime + "/locks/" + std::string(project) + ".lock";
+}
+
+std::string Directories::ProjectDir(std::string_view project) const {
+  return runtime + "/projects/" + std::string(project);
+}
+
+std::string Directories::VolumeMount(std::string_view project, std::string_view volume) const {
+  return ProjectDir(project) + "/volume." + std::string(volume);
+}
+
+std::string Directories::ServiceDir(std::string_view project, const Address& service) const {
+  return ProjectDir(project) + "/" + service.Text();
+}
+
+// Not in the service's directory: that can be removed while the mount is still there.
+std::string Directories::NetnsPin(std::string_view project, const Address& service) const {
+  return runtime + "/netns/" + std::string(project) + "/" + service.Text();
+}
+
+std::string ShortHash(std::string_view project, std::string_view text) {
+  return Sha256().AddField(project).AddField(text).Finish().Hex().substr(0, 10);
+}
+
+std::string BridgeLink(std::string_view project, std::string_view network) {
+  return "nb" + ShortHash(project, "network." + std::string(network));
+}
+
+std::string VethLink(std::string_view project, const Address& service, std::string_view network) {
+  return "nv" + ShortHash(project, service.Text() + "/" + std::string(network));
+}
+
+std::string LinkAlias(std::string_view project, const Address& address) {
+  return "nucleus:" + std::string(project) + "/" + address.Text();
+}
+
+std::string FirewallTable(std::string_view project) {
+  return "nucleus_" + ShortHash(project, "topology");
+}
+
+std::string FirewallComment(std::string_view project) {
+  return "nucleus:" + std::string(project);
+}
+
+std::string CgroupPath(std::string_view project, const Address& service) {
+  return "nucleus/" + std::string(project) + "/" + service.Text();
+}
+
+}  // namespace nucleus

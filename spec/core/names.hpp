@@ -1,0 +1,62 @@
+// Every name that nucleus gives to something outside its own memory: directories and files, links, cgroups, tables,
+// tags. All are pure functions of the two base directories and of keys, so that what a killed apply left can be found
+// again.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "spec/core/address.hpp"
+#include "spec/core/error.hpp"
+
+namespace nucleus {
+
+// The two base directories. state: durable. runtime: on tmpfs, gone at reboot as kernel objects are.
+struct Directories {
+  std::string state;
+  std::string runtime;
+
+  // An explicit value (from a flag) wins, then NUCLEUS_STATE_DIR and NUCLEUS_RUNTIME_DIR, then /var/lib/nucleus and
+  // /run/nucleus for root, the XDG state and runtime directories for others. Reads the environment; makes nothing.
+  static Result<Directories> Resolve(std::string_view state_flag, std::string_view runtime_flag);
+
+  [[nodiscard]] std::string AppliedDb() const { return state + "/applied.db"; }
+  [[nodiscard]] std::string KeyFile() const { return state + "/secret-digest.key"; }
+  [[nodiscard]] std::string ObservedDb() const { return runtime + "/observed.db"; }
+  [[nodiscard]] std::string HostLock() const { return runtime + "/host.lock"; }
+  [[nodiscard]] std::string ForwardingRecord() const { return runtime + "/ip_forward_was"; }  // the host's own setting
+  [[nodiscard]] std::string ProjectLock(std::string_view project) const;
+  [[nodiscard]] std::string ProjectDir(std::string_view project) const;                            // runtime/projects/P
+  [[nodiscard]] std::string VolumeMount(std::string_view project, std::string_view volume) const;  // ephemeral volumes
+  [[nodiscard]] std::string ServiceDir(std::string_view project,
+                                       const Address& service) const;  // runtime/projects/P/service.web
+  [[nodiscard]] std::string NetnsPin(std::string_view project, const Address& service) const;  // an nsfs bind mount
+};
+
+// Files in a ServiceDir.
+inline constexpr std::string_view kLaunchFile = "launch";  // the compiled container, for the supervisor
+inline constexpr std::string_view kPolicyFile = "policy";  // supervision settings that may change live
+inline constexpr std::string_view kStatusFile = "status";  // written by the supervisor, replaced by rename
+inline constexpr std::string_view kLogFile = "log";        // the workload's output; rotated to log.1
+inline constexpr std::string_view kHostsFile = "hosts";    // rewritten in place: it is bind mounted
+inline constexpr std::string_view kResolvFile = "resolv.conf";
+inline constexpr std::string_view kHostnameFile = "hostname";
+
+// Ten hexadecimal digits that stand for a resource of a project in names that are short (interface names: 15 bytes).
+std::string ShortHash(std::string_view project, std::string_view text);
+
+std::string BridgeLink(std::string_view project, std::string_view network);                        // "nb" + hash
+std::string VethLink(std::string_view project, const Address& service, std::string_view network);  // "nv" + hash
+// The alias of every link we make: "nucleus:PROJECT/network.internal" or "nucleus:PROJECT/service.web".
+std::string LinkAlias(std::string_view project, const Address& address);
+std::string FirewallTable(std::string_view project);    // "nucleus_" + hash, family inet
+std::string FirewallComment(std::string_view project);  // "nucleus:PROJECT"
+// Relative to the cgroup2 subtree that nucleus may use: "nucleus/PROJECT/service.web".
+std::string CgroupPath(std::string_view project, const Address& service);
+
+// Extended attributes of a cgroup, its tags.
+inline constexpr std::string_view kTagOwner = "user.nucleus.owner";    // "PROJECT/service.web"
+inline constexpr std::string_view kTagId = "user.nucleus.id";          // the container id
+inline constexpr std::string_view kTagDigest = "user.nucleus.digest";  // the process digest it was started with
+
+}  // namespace nucleus

@@ -1,0 +1,415 @@
+#include "spec/keys.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "spec/codecs.hpp"
+#include "spec/core/nearest.hpp"
+#include "spec/table.hpp"
+
+namespace nucleus::spec {
+
+namespace {
+
+template <class>
+struct MemberOf;
+template <class Owner_, class Field_>
+struct MemberOf<Field_ Owner_::*> {
+  using Owner = Owner_;
+  using Field = Field_;
+};
+
+template <class Codec>
+std::string SchemaOf() {
+  if constexpr (requires { Codec::kWords; }) {
+    std::string words;
+    for (const auto word : Codec::kWords) words += (words.empty() ? "\"" : ",\"") + std::string(word) + "\"";
+    return R"({"enum":[)" + words + "]}";
+  } else if constexpr (requires { Codec::kMin; }) {
+    std::string bounds = R"({"type":"integer","minimum":)" + std::to_string(Codec::kMin);
+    if (Codec::kMax <= INT64_MAX) bounds += R"(,"maximum":)" + std::to_string(Codec::kMax);
+    return bounds + "}";
+  } else {
+    return std::string(Codec::kSchema);
+  }
+}
+
+constexpr Scope ScopeFor(const Network*) {
+  return Scope::kNetwork;
+}
+constexpr Scope ScopeFor(const Volume*) {
+  return Scope::kVolume;
+}
+constexpr Scope ScopeFor(const Service*) {
+  return Scope::kService;
+}
+
+// A key that is a member of its resource.
+template <auto kMember, class Codec>
+constexpr KeySpec Key(std::string_view name, std::string_view summary) {
+  using Owner = typename MemberOf<decltype(kMember)>::Owner;
+  using Field = typename MemberOf<decltype(kMember)>::Field;
+  KeySpec spec;
+  spec.info = {name, ScopeFor(static_cast<const Owner*>(nullptr)), Codec::kType, summary, true};
+  spec.schema = SchemaOf<Codec>;
+  spec.read = [](const Value& value, std::string_view key, Reader& reader, void* resource) {
+    auto read = Codec::Read(value, key, reader);
+    if (!read) return;
+    if constexpr (std::is_arithmetic_v<Field>) {
+      static_cast<Owner*>(resource)->*kMember = static_cast<Field>(*read);
+    } else {
+      static_cast<Owner*>(resource)->*kMember = *std::move(read);
+    }
+  };
+  spec.write = [](const void* resource) -> std::optional<Value> {
+    const Field& field = static_cast<const Owner*>(resource)->*kMember;
+    static const Owner standard;
+    if (field == standard.*kMember) return std::nullopt;
+    if constexpr (requires { field.has_value(); }) {
+      return Codec::Write(*field);
+    } else {
+      return Codec::Write(field);
+    }
+  };
+  return spec;
+}
+
+// The user or the group of a service: two keys, one member.
+template <auto kMember>
+constexpr KeySpec OwnerField(std::string_view name, std::string_view summary) {
+  KeySpec spec;
+  spec.info = {name, Scope::kService, Id::kType, summary, true};
+  spec.schema = SchemaOf<Id>;
+  spec.read = [](const Value& value, std::string_view key, Reader& reader, void* resource) {
+    if (auto id = Id::Read(value, key, reader)) static_cast<Service*>(resource)->user.*kMember = *std::move(id);
+  };
+  spec.write = [](const void* resource) -> std::optional<Value> {
+    const std::string& id = static_cast<const Service*>(resource)->user.*kMember;
+    if (id.empty()) return std::nullopt;
+    return Id::Write(id);
+  };
+  return spec;
+}
+
+// A setting of the health check. Read after health_check, which makes it; without one, validation says so.
+template <auto kMember, class Codec>
+constexpr KeySpec HealthField(std::string_view name, std::string_view summary) {
+  using Field = typename MemberOf<decltype(kMember)>::Field;
+  KeySpec spec;
+  spec.info = {name, Scope::kService, Codec::kType, summary, true};
+  spec.schema = SchemaOf<Codec>;
+  spec.read = [](const Value& value, std::string_view key, Reader& reader, void* resource) {
+    const auto read = Codec::Read(value, key, reader);
+    auto& health = static_cast<Service*>(resource)->health;
+    if (read && health) (*health).*kMember = static_cast<Field>(*read);
+  };
+  spec.write = [](const void* resource) -> std::optional<Value> {
+    const auto& health = static_cast<const Service*>(resource)->health;
+    if (!health || (*health).*kMember == HealthCheck().*kMember) return std::nullopt;
+    return Codec::Write((*health).*kMember);
+  };
+  return spec;
+}
+
+constexpr KeySpec ProbeField(std::string_view name, std::string_view summary) {
+  KeySpec spec;
+  spec.info = {name, Scope::kService, HealthProbe::kType, summary, true};
+  spec.schema = SchemaOf<HealthProbe>;
+  spec.read = [](const Value& value, std::string_view key, Reader& reader, void* resource) {
+    auto probe = HealthProbe::Read(value, key, reader);
+    if (probe) static_cast<Service*>(resource)->health.emplace().probe = *std::move(probe);
+  };
+  spec.write = [](const void* resource) -> std::optional<Value> {
+    const auto& health = static_cast<const Service*>(resource)->health;
+    if (!health) return std::nullopt;
+    return HealthProbe::Write(health->probe);
+  };
+  return spec;
+}
+
+// A key that is known and checked, and whose effect is not there yet. working: values that change nothing.
+template <class Codec>
+constexpr KeySpec Later(Scope scope, std::string_view name, std::string_view summary, std::string_view working = "") {
+  KeySpec spec;
+  spec.info = {name, scope, Codec::kType, summary, false};
+  spec.schema = SchemaOf<Codec>;
+  spec.working = working;
+  spec.read = [](const Value& value, std::string_view key, Reader& reader, void* /*resource*/) {
+    const auto read = Codec::Read(value, key, reader);
+    if (!read) return;
+    const auto* self = FindKeySpec(Scope::kService, key);
+    if (self == nullptr || self->info.supported) self = FindKeySpec(Scope::kNetwork, key);
+    const std::string written = ToCompactJson(Codec::Write(*read));
+    for (std::string_view rest = self->working; !rest.empty();) {
+      const auto word = rest.substr(0, rest.find(' '));
+      if (word == written) return;
+      rest.remove_prefix(std::min(word.size() + 1, rest.size()));
+    }
+    reader.Report(value.place,
+                  std::string(key) + ": not supported yet; " +
+                      (self->working.empty() ? std::string("leave the key out")
+                                             : "leave the key out, or write " + std::string(self->working)));
+  };
+  return spec;
+}
+
+constexpr KeySpec TopologyKey(std::string_view name, std::string_view type, std::string_view summary) {
+  KeySpec spec;
+  spec.info = {name, Scope::kTopology, type, summary, true};
+  return spec;
+}
+
+template <std::size_t kCount>
+using Words = std::array<std::string_view, kCount>;
+constexpr Words<2> kVolumeTypeWords{"persistent", "ephemeral"};
+constexpr Words<2> kServiceTypeWords{"service", "job"};
+constexpr Words<2> kServiceModeWords{"agent", "production"};
+constexpr Words<3> kRestartWords{"no", "on-failure", "always"};
+constexpr Words<3> kUnhealthyWords{"restart", "stop", "none"};
+constexpr Words<3> kNetworkWords{"none", "host", "bridge"};
+constexpr Words<3> kNatWords{"auto", "kernel", "userspace"};
+constexpr Words<2> kRuntimeWords{"native", "gvisor"};
+constexpr Words<2> kTrustWords{"trusted", "untrusted"};
+constexpr Words<3> kPlatformWords{"systrap", "kvm", "ptrace"};
+constexpr Words<2> kContextWords{"copy", "bind"};
+constexpr Words<2> kSeccompWords{"enforce", "trace"};
+constexpr Words<2> kLockdownWords{"integrity", "confidentiality"};
+constexpr Words<3> kUsernsWords{"keep-id", "auto", "nomap"};
+enum class AnyWord : std::uint8_t {};
+
+constexpr auto kService = Scope::kService;
+
+constexpr auto kKeys = std::to_array<KeySpec>({
+    TopologyKey("name", "name", "Name of the topology; without one, the file's name."),
+    TopologyKey("include", "list of paths", "Files merged below this one: what this file says wins."),
+    TopologyKey("defaults", "table", "Keys given to every service that does not set them."),
+    TopologyKey("networks", "table of tables", "The networks, by name."),
+    TopologyKey("volumes", "table of tables", "The volumes, by name."),
+    TopologyKey("services", "table of tables", "The services, by name."),
+    TopologyKey("container", "table", "A single container: a topology with one service."),
+
+    Key<&Network::subnet, Subnet>("subnet", "Addresses of the network; without one, a free subnet is chosen."),
+    Key<&Network::gateway, Ip>("gateway", "The host's address on it; without one, the first of the subnet."),
+    Key<&Network::internal, Flag>("internal", "Without a way out: its services reach each other only."),
+    Key<&Network::mtu, Number<576, 65535>>("mtu", "Largest packet in bytes; without one, 1500."),
+    Later<Text>(Scope::kNetwork, "subnet6", "IPv6 addresses of the network."),
+
+    Key<&Volume::type, Word<kVolumeTypeWords, VolumeType>>(
+        "volume_type", "Whether the volume is a directory that stays, or a tmpfs that goes with the topology."),
+    Key<&Volume::path, HostPath>("path", "Directory of a persistent volume; made where it is missing."),
+    Key<&Volume::owner, UserGroup>("owner", "Owner of its top directory."),
+    Key<&Volume::mode, Mode>("mode", "Permissions of its top directory; without them, 0755."),
+    Key<&Volume::size, Size>("size", "Limit of an ephemeral volume; without one, half of the memory."),
+    Key<&Volume::protect, Flag>("protect", "Plans that would destroy or replace it are refused."),
+
+    Key<&Service::type, Word<kServiceTypeWords, ServiceType>>(
+        "type", "Whether it stays up, or is a job that runs once for each change of its inputs."),
+    Key<&Service::mode, Word<kServiceModeWords, ServiceMode>>(
+        "service_mode", "How strict its isolation is; production requires a rootfs and a memory limit."),
+    Key<&Service::rootfs, HostPath>("rootfs", "Directory that becomes its root, read-only."),
+    Key<&Service::command, Command>("command", "Program and arguments."),
+    Key<&Service::environment, Environment>("environment", "Environment variables; they win over those of env_file."),
+    Key<&Service::env_files, HostPaths>("env_file", "Files of NAME=value lines; later files win."),
+    Key<&Service::workdir, ContainerPath>("workdir", "Working directory; without one, /."),
+    Key<&Service::hostname, Hostname>("hostname", "Host name inside; without one, the name of the service."),
+    OwnerField<&Owner::user>("user", "User the workload runs as; without one, root without capabilities."),
+    OwnerField<&Owner::group>("group", "Group the workload runs as; without one, the user's."),
+    Key<&Service::additional_groups, Ids>("additional_groups", "Its supplementary groups, exactly."),
+
+    Key<&Service::memory, Size>("memory", "Memory limit: beyond it the workload is killed."),
+    Key<&Service::memory_high, Size>("memory_high", "Memory beyond which the workload is slowed down and reclaimed."),
+    Key<&Service::memory_swap, Size>("memory_swap", "Swap limit; 0: none."),
+    Key<&Service::milli_cpus, Cpus>("cpus", "Processor time limit in CPUs."),
+    Key<&Service::cpu_weight, Number<1, 10000>>("cpu_weight", "Share of processor time under contention."),
+    Key<&Service::pids, Number<1, 4194304>>("pids", "Limit of processes and threads."),
+    Key<&Service::io_limits, IoLimits>("io_limits", "Limits of reads and writes, by block device."),
+    Key<&Service::memlock, Size>("memlock", "Memory that each process may lock."),
+
+    Key<&Service::networks, Names>("networks", "Networks of the topology it is on; without one, loopback only."),
+    Key<&Service::port_forwards, Ports>("port_forwards", "Ports of the host that lead to it."),
+    Key<&Service::dns, Ips>("dns", "Name servers."),
+    Key<&Service::volumes, Mounts>("volumes", "Volumes and host paths mounted into it."),
+    Key<&Service::tmpfs, Tmpfs>("tmpfs", "Empty memory-backed directories."),
+
+    ProbeField("health_check", "How its health is found out: a command, or { tcp = PORT }, or { http = PORT }."),
+    HealthField<&HealthCheck::interval, Time>("health_interval", "Time between two checks; without one, 30s."),
+    HealthField<&HealthCheck::timeout, Time>("health_timeout", "Time a check may take; without one, 5s."),
+    HealthField<&HealthCheck::retries, Number<1, 1000>>("health_retries",
+                                                        "Failures in a row that make it unhealthy; without one, 3."),
+    HealthField<&HealthCheck::start_period, Time>("health_start_period",
+                                                  "Time after the start in which failures do not count."),
+    HealthField<&HealthCheck::on_unhealthy, Word<kUnhealthyWords, OnUnhealthy>>("on_unhealthy",
+                                                                                "What happens once it is unhealthy."),
+    Key<&Service::restart, Word<kRestartWords, RestartPolicy>>(
+        "restart", "When it is started again after an exit, with back-off; a job never is."),
+    Key<&Service::depends_on, Dependencies>("depends_on", "Services that come first, and what is waited for."),
+    Key<&Service::protect, Flag>("protect", "Plans that would destroy or replace it are refused."),
+    Key<&Service::stop_signal, Signal>("stop_signal", "Signal that asks it to stop; without one, SIGTERM."),
+    Key<&Service::stop_timeout, Time>("stop_timeout", "Time until it is killed; without one, 10s."),
+    Key<&Service::reload_signal, Signal>(
+        "reload_signal", "Signal sent when a file mounted read-only has changed, instead of a restart."),
+    Key<&Service::init, Flag>("init", "A small init as PID 1 in agent mode; production always has it."),
+    Key<&Service::labels, Labels>("labels", "Words of your own, shown by inspect."),
+
+    Later<Word<kRuntimeWords, AnyWord>>(kService, "runtime", "What runs it.", R"("native")"),
+    Later<Word<kTrustWords, AnyWord>>(kService, "trust_level", "How far its program is trusted.", R"("trusted")"),
+    Later<Word<kPlatformWords, AnyWord>>(kService, "gvisor_platform", "How gVisor intercepts system calls."),
+    Later<Word<kNetworkWords, AnyWord>>(kService, "network", "Kind of network.", R"("bridge" "none")"),
+    Later<Word<kNatWords, AnyWord>>(kService, "nat_backend", "What translates addresses.", R"("auto" "kernel")"),
+    Later<Ip>(kService, "address", "Fixed address on its network."),
+    Later<Strings>(kService, "egress_allow", "Networks it may reach."),
+    Later<PortNumbers>(kService, "egress_tcp_ports", "TCP ports it may reach."),
+    Later<PortNumbers>(kService, "egress_udp_ports", "UDP ports it may reach."),
+    Later<Strings>(kService, "egress_domains", "Names it may reach."),
+    Later<HostPath>(kService, "context", "Directory given to it as /context."),
+    Later<Word<kContextWords, AnyWord>>(kService, "context_mode", "How the context gets there."),
+    Later<Strings>(kService, "context_include", "Patterns of the context that are not left out."),
+    Later<Strings>(kService, "context_exclude", "Patterns of the context that are left out."),
+    Later<Flag>(kService, "verify_context_integrity", "Compare the context before and after.", "false"),
+    Later<Anything>(kService, "secrets", "Files given to it in memory.", "[]"),
+    Later<Anything>(kService, "systemd_credentials", "Credentials given to it in memory.", "[]"),
+    Later<PolicyFile>(kService, "seccomp_profile", "Seccomp profile in the OCI format."),
+    Later<Sha>(kService, "seccomp_profile_sha256", "Digest the profile must have."),
+    Later<Word<kSeccompWords, AnyWord>>(kService, "seccomp_mode", "Enforce the profile, or record calls.",
+                                        R"("enforce")"),
+    Later<HostPath>(kService, "seccomp_log", "File the recorded calls go to."),
+    Later<Flag>(kService, "seccomp_log_denied", "Log denied calls.", "false"),
+    Later<Strings>(kService, "seccomp_allow", "Calls allowed besides those of the profile.", "[]"),
+    Later<PolicyFile>(kService, "caps_policy", "Capability policy."),
+    Later<Sha>(kService, "caps_policy_sha256", "Digest the capability policy must have."),
+    Later<PolicyFile>(kService, "landlock_policy", "Landlock policy."),
+    Later<Sha>(kService, "landlock_policy_sha256", "Digest the Landlock policy must have."),
+    Later<Flag>(kService, "verify_rootfs_attestation", "Verify the rootfs against its manifest.", "false"),
+    Later<Word<kLockdownWords, AnyWord>>(kService, "require_kernel_lockdown", "Kernel lockdown it demands."),
+    Later<Flag>(kService, "allow_degraded_security", "Go on without a protection that cannot be had.", "false"),
+    Later<Flag>(kService, "allow_chroot_fallback", "Use chroot where pivot_root fails.", "false"),
+    Later<Flag>(kService, "allow_host_network", "Permit the host's network.", "false"),
+    Later<Flag>(kService, "time_namespace", "Clocks of its own.", "false"),
+    Later<Flag>(kService, "disable_cgroup_namespace", "Show it the host's cgroups.", "false"),
+    Later<Flag>(kService, "rootless", "Run in a user namespace.", "false"),
+    Later<Word<kUsernsWords, AnyWord>>(kService, "userns", "How users are mapped."),
+    Later<Flag>(kService, "sd_notify", "Readiness by sd_notify.", "false"),
+    Later<Number<1, 65535>>(kService, "readiness_tcp", "Ready once this port answers."),
+    Later<Command>(kService, "readiness_exec", "Ready once this command succeeds."),
+    Later<Anything>(kService, "hooks", "OCI hooks.", "[]"),
+    Later<Flag>(kService, "tty", "A terminal.", "false"),
+});
+
+constexpr auto kAliases = std::to_array<KeyAlias>({
+    {Scope::kVolume, "type", "volume_type"},
+    {kService, "env", "environment"},
+    {kService, "volume", "volumes"},
+    {kService, "publish", "port_forwards"},
+    {kService, "swap", "memory_swap"},
+    {kService, "io_limit", "io_limits"},
+    {kService, "additional_group", "additional_groups"},
+    {kService, "health_cmd", "health_check"},
+    {kService, "secret", "secrets"},
+    {kService, "systemd_credential", "systemd_credentials"},
+    {kService, "egress_tcp_port", "egress_tcp_ports"},
+    {kService, "egress_udp_port", "egress_udp_ports"},
+    {kService, "egress_domain", "egress_domains"},
+});
+
+template <class Resource>
+Fields FieldsOf(Scope scope, const Resource& resource) {
+  Fields fields;
+  for (const auto& key : kKeys) {
+    if (key.info.scope != scope || key.write == nullptr) continue;
+    if (key.info.name == "env_file") continue;  // where the variables were written is spelling: their values are above
+    if (auto value = key.write(&resource)) fields.push_back({std::string(key.info.name), ToCompactJson(*value)});
+  }
+  return fields;
+}
+
+void SortByName(Fields& fields) {
+  std::ranges::sort(fields, {}, &Field::name);
+}
+
+}  // namespace
+
+std::span<const KeySpec> KeySpecs() {
+  return kKeys;
+}
+std::span<const KeyAlias> KeyAliases() {
+  return kAliases;
+}
+
+const KeySpec* FindKeySpec(Scope scope, std::string_view name) {
+  for (const auto& key : kKeys) {
+    if (key.info.scope == scope && key.info.name == name) return &key;
+  }
+  return nullptr;
+}
+
+std::string_view CanonicalKey(Scope scope, std::string_view name) {
+  for (const auto& alias : kAliases) {
+    if (alias.scope == scope && alias.alias == name) return alias.key;
+  }
+  return name;
+}
+
+std::span<const KeyInfo> Keys() {
+  static constexpr auto kInfos = [] {
+    std::array<KeyInfo, kKeys.size()> infos{};
+    for (std::size_t i = 0; i < infos.size(); ++i) infos[i] = kKeys[i].info;
+    return infos;
+  }();
+  return kInfos;
+}
+
+const KeyInfo* FindKey(Scope scope, std::string_view name) {
+  const auto* spec = FindKeySpec(scope, name);
+  return spec == nullptr ? nullptr : &spec->info;
+}
+
+std::optional<std::string_view> NearestKey(Scope scope, std::string_view name) {
+  std::vector<std::string_view> known;
+  for (const auto& key : kKeys) {
+    if (key.info.scope == scope) known.push_back(key.info.name);
+  }
+  return Nearest(name, known);
+}
+
+Fields CanonicalFields(const Network& network) {
+  auto fields = FieldsOf(Scope::kNetwork, network);
+  SortByName(fields);
+  return fields;
+}
+
+Fields CanonicalFields(const Volume& volume) {
+  auto fields = FieldsOf(Scope::kVolume, volume);
+  SortByName(fields);
+  return fields;
+}
+
+Fields CanonicalFields(const Service& service) {
+  auto fields = FieldsOf(Scope::kService, service);
+  for (const auto& [name, digest] : service.inputs) {
+    fields.push_back({name + "#contents", ToCompactJson(Value::String(digest.Hex()))});
+  }
+  SortByName(fields);
+  return fields;
+}
+
+Digest DigestOf(const Fields& fields) {
+  Sha256 hash;
+  for (const auto& field : fields) hash.AddField(field.name).AddField(field.value);
+  return hash.Finish();
+}
+
+void Normalize(Service& service) {
+  const auto sort = [](auto& list) {
+    std::ranges::sort(list);
+    list.erase(std::unique(list.begin(), list.end()), list.end());
+  };
+  sort(service.additional_groups);
+  sort(service.port_forwards);
+  // A mount point comes after what it is mounted on.
+  std::ranges::stable_sort(service.volumes, {}, &VolumeMount::destination);
+  std::ranges::stable_sort(service.tmpfs, {}, &TmpfsMount::destination);
+  std::ranges::stable_sort(service.io_limits, {}, &IoLimit::device);
+  std::ranges::stable_sort(service.depends_on, {}, &Dependency::service);
+}
+
+}  // namespace nucleus::spec

@@ -1,0 +1,76 @@
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdlib>
+#include <memory>
+
+#include "spec/load.hpp"
+
+namespace nucleus::spec {
+
+namespace {
+
+constexpr std::size_t kMostBytes = 16 << 20;
+
+struct CloseFile {
+  void operator()(FILE* file) const { std::fclose(file); }
+};
+
+Result<std::string> ReadFile(const std::string& path) {
+  const bool standard_input = path == "-";
+  // Not blocking: a FIFO in the place of a file must not hang us.
+  const int fd = standard_input ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return FailSys("read", path);
+  const std::unique_ptr<FILE, CloseFile> file(::fdopen(fd, "r"));
+  struct stat st{};
+  if (::fstat(fd, &st) != 0) return FailSys("read", path);
+  if (!standard_input && !S_ISREG(st.st_mode)) return Fail(ErrorCode::kInvalid, "read", path, "not a regular file");
+  std::string text;
+  std::array<char, 1 << 16> buffer{};
+  while (const std::size_t size = std::fread(buffer.data(), 1, buffer.size(), file.get())) {
+    text.append(buffer.data(), size);
+    if (text.size() > kMostBytes) return Fail(ErrorCode::kInvalid, "read", path, "larger than 16M");
+  }
+  if (std::ferror(file.get()) != 0) return FailSys("read", path);
+  return text;
+}
+
+Outside::PathKind KindOf(const std::string& path) {
+  struct stat st{};
+  if (::stat(path.c_str(), &st) != 0) return Outside::PathKind::kAbsent;
+  if (S_ISREG(st.st_mode)) return Outside::PathKind::kFile;
+  return S_ISDIR(st.st_mode) ? Outside::PathKind::kDirectory : Outside::PathKind::kOther;
+}
+
+Result<std::vector<std::string>> ListDirectory(const std::string& path) {
+  const std::unique_ptr<DIR, decltype([](DIR* d) { ::closedir(d); })> open(::opendir(path.c_str()));
+  if (!open) return FailSys("list", path);
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(open.get())) names.emplace_back(entry->d_name);
+  return names;
+}
+
+std::optional<std::string> Variable(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  if (value == nullptr) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+Outside Outside::Real() {
+  Outside outside;
+  outside.read_file = ReadFile;
+  outside.variable = Variable;
+  outside.path_kind = KindOf;
+  outside.host_routes = [] { return std::vector<Ipv4Net>(); };
+  outside.list_directory = ListDirectory;
+  std::array<char, PATH_MAX> directory{};
+  if (::getcwd(directory.data(), directory.size()) != nullptr) outside.working_directory = directory.data();
+  return outside;
+}
+
+}  // namespace nucleus::spec

@@ -1,0 +1,237 @@
+// toml++ is included here and nowhere else: it is heavy to compile, and its nesting limit must be one for the program.
+#define TOML_MAX_NESTED_VALUES 24
+#include "spec/parse.hpp"
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <optional>
+
+namespace nucleus::spec {
+
+namespace {
+
+// Tables nest by dotted keys without any limit in toml++, and are destroyed recursively: a file of "a.a.a.a…" would
+// overflow the stack. So keys are measured first. This follows the grammar just far enough to know strings and comments
+// from keys; after the first syntax error, where it may lose its way, toml++ stops anyway.
+class KeyDepth {
+ public:
+  static constexpr int kMost = 16;
+
+  explicit KeyDepth(std::string_view text) : text_(text) {}
+
+  // The byte at which a key has too many parts.
+  std::optional<std::size_t> FirstTooDeep() {
+    int dots = 0;
+    while (at_ < text_.size()) {
+      switch (text_[at_]) {
+        case '#':
+          at_ = std::min(text_.find('\n', at_), text_.size());
+          continue;
+        case '"':
+        case '\'':
+          SkipString();
+          continue;
+        case '.':
+          if (++dots >= kMost) return at_;
+          break;
+        case '\n':
+        case '=':
+        case ',':
+        case '[':
+        case '{':
+          dots = 0;
+          break;
+        default:
+          break;
+      }
+      ++at_;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  void SkipString() {
+    const char quote = text_[at_];
+    const std::string triple(3, quote);
+    const bool multi_line = text_.substr(at_, 3) == triple;
+    at_ += multi_line ? 3 : 1;
+    for (; at_ < text_.size(); ++at_) {
+      const char c = text_[at_];
+      if (c == '\\' && quote == '"') {
+        ++at_;
+      } else if (c == '\n' && !multi_line) {
+        return;
+      } else if (c == quote && !multi_line) {
+        ++at_;
+        return;
+      } else if (c == quote && text_.substr(at_, 3) == triple) {
+        at_ += 3;
+        while (at_ < text_.size() && text_[at_] == quote) ++at_;  // up to two quotes may precede the end
+        return;
+      }
+    }
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+};
+
+class Converter {
+ public:
+  Converter(std::uint32_t file, Reader& reader) : file_(file), reader_(reader) {}
+
+  Value Convert(const toml::node& node, int depth) {
+    Value value;
+    value.place = At(node.source());
+    if (depth > kMaxDepth) {
+      reader_.Report(value.place, "nested too deeply");
+      return value;
+    }
+    switch (node.type()) {
+      case toml::node_type::table:
+        Table(*node.as_table(), depth, value);
+        break;
+      case toml::node_type::array:
+        value.type = Value::Type::kArray;
+        for (const auto& item : *node.as_array()) value.items.push_back(Convert(item, depth + 1));
+        break;
+      case toml::node_type::string:
+        String(node.as_string()->get(), value);
+        break;
+      case toml::node_type::integer:
+        value.type = Value::Type::kInteger;
+        value.integer = node.as_integer()->get();
+        break;
+      case toml::node_type::floating_point:
+        value.type = Value::Type::kFloat;
+        value.number = node.as_floating_point()->get();
+        break;
+      case toml::node_type::boolean:
+        value.type = Value::Type::kBool;
+        value.flag = node.as_boolean()->get();
+        break;
+      case toml::node_type::date:
+      case toml::node_type::time:
+      case toml::node_type::date_time:
+      case toml::node_type::none:
+        value.text = "a date or time";
+        break;
+    }
+    return value;
+  }
+
+ private:
+  Place At(const toml::source_region& region) const { return {file_, region.begin.line, region.begin.column}; }
+
+  void Table(const toml::table& table, int depth, Value& value) {
+    value.type = Value::Type::kTable;
+    for (const auto& [key, node] : table) {
+      value.members.push_back({std::string(key.str()), At(key.source()), Convert(node, depth + 1)});
+      // A value without a place of its own (a table made by a dotted key) is where its key is.
+      auto& member = value.members.back();
+      if (member.value.place.line == 0) member.value.place = member.place;
+      if (member.name.find('\0') != std::string::npos) reader_.Report(member.place, "a key has a NUL in it");
+    }
+  }
+
+  void String(const std::string& text, Value& value) {
+    value.type = Value::Type::kString;
+    value.text = text;
+    if (text.find('\0') != std::string::npos) {
+      reader_.Report(value.place, "a string has a NUL in it, which no program could be given");
+      value.text.clear();
+      return;
+    }
+    if (text.find('$') == std::string::npos) return;
+    auto expanded = ExpandVariables(text, reader_.outside());
+    if (!expanded) {
+      reader_.Report(value.place, "'" + Shown(text) + "': " + expanded.error().cause);
+      return;
+    }
+    if (*expanded == text) return;
+    value.written = text;
+    value.text = *std::move(expanded);
+  }
+
+  std::uint32_t file_;
+  Reader& reader_;
+};
+
+bool IsNameCharacter(char c, bool first) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || (!first && c >= '0' && c <= '9');
+}
+
+}  // namespace
+
+Result<std::string> ExpandVariables(std::string_view text, const Outside& outside) {
+  const auto fail = [&](const std::string& cause) { return Fail(Error::Invalid(text, cause)); };
+  std::string out;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const std::size_t dollar = std::min(text.find('$', at), text.size());
+    out += text.substr(at, dollar - at);
+    at = dollar;
+    if (at >= text.size()) break;
+    if (text.substr(at, 2) == "$$") {
+      out += '$';
+      at += 2;
+      continue;
+    }
+    if (text.substr(at, 2) != "${") {
+      out += '$';
+      ++at;
+      continue;
+    }
+    const std::size_t end = text.find('}', at);
+    if (end == std::string_view::npos) return fail("'${' without '}'; write $${ for a plain one");
+    const std::string_view inside = text.substr(at + 2, end - at - 2);
+    std::size_t length = 0;
+    while (length < inside.size() && IsNameCharacter(inside[length], length == 0)) ++length;
+    const std::string name(inside.substr(0, length));
+    const std::string_view rest = inside.substr(length);
+    const bool has_default = rest.starts_with(":-");
+    const bool has_message = rest.starts_with(":?");
+    if (name.empty() || (!rest.empty() && !has_default && !has_message)) {
+      return fail("not a variable; write ${NAME}, ${NAME:-default} or ${NAME:?message}, or $${ for a plain one");
+    }
+    const auto value = outside.variable(name);
+    if (value && (!value->empty() || rest.empty())) {
+      if (value->find('\0') != std::string::npos) return fail("variable " + name + " has a NUL in it");
+      out += *value;
+    } else if (has_default) {
+      out += rest.substr(2);
+    } else if (has_message) {
+      return fail("variable " + name + " is not set: " + Shown(rest.substr(2)));
+    } else {
+      return fail("variable " + name + " is not set; set it, or write ${" + name + ":-default}");
+    }
+    at = end + 1;
+  }
+  return out;
+}
+
+std::optional<Value> ParseToml(std::string_view text, std::uint32_t file, Reader& reader) {
+  if (const auto at = KeyDepth(text).FirstTooDeep()) {
+    const auto line = static_cast<std::uint32_t>(std::count(text.begin(), text.begin() + static_cast<long>(*at), '\n'));
+    reader.Report({file, line + 1, 1}, "a key of more than " + std::to_string(KeyDepth::kMost) + " parts");
+    return std::nullopt;
+  }
+  std::optional<toml::parse_result> parsed;
+  try {
+    parsed.emplace(toml::parse(text));
+  } catch (const std::exception& e) {  // out of memory, or a mistake of the library: not ours to die of
+    reader.Report({file, 1, 1}, std::string("cannot be parsed: ") + e.what());
+    return std::nullopt;
+  }
+  if (!*parsed) {
+    const auto& error = parsed->error();
+    reader.Report({file, std::max(error.source().begin.line, 1u), std::max(error.source().begin.column, 1u)},
+                  "not TOML: " + Shown(error.description()));
+    return std::nullopt;
+  }
+  Value value = Converter(file, reader).Convert(parsed->table(), 0);
+  value.place = {file, 1, 1};
+  return value;
+}
+
+}  // namespace nucleus::spec

@@ -1,0 +1,196 @@
+// The desired state as typed values: what a file (or several) says after parsing, includes, variables and defaults.
+//
+// Every resource keeps, for each key it was given, the place that key came from, so that a plan can say which line
+// causes a step. Equality and digests are over meaning: places take no part in them.
+// Values only; no I/O. Sizes in bytes, times in milliseconds, CPUs in thousandths.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "spec/core/address.hpp"
+#include "spec/core/hash.hpp"
+#include "spec/core/units.hpp"
+
+namespace nucleus::spec {
+
+// A place in a file. file indexes Topology::files; line and column count from 1; line 0: nowhere.
+struct Place {
+  std::uint32_t file = 0;
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+};
+
+// key -> where its value was written ("" is the resource itself).
+using Places = std::map<std::string, Place, std::less<>>;
+
+// IPv4 in host byte order. IPv6 comes with the network issue; the text forms are parsed in net.hpp.
+struct Ipv4 {
+  std::uint32_t value = 0;
+  auto operator<=>(const Ipv4&) const = default;
+};
+struct Ipv4Net {
+  Ipv4 base;  // host bits are zero
+  std::uint8_t prefix = 0;
+  auto operator<=>(const Ipv4Net&) const = default;
+};
+
+// A numeric id, or a name to be looked up in the container's own passwd or group file. "": not given.
+// Numbers are 0 .. 2^32-2.
+struct Owner {
+  std::string user;
+  std::string group;
+  bool operator==(const Owner&) const = default;
+};
+
+struct Network {
+  std::string name;
+  std::optional<Ipv4Net> subnet;  // none: one is chosen and remembered
+  std::optional<Ipv4> gateway;    // none: the first address of the subnet
+  bool internal = false;          // no way out
+  std::uint32_t mtu = 0;          // 0: 1500
+  Places places;
+};
+
+enum class VolumeType { kPersistent, kEphemeral };
+
+struct Volume {
+  std::string name;
+  VolumeType type = VolumeType::kPersistent;
+  std::string path;  // persistent: absolute
+  Owner owner;
+  std::uint32_t mode = 0755;
+  Bytes size = 0;  // ephemeral; 0: half of the memory, tmpfs(5)
+  bool protect = false;
+  Places places;
+};
+
+enum class ServiceType { kService, kJob };
+enum class ServiceMode { kAgent, kProduction };
+enum class RestartPolicy { kNo, kOnFailure, kAlways };
+enum class Condition { kStarted, kHealthy, kCompleted };
+enum class OnUnhealthy { kRestart, kStop, kNone };
+enum class Protocol { kTcp, kUdp };
+
+struct PortForward {
+  std::optional<Ipv4> host_ip;  // none: every address of the host
+  std::uint16_t host_port = 0;
+  std::uint16_t container_port = 0;
+  Protocol protocol = Protocol::kTcp;
+  auto operator<=>(const PortForward&) const = default;
+};
+
+// A mount of a named volume of the topology (volume not empty) or of a host path (source not empty).
+struct VolumeMount {
+  std::string volume;
+  std::string source;
+  std::string destination;
+  bool read_only = false;
+  bool no_exec = false;
+  auto operator<=>(const VolumeMount&) const = default;
+};
+
+struct TmpfsMount {
+  std::string destination;
+  Bytes size = 0;
+  auto operator<=>(const TmpfsMount&) const = default;
+};
+
+struct IoLimit {
+  std::string device;  // "8:0" or a path of a block device
+  std::optional<Bytes> read_bps, write_bps;
+  std::optional<std::uint64_t> read_iops, write_iops;
+  bool operator==(const IoLimit&) const = default;
+};
+
+struct Dependency {
+  std::string service;
+  Condition condition = Condition::kStarted;
+  bool restart = false;  // restart this service when that one is restarted or replaced
+  bool operator==(const Dependency&) const = default;
+};
+
+struct CommandProbe {
+  std::vector<std::string> argv;  // a string in the file becomes {"/bin/sh", "-c", text}
+  bool operator==(const CommandProbe&) const = default;
+};
+struct TcpProbe {
+  std::uint16_t port = 0;
+  bool operator==(const TcpProbe&) const = default;
+};
+struct HttpProbe {
+  std::uint16_t port = 80;
+  std::string path = "/";
+  bool operator==(const HttpProbe&) const = default;
+};
+
+struct HealthCheck {
+  std::variant<CommandProbe, TcpProbe, HttpProbe> probe;
+  Duration interval{30'000};
+  Duration timeout{5'000};
+  Duration start_period{0};
+  std::uint32_t retries = 3;
+  OnUnhealthy on_unhealthy = OnUnhealthy::kRestart;
+  bool operator==(const HealthCheck&) const = default;
+};
+
+struct Service {
+  std::string name;
+  ServiceType type = ServiceType::kService;
+  ServiceMode mode = ServiceMode::kProduction;
+
+  std::string rootfs;  // absolute; "": the host's /usr and its like (agent mode)
+  std::vector<std::string> command;
+  std::map<std::string, std::string> environment;  // env_file is merged in, environment wins
+  std::vector<std::string> env_files;
+  std::string workdir;
+  std::string hostname;  // "": the service's name
+  Owner user;            // user and group keys
+  std::vector<std::string> additional_groups;
+
+  std::optional<Bytes> memory;
+  std::optional<Bytes> memory_high;
+  std::optional<Bytes> memory_swap;  // 0: no swap
+  std::optional<std::uint32_t> milli_cpus;
+  std::optional<std::uint32_t> cpu_weight;
+  std::optional<std::uint64_t> pids;
+  std::vector<IoLimit> io_limits;
+  std::optional<Bytes> memlock;
+
+  std::vector<std::string> networks;
+  std::vector<PortForward> port_forwards;
+  std::vector<Ipv4> dns;
+  std::vector<VolumeMount> volumes;
+  std::vector<TmpfsMount> tmpfs;
+
+  std::optional<HealthCheck> health;
+  RestartPolicy restart = RestartPolicy::kOnFailure;  // jobs: no
+  std::vector<Dependency> depends_on;
+  bool protect = false;
+  int stop_signal = 15;
+  Duration stop_timeout{10'000};
+  int reload_signal = 0;  // sent when a file mounted read-only has changed its contents; 0: restart instead
+  bool init = false;      // agent mode: mini-init as PID 1; production always has it
+  std::map<std::string, std::string> labels;
+
+  // Digests of the contents that keys point at (key or "volumes:/dest" -> digest), made when the file was read.
+  std::map<std::string, Digest> inputs;
+  Places places;
+};
+
+struct Topology {
+  std::string name;
+  bool single_container = false;  // written as [container]
+  std::map<std::string, Network> networks;
+  std::map<std::string, Volume> volumes;
+  std::map<std::string, Service> services;
+  std::vector<std::string> files;  // as named by the user, for messages
+  Places places;
+};
+
+}  // namespace nucleus::spec

@@ -1,0 +1,132 @@
+#include <algorithm>
+#include <array>
+
+#include "spec/core/nearest.hpp"
+#include "spec/validate.hpp"
+
+namespace nucleus::spec {
+
+namespace {
+
+void ValidateIsolation(const Service& service, Reader& reader) {
+  if (service.mode == ServiceMode::kProduction) {
+    const std::string why = " is required in production (service_mode = \"agent\" does without)";
+    if (service.rootfs.empty()) reader.Report(PlaceOf(service, ""), service.name + ": a rootfs" + why);
+    if (!service.memory) reader.Report(PlaceOf(service, ""), service.name + ": a memory limit" + why);
+  }
+  if (!service.rootfs.empty() && reader.outside().path_kind &&
+      reader.outside().path_kind(service.rootfs) != Outside::PathKind::kDirectory) {
+    reader.Report(PlaceOf(service, "rootfs"), "rootfs: there is no directory " + Shown(service.rootfs));
+  }
+  if (service.memory && service.memory_high && *service.memory_high > *service.memory) {
+    reader.Report(PlaceOf(service, "memory_high"), "memory_high: is above memory, and so without effect");
+  }
+}
+
+void ValidateSupervision(const Service& service, Reader& reader) {
+  constexpr std::array<std::string_view, 5> kSettings{"health_interval", "health_timeout", "health_retries",
+                                                      "health_start_period", "on_unhealthy"};
+  const bool job = service.type == ServiceType::kJob;
+  for (const auto key : kSettings) {
+    if (!service.health && service.places.contains(key))
+      reader.Report(PlaceOf(service, key), std::string(key) + ": there is no health_check");
+  }
+  if (job && service.health) reader.Report(PlaceOf(service, "health_check"), "health_check: a job has no health");
+  if (job && service.restart != RestartPolicy::kNo) {
+    reader.Report(PlaceOf(service, "restart"), "restart: a job is not restarted; apply runs it again where it failed");
+  }
+  if (service.health && service.health->interval.count() == 0) {
+    reader.Report(PlaceOf(service, "health_interval"), "health_interval: must be longer than nothing");
+  }
+  if (service.health && service.health->timeout.count() == 0) {
+    reader.Report(PlaceOf(service, "health_timeout"), "health_timeout: must be longer than nothing");
+  }
+}
+
+void ValidateMembership(const Service& service, const Topology& topology, Reader& reader) {
+  std::vector<std::string_view> known;
+  for (const auto& [name, network] : topology.networks) known.push_back(name);
+  for (auto name = service.networks.begin(); name != service.networks.end(); ++name) {
+    if (!topology.networks.contains(*name)) {
+      const auto nearest = Nearest(*name, known);
+      reader.Report(PlaceOf(service, "networks"),
+                    "networks: there is no network '" + Shown(*name) + "'" +
+                        (nearest ? ", did you mean '" + std::string(*nearest) + "'?" : ""));
+    }
+    if (std::find(service.networks.begin(), name, *name) != name) {
+      reader.Report(PlaceOf(service, "networks"), "networks: '" + *name + "' is given twice");
+    }
+  }
+  if (service.networks.empty() && !service.port_forwards.empty()) {
+    reader.Report(PlaceOf(service, "port_forwards"), "port_forwards: the service is on no network");
+  }
+}
+
+// ---- mounts ----
+
+struct Destination {
+  std::string path;
+  std::string_view key;
+};
+
+bool Below(std::string_view path, std::string_view above) {
+  return path == above || (path.starts_with(above) && path[above.size()] == '/');
+}
+
+void ValidateDestination(const Destination& destination, const Service& service, Reader& reader) {
+  constexpr std::array<std::string_view, 3> kKernel{"/proc", "/sys", "/dev"};
+  const Place place = PlaceOf(service, destination.key);
+  const std::string what = std::string(destination.key) + ": '" + Shown(destination.path) + "'";
+  if (destination.path == "/") {
+    reader.Report(place, what + " is the root, which rootfs is for");
+    return;
+  }
+  for (const auto kernel : kKernel) {
+    if (Below(destination.path, kernel) && destination.path != "/dev/shm") {
+      reader.Report(place, what + " would cover " + std::string(kernel) + ", which is the kernel's");
+    }
+  }
+}
+
+void ValidateSource(const VolumeMount& mount, const Service& service, const Topology& topology, Reader& reader) {
+  const Place place = PlaceOf(service, "volumes");
+  if (!mount.volume.empty() && !topology.volumes.contains(mount.volume)) {
+    std::vector<std::string_view> known;
+    for (const auto& [name, volume] : topology.volumes) known.push_back(name);
+    const auto nearest = Nearest(mount.volume, known);
+    reader.Report(
+        place, "volumes: there is no volume '" + Shown(mount.volume) + "'" +
+                   (nearest ? ", did you mean '" + std::string(*nearest) + "'?" : "; a host path begins with / or ./"));
+  }
+  if (!mount.source.empty() && reader.outside().path_kind &&
+      reader.outside().path_kind(mount.source) == Outside::PathKind::kAbsent) {
+    reader.Report(place, "volumes: there is no '" + Shown(mount.source) + "' on this machine");
+  }
+}
+
+}  // namespace
+
+void ValidateService(const Service& service, const Topology& topology, Reader& reader) {
+  if (service.command.empty()) reader.Report(PlaceOf(service, "command"), service.name + ": a command is required");
+  ValidateIsolation(service, reader);
+  ValidateSupervision(service, reader);
+  ValidateMembership(service, topology, reader);
+}
+
+void ValidateMounts(const Service& service, const Topology& topology, Reader& reader) {
+  std::vector<Destination> destinations;
+  for (const auto& mount : service.volumes) {
+    ValidateSource(mount, service, topology, reader);
+    destinations.push_back({mount.destination, "volumes"});
+  }
+  for (const auto& mount : service.tmpfs) destinations.push_back({mount.destination, "tmpfs"});
+  for (const auto& destination : destinations) ValidateDestination(destination, service, reader);
+  std::ranges::stable_sort(destinations, {}, &Destination::path);
+  for (std::size_t i = 1; i < destinations.size(); ++i) {
+    if (destinations[i].path != destinations[i - 1].path) continue;
+    reader.Report(PlaceOf(service, destinations[i].key),
+                  std::string(destinations[i].key) + ": two mounts on '" + Shown(destinations[i].path) + "'");
+  }
+}
+
+}  // namespace nucleus::spec
