@@ -1,0 +1,98 @@
+// ProjectLock: flock(2) belongs to the open file, so the kernel gives it back when its holder ends, however that
+// happens. The descriptor is closed by exec; a child that only forks and lives on must close it itself.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <thread>
+
+#include "state/permissions.hpp"
+#include "state/store.hpp"
+
+namespace nucleus::state {
+
+namespace {
+
+std::string ReadText(int fd, off_t from = 0) {
+  std::array<char, 512> text{};
+  const ssize_t got = ::pread(fd, text.data(), text.size(), from);
+  return {text.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
+}
+
+// The command line of this process, on one line.
+std::string Command() {
+  const int fd = ::open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return "";
+  std::string text = ReadText(fd);
+  ::close(fd);
+  while (text.ends_with('\0')) text.pop_back();
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = ' ';
+  }
+  return text.substr(0, 200);
+}
+
+// "4711 nucleus apply -f x.toml\n" -> "process 4711 (nucleus apply -f x.toml)"
+std::string Holder(int fd) {
+  std::string text = ReadText(fd);
+  text.resize(std::min(text.find('\n'), text.size()));
+  const auto blank = text.find(' ');
+  if (blank == std::string::npos) return "another process";  // between taking the lock and writing the name
+  return "process " + text.substr(0, blank) + " (" + text.substr(blank + 1) + ")";
+}
+
+Result<> SignFile(int fd, const std::string& path) {
+  const std::string text = std::to_string(::getpid()) + " " + Command() + "\n";
+  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+    return FailSys("write", path);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<ProjectLock> ProjectLock::Take(const Directories& directories, std::string_view project, Duration patience) {
+  const std::string path = directories.ProjectLock(project);
+  const FileAccess access = FileAccess::Find();
+  TRY(PrepareDirectory(directories.runtime, access));
+  TRY(PrepareDirectory(path.substr(0, path.rfind('/')), access));
+  // The file stays when the lock goes: removing it would let two holders lock two files of one name.
+  ProjectLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (lock.fd_ < 0) return FailSys("open", path);
+
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  auto wait = std::chrono::milliseconds(1);
+  while (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) return FailSys("flock", path);
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) {
+      return Fail(
+          Error::Of(ErrorCode::kLocked, "lock", "project " + std::string(project), "held by " + Holder(lock.fd_))
+              .Hint("wait for it to end, or give --lock-timeout"));
+    }
+    std::this_thread::sleep_for(std::min(wait, left));
+    wait = std::min(wait * 2, std::chrono::milliseconds(50));
+  }
+  TRY(SignFile(lock.fd_, path));
+  return lock;
+}
+
+ProjectLock::~ProjectLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+ProjectLock::ProjectLock(ProjectLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+
+ProjectLock& ProjectLock::operator=(ProjectLock&& other) noexcept {
+  if (this != &other) {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = std::exchange(other.fd_, -1);
+  }
+  return *this;
+}
+
+}  // namespace nucleus::state

@@ -1,0 +1,237 @@
+#include "state/parts/firewall_model.hpp"
+
+#include <set>
+
+#include "spec/core/units.hpp"
+#include "spec/net.hpp"
+
+namespace nucleus {
+
+namespace {
+
+constexpr std::string_view kForwardMark = " ip_forward_was=";
+// Every bridge of nucleus, of whatever project: names.hpp, BridgeLink().
+constexpr std::string_view kAnyBridge = "\"nb*\"";
+constexpr std::string_view kLoopback = "127.0.0.0/8";
+
+std::string Join(std::initializer_list<std::string_view> parts) {
+  std::string text;
+  for (const auto part : parts) text += part;
+  return text;
+}
+
+std::string Quoted(std::string_view text) {
+  return Join({"\"", text, "\""});
+}
+
+bool IsLoopback(spec::Ipv4 address) {
+  return address.value >> 24 == 127;
+}
+
+// Puts rules together; the name of a rule begins with its chain and network.
+class Rules {
+ public:
+  void Add(std::string_view chain, std::string_view network, std::string_view what, std::string text) {
+    std::string name = Join({"rule ", chain, " "});
+    if (!network.empty()) name += Join({network, " "});
+    name += what;
+    rules_.push_back({std::string(chain), std::move(name), std::move(text)});
+  }
+  void AddPort(std::string_view chain, std::string name, std::string text) {
+    rules_.push_back({std::string(chain), std::move(name), std::move(text)});
+  }
+  std::vector<FirewallRule> Take() { return std::move(rules_); }
+
+ private:
+  std::vector<FirewallRule> rules_;
+};
+
+void AddGuard(const FirewallWanted& wanted, Rules& rules) {
+  for (const auto& net : wanted.networks) {
+    const auto from = Join({"iifname ", Quoted(net.link)});
+    rules.Add("guard", net.network, "loopback destination", Join({from, " ip daddr ", kLoopback, " drop"}));
+    rules.Add("guard", net.network, "loopback source", Join({from, " ip saddr ", kLoopback, " drop"}));
+  }
+}
+
+void AddForward(const FirewallWanted& wanted, Rules& rules) {
+  for (const auto& net : wanted.networks) {
+    if (!net.internal) continue;
+    const auto link = Quoted(net.link);
+    rules.Add("forward", net.network, "no way out", Join({"iifname ", link, " oifname != ", link, " drop"}));
+    rules.Add("forward", net.network, "no way in", Join({"oifname ", link, " iifname != ", link, " drop"}));
+  }
+  rules.Add("forward", "", "answers", "ct state established,related accept");
+  rules.Add("forward", "", "published", "ct status dnat accept");
+  for (const auto& net : wanted.networks) {
+    const auto link = Quoted(net.link);
+    const auto from = Join({"iifname ", link});
+    rules.Add("forward", net.network, "same bridge", Join({from, " oifname ", link, " accept"}));
+    if (net.internal) continue;
+    rules.Add("forward", net.network, "isolation", Join({"oifname ", link, " drop"}));
+    rules.Add("forward", net.network, "other networks", Join({from, " oifname ", kAnyBridge, " drop"}));
+    rules.Add("forward", net.network, "way out", Join({from, " ip saddr ", Format(net.subnet), " accept"}));
+    rules.Add("forward", net.network, "foreign source", Join({from, " drop"}));
+  }
+}
+
+std::string PortName(const FirewallWanted::Forward& forward) {
+  const auto& port = forward.port;
+  std::string name = "port ";
+  if (!forward.service.starts_with("service.") && !forward.service.starts_with("container.")) name += "service.";
+  name += forward.service + " ";
+  if (port.host_ip) name += Format(*port.host_ip) + ":";
+  name += std::to_string(port.host_port);
+  return name + (port.protocol == spec::Protocol::kTcp ? "/tcp" : "/udp");
+}
+
+// What a packet to a published port is sent on with, once its address has matched.
+std::string Translation(const FirewallWanted::Forward& forward) {
+  const auto& port = forward.port;
+  return Join({port.protocol == spec::Protocol::kTcp ? "tcp" : "udp", " dport ", std::to_string(port.host_port),
+               " dnat ip to ", Format(forward.to), ":", std::to_string(port.container_port)});
+}
+
+bool EveryAddress(const spec::PortForward& port) {
+  return !port.host_ip || port.host_ip->value == 0;
+}
+
+void AddPorts(const FirewallWanted& wanted, Rules& rules) {
+  constexpr std::string_view kLocal = "fib daddr type local ";
+  for (const auto& forward : wanted.forwards) {
+    if (EveryAddress(forward.port)) {
+      rules.AddPort("prerouting", PortName(forward),
+                    Join({kLocal, "ip daddr != ", kLoopback, " ", Translation(forward)}));
+    } else if (!IsLoopback(*forward.port.host_ip)) {
+      rules.AddPort("prerouting", PortName(forward),
+                    Join({"ip daddr ", Format(*forward.port.host_ip), " ", Translation(forward)}));
+    }
+  }
+  for (const auto& forward : wanted.forwards) {
+    const auto to =
+        EveryAddress(forward.port) ? std::string(kLocal) : Join({"ip daddr ", Format(*forward.port.host_ip), " "});
+    rules.AddPort("output", PortName(forward), to + Translation(forward));
+  }
+}
+
+void AddMasquerade(const FirewallWanted& wanted, Rules& rules) {
+  std::set<std::string_view> published;  // links behind which a published port is
+  for (const auto& forward : wanted.forwards) published.insert(forward.link);
+  for (const auto& net : wanted.networks) {
+    const auto into = Join({"oifname ", Quoted(net.link)});
+    const auto subnet = Format(net.subnet);
+    if (published.contains(net.link)) {
+      if (net.internal) {
+        rules.Add("postrouting", net.network, "host access", Join({into, " ct status dnat masquerade"}));
+      } else {
+        rules.Add("postrouting", net.network, "hairpin",
+                  Join({into, " ip saddr ", subnet, " ct status dnat masquerade"}));
+        rules.Add("postrouting", net.network, "loopback", Join({into, " ip saddr ", kLoopback, " masquerade"}));
+      }
+    }
+    if (net.internal) continue;
+    rules.Add("postrouting", net.network, "masquerade",
+              Join({"ip saddr ", subnet, " oifname != ", Quoted(net.link), " masquerade"}));
+  }
+}
+
+std::string ChainText(const FirewallChain& chain) {
+  return Join({chain.type, " ", chain.hook, " ", std::to_string(chain.priority), " accept"});
+}
+
+}  // namespace
+
+std::vector<FirewallChain> FirewallChains() {
+  // Before connection tracking; where filters sit; where destinations and sources are translated: nft(8), priorities.
+  return {{"guard", "filter", "prerouting", -300},
+          {"forward", "filter", "forward", 0},
+          {"prerouting", "nat", "prerouting", -100},
+          {"output", "nat", "output", -100},
+          {"postrouting", "nat", "postrouting", 100}};
+}
+
+std::vector<FirewallRule> FirewallRules(const FirewallWanted& wanted) {
+  Rules rules;
+  AddGuard(wanted, rules);
+  AddForward(wanted, rules);
+  AddPorts(wanted, rules);
+  AddMasquerade(wanted, rules);
+  return rules.Take();
+}
+
+bool NeedsForwarding(const FirewallWanted& wanted) {
+  for (const auto& net : wanted.networks) {
+    if (!net.internal) return true;
+  }
+  return false;
+}
+
+FirewallState ExpectedFirewall(const FirewallWanted& wanted) {
+  FirewallState state;
+  state.comment = wanted.comment;
+  if (NeedsForwarding(wanted)) state.ip_forward = "1";
+  for (const auto& chain : FirewallChains()) state.chains.emplace(chain.name, ChainText(chain));
+  state.rules = FirewallRules(wanted);
+  return state;
+}
+
+Facts FirewallFacts(const FirewallState& state) {
+  Facts facts;
+  facts["comment"] = state.comment;
+  if (state.ip_forward) facts["ip_forward"] = *state.ip_forward;
+  for (const auto& [name, text] : state.chains) facts["chain " + name] = text;
+  for (const auto& rule : state.rules) {
+    // A port has a rule in two chains; a rule that is there twice shows as a changed one.
+    std::string& value = facts[rule.name];
+    if (!value.empty()) value += "; ";
+    value += Join({rule.chain, ": ", rule.text});
+  }
+  for (const auto& other : state.others) facts[other] = "present";
+  if (state.reordered) facts["order of rules"] = "changed";
+  return facts;
+}
+
+std::string RuleComment(std::size_t place, std::string_view name) {
+  return Join({std::to_string(place), " ", name});
+}
+
+RuleLabel ParseRuleComment(std::string_view chain, std::string_view comment) {
+  if (const auto blank = comment.find(' '); blank != std::string_view::npos) {
+    const auto name = comment.substr(blank + 1);
+    const auto place = ParseUnsigned(comment.substr(0, blank));
+    if (place && (name.starts_with("rule ") || name.starts_with("port "))) return {*place, std::string(name)};
+  }
+  return {std::nullopt, Join({"rule ", chain, " ", comment.empty() ? "(unnamed)" : comment})};
+}
+
+std::string TableComment(std::string_view comment, std::optional<bool> ip_forward_was) {
+  if (!ip_forward_was) return std::string(comment);
+  return Join({comment, kForwardMark, *ip_forward_was ? "1" : "0"});
+}
+
+TableLabel ParseTableComment(std::string_view comment) {
+  const auto mark = comment.rfind(kForwardMark);
+  if (mark == std::string_view::npos) return {std::string(comment), std::nullopt};
+  const auto was = comment.substr(mark + kForwardMark.size());
+  if (was != "0" && was != "1") return {std::string(comment), std::nullopt};
+  return {std::string(comment.substr(0, mark)), was == "1"};
+}
+
+std::string FirewallTransaction(const FirewallWanted& wanted, std::string_view table_comment) {
+  // Deleting what is not there is an error, adding what is there is none: so add, delete, and make anew.
+  const auto name = Join({"table inet ", wanted.table});
+  auto text = Join({"add ", name, "\ndelete ", name, "\nadd ", name, " {\n  comment ", Quoted(table_comment), "\n"});
+  const auto rules = FirewallRules(wanted);
+  for (const auto& chain : FirewallChains()) {
+    text += Join({"  chain ", chain.name, " {\n    type ", chain.type, " hook ", chain.hook, " priority ",
+                  std::to_string(chain.priority), "; policy accept;\n"});
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+      if (rules[i].chain != chain.name) continue;
+      text += Join({"    ", rules[i].text, " comment ", Quoted(RuleComment(i + 1, rules[i].name)), "\n"});
+    }
+    text += "  }\n";
+  }
+  return text + "}\n";
+}
+
+}  // namespace nucleus

@@ -1,0 +1,44 @@
+// What both sides of the network facts must say in the same words: ExpectedFacts() and the prober of actuators/netns.
+// Pure.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "state/parts/parts.hpp"
+
+namespace nucleus {
+
+using MacAddress = std::array<std::uint8_t, 6>;
+
+// The hardware address of an interface of ours follows from its IPv4 address: when a container is replaced, or a veth
+// made again, the neighbours' ARP entries stay right. Locally administered, unicast.
+MacAddress MacOf(spec::Ipv4 address);
+std::string Format(const MacAddress& mac);
+
+// Settings of every pinned network namespace: path below /proc/sys -> value, as the kernel prints it but with blanks.
+// A namespace of its own has no privileged ports to protect, and the workload has no capability to bind them with;
+// echo sockets (icmp(7)) spare ping the raw socket. Interfaces made later have no IPv6: networks are IPv4 so far, and
+// an address nobody asked for would be a way around their rules. Redirects are not taken: a neighbour could attract
+// traffic with them, and the host itself sends some when two containers meet through a published port.
+std::span<const std::pair<std::string_view, std::string_view>> NetnsSysctls();
+// The same for a bridge; "%" stands for the link's name. 127.0.0.1 may be answered to (see firewall_model.hpp), and a
+// container cannot make itself the host's IPv6 router.
+std::span<const std::pair<std::string_view, std::string_view>> BridgeSysctls();
+// "net/ipv4/conf/%/route_localnet" -> "ipv4.conf.route_localnet", the fact's name.
+std::string SettingName(std::string_view setting);
+
+// One end of a link in a fact: "10.42.0.2/24 mac 02:6e:0a:2a:00:02 mtu 1500 up".
+std::string InsideText(std::string_view addresses, const MacAddress& mac, std::uint32_t mtu, bool up);
+std::string HostEndText(std::string_view name, std::string_view bridge, std::uint32_t mtu, bool up, bool hairpin,
+                        std::string_view alias);
+std::string RouteText(spec::Ipv4 gateway, std::string_view link);
+
+// The contents of the file for NamesWanted::hostname.
+std::string HostnameFile(const NamesWanted& wanted);
+
+}  // namespace nucleus

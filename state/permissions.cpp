@@ -1,0 +1,53 @@
+#include "state/permissions.hpp"
+
+#include <grp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <vector>
+
+namespace nucleus::state {
+
+namespace {
+
+// Opens to the group what is still private to us; touches nothing that somebody else has set up. By path, for a
+// descriptor of a database must not be closed behind SQLite's back: that would drop its locks, fcntl_locking(2).
+Result<> Settle(const std::string& path, mode_t closed, mode_t open, const FileAccess& access) {
+  struct stat st{};
+  if (::lstat(path.c_str(), &st) != 0) return FailSys("stat", path);
+  if (S_ISLNK(st.st_mode)) return {};  // set up by hand
+  if (!access.group || st.st_uid != ::geteuid() || (st.st_mode & 07777) != closed) return {};
+  if (::lchown(path.c_str(), static_cast<uid_t>(-1), *access.group) != 0) return FailSys("chown", path);
+  if (::chmod(path.c_str(), open) != 0) return FailSys("chmod", path);
+  return {};
+}
+
+}  // namespace
+
+FileAccess FileAccess::Find() {
+  if (::geteuid() != 0) return {};
+  std::vector<char> buffer(4096);
+  struct group entry{};
+  struct group* found = nullptr;
+  while (::getgrnam_r("nucleus", &entry, buffer.data(), buffer.size(), &found) == ERANGE && buffer.size() < 1 << 20) {
+    buffer.resize(buffer.size() * 2);
+  }
+  if (found == nullptr) return {};
+  return {found->gr_gid};
+}
+
+Result<> PrepareDirectory(const std::string& path, const FileAccess& access) {
+  for (auto slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    const std::string above = path.substr(0, slash);
+    if (::mkdir(above.c_str(), 0755) != 0 && errno != EEXIST) return FailSys("mkdir", above);
+  }
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return FailSys("mkdir", path);
+  return Settle(path, 0700, access.DirectoryMode(), access);
+}
+
+Result<> PrepareFile(const std::string& path, const FileAccess& access) {
+  if (::mknod(path.c_str(), S_IFREG | 0600, 0) != 0 && errno != EEXIST) return FailSys("create", path);
+  return Settle(path, 0600, access.FileMode(), access);
+}
+
+}  // namespace nucleus::state

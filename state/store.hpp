@@ -1,0 +1,148 @@
+// The store: two SQLite files behind one class.
+//
+// applied.db (state directory, synchronous=FULL) is what people asked for: projects, revisions, applied resources,
+// leases of addresses and subnets, completed jobs. observed.db (runtime directory, on tmpfs) is what we made:
+// identities and fingerprints of kernel objects, and the journal. Losing observed.db loses nothing that the kernel's
+// own tags do not tell. Rollback journal, never WAL. Both carry a schema version: older is migrated, newer is refused
+// (kUnsupported). A database that does not read back is kCorrupt, with what to do in the hint.
+//
+// Threads: a Store may be used from several threads; calls are serialised inside. Busy files are waited for, 30 s.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "spec/core/address.hpp"
+#include "spec/core/error.hpp"
+#include "spec/core/names.hpp"
+#include "spec/types.hpp"
+#include "state/parts/parts.hpp"
+
+namespace nucleus::state {
+
+// A resource as it was last applied.
+struct ResourceRow {
+  Address address;
+  std::string spec_json;  // spec::ToJson of the resource
+  std::uint64_t revision = 0;
+};
+
+struct ProjectRow {
+  std::string name;
+  std::uint64_t revision = 0;  // the newest
+  bool single_container = false;
+  std::vector<ResourceRow> resources;
+  std::map<std::string, spec::Ipv4> addresses;   // "service.web/internal"
+  std::map<std::string, spec::Ipv4Net> subnets;  // "network.front"
+  std::map<std::string, Digest> completed_jobs;
+};
+
+enum class RevisionState { kApplying, kApplied, kFailed };
+
+struct RevisionRow {
+  std::uint64_t number = 0;
+  std::int64_t time_ms = 0;
+  RevisionState state = RevisionState::kApplying;
+  std::string summary;    // "1 replace, 1 live, 1 create"
+  std::string spec_json;  // spec::ToJson of the topology
+  std::string plan_digest;
+};
+
+// Subnets, addresses and published ports of every project on the machine.
+struct HostLeases {
+  std::vector<std::pair<std::string, std::pair<std::string, spec::Ipv4Net>>> subnets;    // project, network, subnet
+  std::vector<std::pair<std::string, std::pair<std::string, spec::PortForward>>> ports;  // project, service, port
+};
+
+struct JournalRow {
+  std::uint64_t id = 0;
+  std::string project;
+  std::string step;  // Step::Text()
+  PartKey key;
+  std::string verb;
+  std::int64_t time_ms = 0;
+};
+
+class Store {
+ public:
+  enum class Access {
+    kRead,   // files that are missing are empty; nothing is made, migrated or locked for writing
+    kWrite,  // directories (0700, or 0750 root:nucleus where that group exists) and files are made
+  };
+  static Result<Store> Open(const Directories& directories, Access access);
+  ~Store();
+  Store(Store&&) noexcept;
+  Store& operator=(Store&&) noexcept;
+
+  // What was found wrong and put right while opening, for people: an observed.db that did not read back and was moved
+  // aside.
+  [[nodiscard]] const std::vector<std::string>& warnings() const;
+
+  // ---- applied.db ----
+  Result<std::vector<std::string>> Projects();
+  Result<std::optional<ProjectRow>> LoadProject(std::string_view project);
+  Result<HostLeases> Leases();
+
+  // Opens revision n+1 of a project (made if new), in state kApplying, and takes the host-wide leases, all in one
+  // transaction. kConflict names the other project where a subnet or a port is taken meanwhile.
+  struct NewRevision {
+    std::string project;
+    bool single_container = false;
+    std::string spec_json;
+    std::string summary;
+    std::string plan_digest;
+    std::uint64_t base_revision = 0;  // kStale where it is not the newest any more
+    std::map<std::string, spec::Ipv4> addresses;
+    std::map<std::string, spec::Ipv4Net> subnets;  // of every network of the project, chosen or declared
+    std::vector<std::pair<std::string, spec::PortForward>> ports;  // by service; replaces the project's
+  };
+  Result<std::uint64_t> BeginRevision(const NewRevision& revision);
+  Result<> FinishRevision(std::string_view project, std::uint64_t number, RevisionState state);
+  Result<std::vector<RevisionRow>> Revisions(std::string_view project);
+
+  Result<> PutResource(std::string_view project, const ResourceRow& row);
+  Result<> RemoveResource(std::string_view project, const Address& address);  // and its leases
+  Result<> PutCompletedJob(std::string_view project, std::string_view service, const std::optional<Digest>& digest);
+  // Forgets a project that has no resources; its history stays unless forget_history.
+  Result<> RemoveProject(std::string_view project, bool forget_history);
+
+  // ---- observed.db ----
+  Result<std::uint64_t> JournalIntent(const PartKey& key, std::string_view verb, std::string_view step);
+  Result<> JournalDone(std::uint64_t id);
+  Result<std::vector<JournalRow>> OpenIntents(std::string_view project);
+  Result<> CloseIntents(std::string_view project);
+
+  Result<> PutObservation(const PartKey& key, const Observation& observation);  // absent: removes the row
+  Result<Observations> LoadObservations(std::string_view project);
+
+  // Small facts of the machine: "ip_forward before us" -> "0".
+  Result<> PutFact(std::string_view name, const std::optional<std::string>& value);
+  Result<std::optional<std::string>> GetFact(std::string_view name);
+
+ private:
+  struct Impl;
+  explicit Store(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// The lock of a project: flock(2) on a file, so it dies with its holder. The file's text names the holder.
+class ProjectLock {
+ public:
+  // kLocked with pid and command of the holder once `patience` is over.
+  static Result<ProjectLock> Take(const Directories& directories, std::string_view project, Duration patience);
+  ~ProjectLock();
+  ProjectLock(ProjectLock&& other) noexcept;
+  ProjectLock& operator=(ProjectLock&& other) noexcept;
+
+ private:
+  explicit ProjectLock(int fd) : fd_(fd) {}
+  int fd_ = -1;
+};
+
+}  // namespace nucleus::state
