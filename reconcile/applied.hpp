@@ -1,0 +1,18 @@
+// Rows of the store as the planner wants them.
+#pragma once
+
+#include "reconcile/plan.hpp"
+#include "spec/core/error.hpp"
+#include "state/store.hpp"
+
+namespace nucleus::reconcile {
+
+// kCorrupt where a row does not read back.
+Result<Applied> ToApplied(const std::string& project, const std::optional<state::ProjectRow>& row);
+// What the other projects hold.
+Taken ToTaken(const state::HostLeases& leases, const std::string& project);
+
+// The revision that a plan opens: its leases and every published port of the desired state.
+state::Store::NewRevision RevisionOf(const Plan& plan, const spec::Topology& desired, std::string summary);
+
+}  // namespace nucleus::reconcile

@@ -1,0 +1,441 @@
+#include "reconcile/assess.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "dag/graph.hpp"
+#include "reconcile/diff.hpp"
+
+namespace nucleus::reconcile {
+
+namespace {
+
+using Type = Reason::Type;
+
+// ---- what differing facts of a part call for ----
+
+enum class Cure : std::uint8_t { kInPlace, kRestart, kReload };
+
+struct FactRule {
+  Part part;
+  std::string_view prefix;
+  Cure cure;
+};
+// First match wins. What is in no line is set right in place: links, addresses, limits, rules, modes.
+constexpr auto kFactRules = std::to_array<FactRule>({
+    {Part::kProcess, "policy", Cure::kInPlace},
+    {Part::kProcess, "frozen", Cure::kInPlace},
+    {Part::kProcess, "file:", Cure::kReload},
+    {Part::kProcess, "", Cure::kRestart},
+});
+
+Cure CureOf(Part part, std::string_view fact, bool takes_signal) {
+  const auto rule = std::find_if(kFactRules.begin(), kFactRules.end(), [&](const FactRule& candidate) {
+    return candidate.part == part && fact.starts_with(candidate.prefix);
+  });
+  const Cure cure = rule == kFactRules.end() ? Cure::kInPlace : rule->cure;
+  return cure == Cure::kReload && !takes_signal ? Cure::kRestart : cure;
+}
+
+struct CureEffect {
+  Remedy remedy;
+  Action action;
+};
+constexpr std::array<CureEffect, 3> kCureEffects = {{
+    {Remedy::kApply, Action::kLive},
+    {Remedy::kRemake, Action::kRestart},
+    {Remedy::kApply, Action::kSignal},
+}};
+CureEffect EffectOf(Cure cure) {
+  return kCureEffects[static_cast<std::size_t>(cure)];
+}
+
+// ---- words for what is not a field ----
+
+struct PartWords {
+  Part part;
+  std::string_view absent;    // drift
+  std::string_view followed;  // it changes because something it is made from has changed
+};
+constexpr auto kWords = std::to_array<PartWords>({
+    {Part::kBridge, "bridge missing → create", "bridge follows its network"},
+    {Part::kFirewall, "nft table missing → restore", "rules follow networks and ports"},
+    {Part::kDirectory, "directory missing → create", "directory follows its volume"},
+    {Part::kCgroup, "cgroup missing → create", "limits follow the machine's controllers"},
+    {Part::kNetns, "network namespace missing → create", "links follow the networks"},
+    {Part::kNames, "hosts files missing → create", "names on its networks changed"},
+    {Part::kProcess, "not running → start", "its volumes changed"},
+});
+const PartWords& WordsOf(Part part) {
+  return *std::find_if(kWords.begin(), kWords.end(), [&](const auto& words) { return words.part == part; });
+}
+
+// ---- what the process says of itself ----
+
+std::string_view FactOf(const PartState& part, std::string_view name) {
+  if (!part.present()) return {};
+  const auto found = part.seen->facts.find(std::string(name));
+  return found == part.seen->facts.end() ? std::string_view() : std::string_view(found->second);
+}
+
+// A state that time alone turns into the expected one.
+bool OnItsWay(const Resource& resource, const PartState& part, const FactChange& fact) {
+  if (part.part != Part::kProcess || fact.name != "state" || !fact.seen) return false;
+  if (*fact.seen == "starting") return true;
+  if (!resource.job() || *fact.seen != "exited") return false;
+  const auto code = part.seen->notes.find("exit_code");
+  return code != part.seen->notes.end() && code->second == "0";
+}
+
+// ---- one resource ----
+
+class Assessor {
+ public:
+  Assessor(Model& model, Resource& resource) : model_(model), r_(resource) {}
+
+  void Run() {
+    if (!r_.desired) {
+      Remove();
+      return;
+    }
+    CheckJob();
+    if (!r_.applied) r_.Because(Action::kCreate, Type::kNew, "", "", PlaceOf(""));
+    for (std::size_t i = 0; i < r_.part_count; ++i) AssessPart(r_.parts[i]);
+    AssessFields();
+    AssessAsked();
+    AssessDependencies();
+    Detach();
+    Raise();
+    Settle();
+  }
+
+ private:
+  void Remove() {
+    bool any = false;
+    r_.uncertain = !AttachedAsApplied();
+    for (std::size_t i = 0; i < r_.part_count; ++i) {
+      auto& part = r_.parts[i];
+      if (!part.present() && !(r_.applied && part.unreadable())) continue;
+      part.Raise(Remedy::kUndo, Action::kDestroy);
+      any = true;
+    }
+    if (r_.applied) {
+      r_.Because(Action::kDestroy, Type::kRemoved, "not in the file any more");
+      // A persistent volume, or something gone already: the record goes all the same.
+      if (!any) r_.Find(MainPart(r_.address.kind))->Raise(Remedy::kUndo, Action::kDestroy);
+    } else if (any) {
+      r_.Because(Action::kDestroy, Type::kLeftover, "left over: nothing that was applied asks for it");
+    }
+  }
+
+  // Whether what is observed of the namespace is what the store believes.
+  [[nodiscard]] bool AttachedAsApplied() const {
+    const auto* netns = r_.Find(Part::kNetns);
+    if (netns == nullptr || !netns->present()) return true;
+    const auto was = model_.Was(r_, Part::kNetns);
+    return was && ExpectedFacts(*was) == netns->seen->facts;
+  }
+
+  void CheckJob() {
+    if (!r_.job()) return;
+    const auto& completed = model_.input().applied->completed_jobs;
+    const auto found = completed.find(r_.address.name);
+    if (found == completed.end() || IsAsked(model_.input().options.rerun)) return;
+    const auto wanted = model_.desired().Process(*r_.service.desired, r_.fields);
+    r_.job_done = found->second == wanted.digest;
+  }
+
+  [[nodiscard]] bool IsAsked(const std::set<std::string>& asked) const {
+    return asked.contains(r_.address.name) || asked.contains(r_.address.Text());
+  }
+
+  [[nodiscard]] spec::Place PlaceOf(std::string_view key) const {
+    const spec::Places* places = r_.network.desired   ? &r_.network.desired->places
+                                 : r_.volume.desired  ? &r_.volume.desired->places
+                                 : r_.service.desired ? &r_.service.desired->places
+                                                      : nullptr;
+    if (places == nullptr) return {};
+    const auto exact = places->find(key.substr(0, key.find_first_of(":#")));
+    if (exact != places->end()) return exact->second;
+    const auto whole = places->find("");
+    return whole == places->end() ? spec::Place{} : whole->second;
+  }
+
+  void AssessPart(PartState& part) {
+    if (part.matches && !r_.job_done) {
+      part.wanted = true;
+      return;
+    }
+    const auto want = model_.Want(r_, part.part);
+    part.wanted = want.has_value();
+    if (part.unreadable()) {
+      r_.unknown = true;
+      AssessUnreadable(part, want);
+      return;
+    }
+    if (!want) {
+      if (!part.present()) return;
+      part.Raise(Remedy::kUndo, Action::kLive);
+      r_.Because(Action::kLive, Type::kLeftover, std::string(PartName(part.part)) + " left over");
+      return;
+    }
+    if (!part.present()) {
+      part.Raise(Remedy::kApply, Action::kCreate);
+      if (r_.applied && !r_.job() && model_.Was(r_, part.part)) {
+        r_.Because(Action::kCreate, Type::kDrift, std::string(WordsOf(part.part).absent), "", PlaceOf(""));
+      }
+      return;
+    }
+    const auto expected = ExpectedFacts(*want);
+    if (part.seen->facts != expected) AssessFacts(part, part.seen->facts, expected);
+  }
+
+  // The kernel would not say: what was applied is taken for what is there, so that changes are still seen.
+  void AssessUnreadable(PartState& part, const std::optional<Wanted>& want) {
+    const auto was = model_.Was(r_, part.part);
+    if (!was && want) part.Raise(Remedy::kApply, Action::kCreate);
+    if (was && want) {
+      const auto before = ExpectedFacts(*was);
+      const auto expected = ExpectedFacts(*want);
+      if (before != expected) AssessFacts(part, before, expected);
+    }
+  }
+
+  void AssessFacts(PartState& part, const Facts& seen, const Facts& expected) {
+    const auto was = model_.Was(r_, part.part);
+    const Facts before = was ? ExpectedFacts(*was) : Facts();
+    const bool takes_signal = r_.service.desired != nullptr && r_.service.desired->reload_signal != 0;
+    bool followed = false;
+    for (const auto& fact : DiffFacts(seen, expected)) {
+      if (OnItsWay(r_, part, fact)) continue;
+      const auto effect = EffectOf(CureOf(part.part, fact.name, takes_signal));
+      part.Raise(effect.remedy, effect.action);
+      const auto then = before.find(fact.name);
+      const bool as_applied = then == before.end() ? !fact.seen.has_value() : fact.seen == then->second;
+      if (!r_.applied) {
+        if (effect.remedy == Remedy::kRemake) stale_ = true;
+      } else if (!as_applied) {
+        r_.Because(effect.action, Type::kDrift, Describe(fact), fact.name);
+      } else {
+        followed = true;
+      }
+    }
+    if (followed) followed_.push_back({part.part, part.action});
+  }
+
+  [[nodiscard]] bool WorkloadSettled() const {
+    const auto* process = r_.Find(Part::kProcess);
+    if (process == nullptr || !process->present() || !process->wanted) return false;
+    const auto wanted = model_.desired().Process(*r_.service.desired, r_.fields);
+    return FactOf(*process, "digest") == wanted.digest.Hex();
+  }
+
+  // What the change of a field really calls for: nothing but a record where the kernel is there already, which is so
+  // after an apply that was cut short.
+  [[nodiscard]] Action NeededFor(const FieldChange& change) {
+    const Action action = ActionOf(change.rule.effect);
+    if (change.rule.home == Home::kRecord || action == Action::kLive) return action;
+    if (r_.job()) return r_.job_done ? Action::kLive : Action::kCreate;
+    if (r_.address.kind == Kind::kVolume) return action;
+    if (r_.address.kind == Kind::kNetwork) {
+      const auto& bridge = r_.parts[0];
+      return bridge.present() && bridge.remedy == Remedy::kKeep ? Action::kAdopt : action;
+    }
+    if (change.rule.home == Home::kContents) {
+      const auto* process = r_.Find(Part::kProcess);
+      if (process->present() && process->action < Action::kSignal) return Action::kAdopt;
+      return r_.service.desired->reload_signal != 0 ? Action::kSignal : Action::kRestart;
+    }
+    return WorkloadSettled() ? Action::kAdopt : action;
+  }
+
+  [[nodiscard]] std::vector<FieldChange> ChangedFields() const {
+    if (r_.same) return {};
+    if (r_.network.desired) {
+      return DiffFields(spec::Scope::kNetwork, spec::CanonicalFields(*r_.network.applied),
+                        spec::CanonicalFields(*r_.network.desired));
+    }
+    if (r_.volume.desired) {
+      return DiffFields(spec::Scope::kVolume, spec::CanonicalFields(*r_.volume.applied),
+                        spec::CanonicalFields(*r_.volume.desired));
+    }
+    if (!r_.service.desired) return {};
+    return DiffFields(spec::Scope::kService, spec::CanonicalFields(*r_.service.applied), r_.fields);
+  }
+
+  void AssessFields() {
+    if (!r_.applied) return;
+    auto changes = ChangedFields();
+    for (auto& change : changes) {
+      const auto action = NeededFor(change);
+      r_.Because(action, Type::kChanged, std::move(change.text), change.field, PlaceOf(change.field));
+    }
+    // Its parts follow something that is not written in the resource itself.
+    if (!changes.empty()) return;
+    for (const auto& [part, action] : followed_) {
+      r_.Because(action, Type::kDependency, std::string(WordsOf(part).followed));
+      r_.drift_cause = false;
+    }
+  }
+
+  void AssessAsked() {
+    const auto& options = model_.input().options;
+    if (r_.address.kind != Kind::kService) return;
+    if (IsAsked(options.replace)) r_.Because(Action::kReplace, Type::kAsked, "asked for by --replace");
+    if (IsAsked(options.rerun)) {
+      r_.Because(r_.job() ? Action::kCreate : Action::kRestart, Type::kAsked, "asked for by --rerun");
+    } else if (r_.job() && !r_.job_done && r_.applied && r_.reasons.empty()) {
+      r_.Because(Action::kCreate, Type::kChanged, "has not completed as it is now");
+    }
+  }
+
+  void AssessDependencies() {
+    if (!r_.service.desired || !r_.applied || r_.job_done) return;
+    const auto add = [&](Action action, const Resource& cause, std::string text) {
+      r_.reasons.push_back({action, {Type::kDependency, std::move(text), "", {}}});
+      r_.drift_cause &= cause.drift_cause;
+    };
+    for (const auto index : model_.NetworksOf(r_.service.applied)) {
+      const auto& network = model_.resources[index];
+      if (network.desired && network.action() == Action::kReplace) {
+        add(Action::kReplace, network, network.address.Text() + " is replaced");
+      }
+    }
+    for (const auto& dependency : r_.service.desired->depends_on) {
+      const auto index = dependency.restart ? model_.IndexOf(Kind::kService, dependency.service) : std::nullopt;
+      if (!index || !model_.resources[*index].Restarts() || !r_.Find(Part::kProcess)->present()) continue;
+      add(Action::kRestart, model_.resources[*index], model_.resources[*index].address.Text() + " is restarted");
+    }
+  }
+
+  // After an apply that was cut short nobody knows which bridges a namespace is attached to. Before any bridge goes, a
+  // namespace that is not as it was applied goes too.
+  void Detach() {
+    auto* netns = r_.Find(Part::kNetns);
+    if (netns == nullptr || !netns->present()) return;
+    r_.uncertain = !r_.applied || netns->remedy != Remedy::kKeep;
+    if (!r_.uncertain) return;
+    const bool bridge_goes = std::any_of(model_.resources.begin(), model_.resources.end(), [](const Resource& other) {
+      return other.address.kind == Kind::kNetwork && other.parts[0].remedy >= Remedy::kRemake;
+    });
+    if (!bridge_goes || !netns->wanted) return;
+    netns->Raise(Remedy::kRemake, Action::kRestart);
+    auto* process = r_.Find(Part::kProcess);
+    if (process->present()) process->Raise(Remedy::kRemake, Action::kRestart);
+    if (r_.action() < Action::kRestart) {
+      r_.Because(Action::kRestart, r_.applied ? Type::kDrift : Type::kLeftover,
+                 "attached to a network that goes → restart");
+    }
+  }
+
+  // The parts that an action of the whole resource makes anew.
+  void Raise() {
+    struct Remade {
+      Action action;
+      Part part;
+    };
+    static constexpr auto kRemade = std::to_array<Remade>({
+        {Action::kRestart, Part::kProcess},
+        {Action::kReplace, Part::kProcess},
+        {Action::kReplace, Part::kNetns},
+        {Action::kReplace, Part::kNames},
+        {Action::kReplace, Part::kCgroup},
+        {Action::kReplace, Part::kBridge},
+        {Action::kReplace, Part::kDirectory},
+    });
+    const auto action = r_.action();
+    for (const auto& remade : kRemade) {
+      auto* part = r_.Find(remade.part);
+      if (part == nullptr || remade.action != action || !part->wanted) continue;
+      // A volume's old place is not where the prober looked.
+      const bool there = part->present() || part->part == Part::kDirectory;
+      part->Raise(there ? Remedy::kRemake : Remedy::kApply, there ? action : Action::kCreate);
+    }
+    RaiseProcess();
+  }
+
+  // A running workload does not see a namespace, cgroup, file or volume that is made under it.
+  void RaiseProcess() {
+    auto* process = r_.Find(Part::kProcess);
+    if (process == nullptr || !process->wanted || !process->present()) return;
+    bool underneath = false;
+    for (std::size_t i = 0; i < r_.part_count; ++i) {
+      const auto& part = r_.parts[i];
+      underneath |= part.part != Part::kProcess && part.remedy == Remedy::kApply && part.action == Action::kCreate;
+    }
+    for (const auto index : model_.VolumesOf(r_.service.desired)) {
+      const auto& directory = model_.resources[index].parts[0];
+      underneath |= directory.remedy == Remedy::kRemake ||
+                    (directory.remedy == Remedy::kApply && directory.action == Action::kCreate);
+    }
+    if (!underneath) return;
+    process->Raise(Remedy::kRemake, Action::kRestart);
+    if (r_.action() < Action::kRestart) {
+      r_.Because(Action::kRestart, r_.applied ? Type::kDrift : Type::kLeftover,
+                 "runs on what is not there any more → restart");
+    }
+  }
+
+  // Resources that need nothing in the kernel, but the store's word; and what to wait for.
+  void Settle() {
+    auto* process = r_.Find(Part::kProcess);
+    bool idle = true;
+    for (std::size_t i = 0; i < r_.part_count; ++i) idle &= r_.parts[i].remedy == Remedy::kKeep;
+    if (!r_.applied && idle && !r_.unknown) Adopt();
+    if (stale_ && !r_.applied) r_.Because(Action::kRestart, Type::kLeftover, "an older process is in its place");
+    if (idle && r_.applied && r_.action() >= Action::kAdopt) {
+      r_.Find(MainPart(r_.address.kind))->Raise(Remedy::kRecord, Action::kAdopt);
+    }
+    if (process == nullptr || r_.job_done) return;
+    const bool started =
+        process->remedy >= Remedy::kApply && process->action != Action::kLive && process->action != Action::kSignal;
+    r_.reload = process->remedy == Remedy::kApply && process->action == Action::kSignal && process->present();
+    r_.await = started || r_.job() || (process->remedy == Remedy::kRecord && r_.action() == Action::kAdopt);
+  }
+
+  void Adopt() {
+    const bool done = r_.job_done;
+    r_.reasons.clear();
+    r_.Because(Action::kAdopt, Type::kAdopted, done ? "has completed" : "is there as desired", "", PlaceOf(""));
+    for (std::size_t i = 0; i < r_.part_count; ++i) {
+      if (r_.parts[i].wanted) r_.parts[i].Raise(Remedy::kRecord, Action::kAdopt);
+    }
+    if (done) r_.Find(Part::kProcess)->Raise(Remedy::kRecord, Action::kAdopt);
+  }
+
+  Model& model_;
+  Resource& r_;
+  std::vector<std::pair<Part, Action>> followed_;  // parts that differ as their makings do
+  bool stale_ = false;                             // a process of another make runs in the place of a new service
+};
+
+// Networks and volumes first, then services after those they depend on, and the firewall.
+std::vector<std::uint32_t> Order(const Model& model) {
+  dag::Graph graph(model.resources.size());
+  std::vector<std::uint32_t> order;
+  for (std::uint32_t i = 0; i < model.resources.size(); ++i) {
+    const auto& resource = model.resources[i];
+    for (const auto dependency : model.DependenciesOf(resource.service.desired)) {
+      if (dependency != i) graph.AddEdge(dependency, i);
+    }
+  }
+  if (auto sorted = graph.Order()) return *sorted;
+  for (std::uint32_t i = 0; i < model.resources.size(); ++i) order.push_back(i);
+  return order;
+}
+
+}  // namespace
+
+void Assess(Model& model) {
+  const auto order = Order(model);
+  // A service looks at its networks and volumes, so they have to be decided.
+  for (const bool services : {false, true}) {
+    for (const auto index : order) {
+      auto& resource = model.resources[index];
+      if (!resource.in_scope || (resource.address.kind == Kind::kService) != services) continue;
+      Assessor(model, resource).Run();
+    }
+  }
+}
+
+}  // namespace nucleus::reconcile

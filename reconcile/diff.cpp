@@ -1,0 +1,123 @@
+#include "reconcile/diff.hpp"
+
+#include <algorithm>
+
+namespace nucleus::reconcile {
+
+namespace {
+
+constexpr std::size_t kLongestValue = 48;
+
+// Walks two sorted sequences by name; `call` gets the value on either side, or null.
+template <class Range, class Name, class Value, class Call>
+void MergeByName(const Range& a, const Range& b, Name name, Value value, Call call) {
+  auto left = a.begin();
+  auto right = b.begin();
+  while (left != a.end() || right != b.end()) {
+    const bool take_left = right == b.end() || (left != a.end() && name(*left) <= name(*right));
+    const bool take_right = left == a.end() || (right != b.end() && name(*right) <= name(*left));
+    call(take_left ? name(*left) : name(*right), take_left ? &value(*left) : nullptr,
+         take_right ? &value(*right) : nullptr);
+    if (take_left) ++left;
+    if (take_right) ++right;
+  }
+}
+
+bool IsNumber(std::string_view text) {
+  return !text.empty() && text.size() < 20 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// Compact JSON of a scalar or a flat list, as a person would write it.
+std::string Plain(const std::string& json, std::string_view type) {
+  if (IsNumber(json)) {
+    const auto number = std::stoull(json);
+    if (type.starts_with("size")) return FormatBytes(number);
+    if (type.starts_with("duration")) return FormatDuration(Duration(number));
+    return json;
+  }
+  std::string text;
+  for (const char c : json) {
+    if (c == '"' || c == '[' || c == ']') continue;
+    text += c;
+    if (c == ',') text += ' ';
+  }
+  return text;
+}
+
+std::string FieldText(const FieldRule& rule, spec::Scope scope, const std::string& field, const std::string* applied,
+                      const std::string* desired) {
+  if (const auto hash = field.find('#'); hash != std::string::npos) {
+    const auto colon = field.find(':');
+    const auto from = colon == std::string::npos ? 0 : colon + 1;
+    return "contents of " + field.substr(from, hash - from) + " changed";
+  }
+  const std::string key(rule.key);
+  if (rule.show == Show::kName) {
+    return key + (applied == nullptr ? " set" : desired == nullptr ? " removed" : " changed");
+  }
+  const auto* info = spec::FindKey(scope, rule.key);
+  const std::string_view type = info == nullptr ? std::string_view() : info->type;
+  const auto before = applied ? Plain(*applied, type) : "";
+  const auto after = desired ? Plain(*desired, type) : "";
+  if (before.size() > kLongestValue || after.size() > kLongestValue) return key + " changed";
+  if (applied == nullptr) return key + " set to " + after;
+  if (desired == nullptr) return key + " " + before + " removed";
+  return key + " " + before + " → " + after;
+}
+
+}  // namespace
+
+std::vector<FieldChange> DiffFields(spec::Scope scope, const spec::Fields& applied, const spec::Fields& desired) {
+  std::vector<FieldChange> changes;
+  MergeByName(
+      applied, desired, [](const spec::Field& f) -> const std::string& { return f.name; },
+      [](const spec::Field& f) -> const std::string& { return f.value; },
+      [&](const std::string& name, const std::string* before, const std::string* after) {
+        if (before != nullptr && after != nullptr && *before == *after) return;
+        const auto rule = RuleOf(scope, name);
+        changes.push_back({rule, name, FieldText(rule, scope, name, before, after)});
+        changes.back().rule.key = {};  // it points into the inputs
+      });
+  return changes;
+}
+
+std::vector<FactChange> DiffFacts(const Facts& seen, const Facts& expected) {
+  std::vector<FactChange> changes;
+  if (seen == expected) return changes;
+  MergeByName(
+      seen, expected, [](const auto& fact) -> const std::string& { return fact.first; },
+      [](const auto& fact) -> const std::string& { return fact.second; },
+      [&](const std::string& name, const std::string* before, const std::string* after) {
+        if (before != nullptr && after != nullptr && *before == *after) return;
+        FactChange change{name, std::nullopt, std::nullopt};
+        if (before != nullptr) change.seen = *before;
+        if (after != nullptr) change.expected = *after;
+        changes.push_back(std::move(change));
+      });
+  return changes;
+}
+
+std::string Describe(const FactChange& change) {
+  if (!change.seen) return change.name + " missing → restore";
+  if (!change.expected) return change.name + " unexpected → remove";
+  if (change.seen->size() > kLongestValue || change.expected->size() > kLongestValue) return change.name + " differs";
+  return change.name + " " + *change.seen + " → " + *change.expected;
+}
+
+std::string Describe(const std::vector<FactChange>& changes) {
+  std::string text;
+  for (const auto& change : changes) {
+    if (!text.empty()) text += ", ";
+    if (!change.seen) {
+      text += change.name + " is missing";
+    } else if (!change.expected) {
+      text += change.name + " is one too many";
+    } else {
+      text += change.name + " is '" + *change.seen + "', not '" + *change.expected + "'";
+    }
+  }
+  return text;
+}
+
+}  // namespace nucleus::reconcile

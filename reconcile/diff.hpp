@@ -1,0 +1,31 @@
+// Differences in words: of fields (desired against applied) and of facts (observed against expected). Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "reconcile/fields.hpp"
+#include "reconcile/plan.hpp"
+
+namespace nucleus::reconcile {
+
+struct FieldChange {
+  FieldRule rule;
+  std::string field;  // as in the canonical form
+  std::string text;   // "memory 512M → 1G", "rootfs changed"
+};
+std::vector<FieldChange> DiffFields(spec::Scope scope, const spec::Fields& applied, const spec::Fields& desired);
+
+struct FactChange {
+  std::string name;
+  std::optional<std::string> seen;      // none: missing
+  std::optional<std::string> expected;  // none: one too many
+};
+std::vector<FactChange> DiffFacts(const Facts& seen, const Facts& expected);
+
+// "memory.max max → 536870912", "link eth0 missing → restore".
+std::string Describe(const FactChange& change);
+// The same for several facts of a part in one sentence; for errors.
+std::string Describe(const std::vector<FactChange>& changes);
+
+}  // namespace nucleus::reconcile

@@ -1,0 +1,130 @@
+#include "reconcile/fields.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace nucleus::reconcile {
+
+namespace {
+
+using spec::Scope;
+using enum Effect;
+using enum Home;
+using enum Show;
+
+// Sorted by scope, then key.
+constexpr auto kRules = std::to_array<FieldRule>({
+    {Scope::kNetwork, "gateway", kReplace, kPart, kValue},
+    {Scope::kNetwork, "internal", kLive, kPart, kValue},
+    {Scope::kNetwork, "mtu", kLive, kPart, kValue},
+    {Scope::kNetwork, "subnet", kReplace, kPart, kValue},
+
+    {Scope::kVolume, "mode", kLive, kPart, kValue},
+    {Scope::kVolume, "owner", kLive, kPart, kValue},
+    {Scope::kVolume, "path", kReplace, kPart, kValue},
+    {Scope::kVolume, "protect", kLive, kRecord, kValue},
+    {Scope::kVolume, "size", kLive, kPart, kValue},
+    {Scope::kVolume, "volume_type", kReplace, kPart, kValue},
+
+    {Scope::kService, "additional_groups", kRestart, kWorkload, kValue},
+    {Scope::kService, "command", kRestart, kWorkload, kName},
+    {Scope::kService, "cpu_weight", kLive, kPart, kValue},
+    {Scope::kService, "cpus", kLive, kPart, kValue},
+    {Scope::kService, "depends_on", kLive, kRecord, kName},
+    {Scope::kService, "dns", kLive, kPart, kValue},
+    {Scope::kService, "env_file", kRestart, kWorkload, kName},
+    {Scope::kService, "environment", kRestart, kWorkload, kName},
+    {Scope::kService, "group", kRestart, kWorkload, kValue},
+    {Scope::kService, "health_check", kLive, kPolicy, kName},
+    {Scope::kService, "health_interval", kLive, kPolicy, kValue},
+    {Scope::kService, "health_retries", kLive, kPolicy, kValue},
+    {Scope::kService, "health_start_period", kLive, kPolicy, kValue},
+    {Scope::kService, "health_timeout", kLive, kPolicy, kValue},
+    {Scope::kService, "hostname", kRestart, kWorkload, kValue},
+    {Scope::kService, "init", kRestart, kWorkload, kValue},
+    {Scope::kService, "io_limits", kLive, kPart, kName},
+    {Scope::kService, "labels", kLive, kRecord, kName},
+    {Scope::kService, "memlock", kRestart, kWorkload, kValue},
+    {Scope::kService, "memory", kLive, kPart, kValue},
+    {Scope::kService, "memory_high", kLive, kPart, kValue},
+    {Scope::kService, "memory_swap", kLive, kPart, kValue},
+    {Scope::kService, "networks", kReplace, kWorkload, kValue},
+    {Scope::kService, "on_unhealthy", kLive, kPolicy, kValue},
+    {Scope::kService, "pids", kLive, kPart, kValue},
+    {Scope::kService, "port_forwards", kLive, kPart, kValue},
+    {Scope::kService, "protect", kLive, kRecord, kValue},
+    {Scope::kService, "reload_signal", kLive, kRecord, kValue},
+    {Scope::kService, "restart", kLive, kPolicy, kValue},
+    {Scope::kService, "rootfs", kReplace, kWorkload, kName},
+    {Scope::kService, "service_mode", kReplace, kWorkload, kValue},
+    {Scope::kService, "stop_signal", kLive, kPolicy, kValue},
+    {Scope::kService, "stop_timeout", kLive, kPolicy, kValue},
+    {Scope::kService, "tmpfs", kRestart, kWorkload, kName},
+    {Scope::kService, "type", kReplace, kWorkload, kValue},
+    {Scope::kService, "user", kRestart, kWorkload, kValue},
+    {Scope::kService, "volumes", kRestart, kWorkload, kName},
+    {Scope::kService, "workdir", kRestart, kWorkload, kValue},
+});
+
+constexpr bool Less(const FieldRule& a, const FieldRule& b) {
+  return a.scope != b.scope ? a.scope < b.scope : a.key < b.key;
+}
+static_assert(std::is_sorted(kRules.begin(), kRules.end(), Less));
+
+constexpr std::string_view kContentsSuffix = "#contents";
+
+// Only contents of volumes are files that a running workload has open; those of other keys were read at its start.
+bool IsMountedContents(std::string_view field) {
+  return field.ends_with(kContentsSuffix) && field.starts_with("volumes:");
+}
+
+}  // namespace
+
+std::span<const FieldRule> FieldRules() {
+  return kRules;
+}
+
+FieldRule RuleOf(Scope scope, std::string_view field) {
+  // The planner knows whether the service takes a signal; what it does not take is a restart.
+  if (IsMountedContents(field)) return {scope, field, kSignal, kContents, kName};
+  const std::string_view key = field.substr(0, field.find_first_of(":#"));
+  const FieldRule wanted{scope, key, kRestart, kWorkload, kName};
+  const auto found = std::lower_bound(kRules.begin(), kRules.end(), wanted, Less);
+  if (found == kRules.end() || Less(wanted, *found)) return wanted;
+  FieldRule rule = *found;
+  if (key.size() != field.size()) rule.show = kName;
+  return rule;
+}
+
+Digest WorkloadDigest(const spec::Fields& fields, bool job) {
+  Sha256 hash;
+  for (const auto& field : fields) {
+    const auto home = RuleOf(Scope::kService, field.name).home;
+    if (home == kWorkload || (job && home == kContents)) hash.AddField(field.name).AddField(field.value);
+  }
+  return hash.Finish();
+}
+
+Digest PolicyDigest(const spec::Fields& fields) {
+  Sha256 hash;
+  for (const auto& field : fields) {
+    if (RuleOf(Scope::kService, field.name).home == kPolicy) hash.AddField(field.name).AddField(field.value);
+  }
+  return hash.Finish();
+}
+
+Action ActionOf(Effect effect) {
+  switch (effect) {
+    case kLive:
+      return Action::kLive;
+    case kSignal:
+      return Action::kSignal;
+    case kRestart:
+      return Action::kRestart;
+    case kReplace:
+      return Action::kReplace;
+  }
+  return Action::kReplace;
+}
+
+}  // namespace nucleus::reconcile

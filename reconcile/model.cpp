@@ -1,0 +1,221 @@
+#include "reconcile/model.hpp"
+
+#include <algorithm>
+
+#include "reconcile/parallel.hpp"
+#include "reconcile/same.hpp"
+
+namespace nucleus::reconcile {
+
+namespace {
+
+// Walks two maps in order of their keys and calls with both values, either of which may be null.
+template <class T, class F>
+void Merge(const std::map<std::string, T>& a, const std::map<std::string, T>& b, F&& call) {
+  auto left = a.begin();
+  auto right = b.begin();
+  while (left != a.end() || right != b.end()) {
+    const bool take_left = right == b.end() || (left != a.end() && left->first <= right->first);
+    const bool take_right = left == a.end() || (right != b.end() && right->first <= left->first);
+    const std::string& name = take_left ? left->first : right->first;
+    call(name, States<T>{take_left ? &left->second : nullptr, take_right ? &right->second : nullptr});
+    if (take_left) ++left;
+    if (take_right) ++right;
+  }
+}
+
+std::vector<std::uint32_t> Unique(std::vector<std::uint32_t> list) {
+  std::sort(list.begin(), list.end());
+  list.erase(std::unique(list.begin(), list.end()), list.end());
+  return list;
+}
+
+bool SameAsApplied(const Resource& resource) {
+  const auto same = [](const auto& states) {
+    return spec::CanonicalFields(*states.desired) == spec::CanonicalFields(*states.applied);
+  };
+  if (resource.network.desired) return same(resource.network);
+  if (resource.volume.desired) return same(resource.volume);
+  return !resource.service.desired || SameMeaning(*resource.service.desired, *resource.service.applied);
+}
+
+}  // namespace
+
+const PartState* Resource::Find(Part part) const {
+  const auto end = parts.begin() + static_cast<std::ptrdiff_t>(part_count);
+  const auto found = std::find_if(parts.begin(), end, [&](const auto& state) { return state.part == part; });
+  return found == end ? nullptr : &*found;
+}
+
+PartState* Resource::Find(Part part) {
+  return const_cast<PartState*>(std::as_const(*this).Find(part));
+}
+
+Action Resource::action() const {
+  Action greatest = Action::kNone;
+  for (const auto& [action, reason] : reasons) greatest = std::max(greatest, action);
+  return greatest;
+}
+
+bool Resource::Restarts() const {
+  const auto* process = Find(Part::kProcess);
+  if (process == nullptr || !desired || !applied) return false;
+  return process->remedy == Remedy::kRemake ||
+         (process->remedy == Remedy::kApply && process->action == Action::kCreate);
+}
+
+void Resource::Because(Action action, Reason::Type type, std::string text, std::string field, spec::Place place) {
+  reasons.push_back({action, {type, std::move(text), std::move(field), place}});
+  if (type != Reason::Type::kDrift && type != Reason::Type::kDependency) drift_cause = false;
+}
+
+Model::Model(const Input& input, const Scope& scope, const Leases& desired_leases, const Leases& applied_leases)
+    : input_(&input),
+      scope_(&scope),
+      desired_(*scope.desired, desired_leases, input.observed->host, input.options.directories),
+      applied_(input.applied->topology, applied_leases, input.observed->host, input.options.directories) {
+  AddKnown();
+  AddObserved();
+  for (std::uint32_t i = 0; i < resources.size(); ++i) {
+    index_.emplace_hint(index_.end(), std::pair(resources[i].address.kind, std::string_view(resources[i].address.name)),
+                        i);
+  }
+  Survey();
+}
+
+// The costly part, and every resource on its own: how a service reads written out, and which parts are as they should
+// be.
+void Model::Survey() {
+  ForEachInParallel(resources.size(), [this](std::size_t index) {
+    auto& resource = resources[index];
+    if (resource.service.desired != nullptr) resource.fields = spec::CanonicalFields(*resource.service.desired);
+    if (!resource.in_scope || !resource.desired) return;
+    resource.same = resource.applied && SameAsApplied(resource);
+    for (std::size_t i = 0; i < resource.part_count; ++i) {
+      auto& part = resource.parts[i];
+      if (!part.present()) continue;
+      const auto want = Want(resource, part.part);
+      part.matches = want && ExpectedFacts(*want) == part.seen->facts;
+    }
+  });
+}
+
+Resource& Model::Add(Address address) {
+  Resource& resource = resources.emplace_back();
+  resource.address = std::move(address);
+  resource.in_scope = scope_->Has(resource.address);
+  for (const auto part : PartsOf(resource.address.kind)) resource.parts[resource.part_count++].part = part;
+  return resource;
+}
+
+void Model::AddKnown() {
+  const auto& wished = *scope_->desired;
+  const auto& before = input_->applied->topology;
+  resources.reserve(1 + wished.networks.size() + wished.volumes.size() + wished.services.size());
+  if (!wished.networks.empty() || !before.networks.empty()) {
+    Resource& resource = Add({Kind::kTopology, project()});
+    resource.desired = !wished.networks.empty();
+    resource.applied = !before.networks.empty();
+  }
+  Merge(wished.networks, before.networks, [&](const auto& name, States<spec::Network> states) {
+    Resource& resource = Add({Kind::kNetwork, name});
+    resource.network = states;
+    resource.desired = states.desired != nullptr;
+    resource.applied = states.applied != nullptr;
+  });
+  Merge(wished.volumes, before.volumes, [&](const auto& name, States<spec::Volume> states) {
+    Resource& resource = Add({Kind::kVolume, name});
+    resource.volume = states;
+    resource.desired = states.desired != nullptr;
+    resource.applied = states.applied != nullptr;
+  });
+  Merge(wished.services, before.services, [&](const auto& name, States<spec::Service> states) {
+    Resource& resource = Add({Kind::kService, name});
+    resource.service = states;
+    resource.desired = states.desired != nullptr;
+    resource.applied = states.applied != nullptr;
+  });
+}
+
+// Observations are sorted as resources are, so one walk finds all; what is in nobody's state comes in between.
+void Model::AddObserved() {
+  const auto known = resources.size();
+  std::size_t at = 0;
+  std::vector<std::pair<Address, std::vector<std::pair<Part, const Observation*>>>> strangers;
+  for (const auto& [key, observation] : input_->observed->parts) {
+    // Another project's, or one started by hand: not ours to touch, whatever the prober says.
+    if (key.project != project() || key.address.kind == Kind::kContainer) continue;
+    while (at < known && resources[at].address < key.address) ++at;
+    if (at < known && resources[at].address == key.address) {
+      if (auto* part = resources[at].Find(key.part)) part->seen = &observation;
+    } else if (observation.presence == Presence::kPresent) {
+      if (strangers.empty() || strangers.back().first != key.address) strangers.push_back({key.address, {}});
+      strangers.back().second.push_back({key.part, &observation});
+    }
+  }
+  if (strangers.empty()) return;
+  for (auto& [address, parts] : strangers) {
+    Resource& resource = Add(address);
+    for (const auto& [part, observation] : parts) {
+      if (auto* state = resource.Find(part)) state->seen = observation;
+    }
+  }
+  std::sort(resources.begin(), resources.end(), [](const auto& a, const auto& b) { return a.address < b.address; });
+}
+
+std::optional<Wanted> Model::Want(const Resource& resource, Part part) const {
+  if (!resource.desired || resource.job_done) return std::nullopt;
+  if (resource.network.desired) return desired_.Bridge(*resource.network.desired);
+  if (resource.volume.desired) return desired_.Directory(*resource.volume.desired);
+  if (resource.service.desired) {
+    return desired_.Of(*resource.service.desired, resource.fields, part);
+  }
+  return desired_.Firewall();
+}
+
+std::optional<Wanted> Model::Was(const Resource& resource, Part part) const {
+  if (!resource.applied) return std::nullopt;
+  if (resource.network.applied) return applied_.Bridge(*resource.network.applied);
+  if (resource.volume.applied) return applied_.Directory(*resource.volume.applied);
+  if (const auto* service = resource.service.applied) {
+    const auto fields = part == Part::kProcess ? spec::CanonicalFields(*service) : spec::Fields();
+    return applied_.Of(*service, fields, part);
+  }
+  return applied_.Firewall();
+}
+
+std::optional<std::uint32_t> Model::IndexOf(Kind kind, std::string_view name) const {
+  const auto found = index_.find({kind, name});
+  if (found == index_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::vector<std::uint32_t> Model::NetworksOf(const spec::Service* service) const {
+  std::vector<std::uint32_t> list;
+  if (service == nullptr) return list;
+  for (const auto& name : service->networks) {
+    if (const auto index = IndexOf(Kind::kNetwork, name)) list.push_back(*index);
+  }
+  return Unique(std::move(list));
+}
+
+std::vector<std::uint32_t> Model::VolumesOf(const spec::Service* service) const {
+  std::vector<std::uint32_t> list;
+  if (service == nullptr) return list;
+  for (const auto& mount : service->volumes) {
+    if (mount.volume.empty()) continue;
+    if (const auto index = IndexOf(Kind::kVolume, mount.volume)) list.push_back(*index);
+  }
+  return Unique(std::move(list));
+}
+
+std::vector<std::uint32_t> Model::DependenciesOf(const spec::Service* service) const {
+  std::vector<std::uint32_t> list;
+  if (service == nullptr) return list;
+  for (const auto& dependency : service->depends_on) {
+    if (const auto index = IndexOf(Kind::kService, dependency.service)) list.push_back(*index);
+  }
+  return Unique(std::move(list));
+}
+
+}  // namespace nucleus::reconcile

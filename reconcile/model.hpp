@@ -1,0 +1,111 @@
+// What the planner knows while it plans: every resource with its three states, and what has been decided for its parts.
+// Internal to the planner. Pure.
+#pragma once
+
+#include <array>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "reconcile/planner.hpp"
+#include "reconcile/scope.hpp"
+#include "reconcile/wanted.hpp"
+
+namespace nucleus::reconcile {
+
+// What is to be done about a part. Ordered: the greater wins.
+enum class Remedy : std::uint8_t {
+  kKeep,    // nothing
+  kRecord,  // nothing in the kernel; the store writes down that it is so
+  kApply,   // made, or changed in place
+  kRemake,  // undone, then made
+  kUndo,    // undone
+};
+
+struct PartState {
+  Part part = Part::kProcess;
+  const Observation* seen = nullptr;  // null: absent
+  Remedy remedy = Remedy::kKeep;
+  Action action = Action::kNone;  // why, in a word
+  bool wanted = false;
+  bool matches = false;  // it is there, and exactly as desired
+  [[nodiscard]] bool present() const { return seen != nullptr && seen->presence == Presence::kPresent; }
+  [[nodiscard]] bool unreadable() const { return seen != nullptr && seen->presence == Presence::kUnreadable; }
+  void Raise(Remedy to, Action why) {
+    if (to > remedy) remedy = to;
+    if (why > action) action = why;
+  }
+};
+
+template <class T>
+struct States {
+  const T* desired = nullptr;
+  const T* applied = nullptr;
+};
+
+struct Resource {
+  Address address;
+  bool in_scope = true;
+  bool desired = false, applied = false;
+  States<spec::Network> network;  // the one of its kind is set
+  States<spec::Volume> volume;
+  States<spec::Service> service;
+  bool same = false;    // desired and applied mean the same
+  spec::Fields fields;  // of a desired service, canonical
+
+  std::array<PartState, 4> parts{};
+  std::size_t part_count = 0;
+
+  std::vector<std::pair<Action, Reason>> reasons;
+  bool unknown = false;
+  bool uncertain = false;   // what its parts rest on cannot be told from what was applied
+  bool job_done = false;    // a job that completed as it is desired: wants no parts
+  bool await = false;       // wait for its own milestone
+  bool reload = false;      // signal the workload after the process part was applied
+  bool drift_cause = true;  // whatever restarts it came from drift alone
+
+  [[nodiscard]] bool job() const {
+    return service.desired != nullptr && service.desired->type == spec::ServiceType::kJob;
+  }
+  [[nodiscard]] PartState* Find(Part part);
+  [[nodiscard]] const PartState* Find(Part part) const;
+  [[nodiscard]] Action action() const;  // the greatest of its reasons'
+  [[nodiscard]] bool Restarts() const;  // its workload is stopped and started, or started anew
+  void Because(Action action, Reason::Type type, std::string text, std::string field = "", spec::Place place = {});
+};
+
+class Model {
+ public:
+  Model(const Input& input, const Scope& scope, const Leases& desired_leases, const Leases& applied_leases);
+
+  [[nodiscard]] std::optional<Wanted> Want(const Resource& resource, Part part) const;  // as desired
+  [[nodiscard]] std::optional<Wanted> Was(const Resource& resource, Part part) const;   // as applied
+
+  [[nodiscard]] std::optional<std::uint32_t> IndexOf(Kind kind, std::string_view name) const;
+  // What a resource rests on, by index: networks it is attached to, volumes it mounts.
+  [[nodiscard]] std::vector<std::uint32_t> NetworksOf(const spec::Service* service) const;
+  [[nodiscard]] std::vector<std::uint32_t> VolumesOf(const spec::Service* service) const;
+  [[nodiscard]] std::vector<std::uint32_t> DependenciesOf(const spec::Service* service) const;
+
+  std::vector<Resource> resources;  // sorted by address
+  [[nodiscard]] const Input& input() const { return *input_; }
+  [[nodiscard]] const Side& desired() const { return desired_; }
+  [[nodiscard]] const Side& applied() const { return applied_; }
+  [[nodiscard]] const std::string& project() const { return scope_->desired->name; }
+
+ private:
+  void AddKnown();
+  void AddObserved();
+  void Survey();
+  Resource& Add(Address address);
+
+  const Input* input_;
+  const Scope* scope_;
+  Side desired_;
+  Side applied_;
+  std::map<std::pair<Kind, std::string_view>, std::uint32_t> index_;
+};
+
+}  // namespace nucleus::reconcile

@@ -1,0 +1,168 @@
+#include "reconcile/perform.hpp"
+
+#include <algorithm>
+
+namespace nucleus::reconcile {
+
+namespace {
+
+std::string_view VerbName(Verb verb) {
+  switch (verb) {
+    case Verb::kApply:
+      return "apply";
+    case Verb::kUndo:
+      return "undo";
+    case Verb::kSignal:
+      return "signal";
+    case Verb::kWaitStarted:
+      return "wait started";
+    case Verb::kWaitHealthy:
+      return "wait healthy";
+    case Verb::kWaitCompleted:
+      return "wait completed";
+  }
+  return "";
+}
+
+// Facts that a workload changes by itself, at any moment: whether it runs is what the waits are about.
+bool MovesByItself(Part part, const std::string& fact) {
+  return part == Part::kProcess && (fact == "state" || fact == "supervisor");
+}
+
+std::string Differences(Part part, const Facts& expected, const Facts& seen) {
+  std::string text;
+  const auto add = [&](const std::string& words) { text += (text.empty() ? "" : "; ") + words; };
+  for (const auto& [name, value] : expected) {
+    if (MovesByItself(part, name)) continue;
+    const auto found = seen.find(name);
+    if (found == seen.end()) {
+      add(name + " is missing");
+    } else if (found->second != value) {
+      add(name + " is '" + found->second + "', should be '" + value + "'");
+    }
+  }
+  for (const auto& [name, value] : seen) {
+    if (!expected.contains(name)) add(name + " is '" + value + "', should not be");
+  }
+  return text;
+}
+
+Result<const ProcessWanted*> Process(const Step& step) {
+  const auto* process = step.wanted ? std::get_if<ProcessWanted>(&*step.wanted) : nullptr;
+  if (process == nullptr) return Fail(ErrorCode::kInternal, VerbName(step.verb), step.Text(), "not a process");
+  return process;
+}
+
+// Data of a persistent volume outlives its resource.
+bool StaysAfterUndo(const Step& step) {
+  if (step.key.part != Part::kDirectory || step.delete_data || !step.wanted) return false;
+  return std::get<DirectoryWanted>(*step.wanted).type == spec::VolumeType::kPersistent;
+}
+
+}  // namespace
+
+Performer::Performer(const Machinery& machinery, state::Store& store, const RunOptions& options)
+    : machinery_(machinery), store_(store), options_(options) {
+  for (const auto& [part, prober] : machinery.probers) probing_.try_emplace(prober, std::make_unique<std::mutex>());
+}
+
+Result<> Performer::Perform(const Step& step, const ProgressSink& progress) {
+  switch (step.verb) {
+    case Verb::kApply:
+    case Verb::kUndo:
+    case Verb::kSignal:
+      return Change(step, progress);
+    case Verb::kWaitStarted:
+      return Wait(step, Milestone::kStarted);
+    case Verb::kWaitHealthy:
+      return Wait(step, Milestone::kHealthy);
+    case Verb::kWaitCompleted:
+      return Wait(step, Milestone::kCompleted);
+  }
+  return {};
+}
+
+// A failed step stays open in the journal, so that whatever it began is looked for.
+Result<> Performer::Change(const Step& step, const ProgressSink& progress) {
+  if (step.action == Action::kAdopt && step.verb == Verb::kApply) return Adopt(step);
+  const auto intent = TRY(store_.JournalIntent(step.key, VerbName(step.verb), step.Text()));
+  TRY(Act(step, progress));
+  if (step.verb != Verb::kSignal) TRY(Verify(step));
+  return store_.JournalDone(intent);
+}
+
+// It is there already, or leaves nothing there: looked at and written down, touched by nobody.
+Result<> Performer::Adopt(const Step& step) {
+  if (step.wanted) return Verify(step);
+  return {};
+}
+
+Result<> Performer::Act(const Step& step, const ProgressSink& progress) {
+  if (step.verb == Verb::kSignal) {
+    return machinery_.waiter->Signal(step.key, *TRY(Process(step)), step.signal);
+  }
+  const auto actuator = machinery_.actuators.find(step.key.part);
+  if (actuator == machinery_.actuators.end()) {
+    return Fail(ErrorCode::kInternal, VerbName(step.verb), step.Text(), "no actuator for this part");
+  }
+  if (step.verb == Verb::kApply) {
+    if (!step.wanted) return Fail(ErrorCode::kInternal, "apply", step.Text(), "nothing is wanted of it");
+    return actuator->second->Apply(step.key, *step.wanted, progress);
+  }
+  return actuator->second->Undo(step.key, step.wanted ? &*step.wanted : nullptr, {.delete_data = step.delete_data},
+                                progress);
+}
+
+Result<> Performer::Verify(const Step& step) {
+  const auto seen = TRY(ProbeAgain(step));
+  if (seen.presence == Presence::kUnreadable) {
+    return Fail(ErrorCode::kPermission, "probe", step.Text(), seen.detail);
+  }
+  if (step.verb == Verb::kUndo) {
+    if (seen.presence == Presence::kPresent && !StaysAfterUndo(step)) {
+      return Fail(ErrorCode::kSystem, "undo", step.Text(), "it is still there");
+    }
+    return store_.PutObservation(step.key, Observation{});
+  }
+  if (seen.presence != Presence::kPresent) {
+    return Fail(ErrorCode::kSystem, "apply", step.Text(), "it is not there after it was made");
+  }
+  const std::string differences = Differences(step.key.part, ExpectedFacts(*step.wanted), seen.facts);
+  if (!differences.empty()) {
+    return Fail(ErrorCode::kSystem, "apply", step.Text(), "the kernel says otherwise: " + differences);
+  }
+  return store_.PutObservation(step.key, seen);
+}
+
+Result<Observation> Performer::ProbeAgain(const Step& step) {
+  const auto prober = machinery_.probers.find(step.key.part);
+  if (prober == machinery_.probers.end()) {
+    return Fail(ErrorCode::kInternal, "probe", step.Text(), "no prober for this part");
+  }
+  ProbeRequest request{.project = step.key.project, .parts = {}, .only_asked = step.wanted.has_value()};
+  if (step.wanted) request.parts.emplace(step.key, *step.wanted);
+  const std::lock_guard lock(*probing_.at(prober->second));
+  auto answer = TRY(prober->second->Probe(request));
+  return answer[step.key];
+}
+
+// Waiting changes nothing, so an interrupt need not wait for its end.
+Result<> Performer::Wait(const Step& step, Milestone milestone) {
+  using Clock = std::chrono::steady_clock;
+  constexpr Duration kSlice{250};
+  const auto* process = TRY(Process(step));
+  const bool forever = options_.timeout == Duration{0};
+  const auto end = Clock::now() + options_.timeout;
+  while (true) {
+    if (options_.interrupt != nullptr && options_.interrupt->load()) {
+      return Fail(ErrorCode::kTimeout, VerbName(step.verb), step.Text(), "interrupted");
+    }
+    const auto left = std::chrono::ceil<Duration>(end - Clock::now());
+    const auto slice = forever ? kSlice : std::clamp(left, Duration{1}, kSlice);
+    auto reached = machinery_.waiter->Wait(step.key, *process, milestone, slice);
+    if (reached || reached.error().code != ErrorCode::kTimeout) return reached;
+    if (!forever && Clock::now() >= end) return reached;
+  }
+}
+
+}  // namespace nucleus::reconcile

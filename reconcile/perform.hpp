@@ -1,0 +1,33 @@
+// One step of a plan, done: intent journalled, actuator or waiter called, the part probed again, the result written.
+// Safe from several threads, each with a step of its own.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "reconcile/executor.hpp"
+
+namespace nucleus::reconcile {
+
+class Performer {
+ public:
+  Performer(const Machinery& machinery, state::Store& store, const RunOptions& options);  // all outlive it
+
+  Result<> Perform(const Step& step, const ProgressSink& progress);
+
+ private:
+  Result<> Change(const Step& step, const ProgressSink& progress);
+  Result<> Adopt(const Step& step);
+  Result<> Act(const Step& step, const ProgressSink& progress);
+  Result<> Verify(const Step& step);
+  Result<> Wait(const Step& step, Milestone milestone);
+  Result<Observation> ProbeAgain(const Step& step);
+
+  const Machinery& machinery_;
+  state::Store& store_;
+  const RunOptions& options_;
+  std::map<Prober*, std::unique_ptr<std::mutex>> probing_;  // a prober serves one thread at a time
+};
+
+}  // namespace nucleus::reconcile

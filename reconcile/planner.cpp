@@ -1,0 +1,255 @@
+#include "reconcile/planner.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "reconcile/assess.hpp"
+#include "reconcile/model.hpp"
+#include "reconcile/steps.hpp"
+#include "spec/net.hpp"
+
+namespace nucleus::reconcile {
+
+namespace {
+
+// ---- what is refused before any step ----
+
+bool Clash(const spec::PortForward& a, const spec::PortForward& b) {
+  return a.protocol == b.protocol && a.host_port == b.host_port && (!a.host_ip || !b.host_ip || a.host_ip == b.host_ip);
+}
+
+Result<> CheckPorts(const spec::Topology& desired, const Scope& scope, const Taken& taken) {
+  if (taken.ports.empty()) return {};
+  for (const auto& [name, service] : desired.services) {
+    if (!scope.Has({Kind::kService, name})) continue;
+    for (const auto& port : service.port_forwards) {
+      const auto other = std::find_if(taken.ports.begin(), taken.ports.end(),
+                                      [&](const auto& entry) { return Clash(entry.first, port); });
+      if (other == taken.ports.end()) continue;
+      return Fail(ErrorCode::kConflict, "publish " + spec::Format(port) + " of", "service." + name,
+                  "the port is published by " + other->second);
+    }
+  }
+  return {};
+}
+
+Result<> CheckAsked(const Options& options, const spec::Topology& desired) {
+  for (const auto* asked : {&options.rerun, &options.replace}) {
+    for (const auto& text : *asked) {
+      const auto name = text.starts_with("service.") ? text.substr(8) : text;
+      if (desired.services.contains(name)) continue;
+      return Fail(ErrorCode::kNotFound, asked == &options.rerun ? "run again" : "replace", text,
+                  "there is no such service");
+    }
+  }
+  return {};
+}
+
+Result<> CheckProtected(const Model& model) {
+  std::string names;
+  for (const auto& resource : model.resources) {
+    const auto action = resource.action();
+    if (!resource.in_scope || (action != Action::kDestroy && action != Action::kReplace)) continue;
+    const auto guarded = [&](const auto& states) {
+      const auto* state = states.desired != nullptr ? states.desired : states.applied;
+      return state != nullptr && state->protect;
+    };
+    if (!guarded(resource.volume) && !guarded(resource.service)) continue;
+    names += (names.empty() ? "" : ", ") + resource.address.Text() + " would be " +
+             (action == Action::kDestroy ? "destroyed" : "replaced");
+  }
+  if (names.empty()) return {};
+  return Fail(Error::Of(ErrorCode::kConflict, "plan for", model.project(), "protected: " + names)
+                  .Hint("set protect = false, apply that, then try again"));
+}
+
+Result<> CheckLimits(const Model& model, Plan& plan) {
+  for (const auto& resource : model.resources) {
+    const auto* service = resource.service.desired;
+    if (service == nullptr || !resource.in_scope) continue;
+    for (const auto& key : model.desired().Unheld(*service)) {
+      const std::string what = resource.address.Text() + " " + key;
+      if (service->mode == spec::ServiceMode::kProduction && !model.input().options.drift_only) {
+        return Fail(Error::Of(ErrorCode::kUnsupported, "limit", what, "this machine has no cgroup2 controller for it")
+                        .Hint("service_mode = \"agent\" goes on without the limit"));
+      }
+      plan.unheld.insert(what);
+      plan.warnings.push_back(what + ": not held, this machine has no cgroup2 controller for it");
+    }
+  }
+  return {};
+}
+
+// ---- what people read ----
+
+void AddChanges(const Model& model, Plan& plan) {
+  for (const auto& resource : model.resources) {
+    if (!resource.in_scope || (resource.reasons.empty() && !resource.unknown)) continue;
+    Change change;
+    change.address = resource.address;
+    change.action = resource.action();
+    change.unknown = resource.unknown;
+    for (const auto& [action, reason] : resource.reasons) change.reasons.push_back(reason);
+    change.drift = !change.reasons.empty() && resource.drift_cause;
+    for (std::size_t i = 0; i < resource.part_count && change.reasons.empty(); ++i) {
+      const auto& part = resource.parts[i];
+      if (!part.unreadable()) continue;
+      change.reasons.push_back({Reason::Type::kDrift, part.seen->detail, std::string(PartName(part.part)), {}});
+    }
+    plan.changes.push_back(std::move(change));
+  }
+  std::stable_partition(plan.changes.begin(), plan.changes.end(),
+                        [](const Change& change) { return change.action == Action::kDestroy; });
+}
+
+// Leases of what the plan may touch; those of the rest are as they were.
+void AddLeases(const Scope& scope, Leases leases, Plan& plan) {
+  const auto outside = [&](const auto& entry) {
+    const auto address = Address::Parse(entry.first.substr(0, entry.first.find('/')));
+    return !address || !scope.Has(*address);
+  };
+  if (!scope.all) {
+    std::erase_if(leases.addresses, outside);
+    std::erase_if(leases.subnets, outside);
+  }
+  plan.addresses = std::move(leases.addresses);
+  plan.subnets = std::move(leases.subnets);
+}
+
+// ---- the digest ----
+
+class PlanHash {
+ public:
+  Digest Of(const Plan& plan) {
+    Field(plan.project).Number(plan.base_revision);
+    Number(plan.changes.size());
+    for (const auto& change : plan.changes) {
+      Field(change.address.Text())
+          .Number(static_cast<unsigned>(change.action))
+          .Number(change.drift)
+          .Number(change.unknown);
+      Number(change.reasons.size());
+      for (const auto& reason : change.reasons) Number(static_cast<unsigned>(reason.type)).Field(reason.field);
+    }
+    Number(plan.steps.size());
+    for (const auto& step : plan.steps) AddStep(step);
+    for (const auto& name : plan.unheld) Field(name);
+    for (const auto& [key, address] : plan.addresses) Field(key).Number(address.value);
+    for (const auto& [key, net] : plan.subnets) Field(key).Number(net.base.value).Number(net.prefix);
+    return hash_.Finish();
+  }
+
+ private:
+  PlanHash& Field(std::string_view text) {
+    hash_.AddField(text);
+    return *this;
+  }
+  PlanHash& Number(std::uint64_t value) { return Field(std::to_string(value)); }
+
+  void AddStep(const Step& step) {
+    Field(step.key.Text()).Number(static_cast<unsigned>(step.verb)).Number(static_cast<unsigned>(step.action));
+    Number(static_cast<unsigned>(step.signal)).Number(step.delete_data).Number(step.after_completion);
+    for (const auto before : step.after) Number(before);
+    if (!step.wanted || step.verb != Verb::kApply) return;
+    for (const auto& [name, value] : ExpectedFacts(*step.wanted)) Field(name).Field(value);
+  }
+
+  Sha256 hash_;
+};
+
+void AskAll(const Model& model, std::map<PartKey, Wanted>& asked) {
+  for (const auto& resource : model.resources) {
+    if (!resource.in_scope) continue;
+    for (std::size_t i = 0; i < resource.part_count; ++i) {
+      const auto part = resource.parts[i].part;
+      auto wanted = model.Want(resource, part);
+      if (!wanted) wanted = model.Was(resource, part);
+      if (!wanted) continue;
+      OwnService(*wanted);
+      asked.emplace_hint(asked.end(), PartKey{model.project(), resource.address, part}, std::move(*wanted));
+    }
+  }
+}
+
+}  // namespace
+
+std::string_view ActionName(Action action) {
+  switch (action) {
+    case Action::kNone:
+      return "none";
+    case Action::kAdopt:
+      return "adopt";
+    case Action::kCreate:
+      return "create";
+    case Action::kLive:
+      return "live";
+    case Action::kSignal:
+      return "signal";
+    case Action::kRestart:
+      return "restart";
+    case Action::kReplace:
+      return "replace";
+    case Action::kDestroy:
+      return "destroy";
+  }
+  return "none";
+}
+
+std::string Step::Text() const {
+  const auto suffix = [&]() -> std::string_view {
+    switch (verb) {
+      case Verb::kApply:
+        return "";
+      case Verb::kUndo:
+        return after_completion ? " (clean up)" : " (undo)";
+      case Verb::kSignal:
+        return " (signal)";
+      case Verb::kWaitStarted:
+        return " (started)";
+      case Verb::kWaitHealthy:
+        return " (healthy)";
+      case Verb::kWaitCompleted:
+        return " (completed)";
+    }
+    return "";
+  };
+  return key.Text().append(suffix());
+}
+
+Result<Plan> MakePlan(const Input& input) {
+  const auto scope = TRY(MakeScope(input.desired, *input.applied, input.options));
+  TRY(CheckVolumes(*scope.desired));
+  TRY(CheckAsked(input.options, *scope.desired));
+  TRY(CheckPorts(*scope.desired, scope, *input.taken));
+  auto leases = TRY(Allocate(*scope.desired, *input.applied, input.observed->host, *input.taken));
+  const auto applied_leases = AppliedLeases(*input.applied);
+  Model model(input, scope, leases, applied_leases);
+  Plan plan;
+  plan.project = scope.desired->name;
+  plan.base_revision = input.applied->revision;
+  Assess(model);
+  TRY(CheckProtected(model));
+  TRY(CheckLimits(model, plan));
+  AddChanges(model, plan);
+  plan.steps = TRY(MakeSteps(model));
+  AddLeases(scope, std::move(leases), plan);
+  plan.digest = PlanHash().Of(plan);
+  return plan;
+}
+
+Result<std::map<PartKey, Wanted>> WantedParts(const spec::Topology* desired, const Applied& applied, const Host& host,
+                                              const Taken& taken, const Options& options) {
+  const auto scope = TRY(MakeScope(desired, applied, options));
+  TRY(CheckVolumes(*scope.desired));
+  const auto leases = TRY(Allocate(*scope.desired, applied, host, taken));
+  const auto applied_leases = AppliedLeases(applied);
+  Observed observed;
+  observed.host = host;
+  const Input input{desired, &applied, &observed, &taken, options};
+  const Model model(input, scope, leases, applied_leases);
+  std::map<PartKey, Wanted> asked;
+  AskAll(model, asked);
+  return asked;
+}
+
+}  // namespace nucleus::reconcile

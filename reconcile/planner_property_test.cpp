@@ -1,0 +1,247 @@
+// Properties of the planner: for any desired and any reachable observed state.
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <algorithm>
+
+#include "reconcile/planner.hpp"
+#include "reconcile/testing/gen.hpp"
+#include "reconcile/testing/world.hpp"
+
+namespace nucleus::reconcile {
+namespace {
+
+using testing::AnyTopology;
+using testing::World;
+
+std::string Text(const Plan& plan) {
+  std::string text;
+  for (const auto& change : plan.changes) {
+    text += change.address.Text() + " " + std::string(ActionName(change.action));
+    for (const auto& reason : change.reasons) text += " [" + reason.text + "]";
+    text += "\n";
+  }
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    text +=
+        std::to_string(i) + " " + plan.steps[i].Text() + " " + std::string(ActionName(plan.steps[i].action)) + " <-";
+    for (const auto before : plan.steps[i].after) text += " " + std::to_string(before);
+    text += "\n";
+  }
+  return text;
+}
+
+void RequireOk(const World::Ran& ran) {
+  std::string why;
+  for (const auto& [step, error] : ran.failed) why += step + ": " + error.Message() + "\n";
+  for (const auto& step : ran.skipped) why += "skipped " + step + "\n";
+  if (!why.empty()) RC_FAIL(why);
+}
+
+void RequireNothingToDo(World& world, const spec::Topology* desired) {
+  const auto plan = world.MakePlan(desired);
+  RC_ASSERT(plan.has_value());
+  if (!plan->empty() || plan->HasChanges()) RC_FAIL("there is still something to do:\n" + Text(*plan));
+}
+
+// Damage that a person, the kernel or a power cut may do to what is there.
+void Damage(World& world) {
+  const auto keys = world.kernel.Keys();
+  for (const auto& key : keys) {
+    switch (*rc::gen::inRange(0, 12)) {
+      case 0:
+        world.kernel.Remove(key);
+        break;
+      case 1:
+        world.kernel.SetFact(key, "stranger", "1");
+        break;
+      case 2: {
+        const auto facts = world.kernel.All().at(key).facts;
+        if (!facts.empty()) world.kernel.DropFact(key, facts.begin()->first);
+        break;
+      }
+      case 3:
+        if (key.part == Part::kProcess) world.kernel.SetFact(key, "state", "exited");
+        break;
+      default:
+        break;
+    }
+  }
+  if (*rc::gen::inRange(0, 10) == 0) world.kernel.Reboot();
+}
+
+// Brings the world into any state that applies, failures, cuts and damage can bring it to.
+void Live(World& world) {
+  const int rounds = *rc::gen::inRange(0, 3);
+  for (int i = 0; i < rounds; ++i) {
+    const auto topology = *AnyTopology("shop");
+    const auto plan = world.MakePlan(&topology);
+    RC_ASSERT(plan.has_value());
+    for (const auto& step : plan->steps) {
+      if (*rc::gen::inRange(0, 12) == 0) world.kernel.FailOn(step.key);
+    }
+    const auto cut = *rc::gen::weightedElement<bool>({{3, false}, {1, true}});
+    world.Execute(*plan, &topology, cut ? *rc::gen::inRange<std::size_t>(0, plan->steps.size() + 1) : ~std::size_t{0});
+    world.kernel.FailOnNothing();
+    Damage(world);
+  }
+}
+
+TEST(PlannerProperty, AfterApplyThereIsNothingToDo) {
+  EXPECT_TRUE(rc::check([] {
+    World world;
+    Live(world);
+    const auto desired = *AnyTopology("shop");
+    RequireOk(world.Converge(&desired));
+    RequireNothingToDo(world, &desired);
+  }));
+}
+
+TEST(PlannerProperty, EveryEdgePointsBackwards) {
+  EXPECT_TRUE(rc::check([] {
+    World world;
+    Live(world);
+    const auto desired = *AnyTopology("shop");
+    const auto plan = world.MakePlan(&desired);
+    RC_ASSERT(plan.has_value());
+    std::set<std::tuple<PartKey, Verb, bool>> seen;
+    for (std::uint32_t i = 0; i < plan->steps.size(); ++i) {
+      const auto& step = plan->steps[i];
+      for (const auto before : step.after) RC_ASSERT(before < i);
+      RC_ASSERT(std::is_sorted(step.after.begin(), step.after.end()));
+      RC_ASSERT(seen.emplace(step.key, step.verb, step.after_completion).second);
+      RC_ASSERT(step.key.project == "shop");
+    }
+  }));
+}
+
+// Any order that the edges allow does; the fake kernel refuses what is out of order.
+TEST(PlannerProperty, AnyOrderThatTheEdgesAllowConverges) {
+  EXPECT_TRUE(rc::check([] {
+    World world;
+    Live(world);
+    const auto desired = *AnyTopology("shop");
+    auto plan = world.MakePlan(&desired);
+    RC_ASSERT(plan.has_value());
+    // A random topological order: repeatedly any of the steps that are free.
+    std::vector<std::uint32_t> order, place(plan->steps.size());
+    std::vector<bool> done(plan->steps.size());
+    while (order.size() < plan->steps.size()) {
+      std::vector<std::uint32_t> free;
+      for (std::uint32_t i = 0; i < plan->steps.size(); ++i) {
+        const auto& after = plan->steps[i].after;
+        if (!done[i] && std::all_of(after.begin(), after.end(), [&](auto b) { return done[b]; })) free.push_back(i);
+      }
+      const auto next = free[*rc::gen::inRange<std::size_t>(0, free.size())];
+      done[next] = true;
+      place[next] = static_cast<std::uint32_t>(order.size());
+      order.push_back(next);
+    }
+    auto shuffled = *plan;
+    shuffled.steps.clear();
+    for (const auto i : order) {
+      shuffled.steps.push_back(plan->steps[i]);
+      for (auto& before : shuffled.steps.back().after) before = place[before];
+    }
+    RequireOk(world.Execute(shuffled, &desired));
+    RequireNothingToDo(world, &desired);
+  }));
+}
+
+TEST(PlannerProperty, AnyFailureThenRetryConverges) {
+  EXPECT_TRUE(rc::check([] {
+    World world;
+    Live(world);
+    const auto desired = *AnyTopology("shop");
+    const auto plan = world.MakePlan(&desired);
+    RC_ASSERT(plan.has_value());
+    for (const auto& step : plan->steps) {
+      if (*rc::gen::inRange(0, 4) == 0) world.kernel.FailOn(step.key);
+    }
+    world.Execute(*plan, &desired);
+    world.kernel.FailOnNothing();
+    RequireOk(world.Converge(&desired));
+    RequireNothingToDo(world, &desired);
+  }));
+}
+
+TEST(PlannerProperty, DestroyReturnsToTheStart) {
+  EXPECT_TRUE(rc::check([] {
+    World world;
+    Live(world);
+    Options options;
+    options.delete_data = *rc::gen::arbitrary<bool>();
+    RequireOk(world.Converge(nullptr, options));
+    RC_ASSERT(world.kernel.Keys().empty());
+    RC_ASSERT(world.applied.topology.services.empty() && world.applied.topology.networks.empty() &&
+              world.applied.topology.volumes.empty());
+    RequireNothingToDo(world, nullptr);
+  }));
+}
+
+TEST(PlannerProperty, EqualInputsGiveEqualPlans) {
+  EXPECT_TRUE(rc::check([] {
+    World world;
+    Live(world);
+    const auto desired = *AnyTopology("shop");
+    auto shuffled = desired;
+    for (auto& [name, service] : shuffled.services) {
+      // Order that has no meaning; places have none either.
+      std::reverse(service.port_forwards.begin(), service.port_forwards.end());
+      service.places["memory"] = {1, 2, 3};
+    }
+    const auto a = world.MakePlan(&desired);
+    const auto b = world.MakePlan(&shuffled);
+    RC_ASSERT(a.has_value() && b.has_value());
+    RC_ASSERT(Text(*a) == Text(*b));
+    RC_ASSERT(a->digest == b->digest);
+  }));
+}
+
+TEST(PlannerProperty, NothingOfAnotherProjectIsTouched) {
+  EXPECT_TRUE(rc::check([] {
+    World world;
+    // The same names, in a project whose name begins with ours, and a container started by hand.
+    const PartKey other{"shop2", {Kind::kService, "web"}, Part::kProcess};
+    const PartKey by_hand{"shop", {Kind::kContainer, "web"}, Part::kProcess};
+    Live(world);
+    const auto desired = *AnyTopology("shop");
+    Options options;
+    options.directories = world.directories;
+    ProbeRequest request{"shop", *WantedParts(&desired, world.applied, world.host, world.taken, options), false};
+    Observed observed{world.host, *world.kernel.Probe(request)};
+    for (const auto& key : {other, by_hand}) {
+      observed.parts[key].presence = Presence::kPresent;
+      observed.parts[key].facts["state"] = "running";
+    }
+    const auto plan = MakePlan({&desired, &world.applied, &observed, &world.taken, options});
+    RC_ASSERT(plan.has_value());
+    for (const auto& step : plan->steps) RC_ASSERT(step.key != other && step.key != by_hand);
+  }));
+}
+
+// What keeps its digest keeps its process, whatever else changes.
+TEST(PlannerProperty, AnUnchangedPlanStartsNothing) {
+  EXPECT_TRUE(rc::check([] {
+    World world;
+    const auto desired = *AnyTopology("shop");
+    RequireOk(world.Converge(&desired));
+    auto edited = desired;
+    for (auto& [name, service] : edited.services) {
+      service.memory = Bytes{3} << 30;
+      service.labels["edited"] = "yes";
+      service.restart = spec::RestartPolicy::kAlways;
+      service.port_forwards.clear();
+      service.dns = {spec::Ipv4{0x01010101}};
+    }
+    std::map<PartKey, std::size_t> starts;
+    for (const auto& [name, service] : desired.services) {
+      starts[world.Process(name)] = world.kernel.StartsOf(world.Process(name));
+    }
+    RequireOk(world.Converge(&edited));
+    for (const auto& [key, count] : starts) RC_ASSERT(world.kernel.StartsOf(key) == count);
+    RequireNothingToDo(world, &edited);
+  }));
+}
+
+}  // namespace
+}  // namespace nucleus::reconcile

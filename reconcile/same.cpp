@@ -1,0 +1,28 @@
+#include "reconcile/same.hpp"
+
+#include <tuple>
+
+namespace nucleus::reconcile {
+
+namespace {
+
+// The binding names every member, so that a new one does not compile until it is thought of here. Places have no
+// meaning, nor where environment variables were read from.
+auto Meaning(const spec::Service& service) {
+  const auto& [name, type, mode, rootfs, command, environment, env_files, workdir, hostname, user, additional_groups,
+               memory, memory_high, memory_swap, milli_cpus, cpu_weight, pids, io_limits, memlock, networks,
+               port_forwards, dns, volumes, tmpfs, health, restart, depends_on, protect, stop_signal, stop_timeout,
+               reload_signal, init, labels, inputs, places] = service;
+  return std::tie(name, type, mode, rootfs, command, environment, workdir, hostname, user, additional_groups, memory,
+                  memory_high, memory_swap, milli_cpus, cpu_weight, pids, io_limits, memlock, networks, port_forwards,
+                  dns, volumes, tmpfs, health, restart, depends_on, protect, stop_signal, stop_timeout, reload_signal,
+                  init, labels, inputs);
+}
+
+}  // namespace
+
+bool SameMeaning(const spec::Service& a, const spec::Service& b) {
+  return Meaning(a) == Meaning(b);
+}
+
+}  // namespace nucleus::reconcile

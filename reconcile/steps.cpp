@@ -1,0 +1,305 @@
+#include "reconcile/steps.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "dag/graph.hpp"
+
+namespace nucleus::reconcile {
+
+namespace {
+
+using dag::Node;
+
+// ---- which part rests on which ----
+
+enum class Relation : std::uint8_t { kSame, kAttached, kMounted, kEvery, kDependsOn };
+
+// `upper` rests on `lower`: made after it, undone before it. clear: whatever is upper has to be gone before lower is
+// made anew, also where lower itself was not there to be undone.
+struct PartOrder {
+  Part lower;
+  Part upper;
+  Relation relation;
+  bool clear;
+};
+constexpr auto kOrder = std::to_array<PartOrder>({
+    {Part::kCgroup, Part::kProcess, Relation::kSame, true},
+    {Part::kNetns, Part::kProcess, Relation::kSame, true},
+    {Part::kNames, Part::kProcess, Relation::kSame, true},
+    {Part::kBridge, Part::kNetns, Relation::kAttached, true},
+    {Part::kDirectory, Part::kProcess, Relation::kMounted, true},
+    {Part::kBridge, Part::kFirewall, Relation::kEvery, false},
+    {Part::kFirewall, Part::kProcess, Relation::kEvery, false},
+    {Part::kProcess, Part::kProcess, Relation::kDependsOn, false},
+});
+
+// ---- which step a remedy stands for ----
+
+struct RemedySteps {
+  bool undo;
+  bool apply;
+};
+constexpr std::array<RemedySteps, 5> kRemedySteps = {{
+    {false, false},  // kKeep
+    {false, true},   // kRecord: a step that touches nothing, see Executor
+    {false, true},   // kApply
+    {true, true},    // kRemake
+    {true, false},   // kUndo
+}};
+const RemedySteps& StepsOf(Remedy remedy) {
+  return kRemedySteps[static_cast<std::size_t>(remedy)];
+}
+
+struct Waited {
+  spec::Condition condition;
+  Verb verb;
+};
+constexpr std::array<Waited, 3> kWaits = {{
+    {spec::Condition::kStarted, Verb::kWaitStarted},
+    {spec::Condition::kHealthy, Verb::kWaitHealthy},
+    {spec::Condition::kCompleted, Verb::kWaitCompleted},
+}};
+Verb WaitOf(spec::Condition condition) {
+  return std::find_if(kWaits.begin(), kWaits.end(), [&](const auto& w) { return w.condition == condition; })->verb;
+}
+
+spec::Condition OwnMilestone(const spec::Service& service) {
+  if (service.type == spec::ServiceType::kJob) return spec::Condition::kCompleted;
+  return service.health ? spec::Condition::kHealthy : spec::Condition::kStarted;
+}
+
+class Builder {
+ public:
+  explicit Builder(const Model& model) : model_(model), nodes_(model.resources.size()) {}
+
+  Result<std::vector<Step>> Build() {
+    for (std::uint32_t i = 0; i < nodes_.size(); ++i) AddSteps(i);
+    for (std::uint32_t i = 0; i < nodes_.size(); ++i) AddWaits(i);
+    graph_ = dag::Graph(drafts_.size());
+    for (std::uint32_t i = 0; i < nodes_.size(); ++i) Connect(i);
+    return Finish();
+  }
+
+ private:
+  using Slot = std::optional<Node>;
+  struct PartNodes {
+    Slot undo, apply, cleanup;
+  };
+  struct ResourceNodes {
+    std::array<PartNodes, 4> parts;
+    Slot signal;
+    std::array<Slot, 3> waits;  // as in kWaits
+  };
+  struct Draft {
+    std::uint32_t resource;
+    Part part;
+    Verb verb;
+    Action action;
+    bool cleanup = false;
+  };
+
+  Node Add(Draft draft) {
+    drafts_.push_back(draft);
+    return static_cast<Node>(drafts_.size() - 1);
+  }
+
+  PartNodes* NodesOf(std::uint32_t index, Part part) {
+    const auto& resource = model_.resources[index];
+    for (std::size_t i = 0; i < resource.part_count; ++i) {
+      if (resource.parts[i].part == part) return &nodes_[index].parts[i];
+    }
+    return nullptr;
+  }
+
+  void AddSteps(std::uint32_t index) {
+    const auto& resource = model_.resources[index];
+    if (!resource.in_scope) return;
+    auto& nodes = nodes_[index];
+    for (std::size_t i = 0; i < resource.part_count; ++i) {
+      const auto& part = resource.parts[i];
+      const auto& steps = StepsOf(part.remedy);
+      if (steps.undo) nodes.parts[i].undo = Add({index, part.part, Verb::kUndo, part.action});
+      if (steps.apply) nodes.parts[i].apply = Add({index, part.part, Verb::kApply, part.action});
+    }
+    if (resource.reload) nodes.signal = Add({index, Part::kProcess, Verb::kSignal, Action::kSignal});
+    if (resource.service.desired == nullptr) return;
+    if (resource.await) AddWait(index, OwnMilestone(*resource.service.desired));
+    if (!resource.job() || resource.job_done || !resource.await) return;
+    // A job keeps nothing but its log once it has completed.
+    for (std::size_t i = 0; i < resource.part_count; ++i) {
+      const auto& part = resource.parts[i];
+      if (part.wanted) nodes.parts[i].cleanup = Add({index, part.part, Verb::kUndo, Action::kCreate, true});
+    }
+  }
+
+  void AddWait(std::uint32_t index, spec::Condition condition) {
+    auto& slot = nodes_[index].waits[static_cast<std::size_t>(condition)];
+    if (!slot) slot = Add({index, Part::kProcess, WaitOf(condition), Action::kNone});
+  }
+
+  [[nodiscard]] bool Starts(std::uint32_t index) const {
+    const auto& resource = model_.resources[index];
+    const auto* process = resource.Find(Part::kProcess);
+    return resource.in_scope && resource.await && process != nullptr && process->remedy >= Remedy::kApply;
+  }
+
+  // Milestones that whoever is started needs of the others, beyond the ones they have of their own.
+  void AddWaits(std::uint32_t index) {
+    if (!Starts(index)) return;
+    for (const auto& dependency : model_.resources[index].service.desired->depends_on) {
+      const auto other = model_.IndexOf(Kind::kService, dependency.service);
+      if (!other) continue;
+      const auto& resource = model_.resources[*other];
+      if (!resource.in_scope || !resource.desired || resource.job_done) continue;
+      if (Starts(*other) || dependency.condition == spec::Condition::kHealthy) AddWait(*other, dependency.condition);
+    }
+  }
+
+  // The resources that `index` rests on by a relation; for making by what is desired, for undoing by what was applied.
+  std::vector<std::uint32_t> Lower(std::uint32_t index, Relation relation, bool desired) {
+    const auto& resource = model_.resources[index];
+    const auto* service = desired ? resource.service.desired : resource.service.applied;
+    switch (relation) {
+      case Relation::kSame:
+        return {index};
+      case Relation::kAttached:
+        return model_.NetworksOf(service);
+      case Relation::kMounted:
+        return model_.VolumesOf(service);
+      case Relation::kDependsOn:
+        return model_.DependenciesOf(service);
+      case Relation::kEvery:
+        return {};  // see ConnectEvery
+    }
+    return {};
+  }
+
+  void Edge(const Slot& before, const Slot& after) {
+    if (before && after && *before != *after) graph_.AddEdge(*before, *after);
+  }
+
+  void Connect(std::uint32_t index) {
+    const auto& resource = model_.resources[index];
+    if (!resource.in_scope) return;
+    for (std::size_t i = 0; i < resource.part_count; ++i) {
+      Edge(nodes_[index].parts[i].undo, nodes_[index].parts[i].apply);
+    }
+    for (const auto& order : kOrder) {
+      if (resource.Find(order.upper) == nullptr) continue;
+      order.relation == Relation::kEvery ? ConnectEvery(index, order) : ConnectOrder(index, order);
+    }
+    ConnectProcess(index);
+  }
+
+  void ConnectOrder(std::uint32_t index, const PartOrder& order) {
+    const auto& upper = *NodesOf(index, order.upper);
+    if (upper.apply && order.relation != Relation::kDependsOn) {
+      for (const auto lower : Lower(index, order.relation, true)) Edge(NodesOf(lower, order.lower)->apply, upper.apply);
+    }
+    if (!upper.undo) return;
+    // What is in nobody's state says nothing of what it rested on but by its own parts.
+    for (const auto lower : Lower(index, order.relation, false)) {
+      const auto& nodes = *NodesOf(lower, order.lower);
+      Edge(upper.undo, nodes.undo);
+      if (order.clear && !nodes.undo) Edge(upper.undo, nodes.apply);
+    }
+    if (order.relation != Relation::kSame) UndoBeforeStrangers(index, order);
+  }
+
+  // A leftover service may be attached to any network.
+  void UndoBeforeStrangers(std::uint32_t index, const PartOrder& order) {
+    const auto& resource = model_.resources[index];
+    if (!resource.uncertain || order.relation == Relation::kDependsOn) return;
+    for (std::uint32_t other = 0; other < nodes_.size(); ++other) {
+      if (auto* nodes = NodesOf(other, order.lower)) Edge(NodesOf(index, order.upper)->undo, nodes->undo);
+    }
+  }
+
+  // The firewall is one, and every bridge and every process has to do with it.
+  void ConnectEvery(std::uint32_t index, const PartOrder& order) {
+    const auto& upper = *NodesOf(index, order.upper);
+    if (!upper.undo && !upper.apply) return;
+    const auto connect = [&](std::uint32_t other) {
+      if (auto* lower = NodesOf(other, order.lower)) {
+        Edge(lower->apply, upper.apply);
+        Edge(upper.undo, lower->undo);
+      }
+    };
+    if (order.lower == Part::kFirewall) {
+      if (const auto firewall = model_.IndexOf(Kind::kTopology, model_.project())) connect(*firewall);
+      return;
+    }
+    for (std::uint32_t other = 0; other < nodes_.size(); ++other) connect(other);
+  }
+
+  // Start, then wait or signal, then whatever waits for that; of a job the cleaning up.
+  void ConnectProcess(std::uint32_t index) {
+    const auto& resource = model_.resources[index];
+    if (resource.service.desired == nullptr) return;
+    const auto& process = *NodesOf(index, Part::kProcess);
+    auto& nodes = nodes_[index];
+    Edge(process.apply, nodes.signal);
+    for (const auto& wait : nodes.waits) Edge(process.apply, wait);
+    const auto& completed = nodes.waits[static_cast<std::size_t>(spec::Condition::kCompleted)];
+    Edge(completed, process.cleanup);
+    for (std::size_t i = 0; i < resource.part_count; ++i) Edge(process.cleanup, nodes.parts[i].cleanup);
+    if (!process.apply) return;
+    for (const auto& dependency : resource.service.desired->depends_on) {
+      const auto other = model_.IndexOf(Kind::kService, dependency.service);
+      if (!other) continue;
+      const auto& wait = nodes_[*other].waits[static_cast<std::size_t>(dependency.condition)];
+      Edge(wait ? wait : NodesOf(*other, Part::kProcess)->apply, process.apply);
+    }
+  }
+
+  Step MakeStep(const Draft& draft) const {
+    const auto& resource = model_.resources[draft.resource];
+    Step step;
+    step.key = {model_.project(), resource.address, draft.part};
+    step.verb = draft.verb;
+    step.action = draft.action;
+    step.after_completion = draft.cleanup;
+    // Undone is what was; of a job that has completed, what is.
+    const bool was = draft.verb == Verb::kUndo && !draft.cleanup && resource.applied;
+    step.wanted = was ? model_.Was(resource, draft.part) : model_.Want(resource, draft.part);
+    if (step.wanted) OwnService(*step.wanted);
+    if (draft.verb == Verb::kSignal) step.signal = resource.service.desired->reload_signal;
+    step.delete_data = draft.verb == Verb::kUndo && draft.part == Part::kDirectory &&
+                       resource.action() == Action::kDestroy && model_.input().options.delete_data;
+    return step;
+  }
+
+  Result<std::vector<Step>> Finish() {
+    const auto order = graph_.Order();
+    if (!order) {
+      std::string names;
+      for (const auto node : graph_.Cycle()) names += MakeStep(drafts_[node]).Text() + " → ";
+      return Fail(ErrorCode::kInternal, "order the steps of", model_.project(), "they wait for each other: " + names);
+    }
+    std::vector<std::uint32_t> place(drafts_.size());
+    for (std::uint32_t i = 0; i < order->size(); ++i) place[(*order)[i]] = i;
+    std::vector<Step> steps;
+    steps.reserve(order->size());
+    for (const auto node : *order) {
+      steps.push_back(MakeStep(drafts_[node]));
+      for (const auto before : graph_.Before(node)) steps.back().after.push_back(place[before]);
+      std::sort(steps.back().after.begin(), steps.back().after.end());
+    }
+    return steps;
+  }
+
+  const Model& model_;
+  std::vector<ResourceNodes> nodes_;
+  std::vector<Draft> drafts_;
+  dag::Graph graph_;
+};
+
+}  // namespace
+
+Result<std::vector<Step>> MakeSteps(const Model& model) {
+  return Builder(model).Build();
+}
+
+}  // namespace nucleus::reconcile

@@ -1,0 +1,13 @@
+// From decisions to steps: a DAG, as data. Pure; internal to the planner.
+#pragma once
+
+#include <vector>
+
+#include "reconcile/model.hpp"
+
+namespace nucleus::reconcile {
+
+// In an order that respects `after`, the same for equal models. Errors: kInternal where the edges have a cycle.
+Result<std::vector<Step>> MakeSteps(const Model& model);
+
+}  // namespace nucleus::reconcile

@@ -1,0 +1,266 @@
+#include "reconcile/wanted.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "reconcile/fields.hpp"
+#include "reconcile/limits.hpp"
+#include "spec/net.hpp"
+
+namespace nucleus::reconcile {
+
+namespace {
+
+constexpr std::array kNetworkParts = {Part::kBridge};
+constexpr std::array kVolumeParts = {Part::kDirectory};
+constexpr std::array kServiceParts = {Part::kCgroup, Part::kNetns, Part::kNames, Part::kProcess};
+constexpr std::array kTopologyParts = {Part::kFirewall};
+
+constexpr std::uint32_t kMtu = 1500;
+// Where a sandbox of an agent looks names up when nothing is said; production names its own.
+constexpr std::array kAgentDns = {spec::Ipv4{0x08080808}, spec::Ipv4{0x08080404}};
+
+std::uint32_t MtuOf(const spec::Network& network) {
+  return network.mtu == 0 ? kMtu : network.mtu;
+}
+
+Address AddressOfService(const spec::Service& service) {
+  return {Kind::kService, service.name};
+}
+
+std::string HostnameOf(const spec::Service& service) {
+  return service.hostname.empty() ? service.name : service.hostname;
+}
+
+std::string ResolvConf(const spec::Service& service) {
+  std::string text;
+  const auto add = [&](spec::Ipv4 server) { text += "nameserver " + spec::Format(server) + "\n"; };
+  if (service.dns.empty() && service.mode == spec::ServiceMode::kAgent && !service.networks.empty()) {
+    for (const auto server : kAgentDns) add(server);
+  }
+  for (const auto server : service.dns) add(server);
+  return text;
+}
+
+// A number of the id range, or nothing.
+Result<std::optional<std::uint32_t>> NumericId(std::string_view text) {
+  if (text.empty()) return std::nullopt;
+  const auto id = TRY(ParseUnsigned(text));
+  if (id >= 0xffffffffu) return Fail(Error::Invalid(text, "is not a user or group id"));
+  return static_cast<std::uint32_t>(id);
+}
+
+}  // namespace
+
+std::span<const Part> PartsOf(Kind kind) {
+  switch (kind) {
+    case Kind::kTopology:
+      return kTopologyParts;
+    case Kind::kNetwork:
+      return kNetworkParts;
+    case Kind::kVolume:
+      return kVolumeParts;
+    case Kind::kService:
+    case Kind::kContainer:
+      return kServiceParts;
+  }
+  return {};
+}
+
+Part MainPart(Kind kind) {
+  return PartsOf(kind).back();
+}
+
+Side::Side(const spec::Topology& topology, const Leases& leases, const Host& host, const Directories& directories)
+    : topology_(&topology), leases_(&leases), host_(&host), directories_(&directories) {
+  for (const auto& [name, service] : topology.services) {
+    for (const auto& network : service.networks) {
+      if (const auto address = AddressOf(service, network)) members_[network].push_back({name, *address});
+    }
+  }
+  for (const auto& [name, service] : topology.services) {
+    const auto [block, fresh] = hosts_blocks_.try_emplace(service.networks);
+    if (fresh) block->second = HostsBlock(service.networks);
+  }
+}
+
+std::optional<spec::Ipv4> Side::AddressOf(const spec::Service& service, std::string_view network) const {
+  const auto found = leases_->addresses.find(AddressKey(service.name, network));
+  if (found == leases_->addresses.end()) return std::nullopt;
+  return found->second;
+}
+
+std::optional<FirewallWanted> Side::Firewall() const {
+  if (topology_->networks.empty()) return std::nullopt;
+  FirewallWanted wanted{FirewallTable(topology_->name), FirewallComment(topology_->name), {}, {}};
+  for (const auto& [name, network] : topology_->networks) {
+    const auto subnet = leases_->subnets.find(SubnetKey(name));
+    if (subnet == leases_->subnets.end()) continue;
+    wanted.networks.push_back({name, BridgeLink(topology_->name, name), subnet->second, network.internal});
+  }
+  for (const auto& [name, service] : topology_->services) {
+    if (service.port_forwards.empty() || service.networks.empty()) continue;
+    const auto& network = service.networks.front();
+    const auto address = AddressOf(service, network);
+    if (!address) continue;
+    auto ports = service.port_forwards;
+    std::sort(ports.begin(), ports.end());
+    for (const auto& port : ports) {
+      wanted.forwards.push_back({name, port, *address, BridgeLink(topology_->name, network)});
+    }
+  }
+  return wanted;
+}
+
+BridgeWanted Side::Bridge(const spec::Network& network) const {
+  const auto found = leases_->subnets.find(SubnetKey(network.name));
+  const auto subnet = found == leases_->subnets.end() ? spec::Ipv4Net{} : found->second;
+  return {BridgeLink(topology_->name, network.name), LinkAlias(topology_->name, {Kind::kNetwork, network.name}),
+          GatewayOf(network, subnet), subnet.prefix, MtuOf(network)};
+}
+
+DirectoryWanted Side::Directory(const spec::Volume& volume) const {
+  DirectoryWanted wanted;
+  wanted.type = volume.type;
+  wanted.path = volume.type == spec::VolumeType::kPersistent ? volume.path
+                                                             : directories_->VolumeMount(topology_->name, volume.name);
+  wanted.uid = NumericId(volume.owner.user).value_or(std::nullopt);
+  wanted.gid = NumericId(volume.owner.group).value_or(std::nullopt);
+  wanted.mode = volume.mode;
+  wanted.size = volume.size;
+  return wanted;
+}
+
+bool Side::HasCgroups() const {
+  // Someone without privileges cannot write there; that does not say that nobody can.
+  return host_->cgroup_usable || !host_->privileged;
+}
+
+std::vector<std::string> Side::Unheld(const spec::Service& service) const {
+  return LimitsOf(service, HasCgroups() ? host_->controllers : std::vector<std::string>()).unavailable;
+}
+
+std::optional<CgroupWanted> Side::Cgroup(const spec::Service& service) const {
+  if (!HasCgroups()) return std::nullopt;
+  auto limits = LimitsOf(service, host_->controllers);
+  const auto address = AddressOfService(service);
+  return CgroupWanted{CgroupPath(topology_->name, address), topology_->name + "/" + address.Text(),
+                      std::move(limits.files), std::move(limits.unavailable)};
+}
+
+NetnsWanted Side::Netns(const spec::Service& service) const {
+  const auto address = AddressOfService(service);
+  NetnsWanted wanted{directories_->NetnsPin(topology_->name, address), LinkAlias(topology_->name, address), {}};
+  bool routed = false;
+  for (const auto& name : service.networks) {
+    const auto network = topology_->networks.find(name);
+    const auto subnet = leases_->subnets.find(SubnetKey(name));
+    const auto lease = AddressOf(service, name);
+    if (network == topology_->networks.end() || subnet == leases_->subnets.end() || !lease) continue;
+    NetnsWanted::Attachment attachment;
+    attachment.network = name;
+    attachment.bridge = BridgeLink(topology_->name, name);
+    attachment.host_link = VethLink(topology_->name, address, name);
+    attachment.link = "eth" + std::to_string(wanted.attachments.size());
+    attachment.address = *lease;
+    attachment.prefix = subnet->second.prefix;
+    attachment.mtu = MtuOf(network->second);
+    if (!routed && !network->second.internal) {
+      attachment.gateway = GatewayOf(network->second, subnet->second);
+      routed = true;
+    }
+    wanted.attachments.push_back(std::move(attachment));
+  }
+  return wanted;
+}
+
+std::string Side::HostsBlock(const std::vector<std::string>& networks) const {
+  std::string block;
+  for (const auto& network : networks) {
+    const auto members = members_.find(network);
+    if (members == members_.end()) continue;
+    for (const auto& [service, address] : members->second) {
+      block.append(spec::Format(address)).append("\t").append(service);
+      block.append(" ").append(topology_->name).append("-").append(service).append("\n");
+    }
+  }
+  return block;
+}
+
+NamesWanted Side::Names(const spec::Service& service) const {
+  NamesWanted wanted;
+  wanted.directory = directories_->ServiceDir(topology_->name, AddressOfService(service));
+  wanted.hostname = HostnameOf(service);
+  wanted.resolv_conf = ResolvConf(service);
+  wanted.hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+  // Its own name first: what gethostname(2) says has to resolve, also without any network.
+  const auto own = service.networks.empty() ? std::nullopt : AddressOf(service, service.networks.front());
+  wanted.hosts += own ? spec::Format(*own) : "127.0.1.1";
+  wanted.hosts += "\t" + wanted.hostname;
+  if (wanted.hostname != service.name) wanted.hosts += " " + service.name;
+  wanted.hosts += " " + topology_->name + "-" + service.name + "\n";
+  if (const auto block = hosts_blocks_.find(service.networks); block != hosts_blocks_.end())
+    wanted.hosts += block->second;
+  return wanted;
+}
+
+ProcessWanted Side::Process(const spec::Service& service, const spec::Fields& fields) const {
+  const auto address = AddressOfService(service);
+  ProcessWanted wanted;
+  wanted.service = std::shared_ptr<const spec::Service>(std::shared_ptr<const spec::Service>(), &service);
+  wanted.directory = directories_->ServiceDir(topology_->name, address);
+  if (HasCgroups()) wanted.cgroup = CgroupPath(topology_->name, address);
+  wanted.netns = directories_->NetnsPin(topology_->name, address);
+  for (const auto& mount : service.volumes) {
+    const auto volume = topology_->volumes.find(mount.volume);
+    if (volume != topology_->volumes.end()) wanted.volume_paths[mount.volume] = Directory(volume->second).path;
+  }
+  const bool job = service.type == spec::ServiceType::kJob;
+  Sha256 digest;
+  digest.AddField(WorkloadDigest(fields, job).Hex());
+  // A mount stays where it was made: another place for the volume needs another process.
+  for (const auto& [volume, path] : wanted.volume_paths) digest.AddField(volume).AddField(path);
+  wanted.digest = digest.Finish();
+  wanted.policy_digest = PolicyDigest(fields);
+  constexpr std::string_view kVolumes = "volumes:";
+  for (auto input = service.inputs.lower_bound(std::string(kVolumes));
+       input != service.inputs.end() && input->first.starts_with(kVolumes); ++input) {
+    wanted.files[input->first.substr(kVolumes.size())] = input->second.Hex();
+  }
+  return wanted;
+}
+
+std::optional<Wanted> Side::Of(const spec::Service& service, const spec::Fields& fields, Part part) const {
+  switch (part) {
+    case Part::kCgroup:
+      return Cgroup(service);
+    case Part::kNetns:
+      return Netns(service);
+    case Part::kNames:
+      return Names(service);
+    case Part::kProcess:
+      return Process(service, fields);
+    case Part::kBridge:
+    case Part::kFirewall:
+    case Part::kDirectory:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+Result<> CheckVolumes(const spec::Topology& topology) {
+  for (const auto& [name, volume] : topology.volumes) {
+    for (const auto& owner : {volume.owner.user, volume.owner.group}) {
+      if (!NumericId(owner)) return Fail(Error::Invalid("volume." + name, "owner '" + owner + "' is not a number"));
+    }
+  }
+  return {};
+}
+
+void OwnService(Wanted& wanted) {
+  if (auto* process = std::get_if<ProcessWanted>(&wanted); process != nullptr && process->service) {
+    process->service = std::make_shared<const spec::Service>(*process->service);
+  }
+}
+
+}  // namespace nucleus::reconcile

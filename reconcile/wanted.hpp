@@ -1,0 +1,68 @@
+// From typed resources to what every part of them should be. Pure.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "reconcile/allocate.hpp"
+#include "spec/core/names.hpp"
+#include "state/parts/parts.hpp"
+
+namespace nucleus::reconcile {
+
+// The parts of a kind of resource, in the order in which they are made.
+std::span<const Part> PartsOf(Kind kind);
+// The one that stands for the resource where a single part has to.
+Part MainPart(Kind kind);
+
+// One of the two topologies, desired or applied, with its leases. Everything it is given outlives it. Once made it only
+// answers, so several threads may ask.
+class Side {
+ public:
+  Side(const spec::Topology& topology, const Leases& leases, const Host& host, const Directories& directories);
+
+  // None where the resource has no such part here: a firewall without networks, a cgroup on a machine without cgroup2.
+  // The Wanted of a process points at the service of this topology; OwnService() makes it independent.
+  [[nodiscard]] std::optional<FirewallWanted> Firewall() const;
+  [[nodiscard]] BridgeWanted Bridge(const spec::Network& network) const;
+  [[nodiscard]] DirectoryWanted Directory(const spec::Volume& volume) const;
+  [[nodiscard]] std::optional<CgroupWanted> Cgroup(const spec::Service& service) const;
+  [[nodiscard]] NetnsWanted Netns(const spec::Service& service) const;
+  [[nodiscard]] NamesWanted Names(const spec::Service& service) const;
+  [[nodiscard]] ProcessWanted Process(const spec::Service& service, const spec::Fields& fields) const;
+  [[nodiscard]] std::optional<Wanted> Of(const spec::Service& service, const spec::Fields& fields, Part part) const;
+
+  // Keys of limits that this machine cannot hold.
+  [[nodiscard]] std::vector<std::string> Unheld(const spec::Service& service) const;
+  [[nodiscard]] bool HasCgroups() const;
+
+  [[nodiscard]] const spec::Topology& topology() const { return *topology_; }
+
+ private:
+  struct Member {
+    std::string_view service;
+    spec::Ipv4 address;
+  };
+  [[nodiscard]] std::optional<spec::Ipv4> AddressOf(const spec::Service& service, std::string_view network) const;
+  [[nodiscard]] std::string HostsBlock(const std::vector<std::string>& networks) const;
+
+  const spec::Topology* topology_;
+  const Leases* leases_;
+  const Host* host_;
+  const Directories* directories_;
+  std::map<std::string, std::vector<Member>, std::less<>> members_;  // by network
+  std::map<std::vector<std::string>, std::string> hosts_blocks_;     // by the networks a service is on
+};
+
+// Errors: a volume whose owner is given by name, which only the container's own files could resolve.
+Result<> CheckVolumes(const spec::Topology& topology);
+
+// A process part that no longer depends on the life of a topology.
+void OwnService(Wanted& wanted);
+
+}  // namespace nucleus::reconcile
