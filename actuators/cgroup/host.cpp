@@ -1,0 +1,44 @@
+// What the machine can do, as far as control groups and privileges go.
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "actuators/cgroup/probe.hpp"
+#include "actuators/sys/process.hpp"
+
+namespace nucleus::cgroup {
+
+namespace {
+
+Result<bool> Privileged() {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> data{};
+  if (::syscall(SYS_capget, &header, data.data()) != 0) return FailSys("capget", "this process");
+  constexpr std::uint32_t kNeeded = 1U << CAP_SYS_ADMIN | 1U << CAP_NET_ADMIN;  // both below 32
+  return (data[0].effective & kNeeded) == kNeeded;
+}
+
+}  // namespace
+
+Result<> FillHost(Host& host) {
+  auto root = sys::FindCgroupRoot();
+  if (root) {
+    host.controllers = std::move(root->controllers);
+    host.cgroup_usable = root->writable;
+  } else if (root.error().code == ErrorCode::kUnsupported) {
+    host.controllers.clear();
+    host.cgroup_usable = false;
+  } else {
+    return Fail(std::move(root).error());
+  }
+  host.boot_id = TRY(sys::BootId());
+  const long pages = ::sysconf(_SC_PHYS_PAGES);
+  const long page = ::sysconf(_SC_PAGESIZE);
+  if (pages > 0 && page > 0) host.memory = static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page);
+  host.privileged = TRY(Privileged());
+  return {};
+}
+
+}  // namespace nucleus::cgroup

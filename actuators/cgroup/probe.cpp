@@ -1,0 +1,102 @@
+#include "actuators/cgroup/probe.hpp"
+
+#include <dirent.h>
+
+#include <memory>
+
+#include "actuators/cgroup/limits.hpp"
+#include "actuators/sys/cgroup_events.hpp"
+#include "actuators/sys/file.hpp"
+#include "spec/core/names.hpp"
+
+namespace nucleus::cgroup {
+
+namespace {
+
+Result<> AddNotes(const std::string& directory, Facts& notes) {
+  const auto events = TRY(ReadEvents(directory));
+  if (events) notes["populated"] = events->populated ? "1" : "0";
+  for (const char* name : {"memory.current", "pids.current"}) {
+    auto text = sys::ReadFileIfThere(directory + "/" + name);
+    if (!text || !*text) continue;  // told where it can be
+    while ((*text)->ends_with('\n')) (*text)->pop_back();
+    notes[name] = **text;
+  }
+  return {};
+}
+
+// What a directory of ours is: absent, present with facts, or unreadable with the reason.
+Observation Observe(const std::string& directory, const Facts& wanted) {
+  Observation observation;
+  const auto unreadable = [&](const Error& error) {
+    observation.presence = Presence::kUnreadable;
+    observation.detail = error.Message();
+    return observation;
+  };
+  const auto tag = sys::GetXattr(directory, kTagOwner);
+  if (!tag) {
+    if (tag.error().code == ErrorCode::kNotFound) return observation;
+    return unreadable(tag.error());
+  }
+  auto limits = ReadLimits(directory, wanted);
+  if (!limits) return unreadable(limits.error());
+  if (auto noted = AddNotes(directory, observation.notes); !noted) return unreadable(noted.error());
+  observation.presence = Presence::kPresent;
+  observation.facts = *std::move(limits);
+  if (*tag) observation.facts["owner"] = **tag;
+  return observation;
+}
+
+// The names of the directories in a directory; none where it is not there.
+Result<std::vector<std::string>> Children(const std::string& directory) {
+  struct Close {
+    void operator()(DIR* dir) const { ::closedir(dir); }
+  };
+  const std::unique_ptr<DIR, Close> dir(::opendir(directory.c_str()));
+  std::vector<std::string> names;
+  if (!dir) {
+    if (errno == ENOENT) return names;
+    return FailSys("open directory", directory);
+  }
+  while (const dirent* entry = ::readdir(dir.get())) {
+    if (entry->d_type == DT_DIR && entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+  }
+  return names;
+}
+
+}  // namespace
+
+Result<Observations> CgroupProber::Probe(const ProbeRequest& request) {
+  Observations observations;
+  for (const auto& [key, wanted] : request.parts) {
+    if (key.part == Part::kCgroup) observations[key] = {};
+  }
+  sys::CgroupRoot root;
+  if (fixed_root_) {
+    root = *fixed_root_;
+  } else {
+    auto found = sys::FindCgroupRoot();
+    if (!found && found.error().code == ErrorCode::kUnsupported) return observations;
+    root = TRY(std::move(found));
+  }
+  for (const auto& [key, wanted] : request.parts) {
+    const auto* group = std::get_if<CgroupWanted>(&wanted);
+    if (key.part != Part::kCgroup || group == nullptr) continue;
+    observations[key] = Observe(root.base + "/" + group->path, group->limits);
+  }
+  // What else is ours: by its tag, or, where a killed apply made the directory and nothing more, by its place.
+  const std::string project_directory = root.base + "/nucleus/" + request.project;
+  for (const auto& name : TRY(Children(project_directory))) {
+    const auto address = Address::Parse(name);
+    if (!address) continue;
+    const PartKey key{request.project, *address, Part::kCgroup};
+    if (observations.contains(key)) continue;
+    auto observation = Observe(project_directory + "/" + name, {});
+    const auto owner = observation.facts.find("owner");
+    if (owner != observation.facts.end() && owner->second != request.project + "/" + name) continue;
+    if (observation.presence != Presence::kAbsent) observations[key] = std::move(observation);
+  }
+  return observations;
+}
+
+}  // namespace nucleus::cgroup

@@ -1,0 +1,28 @@
+// Looks at control groups. Facts: "owner" (the tag), and the limits as limits.hpp has them. Notes: populated,
+// memory.current, pids.current. Changes nothing.
+#pragma once
+
+#include <optional>
+
+#include "actuators/sys/cgroupfs.hpp"
+#include "state/parts/actuator.hpp"
+
+namespace nucleus::cgroup {
+
+class CgroupProber : public Prober {
+ public:
+  CgroupProber() = default;                                                      // in the root that this machine has
+  explicit CgroupProber(sys::CgroupRoot root) : fixed_root_(std::move(root)) {}  // in another one
+
+  [[nodiscard]] std::vector<Part> Parts() const override { return {Part::kCgroup}; }
+  // Where no cgroup2 is mounted all parts are absent.
+  Result<Observations> Probe(const ProbeRequest& request) override;
+
+ private:
+  std::optional<sys::CgroupRoot> fixed_root_;
+};
+
+// controllers, cgroup_usable, boot_id, memory and privileged; routes are somebody else's.
+Result<> FillHost(Host& host);
+
+}  // namespace nucleus::cgroup

@@ -1,0 +1,299 @@
+#include "actuators/mounts/compile.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <set>
+
+#include "actuators/mounts/base.hpp"
+#include "actuators/mounts/sources.hpp"
+#include "actuators/mounts/standard.hpp"
+#include "actuators/mounts/tree.hpp"
+#include "actuators/sys/file.hpp"
+#include "actuators/sys/openat2.hpp"
+
+namespace nucleus::mounts {
+
+namespace {
+
+using Type = MountOp::Type;
+
+// A mount that is to be placed: its target is still as it was written.
+struct Wish {
+  MountOp op;
+  bool file = false;
+  bool standard = false;  // ours: gives way to what the service declares at the same place
+};
+
+MountOp Bind(std::string source, std::string target, std::uint64_t flags, bool recursive) {
+  MountOp op;
+  op.type = Type::kBind;
+  op.source = std::move(source);
+  op.target = std::move(target);
+  op.flags = flags;
+  op.recursive = recursive;
+  op.no_follow = true;
+  return op;
+}
+
+Result<std::vector<Wish>> VolumeWishes(const MountsInput& input) {
+  std::vector<Wish> wishes;
+  for (const spec::VolumeMount& mount : input.service->volumes) {
+    const auto named = input.volume_paths.find(mount.volume);
+    if (!mount.volume.empty() && named == input.volume_paths.end()) {
+      return Fail(ErrorCode::kInternal, "mount volume", mount.volume, "nobody says where it is");
+    }
+    const auto staged = input.staged.find(mount.destination);
+    const bool is_staged = staged != input.staged.end();
+    const std::string source = is_staged ? staged->second : mount.volume.empty() ? mount.source : named->second;
+    // Below the runtime directory only what nucleus put there by itself.
+    const bool own = is_staged || (!mount.volume.empty() && IsAtOrBelow(source, input.directories.runtime));
+    const Source found =
+        TRY_IN("volume at " + mount.destination, CheckSource(source, mount.read_only, own, input.directories));
+    const std::uint64_t flags =
+        kMountNoSuid | kMountNoDev | (mount.read_only ? kMountReadOnly : 0) | (mount.no_exec ? kMountNoExec : 0);
+    const std::string target = TRY(NormalPath(mount.destination));
+    wishes.push_back({Bind(TRY(NormalPath(source)), target, flags, found.is_directory), !found.is_directory, false});
+  }
+  return wishes;
+}
+
+Result<std::vector<Wish>> Wishes(const MountsInput& input) {
+  const spec::Service& service = *input.service;
+  const Person& who = input.workload;
+  std::vector<Wish> wishes = TRY(VolumeWishes(input));
+  for (const spec::TmpfsMount& mount : service.tmpfs) {
+    wishes.push_back(
+        {TmpfsOp(TRY(NormalPath(mount.destination)), mount.size, 01777, who.uid, who.gid, kMountNoSuid | kMountNoDev)});
+  }
+  std::set<std::string> declared;
+  for (const Wish& wish : wishes) declared.insert(wish.op.target);
+
+  std::vector<Wish> standard;
+  const StandardInput shape{service.mode == spec::ServiceMode::kProduction, service.memory.value_or(0), who.uid,
+                            who.gid};
+  for (MountOp& op : StandardMounts(shape)) {
+    const bool file = op.type == Type::kBind;
+    standard.push_back({std::move(op), file, true});
+  }
+  constexpr std::uint64_t kInert = kMountReadOnly | kMountNoSuid | kMountNoDev | kMountNoExec;
+  for (const std::string_view name : {kHostsFile, kResolvFile, kHostnameFile}) {
+    const std::string source = input.service_dir + "/" + std::string(name);
+    standard.push_back({Bind(source, "/etc/" + std::string(name), kInert, false), true, true});
+  }
+  if (service.rootfs.empty() && HasOwnHome(who)) {
+    const Bytes size = service.memory.value_or(Bytes{1} << 30);
+    standard.push_back({TmpfsOp(who.home, size, 0700, who.uid, who.gid, kMountNoSuid | kMountNoDev), false, true});
+  }
+  for (Wish& wish : standard) {
+    if (!declared.contains(wish.op.target)) wishes.push_back(std::move(wish));
+  }
+  std::ranges::stable_sort(wishes, {}, [](const Wish& wish) { return Depth(wish.op.target); });
+  return wishes;
+}
+
+// Places mounts one after the other and finds out what each needs to stand on.
+class Arranger {
+ public:
+  Arranger(const Base& base, bool skeleton) : base_(base), skeleton_(skeleton) {}
+
+  // What the root has from the start: binds of the host's directories.
+  void AddPlaced(const MountOp& op) { placed_.push_back(op); }
+
+  Result<> Place(Wish wish) {
+    const std::string asked = wish.op.target;
+    const std::string target = TRY(Resolve(asked));
+    if (target == "/") return Refuse(asked, "it is the root");
+    if (!wish.standard) TRY(CheckDeclared(asked, target));
+    if (wish.standard && wish.op.target != target && IsKernels(target)) {
+      return Refuse(asked, "the image's links lead it to " + target);
+    }
+    const auto same = std::ranges::find(placed_, target, &MountOp::target);
+    if (same != placed_.end()) {
+      // By way of an image's links a declared mount may come to stand where one of ours is: then its place is taken.
+      if (wish.standard && !declared_.contains(target)) return Refuse(asked, "two standard mounts at " + target);
+      if (wish.standard) return {};
+      return Refuse(asked, target + " is mounted already");
+    }
+    if (!wish.standard) declared_.insert(target);
+    auto prepared = Prepare(target, wish.file);
+    // A declared volume at /var or /etc brings its own /var/tmp or /etc/hosts, or none.
+    if (!prepared && wish.standard && prepared.error().code == ErrorCode::kNotFound) return {};
+    TRY(std::move(prepared));
+    wish.op.target = target;
+    placed_.push_back(wish.op);
+    ops_.push_back(std::move(wish.op));
+    return {};
+  }
+
+  std::vector<MountOp> skeleton() && { return std::move(skeleton_ops_); }
+  std::vector<MountOp> ops() && { return std::move(ops_); }
+
+ private:
+  static std::unexpected<Error> Refuse(std::string_view target, std::string_view why) {
+    return Fail(Error::Of(ErrorCode::kInvalid, "mount at", target, why));
+  }
+
+  static bool IsKernels(std::string_view target) {
+    return IsAtOrBelow(target, "/proc") || IsAtOrBelow(target, "/sys") || IsAtOrBelow(target, "/dev");
+  }
+
+  static Result<> CheckDeclared(std::string_view asked, std::string_view target) {
+    if (!IsKernels(target) || IsAtOrBelow(target, "/dev/shm")) return {};
+    const std::string via = asked == target ? "" : ", where the image's links lead";
+    return Refuse(asked, "nothing may be mounted below " + std::string(target.substr(0, target.find('/', 1))) + via);
+  }
+
+  // The mount that a path is in; none: the root.
+  const MountOp* Covering(std::string_view path) const {
+    const MountOp* best = nullptr;
+    for (const MountOp& op : placed_) {
+      if (path != op.target && IsAtOrBelow(path, op.target) && (!best || op.target.size() > best->target.size())) {
+        best = &op;
+      }
+    }
+    return best;
+  }
+  bool IsPlaced(const std::string& path) const {
+    return std::ranges::find(placed_, path, &MountOp::target) != placed_.end();
+  }
+
+  // The parent's links are followed as far as the base has them; the last component never is: a mount covers it.
+  Result<std::string> Resolve(const std::string& path) const {
+    std::string at = "/";
+    const std::string parent = Parent(path);
+    std::string_view rest = parent;
+    while (rest.size() > 1) {
+      rest.remove_prefix(1);
+      const std::string_view name = rest.substr(0, rest.find('/'));
+      rest.remove_prefix(name.size());
+      const std::string next = (at == "/" ? "/" : at + "/") + std::string(name);
+      const bool covered = IsPlaced(next) || Covering(next) != nullptr;
+      at = covered ? next : base_.Directory(next).value_or(next);
+    }
+    return (at == "/" ? "/" : at + "/") + std::string(Name(path));
+  }
+
+  // Sees to it that there is a mount point.
+  Result<> Prepare(const std::string& target, bool file) {
+    const MountOp* cover = Covering(target);
+    if (cover == nullptr) return PrepareInRoot(target, file);
+    if (cover->fstype == "tmpfs") {
+      for (const std::string& missing : Missing(Parent(target), cover->target)) AddDirectory(ops_, missing, {});
+      AddPoint(ops_, target, file, {});
+      return {};
+    }
+    if (cover->type != Type::kBind) return {};  // sysfs has its mount point for cgroups
+    const std::string inside = cover->source + target.substr(cover->target.size());
+    const sys::Fd fd(sys::OpenAt2(AT_FDCWD, inside.c_str(), O_PATH, RESOLVE_NO_SYMLINKS));
+    if (fd) return {};
+    return Fail(Error::Of(ErrorCode::kNotFound, "mount at", target, inside + " does not exist, or is a link")
+                    .Hint("a mount inside another needs its mount point there: make it first"));
+  }
+
+  // Directories above a path, below `top`, that no operation has made yet.
+  static std::vector<std::string> Missing(std::string path, std::string_view top) {
+    std::vector<std::string> missing;
+    for (; path != top && path != "/"; path = Parent(path)) missing.insert(missing.begin(), path);
+    return missing;
+  }
+
+  Result<> PrepareInRoot(const std::string& target, bool file) {
+    if (!skeleton_) {
+      AddPoint(ops_, target, file, {});
+      return {};
+    }
+    const Entry there = base_.Look(target);
+    if (there.kind == (file ? Entry::Kind::kFile : Entry::Kind::kDirectory)) return {};
+    // A directory of the skeleton is merged with the rootfs' own and shows its own owner and mode: so it gets theirs.
+    for (const std::string& parent : Missing(Parent(target), "/")) {
+      const Entry entry = base_.Look(parent);
+      AddDirectory(skeleton_ops_, parent, entry.kind == Entry::Kind::kDirectory ? entry : Entry{});
+    }
+    AddPoint(skeleton_ops_, target, file, {});
+    return {};
+  }
+
+  void AddDirectory(std::vector<MountOp>& ops, const std::string& path, const Entry& like) {
+    if (!made_.insert(path).second) return;
+    MountOp op;
+    op.type = Type::kDirectory;
+    op.target = path;
+    op.mode = like.mode;
+    op.uid = like.uid;
+    op.gid = like.gid;
+    op.skeleton = &ops == &skeleton_ops_;
+    ops.push_back(std::move(op));
+  }
+
+  void AddPoint(std::vector<MountOp>& ops, const std::string& path, bool file, const Entry& like) {
+    if (!file) return AddDirectory(ops, path, like);
+    if (!made_.insert(path).second) return;
+    MountOp op;
+    op.type = Type::kFile;
+    op.target = path;
+    op.mode = 0644;
+    op.skeleton = &ops == &skeleton_ops_;
+    ops.push_back(std::move(op));
+  }
+
+  const Base& base_;
+  const bool skeleton_;
+  std::vector<MountOp> placed_, ops_, skeleton_ops_;
+  std::set<std::string> made_, declared_;
+};
+
+void Append(std::vector<MountOp>& to, std::vector<MountOp> ops) {
+  to.insert(to.end(), std::make_move_iterator(ops.begin()), std::make_move_iterator(ops.end()));
+}
+
+Result<std::vector<MountOp>> OnHost(const MountsInput& input, std::vector<Wish> wishes) {
+  const HostShape shape = TRY(ReadHostShape());
+  std::vector<MountOp> ops = HostRootOps(shape, input.workload);
+  std::map<std::string, std::string> links = shape.links;
+  links["/var/run"] = "/run";
+  const EmptyRoot base(links);
+  Arranger arranger(base, false);
+  for (const MountOp& op : ops) {
+    if (IsMount(op)) arranger.AddPlaced(op);
+  }
+  for (Wish& wish : wishes) TRY(arranger.Place(std::move(wish)));
+  Append(ops, std::move(arranger).ops());
+  Append(ops, StandardFinish());
+  MountOp seal;
+  seal.type = Type::kSealRoot;
+  ops.push_back(seal);
+  return ops;
+}
+
+Result<std::vector<MountOp>> OnRootfs(const MountsInput& input, std::vector<Wish> wishes) {
+  const std::string rootfs = TRY(NormalPath(input.service->rootfs));
+  const auto base = TRY(Rootfs::Open(rootfs));
+  Arranger arranger(*base, true);
+  for (Wish& wish : wishes) TRY(arranger.Place(std::move(wish)));
+  std::vector<MountOp> skeleton = std::move(arranger).skeleton();
+  MountOp root;
+  root.type = skeleton.empty() ? Type::kRootBind : Type::kRootOverlay;
+  root.source = rootfs;
+  root.flags = kMountReadOnly | kMountNoSuid | kMountNoDev;
+  root.recursive = skeleton.empty();
+  std::vector<MountOp> ops{root};
+  Append(ops, std::move(skeleton));
+  Append(ops, std::move(arranger).ops());
+  Append(ops, StandardFinish());
+  return ops;
+}
+
+}  // namespace
+
+Result<std::vector<MountOp>> CompileMounts(const MountsInput& input) {
+  if (input.service == nullptr) return Fail(ErrorCode::kInternal, "compile mounts", "", "no service");
+  const std::string where = "service." + input.service->name + "/mounts";
+  std::vector<Wish> wishes = TRY_IN(where, Wishes(input));
+  auto ops = input.service->rootfs.empty() ? OnHost(input, std::move(wishes)) : OnRootfs(input, std::move(wishes));
+  if (!ops) return Fail(std::move(ops).error().In(where));
+  TRY_IN(where, ValidateTree(*ops));
+  return ops;
+}
+
+}  // namespace nucleus::mounts

@@ -1,0 +1,34 @@
+// From a service to the list of operations that builds its root file system (state/parts/launch.hpp).
+//
+// Looks at the host's directories, the rootfs and the volumes; changes nothing. Every target in the result is without
+// symbolic links at the time of compiling, and the list passed ValidateTree(). Three shapes of root:
+//   no rootfs             a tmpfs with the host's programs, read-only, and a small /etc of its own (agent mode)
+//   a rootfs, complete    the rootfs itself, read-only
+//   a rootfs, incomplete  a read-only overlay: a skeleton of the missing mount points above the rootfs
+// Links of a rootfs are followed inside it only. Where it has something else at the place of a mount point (a link, a
+// file, a FIFO at /proc, /dev or /etc/resolv.conf), the skeleton's own directory or file takes that place.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "actuators/mounts/host_root.hpp"
+#include "spec/core/names.hpp"
+#include "spec/types.hpp"
+#include "state/parts/launch.hpp"
+
+namespace nucleus::mounts {
+
+struct MountsInput {
+  const spec::Service* service = nullptr;
+  std::map<std::string, std::string> volume_paths;  // named volume -> host path
+  std::string service_dir;                          // hosts, resolv.conf and hostname are in it
+  std::map<std::string, std::string> staged;        // destination -> the staged copy that is mounted instead
+  Directories directories;
+  Person workload;
+};
+
+Result<std::vector<MountOp>> CompileMounts(const MountsInput& input);
+
+}  // namespace nucleus::mounts

@@ -1,0 +1,68 @@
+#include "actuators/netns/apply.hpp"
+
+#include "actuators/netns/parts.hpp"
+
+namespace nucleus::netns {
+
+namespace {
+
+template <class T>
+Result<const T*> As(const PartKey& key, const Wanted& wanted) {
+  if (const T* part = std::get_if<T>(&wanted)) return part;
+  return Fail(ErrorCode::kInternal, "apply", key.Text(), "wanted is of another part");
+}
+
+Error NotOurs(std::string_view operation, const PartKey& key) {
+  return Error::Of(ErrorCode::kInternal, operation, key.Text(), "not a part of the network actuator");
+}
+
+}  // namespace
+
+NetnsActuator::NetnsActuator(Directories directories) : directories_(std::move(directories)) {}
+
+std::vector<Part> NetnsActuator::Parts() const {
+  return {Part::kBridge, Part::kFirewall, Part::kNetns, Part::kNames};
+}
+
+Result<> NetnsActuator::Apply(const PartKey& key, const Wanted& wanted, const ProgressSink&) {
+  switch (key.part) {
+    case Part::kBridge:
+      return ApplyBridge(*TRY(As<BridgeWanted>(key, wanted)));
+    case Part::kNetns:
+      return ApplyNetns(*TRY(As<NetnsWanted>(key, wanted)));
+    case Part::kFirewall:
+      return ApplyFirewall(*TRY(As<FirewallWanted>(key, wanted)), directories_);
+    case Part::kNames:
+      return ApplyNames(*TRY(As<NamesWanted>(key, wanted)));
+    case Part::kDirectory:
+    case Part::kCgroup:
+    case Part::kProcess:
+      break;
+  }
+  return Fail(NotOurs("apply", key));
+}
+
+Result<> NetnsActuator::Undo(const PartKey& key, const Wanted* wanted, const UndoOptions&, const ProgressSink&) {
+  const std::string alias = LinkAlias(key.project, key.address);
+  switch (key.part) {
+    case Part::kBridge:
+      return UndoBridge(BridgeLink(key.project, key.address.name), alias);
+    case Part::kNetns: {
+      const auto* netns = wanted == nullptr ? nullptr : std::get_if<NetnsWanted>(wanted);
+      return UndoNetns(netns != nullptr ? netns->pin : directories_.NetnsPin(key.project, key.address), alias);
+    }
+    case Part::kFirewall:
+      return UndoFirewall(FirewallTable(key.project), directories_);
+    case Part::kNames: {
+      const auto* names = wanted == nullptr ? nullptr : std::get_if<NamesWanted>(wanted);
+      return UndoNames(names != nullptr ? names->directory : directories_.ServiceDir(key.project, key.address));
+    }
+    case Part::kDirectory:
+    case Part::kCgroup:
+    case Part::kProcess:
+      break;
+  }
+  return Fail(NotOurs("undo", key));
+}
+
+}  // namespace nucleus::netns

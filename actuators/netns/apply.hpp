@@ -1,0 +1,28 @@
+// Makes and removes bridges, pinned network namespaces with their veths, firewall tables and name files.
+//
+// By netlink and system calls only, in the network namespace of the process; needs CAP_NET_ADMIN and CAP_SYS_ADMIN.
+// Apply changes what differs and leaves the rest alone, so it repairs under a running workload. Different keys may be
+// worked on from several threads; what is host-wide (the table of nftables, net.ipv4.ip_forward) is serialised
+// by an flock(2) on Directories::HostLock().
+#pragma once
+
+#include <vector>
+
+#include "spec/core/names.hpp"
+#include "state/parts/actuator.hpp"
+
+namespace nucleus::netns {
+
+class NetnsActuator : public Actuator {
+ public:
+  explicit NetnsActuator(Directories directories);
+  [[nodiscard]] std::vector<Part> Parts() const override;
+  Result<> Apply(const PartKey& key, const Wanted& wanted, const ProgressSink& progress) override;
+  Result<> Undo(const PartKey& key, const Wanted* wanted, const UndoOptions& options,
+                const ProgressSink& progress) override;
+
+ private:
+  Directories directories_;
+};
+
+}  // namespace nucleus::netns

@@ -1,0 +1,210 @@
+// The network namespace of a service: pinned by a bind mount, with a veth into the bridge of each of its networks.
+//
+// Mount propagation: the pin is an ordinary mount below the runtime directory, and follows what the host has decided
+// for that place. Where it is shared (every systemd machine: mount_namespaces(7)), the pin appears in all mount
+// namespaces that receive from the host, and disappears from them when it is unmounted; a private one would leave
+// copies behind in every mount namespace made while it is there, each of which keeps the network namespace alive.
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "actuators/netns/inside.hpp"
+#include "actuators/netns/links.hpp"
+#include "actuators/netns/parts.hpp"
+#include "actuators/sys/file.hpp"
+
+namespace nucleus::netns {
+
+namespace {
+
+std::string Parent(const std::string& path) {
+  return path.substr(0, path.rfind('/'));
+}
+
+// Takes down whatever is at the place of the pin. Mounts may lie on top of each other.
+Result<> RemovePin(const std::string& path) {
+  while (::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
+  }
+  // EINVAL: nothing is mounted there.
+  if (errno != EINVAL && errno != ENOENT && errno != ENOTDIR) return FailSys("unmount", path);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) return FailSys("remove", path);
+  return {};
+}
+
+Result<> CreatePin(const std::string& path) {
+  // The last pin of a project that goes takes the directory with it, maybe just now.
+  constexpr int kAttempts = 10;
+  for (int attempt = 1;; ++attempt) {
+    TRY(sys::MakeDirectories(Parent(path), 0700));
+    auto file = sys::Open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400);
+    if (file) break;
+    if (file.error().sys_errno != ENOENT || attempt == kAttempts) return Fail(std::move(file).error());
+  }
+  // The thread's new namespace lives on in the mount when the thread is gone.
+  return OnThread([&]() -> Result<> {
+    if (::unshare(CLONE_NEWNET) != 0) return FailSys("make network namespace", path);
+    if (::mount("/proc/thread-self/ns/net", path.c_str(), nullptr, MS_BIND, nullptr) != 0) {
+      return FailSys("pin network namespace", path);
+    }
+    return {};
+  });
+}
+
+// The pin, made where it is missing or not what it should be.
+Result<Pin> EnsurePin(const std::string& path, bool& created) {
+  auto pin = OpenPin(path);
+  if (pin && pin->state == PinState::kMounted) return pin;
+  TRY(RemovePin(path));
+  created = true;
+  TRY(CreatePin(path));
+  auto made = TRY(OpenPin(path));
+  if (made.state != PinState::kMounted) {
+    return Fail(ErrorCode::kInternal, "pin network namespace", path, "nothing is mounted there");
+  }
+  return made;
+}
+
+Result<> DeleteByAlias(Netlink& host, const std::string& alias, const std::vector<std::string>& keep) {
+  for (const auto& link : TRY(DumpLinks(host))) {
+    if (link.alias == alias && link.kind == "veth" && std::ranges::find(keep, link.name) == keep.end()) {
+      TRY(DeleteLink(host, link.index, link.name));
+    }
+  }
+  return {};
+}
+
+// One attachment, from both sides. `inside` works in the namespace, `host` outside.
+class Attacher {
+ public:
+  Attacher(Netlink& host, Netlink& inside, int namespace_fd, const std::string& alias)
+      : host_(host), inside_(inside), namespace_fd_(namespace_fd), alias_(alias) {}
+
+  Result<> Attach(const NetnsWanted::Attachment& wanted) {
+    const auto bridge = TRY(GetLink(host_, wanted.bridge));
+    if (!bridge || bridge->kind != "bridge") {
+      return Fail(ErrorCode::kNotFound, "attach to bridge", wanted.bridge, "there is no such bridge");
+    }
+    auto outer = TRY(GetLink(host_, wanted.host_link));
+    auto inner = TRY(GetLink(inside_, wanted.link));
+    const bool pair = outer && inner && outer->kind == "veth" && inner->kind == "veth" && outer->peer == inner->index &&
+                      inner->peer == outer->index;
+    if (!pair) {
+      TRY(MakePair(wanted, bridge->index, outer, inner));
+      outer = TRY(GetLink(host_, wanted.host_link));
+      inner = TRY(GetLink(inside_, wanted.link));
+      if (!outer || !inner) {
+        return Fail(ErrorCode::kConflict, "create veth", wanted.host_link, "it vanished at once");
+      }
+      TRY(DenyIpv6Address(host_, outer->index, outer->name));
+    }
+    return Configure(wanted, *outer, *inner, bridge->index);
+  }
+
+ private:
+  Result<> MakePair(const NetnsWanted::Attachment& wanted, int bridge, const std::optional<Link>& outer,
+                    const std::optional<Link>& inner) {
+    if (outer && outer->kind != "veth") {
+      return Fail(ErrorCode::kConflict, "create veth", wanted.host_link, "there is another link of that name");
+    }
+    if (outer) TRY(DeleteLink(host_, outer->index, outer->name));
+    if (inner) TRY(DeleteLink(inside_, inner->index, inner->name));
+    VethEnds ends;
+    ends.host_name = wanted.host_link;
+    ends.host_master = bridge;
+    ends.inside_name = wanted.link;
+    ends.inside_mac = MacOf(wanted.address);
+    ends.inside_namespace = namespace_fd_;
+    ends.mtu = wanted.mtu;
+    return CreateVeth(host_, ends);
+  }
+
+  Result<> Configure(const NetnsWanted::Attachment& wanted, const Link& outer, const Link& inner, int bridge) {
+    LinkChange target;
+    target.alias = alias_;
+    target.mtu = wanted.mtu;
+    target.master = bridge;
+    target.up = true;
+    TRY(ChangeLink(host_, outer.index, outer.name, Difference(outer, target)));
+
+    if (!outer.hairpin || outer.master != bridge) TRY(SetHairpin(host_, outer.index, outer.name));
+
+    LinkChange inside;
+    inside.mac = MacOf(wanted.address);
+    inside.mtu = wanted.mtu;
+    TRY(ChangeLink(inside_, inner.index, inner.name, Difference(inner, inside)));
+    TRY(SetAddress(inside_, inner.index, inner.name, wanted.address, wanted.prefix));
+    LinkChange up;
+    up.up = true;
+    return ChangeLink(inside_, inner.index, inner.name, Difference(inner, up));
+  }
+
+  Netlink& host_;
+  Netlink& inside_;
+  int namespace_fd_;
+  const std::string& alias_;
+};
+
+Result<> WriteSysctls() {
+  const Facts now = ReadSysctls(NetnsSysctls(), "");
+  for (const auto& [setting, value] : NetnsSysctls()) {
+    if (now.at(SettingName(setting)) != value) TRY(sys::WriteKernelFile(SysctlPath(setting, ""), value));
+  }
+  return {};
+}
+
+// On a thread that is in the namespace.
+Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd) {
+  auto inside = TRY(Netlink::Open(NETLINK_ROUTE));
+  TRY(WriteSysctls());
+  const auto links = TRY(DumpLinks(inside));
+  for (const auto& link : links) {
+    LinkChange up;
+    up.up = true;
+    if (link.name == "lo") TRY(ChangeLink(inside, link.index, link.name, Difference(link, up)));
+    const bool is_wanted =
+        std::ranges::find(wanted.attachments, link.name, &NetnsWanted::Attachment::link) != wanted.attachments.end();
+    if (link.kind == "veth" && !is_wanted) TRY(DeleteLink(inside, link.index, link.name));
+  }
+  Attacher attacher(host, inside, namespace_fd, wanted.alias);
+  std::optional<DefaultRoute> route;
+  for (const auto& attachment : wanted.attachments) {
+    TRY_IN("network " + attachment.network, attacher.Attach(attachment));
+    if (!attachment.gateway || route) continue;
+    const auto link = TRY(GetLink(inside, attachment.link));
+    if (link) route = DefaultRoute{*attachment.gateway, link->index};
+  }
+  return SetDefaultRoute(inside, route);
+}
+
+}  // namespace
+
+Result<> ApplyNetns(const NetnsWanted& wanted) {
+  auto host = TRY(Netlink::Open(NETLINK_ROUTE));
+  bool created = false;
+  auto pin = EnsurePin(wanted.pin, created);
+  auto done = pin ? InNamespace(pin->fd, wanted.pin, [&] { return Furnish(host, wanted, pin->fd.get()); })
+                  : Result<>(Fail(pin.error()));
+  if (done) {
+    std::vector<std::string> keep;
+    for (const auto& attachment : wanted.attachments) keep.push_back(attachment.host_link);
+    return DeleteByAlias(host, wanted.alias, keep);
+  }
+  // The first error is the one to tell; what was there before stays as far as it got.
+  if (created) (void)UndoNetns(wanted.pin, wanted.alias);
+  return done;
+}
+
+Result<> UndoNetns(const std::string& pin, const std::string& alias) {
+  auto host = TRY(Netlink::Open(NETLINK_ROUTE));
+  // First, and not left to the end of the namespace: somebody may still hold that, and then the veth stays.
+  TRY(DeleteByAlias(host, alias, {}));
+  TRY(RemovePin(pin));
+  (void)::rmdir(Parent(pin).c_str());
+  return {};
+}
+
+}  // namespace nucleus::netns

@@ -1,0 +1,77 @@
+// The bridge of a network: a link with the gateway's address.
+#include <net/if.h>
+
+#include "actuators/netns/inside.hpp"
+#include "actuators/netns/links.hpp"
+#include "actuators/netns/parts.hpp"
+#include "actuators/sys/file.hpp"
+
+namespace nucleus::netns {
+
+namespace {
+
+// What somebody renamed still has our alias, and with it the gateway's address.
+Result<> DeleteRenamed(Netlink& netlink, const std::string& alias) {
+  for (const auto& link : TRY(DumpLinks(netlink))) {
+    if (link.alias == alias && link.kind == "bridge") TRY(DeleteLink(netlink, link.index, link.name));
+  }
+  return {};
+}
+
+Result<Link> FindOrCreate(Netlink& netlink, const BridgeWanted& wanted, bool& created) {
+  auto link = TRY(GetLink(netlink, wanted.link));
+  if (link && link->kind != "bridge") {
+    if (!link->alias.starts_with("nucleus:")) {
+      return Fail(ErrorCode::kConflict, "create bridge", wanted.link, "there is another link of that name");
+    }
+    TRY(DeleteLink(netlink, link->index, link->name));
+    link.reset();
+  }
+  if (!link) {
+    TRY(DeleteRenamed(netlink, wanted.alias));
+    TRY(CreateBridge(netlink, wanted.link, MacOf(wanted.gateway), wanted.mtu));
+    created = true;
+    link = TRY(GetLink(netlink, wanted.link));
+  }
+  if (!link) return Fail(ErrorCode::kConflict, "create bridge", wanted.link, "it vanished at once");
+  return *std::move(link);
+}
+
+Result<> Configure(Netlink& netlink, const BridgeWanted& wanted, const Link& link) {
+  LinkChange target;
+  target.alias = wanted.alias;
+  target.mac = MacOf(wanted.gateway);
+  target.mtu = wanted.mtu;
+  TRY(ChangeLink(netlink, link.index, link.name, Difference(link, target)));
+  // Before it is up: it never listens to a router advertisement.
+  const Facts now = ReadSysctls(BridgeSysctls(), link.name);
+  for (const auto& [setting, value] : BridgeSysctls()) {
+    if (now.at(SettingName(setting)) != value) TRY(sys::WriteKernelFile(SysctlPath(setting, link.name), value));
+  }
+  TRY(SetAddress(netlink, link.index, link.name, wanted.gateway, wanted.prefix));
+  LinkChange up;
+  up.up = true;
+  return ChangeLink(netlink, link.index, link.name, Difference(link, up));
+}
+
+}  // namespace
+
+Result<> ApplyBridge(const BridgeWanted& wanted) {
+  auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
+  bool created = false;
+  auto link = FindOrCreate(netlink, wanted, created);
+  auto done = link ? Configure(netlink, wanted, *link) : Result<>(Fail(link.error()));
+  // Half a bridge is nobody's use; the first error is the one to tell.
+  if (!done && created && link) (void)DeleteLink(netlink, link->index, link->name);
+  return done;
+}
+
+Result<> UndoBridge(const std::string& name, const std::string& alias) {
+  auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
+  const auto link = TRY(GetLink(netlink, name));
+  // A name of ours is a hash; a link that has it by accident would hardly be a bridge.
+  if (link && link->kind == "bridge") return DeleteLink(netlink, link->index, link->name);
+  return DeleteRenamed(netlink, alias);
+}
+
+}  // namespace nucleus::netns

@@ -1,0 +1,136 @@
+#include "actuators/netns/firewall_listing.hpp"
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+namespace nucleus::netns {
+
+namespace {
+
+using nlohmann::json;
+
+std::string Member(const json& object, const char* key) {
+  const auto it = object.find(key);
+  return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+// Names of links are quoted in the text form; everything else is bare.
+std::string Value(const json& value, bool quoted) {
+  if (value.is_string()) return quoted ? '"' + value.get<std::string>() + '"' : value.get<std::string>();
+  if (value.is_number()) return value.dump();
+  if (value.is_array()) {
+    std::string text;
+    for (const auto& item : value) {
+      if (!text.empty()) text += ',';
+      text += Value(item, quoted);
+    }
+    return text;
+  }
+  if (value.is_object() && value.size() == 1) {
+    if (value.contains("prefix")) {
+      const auto& prefix = value["prefix"];
+      if (prefix.is_object() && prefix.contains("len")) return Member(prefix, "addr") + "/" + prefix["len"].dump();
+    }
+    if (value.contains("|") && value["|"].is_array()) return Value(value["|"], quoted);
+  }
+  return value.dump();
+}
+
+// The left side of a match: "iifname", "ip saddr", "ct status", "fib daddr type".
+std::string Selector(const json& left) {
+  if (left.is_object() && left.size() == 1) {
+    const auto& [kind, detail] = *left.items().begin();
+    if (detail.is_object()) {
+      if (kind == "meta") return Member(detail, "key");
+      if (kind == "payload" && detail.contains("field"))
+        return Member(detail, "protocol") + " " + Member(detail, "field");
+      if (kind == "ct" && detail.size() == 1) return "ct " + Member(detail, "key");
+      if (kind == "fib" && detail.contains("flags")) {
+        return "fib " + Value(detail["flags"], false) + " " + Member(detail, "result");
+      }
+    }
+  }
+  return left.dump();
+}
+
+std::string Match(const json& match) {
+  if (!match.is_object() || !match.contains("left") || !match.contains("right")) return match.dump();
+  const std::string selector = Selector(match["left"]);
+  const std::string op = Member(match, "op");
+  // A match of flags ("in") and of equality are both written without an operator.
+  const std::string between = op == "==" || op == "in" || op.empty() ? " " : " " + op + " ";
+  return selector + between + Value(match["right"], selector.ends_with("ifname"));
+}
+
+std::string Dnat(const json& dnat) {
+  if (!dnat.is_object() || dnat.size() != 3 || !dnat.contains("addr") || !dnat.contains("port")) {
+    return "dnat " + dnat.dump();
+  }
+  return "dnat " + Member(dnat, "family") + " to " + Value(dnat["addr"], false) + ":" + Value(dnat["port"], false);
+}
+
+std::string Statement(const json& statement) {
+  if (!statement.is_object() || statement.size() != 1) return statement.dump();
+  const auto& [kind, detail] = *statement.items().begin();
+  if (kind == "match") return Match(detail);
+  if (kind == "dnat") return Dnat(detail);
+  if (detail.is_null()) return kind;  // accept, drop, masquerade
+  return statement.dump();
+}
+
+std::string RuleText(const json& rule) {
+  std::string text;
+  if (!rule.contains("expr") || !rule["expr"].is_array()) return text;
+  for (const auto& statement : rule["expr"]) {
+    if (!text.empty()) text += ' ';
+    text += Statement(statement);
+  }
+  return text;
+}
+
+std::string ChainText(const json& chain) {
+  const auto priority = chain.find("prio");
+  return Member(chain, "type") + " " + Member(chain, "hook") + " " +
+         (priority == chain.end() ? std::string() : priority->dump()) + " " + Member(chain, "policy");
+}
+
+void AddRule(const json& rule, std::map<std::string, std::size_t>& last_place, FirewallState& state) {
+  const std::string chain = Member(rule, "chain");
+  RuleLabel label = ParseRuleComment(chain, Member(rule, "comment"));
+  if (label.place) {
+    std::size_t& last = last_place[chain];
+    if (*label.place < last) state.reordered = true;
+    last = *label.place;
+  }
+  state.rules.push_back({chain, std::move(label.name), RuleText(rule)});
+}
+
+FirewallState Read(const json& document) {
+  FirewallState state;
+  std::map<std::string, std::size_t> last_place;
+  for (const auto& item : document.at("nftables")) {
+    for (const auto& [kind, object] : item.items()) {
+      if (kind == "metainfo" || kind == "table") continue;
+      if (kind == "chain") {
+        state.chains[Member(object, "name")] = ChainText(object);
+      } else if (kind == "rule") {
+        AddRule(object, last_place, state);
+      } else {
+        state.others.push_back(kind + " " + Member(object, "name"));
+      }
+    }
+  }
+  return state;
+}
+
+}  // namespace
+
+Result<FirewallState> ParseListing(std::string_view text) {
+  try {
+    return Read(json::parse(text));
+  } catch (const json::exception& error) {
+    return Fail(ErrorCode::kCorrupt, "read", "nftables listing", error.what());
+  }
+}
+
+}  // namespace nucleus::netns

@@ -1,0 +1,27 @@
+// The inside of pinned network namespaces, many at a time: each is entered by a worker thread and asked by netlink.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "actuators/netns/namespace.hpp"
+#include "actuators/netns/netlink.hpp"
+#include "state/parts/parts.hpp"
+
+namespace nucleus::netns {
+
+struct Inside {
+  Snapshot snapshot;
+  Facts sysctls;  // SettingName() -> value
+};
+
+// One answer per pin, in order. Pins that are not mounted get kNotFound.
+std::vector<Result<Inside>> LookInside(const std::vector<Pin>& pins);
+
+// In the namespace of the calling thread. `link` stands for "%" in a setting's path. A setting that this kernel does
+// not have (no IPv6) counts as held: there is nothing that it could restrict.
+Facts ReadSysctls(std::span<const std::pair<std::string_view, std::string_view>> settings, std::string_view link);
+std::string SysctlPath(std::string_view setting, std::string_view link);
+
+}  // namespace nucleus::netns

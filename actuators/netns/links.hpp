@@ -1,0 +1,55 @@
+// Changes to links, addresses and routes, one request each: rtnetlink(7). In the namespace of the socket.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "actuators/netns/netlink.hpp"
+
+namespace nucleus::netns {
+
+// What to change of a link; what is not given stays.
+struct LinkChange {
+  std::optional<std::string> alias;
+  std::optional<MacAddress> mac;
+  std::optional<std::uint32_t> mtu;
+  std::optional<int> master;
+  std::optional<bool> up;
+  [[nodiscard]] bool Empty() const { return !alias && !mac && !mtu && !master && !up; }
+};
+
+// What would turn `link` into the given; nothing where it is that already.
+LinkChange Difference(const Link& link, const LinkChange& wanted);
+
+// Bridges and veths are made down.
+Result<> CreateBridge(Netlink& netlink, const std::string& name, const MacAddress& mac, std::uint32_t mtu);
+struct VethEnds {
+  std::string host_name;
+  int host_master = 0;
+  std::string inside_name;
+  MacAddress inside_mac{};
+  int inside_namespace = -1;  // descriptor
+  std::uint32_t mtu = 0;
+};
+Result<> CreateVeth(Netlink& netlink, const VethEnds& ends);
+
+Result<> ChangeLink(Netlink& netlink, int index, std::string_view name, const LinkChange& change);
+// A port may get back what it sent. Where br_netfilter translates addresses inside the bridge, a service that asks for
+// itself through a published port would else never get its answer.
+Result<> SetHairpin(Netlink& netlink, int index, std::string_view name);
+// No link-local IPv6 address once it is up: a port of a bridge has nothing to say for itself.
+Result<> DenyIpv6Address(Netlink& netlink, int index, std::string_view name);
+Result<> DeleteLink(Netlink& netlink, int index, std::string_view name);  // gone already is success
+
+// Exactly this address on the link: others are removed, a right one is not touched.
+Result<> SetAddress(Netlink& netlink, int index, std::string_view name, spec::Ipv4 address, std::uint8_t prefix);
+
+// Exactly this default route, or none.
+struct DefaultRoute {
+  spec::Ipv4 gateway;
+  int index = 0;
+};
+Result<> SetDefaultRoute(Netlink& netlink, const std::optional<DefaultRoute>& wanted);
+
+}  // namespace nucleus::netns

@@ -1,0 +1,57 @@
+#include "actuators/netns/namespace.hpp"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <system_error>
+#include <thread>
+
+namespace nucleus::netns {
+
+Result<Pin> OpenPin(const std::string& path) {
+  Pin pin;
+  // O_NONBLOCK: whatever may lie there, opening it must not hang.
+  pin.fd = sys::Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!pin.fd) {
+    if (errno == ENOENT || errno == ENOTDIR) return pin;
+    return FailSys("open network namespace", path);
+  }
+  struct statfs filesystem {};
+  if (::fstatfs(pin.fd.get(), &filesystem) != 0) return FailSys("statfs", path);
+  pin.state = PinState::kNoMount;
+  if (filesystem.f_type != NSFS_MAGIC) return pin;
+
+  pin.state = PinState::kForeign;
+  if (::ioctl(pin.fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) return pin;
+  struct stat there {
+  }, here{};
+  if (::fstat(pin.fd.get(), &there) != 0) return FailSys("stat", path);
+  if (::stat("/proc/thread-self/ns/net", &here) != 0) return FailSys("stat", "/proc/thread-self/ns/net");
+  pin.inode = there.st_ino;
+  if (there.st_ino != here.st_ino || there.st_dev != here.st_dev) pin.state = PinState::kMounted;
+  return pin;
+}
+
+Result<> OnThread(const std::function<Result<>()>& function) {
+  Result<> result;
+  try {
+    std::jthread thread([&] { result = function(); });
+  } catch (const std::system_error& error) {
+    return Fail(Error::Sys("start thread", "network namespace", error.code().value()));
+  }
+  return result;
+}
+
+Result<> InNamespace(const sys::Fd& fd, std::string_view subject, const std::function<Result<>()>& function) {
+  return OnThread([&]() -> Result<> {
+    if (::setns(fd.get(), CLONE_NEWNET) != 0) return FailSys("enter network namespace", subject);
+    return function();
+  });
+}
+
+}  // namespace nucleus::netns

@@ -1,0 +1,34 @@
+// A pinned network namespace: opened by the path of its nsfs bind mount, and entered by a thread.
+// network_namespaces(7).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "actuators/sys/fd.hpp"
+#include "spec/core/error.hpp"
+
+namespace nucleus::netns {
+
+enum class PinState {
+  kAbsent,   // no file
+  kNoMount,  // a file, but no namespace behind it: a killed apply, or mounted where we cannot see it
+  kForeign,  // another kind of object, or the namespace we are in ourselves
+  kMounted,
+};
+
+struct Pin {
+  PinState state = PinState::kAbsent;
+  sys::Fd fd;  // kMounted: for setns(2)
+  std::uint64_t inode = 0;
+};
+
+Result<Pin> OpenPin(const std::string& path);
+
+// Runs the function in a thread of its own and waits for it. The thread may enter namespaces: it ends with the call.
+Result<> OnThread(const std::function<Result<>()>& function);
+// The same, inside a network namespace.
+Result<> InNamespace(const sys::Fd& fd, std::string_view subject, const std::function<Result<>()>& function);
+
+}  // namespace nucleus::netns

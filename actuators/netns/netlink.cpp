@@ -1,0 +1,176 @@
+#include "actuators/netns/netlink.hpp"
+
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <sys/socket.h>
+
+#include <arpa/inet.h>
+
+#include <array>
+#include <cstring>
+
+namespace nucleus::netns {
+
+namespace {
+
+// The kernel fills at most 32 KiB per message of a dump (NLMSG_GOODSIZE and what the reader offers).
+constexpr std::size_t kBufferSize = 64 * 1024;
+constexpr int kDumpAttempts = 8;
+
+// What the kernel says about an error beyond its number; "" where it says nothing.
+std::string Explanation(const nlmsghdr* header) {
+  if ((header->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return {};
+  const auto* error = static_cast<const nlmsgerr*>(nlmsg_data(header));
+  std::size_t skip = sizeof(nlmsgerr);
+  // Without NLM_F_CAPPED the request is repeated in full before the attributes.
+  if ((header->nlmsg_flags & NLM_F_CAPPED) == 0) skip += error->msg.nlmsg_len - sizeof(nlmsghdr);
+  const auto size = static_cast<std::size_t>(nlmsg_datalen(header));
+  if (skip >= size) return {};
+  auto* first = reinterpret_cast<nlattr*>(static_cast<char*>(nlmsg_data(header)) + NLMSG_ALIGN(skip));
+  const nlattr* text = nla_find(first, static_cast<int>(size - NLMSG_ALIGN(skip)), NLMSGERR_ATTR_MSG);
+  if (text == nullptr) return {};
+  const auto* data = static_cast<const char*>(nla_data(text));
+  return std::string(data, strnlen(data, static_cast<std::size_t>(nla_len(text))));
+}
+
+Error KernelError(const nlmsghdr* header, int err, std::string_view operation, std::string_view subject) {
+  Error error = Error::Sys(operation, subject, err);
+  if (auto words = Explanation(header); !words.empty()) error.cause = std::move(words);
+  return error;
+}
+
+}  // namespace
+
+Message::Message(std::uint16_t type, std::uint16_t flags) : message_(nlmsg_alloc_simple(type, flags)) {}
+Message::~Message() = default;
+Message::Message(Message&&) noexcept = default;
+Message& Message::operator=(Message&&) noexcept = default;
+void Message::Free::operator()(nl_msg* message) const {
+  nlmsg_free(message);
+}
+
+nlmsghdr* Message::raw() {
+  return nlmsg_hdr(message_.get());
+}
+
+Message& Message::Append(const void* data, std::size_t size) {
+  nlmsg_append(message_.get(), const_cast<void*>(data), size, NLMSG_ALIGNTO);
+  return *this;
+}
+
+Message& Message::PutBytes(int attribute, const void* data, std::size_t size) {
+  nla_put(message_.get(), attribute, static_cast<int>(size), data);
+  return *this;
+}
+
+Message& Message::PutText(int attribute, std::string_view text) {
+  const std::string terminated(text);
+  return PutBytes(attribute, terminated.c_str(), terminated.size() + 1);
+}
+
+Message& Message::PutAddress(int attribute, spec::Ipv4 address) {
+  return Put(attribute, htonl(address.value));
+}
+
+Message& Message::PutNested(int attribute, const std::function<void(Message&)>& fill) {
+  nlattr* nest = nla_nest_start(message_.get(), attribute);
+  fill(*this);
+  if (nest != nullptr) nla_nest_end(message_.get(), nest);
+  return *this;
+}
+
+Netlink::Netlink(sys::Fd fd) : fd_(std::move(fd)), buffer_(std::make_unique_for_overwrite<std::byte[]>(kBufferSize)) {}
+
+Result<Netlink> Netlink::Open(int protocol) {
+  sys::Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+  if (!fd) return FailSys("open netlink socket", protocol == NETLINK_ROUTE ? "route" : std::to_string(protocol));
+  const int on = 1;
+  // All three are comforts: without them errors say less, and dumps more.
+  ::setsockopt(fd.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
+  ::setsockopt(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
+  ::setsockopt(fd.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
+  return Netlink(std::move(fd));
+}
+
+Result<> Netlink::Send(Message& message, std::string_view operation, std::string_view subject) {
+  nlmsghdr* header = message.raw();
+  header->nlmsg_seq = ++sequence_;
+  header->nlmsg_pid = 0;
+  sockaddr_nl kernel{};
+  kernel.nl_family = AF_NETLINK;
+  while (::sendto(fd_.get(), header, header->nlmsg_len, 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel) < 0) {
+    if (errno != EINTR) return FailSys(operation, subject);
+  }
+  return {};
+}
+
+Result<Netlink::Ending> Netlink::Receive(std::string_view operation, std::string_view subject,
+                                         const std::function<void(nlmsghdr*)>& each) {
+  Ending ending = Ending::kDone;
+  while (true) {
+    sockaddr_nl from{};
+    iovec vector{buffer_.get(), kBufferSize};
+    msghdr envelope{};
+    envelope.msg_name = &from;
+    envelope.msg_namelen = sizeof from;
+    envelope.msg_iov = &vector;
+    envelope.msg_iovlen = 1;
+    const ssize_t size = ::recvmsg(fd_.get(), &envelope, 0);
+    if (size < 0) {
+      if (errno == EINTR) continue;
+      return FailSys(operation, subject);
+    }
+    if (from.nl_pid != 0) continue;  // not from the kernel
+    if ((envelope.msg_flags & MSG_TRUNC) != 0) {
+      return Fail(ErrorCode::kInternal, operation, subject, "netlink answer longer than the buffer");
+    }
+    int left = static_cast<int>(size);
+    for (auto* header = reinterpret_cast<nlmsghdr*>(buffer_.get()); nlmsg_ok(header, left);
+         header = nlmsg_next(header, &left)) {
+      if (header->nlmsg_seq != sequence_) continue;  // of a request that was given up
+      if ((header->nlmsg_flags & NLM_F_DUMP_INTR) != 0) ending = Ending::kInterrupted;
+      if (header->nlmsg_type == NLMSG_ERROR) {
+        const int err = -static_cast<const nlmsgerr*>(nlmsg_data(header))->error;
+        if (err != 0) return Fail(KernelError(header, err, operation, subject));
+        return ending;
+      }
+      if (header->nlmsg_type == NLMSG_DONE) return ending;
+      if (each) each(header);
+    }
+  }
+}
+
+Result<> Netlink::Do(Message& message, std::string_view operation, std::string_view subject) {
+  message.raw()->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
+  TRY(Send(message, operation, subject));
+  TRY(Receive(operation, subject, nullptr));
+  return {};
+}
+
+Result<> Netlink::Get(Message& message, std::string_view operation, std::string_view subject,
+                      const std::function<void(nlmsghdr*)>& answer) {
+  // With an acknowledgement asked for, the answer is followed by one: no guessing whether more comes.
+  message.raw()->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
+  TRY(Send(message, operation, subject));
+  TRY(Receive(operation, subject, answer));
+  return {};
+}
+
+Result<> Netlink::Dump(Message& message, std::string_view operation, const std::function<void(nlmsghdr*)>& each) {
+  message.raw()->nlmsg_flags |= NLM_F_REQUEST | NLM_F_DUMP;
+  std::vector<std::vector<std::byte>> kept;
+  for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
+    kept.clear();
+    TRY(Send(message, operation, "kernel"));
+    const auto ending = TRY(Receive(operation, "kernel", [&](nlmsghdr* header) {
+      const auto* bytes = reinterpret_cast<const std::byte*>(header);
+      kept.emplace_back(bytes, bytes + header->nlmsg_len);
+    }));
+    if (ending == Ending::kDone) break;
+  }
+  // After so many attempts on a busy machine the last one is taken: each message in it is right by itself.
+  for (auto& bytes : kept) each(reinterpret_cast<nlmsghdr*>(bytes.data()));
+  return {};
+}
+
+}  // namespace nucleus::netns

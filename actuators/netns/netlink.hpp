@@ -1,0 +1,134 @@
+// Netlink: messages, a socket, and what a dump of links, addresses and routes says. netlink(7), rtnetlink(7).
+//
+// Messages are built and taken apart with libnl; the exchange over the socket is our own, because libnl passes over
+// the kernel's explanation of an error (extended acknowledgement) and over its filters of dumps.
+// A socket stays in the network namespace it was opened in, whatever its thread does later; one thread at a time.
+// Errors carry the kernel's own words where it gave any.
+#pragma once
+
+#include <linux/netlink.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "actuators/sys/fd.hpp"
+#include "spec/core/error.hpp"
+#include "spec/types.hpp"
+#include "state/parts/netns_facts.hpp"
+
+struct nl_msg;
+struct nlattr;
+
+namespace nucleus::netns {
+
+// A request under construction. Attributes nest by PutNested, whose function fills them.
+class Message {
+ public:
+  Message(std::uint16_t type, std::uint16_t flags);
+  ~Message();
+  Message(Message&&) noexcept;
+  Message& operator=(Message&&) noexcept;
+
+  template <class T>
+  Message& Header(const T& header) {
+    return Append(&header, sizeof header);
+  }
+  template <class T>
+  Message& Put(int attribute, const T& value) {
+    return PutBytes(attribute, &value, sizeof value);
+  }
+  Message& PutText(int attribute, std::string_view text);  // with a zero byte at the end
+  Message& PutAddress(int attribute, spec::Ipv4 address);
+  Message& PutNested(int attribute, const std::function<void(Message&)>& fill);
+
+  [[nodiscard]] nlmsghdr* raw();
+
+ private:
+  Message& Append(const void* data, std::size_t size);
+  Message& PutBytes(int attribute, const void* data, std::size_t size);
+
+  struct Free {
+    void operator()(nl_msg* message) const;
+  };
+  std::unique_ptr<nl_msg, Free> message_;
+};
+
+class Netlink {
+ public:
+  // NETLINK_ROUTE, NETLINK_NETFILTER; in the network namespace of the calling thread.
+  static Result<Netlink> Open(int protocol);
+
+  // Sends, and waits for the acknowledgement. operation and subject are for the error: "create link", "nb0123".
+  Result<> Do(Message& message, std::string_view operation, std::string_view subject);
+  // The same for a request with one answer (RTM_GETLINK of one link).
+  Result<> Get(Message& message, std::string_view operation, std::string_view subject,
+               const std::function<void(nlmsghdr*)>& answer);
+  // A dump: one call for each message. Starts over where the kernel says that things changed meanwhile.
+  Result<> Dump(Message& message, std::string_view operation, const std::function<void(nlmsghdr*)>& each);
+
+ private:
+  explicit Netlink(sys::Fd fd);
+  Result<> Send(Message& message, std::string_view operation, std::string_view subject);
+  enum class Ending { kDone, kInterrupted };
+  Result<Ending> Receive(std::string_view operation, std::string_view subject,
+                         const std::function<void(nlmsghdr*)>& each);
+
+  sys::Fd fd_;
+  std::uint32_t sequence_ = 0;
+  std::unique_ptr<std::byte[]> buffer_;
+};
+
+// ---- what there is ----
+
+struct Link {
+  int index = 0;
+  std::string name;
+  std::string alias;
+  std::string kind;  // "bridge", "veth"; "" for hardware
+  MacAddress mac{};
+  std::uint32_t mtu = 0;
+  bool up = false;       // administratively
+  int master = 0;        // index of the bridge it is a port of
+  bool hairpin = false;  // as a port of a bridge
+  int peer = 0;          // veth: index of the other end, in the other end's namespace
+};
+
+struct LinkAddress {
+  int index = 0;  // of the link
+  spec::Ipv4 address;
+  std::uint8_t prefix = 0;
+};
+
+struct Route {  // IPv4, main table
+  spec::Ipv4Net to;
+  std::optional<spec::Ipv4> gateway;
+  int index = 0;  // of the link
+  std::uint32_t metric = 0;
+};
+
+struct Snapshot {
+  std::vector<Link> links;
+  std::vector<LinkAddress> addresses;
+  std::vector<Route> routes;
+
+  [[nodiscard]] const Link* Find(std::string_view name) const;
+  [[nodiscard]] const Link* Find(int index) const;
+  // "10.42.0.1/24"; several in order, a blank between them; "no address".
+  [[nodiscard]] std::string AddressesOf(int index) const;
+  [[nodiscard]] std::vector<Route> DefaultRoutes() const;
+};
+
+Result<std::vector<Link>> DumpLinks(Netlink& netlink);
+Result<std::vector<LinkAddress>> DumpAddresses(Netlink& netlink, int index);  // 0: of all links
+Result<std::vector<Route>> DumpRoutes(Netlink& netlink);
+Result<Snapshot> DumpAll(Netlink& netlink);
+// No value where there is no link of that name.
+Result<std::optional<Link>> GetLink(Netlink& netlink, std::string_view name);
+
+}  // namespace nucleus::netns

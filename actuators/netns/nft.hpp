@@ -1,0 +1,29 @@
+// nftables: tables by netlink, rules by libnftables, which is loaded only when it is used. libnftables(3), nft(8).
+//
+// In the network namespace of the calling thread. Needs CAP_NET_ADMIN, for reading too (kPermission without).
+// libnftables keeps state of its own per process: its calls are made one at a time, whatever thread asks.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "spec/core/error.hpp"
+
+namespace nucleus::netns {
+
+struct TableInfo {
+  std::string name;
+  std::string comment;
+};
+
+// The tables of family inet. Without the library: this says in microseconds that there is nothing to list.
+Result<std::vector<TableInfo>> DumpTables();
+
+// One transaction: all commands take effect, or none. kUnsupported where the library is missing.
+Result<> RunNft(const std::string& commands, std::string_view operation, std::string_view subject);
+// `list table inet NAME` as JSON: libnftables-json(5).
+Result<std::string> ListTableJson(std::string_view table);
+
+}  // namespace nucleus::netns

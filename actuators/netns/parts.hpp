@@ -1,0 +1,24 @@
+// The four parts behind NetnsActuator, one source each. Each Apply is idempotent and repairs; each Undo of the absent
+// succeeds. Internal to actuators/netns.
+#pragma once
+
+#include <string>
+
+#include "spec/core/names.hpp"
+#include "state/parts/parts.hpp"
+
+namespace nucleus::netns {
+
+Result<> ApplyBridge(const BridgeWanted& wanted);
+Result<> UndoBridge(const std::string& link, const std::string& alias);
+
+Result<> ApplyNetns(const NetnsWanted& wanted);
+Result<> UndoNetns(const std::string& pin, const std::string& alias);
+
+Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& directories);
+Result<> UndoFirewall(const std::string& table, const Directories& directories);
+
+Result<> ApplyNames(const NamesWanted& wanted);
+Result<> UndoNames(const std::string& directory);
+
+}  // namespace nucleus::netns

@@ -1,0 +1,338 @@
+#include "actuators/netns/probe.hpp"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <unordered_map>
+
+#include "actuators/netns/firewall_listing.hpp"
+#include "actuators/netns/inside.hpp"
+#include "actuators/netns/nft.hpp"
+#include "actuators/sys/file.hpp"
+#include "spec/core/hash.hpp"
+#include "spec/net.hpp"
+
+namespace nucleus::netns {
+
+namespace {
+
+constexpr std::string_view kAliasTag = "nucleus:";
+constexpr std::array<std::string_view, 3> kNameFiles{kHostsFile, kResolvFile, kHostnameFile};
+
+Observation Unreadable(const Error& error) {
+  Observation observation;
+  observation.presence = Presence::kUnreadable;
+  observation.detail = error.Message();
+  return observation;
+}
+
+// The host's side of the network, with the look-ups that all parts need.
+class HostView {
+ public:
+  static Result<HostView> Take() {
+    auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
+    HostView view;
+    view.snapshot_.links = TRY(DumpLinks(netlink));
+    view.snapshot_.addresses = TRY(DumpAddresses(netlink, 0));
+    for (const auto& link : view.snapshot_.links) {
+      view.by_name_.emplace(link.name, &link);
+      view.by_index_.emplace(link.index, &link);
+    }
+    return view;
+  }
+  HostView(HostView&&) = default;  // moving a vector leaves its elements where they are
+  HostView& operator=(HostView&&) = default;
+  HostView(const HostView&) = delete;
+  HostView& operator=(const HostView&) = delete;
+
+  [[nodiscard]] const Snapshot& snapshot() const { return snapshot_; }
+  [[nodiscard]] const Link* Find(const std::string& name) const { return At(by_name_, name); }
+  [[nodiscard]] const Link* Find(int index) const { return At(by_index_, index); }
+
+ private:
+  HostView() = default;
+  template <class Map, class Key>
+  static const Link* At(const Map& map, const Key& key) {
+    const auto it = map.find(key);
+    return it == map.end() ? nullptr : it->second;
+  }
+
+  Snapshot snapshot_;
+  std::unordered_map<std::string, const Link*> by_name_;
+  std::unordered_map<int, const Link*> by_index_;
+};
+
+bool IsService(const Address& address) {
+  return address.kind == Kind::kService || address.kind == Kind::kContainer;
+}
+
+// ---- bridges ----
+
+Observation ObserveBridge(const HostView& host, const Link* link) {
+  Observation observation;
+  if (link == nullptr) return observation;
+  observation.presence = Presence::kPresent;
+  observation.facts = {{"link", link->name},           {"type", link->kind.empty() ? "hardware" : link->kind},
+                       {"alias", link->alias},         {"address", host.snapshot().AddressesOf(link->index)},
+                       {"mac", Format(link->mac)},     {"mtu", std::to_string(link->mtu)},
+                       {"up", link->up ? "yes" : "no"}};
+  observation.facts.merge(ReadSysctls(BridgeSysctls(), link->name));
+  observation.notes["index"] = std::to_string(link->index);
+  return observation;
+}
+
+// ---- network namespaces ----
+
+struct NetnsJob {
+  PartKey key;
+  Result<Pin> pin;
+  std::vector<const Link*> host_ends;  // links on the host with the service's alias
+};
+
+Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result<Inside>& inside) {
+  Observation observation;
+  if (!job.pin) return Unreadable(job.pin.error());
+  if (job.pin->state == PinState::kAbsent && job.host_ends.empty()) return observation;
+  if (job.pin->state == PinState::kMounted && !inside) return Unreadable(inside.error());
+  observation.presence = Presence::kPresent;
+  switch (job.pin->state) {
+    case PinState::kAbsent:
+      break;
+    case PinState::kNoMount:
+      observation.facts["pin"] = "a file without a namespace";
+      break;
+    case PinState::kForeign:
+      observation.facts["pin"] = "not a network namespace of its own";
+      break;
+    case PinState::kMounted:
+      observation.facts["pin"] = "mounted";
+      observation.notes["inode"] = std::to_string(job.pin->inode);
+      break;
+  }
+
+  std::set<const Link*> paired;
+  if (job.pin->state == PinState::kMounted) {
+    const Snapshot& snapshot = inside->snapshot;
+    observation.facts.insert(inside->sysctls.begin(), inside->sysctls.end());
+    for (const auto& link : snapshot.links) {
+      if (link.name == "lo") observation.facts["lo"] = link.up ? "up" : "down";
+      // Tunnels and the like that the kernel puts into every namespace are nobody's doing.
+      if (link.kind != "veth") continue;
+      observation.facts[link.name] = InsideText(snapshot.AddressesOf(link.index), link.mac, link.mtu, link.up);
+      const Link* end = host.Find(link.peer);
+      if (end == nullptr || end->kind != "veth" || end->peer != link.index) continue;
+      const Link* bridge = host.Find(end->master);
+      paired.insert(end);
+      observation.facts[link.name + " host end"] =
+          HostEndText(end->name, bridge == nullptr ? "" : bridge->name, end->mtu, end->up, end->hairpin, end->alias);
+    }
+    std::string routes;
+    for (const auto& route : snapshot.DefaultRoutes()) {
+      const Link* link = snapshot.Find(route.index);
+      if (!routes.empty()) routes += ", ";
+      routes += RouteText(route.gateway.value_or(spec::Ipv4{}), link == nullptr ? "?" : link->name);
+    }
+    if (!routes.empty()) observation.facts["default route"] = routes;
+  }
+  for (const Link* end : job.host_ends) {
+    if (!paired.contains(end)) observation.facts["link " + end->name] = "without its other end in the namespace";
+  }
+  return observation;
+}
+
+std::vector<Address> PinnedServices(const Directories& directories, const std::string& project) {
+  std::vector<Address> found;
+  std::error_code code;
+  const std::string directory =
+      std::filesystem::path(directories.NetnsPin(project, {Kind::kService, "x"})).parent_path();
+  for (std::filesystem::directory_iterator it(directory, code), end; !code && it != end; it.increment(code)) {
+    const auto address = Address::Parse(it->path().filename().string());
+    if (address && IsService(*address)) found.push_back(*address);
+  }
+  return found;
+}
+
+// ---- the firewall ----
+
+Observation ObserveFirewall(const std::string& project) {
+  const auto tables = DumpTables();
+  if (!tables) return Unreadable(tables.error());
+  const std::string name = FirewallTable(project);
+  const auto table = std::ranges::find(*tables, name, &TableInfo::name);
+  Observation observation;
+  if (table == tables->end()) return observation;
+  const auto listing = ListTableJson(name);
+  if (!listing) {
+    // Deleted between the two looks.
+    return listing.error().code == ErrorCode::kNotFound ? observation : Unreadable(listing.error());
+  }
+  auto state = ParseListing(*listing);
+  if (!state) return Unreadable(state.error());
+  const auto label = ParseTableComment(table->comment);
+  state->comment = label.comment;
+  if (label.ip_forward_was) {
+    observation.notes["ip_forward_was"] = *label.ip_forward_was ? "1" : "0";
+    const auto value = sys::ReadFile("/proc/sys/net/ipv4/ip_forward");
+    state->ip_forward = value ? value->substr(0, value->find('\n')) : value.error().Message();
+  }
+  observation.presence = Presence::kPresent;
+  observation.facts = FirewallFacts(*state);
+  return observation;
+}
+
+// ---- name files ----
+
+Observation ObserveNames(const std::string& directory) {
+  Observation observation;
+  for (const auto file : kNameFiles) {
+    const auto text = sys::ReadFileIfThere(directory + "/" + std::string(file));
+    if (!text) return Unreadable(text.error());
+    if (!*text) continue;
+    observation.presence = Presence::kPresent;
+    observation.facts[std::string(file)] = Sha256::Of(**text).Hex();
+  }
+  return observation;
+}
+
+std::vector<Address> NamedServices(const Directories& directories, const std::string& project) {
+  std::vector<Address> found;
+  std::error_code code;
+  for (std::filesystem::directory_iterator it(directories.ProjectDir(project), code), end; !code && it != end;
+       it.increment(code)) {
+    const auto address = Address::Parse(it->path().filename().string());
+    if (address && IsService(*address)) found.push_back(*address);
+  }
+  return found;
+}
+
+// One probe: what was asked for, and what carries the project's tags.
+class Look {
+ public:
+  Look(const Directories& directories, const ProbeRequest& request) : directories_(directories), request_(request) {}
+
+  Result<Observations> Take() {
+    const auto host = TRY(HostView::Take());
+    CollectLinks(host);
+    for (const auto& address : PinnedServices(directories_, request_.project)) netns_[Key(address, Part::kNetns)];
+    for (const auto& [key, wanted] : request_.parts) {
+      if (key.part == Part::kBridge) {
+        // The name decides; the alias finds what was renamed.
+        const Link* link = host.Find(LinkOf(key, wanted));
+        if (link != nullptr || !bridges_.contains(key)) bridges_[key] = link;
+      }
+      if (key.part == Part::kNetns) netns_[key];
+    }
+    for (const auto& [key, link] : bridges_) observations_[key] = ObserveBridge(host, link);
+    ObserveNamespaces(host);
+    ObserveTable();
+    ObserveNameFiles();
+    return std::move(observations_);
+  }
+
+ private:
+  [[nodiscard]] PartKey Key(const Address& address, Part part) const { return {request_.project, address, part}; }
+
+  [[nodiscard]] std::string LinkOf(const PartKey& key, const Wanted& wanted) const {
+    const auto* bridge = std::get_if<BridgeWanted>(&wanted);
+    return bridge != nullptr ? bridge->link : BridgeLink(request_.project, key.address.name);
+  }
+
+  void CollectLinks(const HostView& host) {
+    const std::string tag = std::string(kAliasTag) + request_.project + "/";
+    for (const auto& link : host.snapshot().links) {
+      if (!link.alias.starts_with(tag)) continue;
+      const auto address = Address::Parse(std::string_view(link.alias).substr(tag.size()));
+      if (!address) continue;
+      if (address->kind == Kind::kNetwork) {
+        bridges_[Key(*address, Part::kBridge)] = &link;
+      } else if (IsService(*address)) {
+        netns_[Key(*address, Part::kNetns)].push_back(&link);
+      }
+    }
+  }
+
+  void ObserveNamespaces(const HostView& host) {
+    std::vector<NetnsJob> jobs;
+    std::vector<Pin> pins;
+    for (auto& [key, ends] : netns_) {
+      const auto wanted = request_.parts.find(key);
+      const auto* netns = wanted == request_.parts.end() ? nullptr : std::get_if<NetnsWanted>(&wanted->second);
+      auto pin = OpenPin(netns != nullptr ? netns->pin : directories_.NetnsPin(request_.project, key.address));
+      // The jobs keep what was found, the workers get the descriptors.
+      Pin handle;
+      if (pin) {
+        handle.state = pin->state;
+        handle.fd = std::move(pin->fd);
+      }
+      pins.push_back(std::move(handle));
+      jobs.push_back({key, std::move(pin), std::move(ends)});
+    }
+    const auto insides = LookInside(pins);
+    for (std::size_t i = 0; i < jobs.size(); ++i) observations_[jobs[i].key] = ObserveNetns(host, jobs[i], insides[i]);
+  }
+
+  void ObserveTable() {
+    bool asked = false;
+    for (const auto& [key, wanted] : request_.parts) {
+      if (key.part != Part::kFirewall) continue;
+      observations_[key] = ObserveFirewall(request_.project);
+      asked = true;
+    }
+    if (asked) return;
+    auto observation = ObserveFirewall(request_.project);
+    if (observation.presence == Presence::kPresent) {
+      observations_[Key({Kind::kTopology, ""}, Part::kFirewall)] = std::move(observation);
+    }
+  }
+
+  void ObserveNameFiles() {
+    for (const auto& [key, wanted] : request_.parts) {
+      if (key.part != Part::kNames) continue;
+      const auto* names = std::get_if<NamesWanted>(&wanted);
+      observations_[key] =
+          ObserveNames(names != nullptr ? names->directory : directories_.ServiceDir(request_.project, key.address));
+    }
+    for (const auto& address : NamedServices(directories_, request_.project)) {
+      const auto key = Key(address, Part::kNames);
+      if (observations_.contains(key)) continue;
+      auto observation = ObserveNames(directories_.ServiceDir(request_.project, address));
+      if (observation.presence != Presence::kAbsent) observations_[key] = std::move(observation);
+    }
+  }
+
+  const Directories& directories_;
+  const ProbeRequest& request_;
+  Observations observations_;
+  std::map<PartKey, const Link*> bridges_;
+  std::map<PartKey, std::vector<const Link*>> netns_;
+};
+
+}  // namespace
+
+NetnsProber::NetnsProber(Directories directories) : directories_(std::move(directories)) {}
+
+std::vector<Part> NetnsProber::Parts() const {
+  return {Part::kBridge, Part::kFirewall, Part::kNetns, Part::kNames};
+}
+
+Result<Observations> NetnsProber::Probe(const ProbeRequest& request) {
+  return TRY_IN("network of " + request.project, Look(directories_, request).Take());
+}
+
+Result<std::vector<spec::Ipv4Net>> HostRoutes() {
+  auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
+  const auto links = TRY(DumpLinks(netlink));
+  std::set<int> ours;
+  for (const auto& link : links) {
+    if (link.alias.starts_with(kAliasTag)) ours.insert(link.index);
+  }
+  std::set<spec::Ipv4Net> subnets;
+  for (const auto& route : TRY(DumpRoutes(netlink))) {
+    if (route.to.prefix != 0 && !ours.contains(route.index)) subnets.insert(route.to);
+  }
+  return std::vector<spec::Ipv4Net>(subnets.begin(), subnets.end());
+}
+
+}  // namespace nucleus::netns

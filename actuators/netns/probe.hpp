@@ -1,0 +1,28 @@
+// What the kernel says about bridges, network namespaces, firewall tables and name files. Changes nothing.
+//
+// Facts are documented in state/parts/netns_facts.cpp. Links, addresses and files are readable by everybody; the
+// inside of a namespace and the rules of a table are not: without the privilege they are kUnreadable.
+// In the network namespace of the process. One call at a time per object.
+#pragma once
+
+#include <vector>
+
+#include "spec/core/names.hpp"
+#include "state/parts/actuator.hpp"
+
+namespace nucleus::netns {
+
+class NetnsProber : public Prober {
+ public:
+  explicit NetnsProber(Directories directories);
+  [[nodiscard]] std::vector<Part> Parts() const override;
+  Result<Observations> Probe(const ProbeRequest& request) override;
+
+ private:
+  Directories directories_;
+};
+
+// Subnets that the host reaches over links that are not ours: what no network of ours may overlap with.
+Result<std::vector<spec::Ipv4Net>> HostRoutes();
+
+}  // namespace nucleus::netns

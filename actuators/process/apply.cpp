@@ -1,0 +1,190 @@
+#include "actuators/process/apply.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "actuators/process/channel.hpp"
+#include "actuators/process/probe.hpp"
+#include "actuators/process/start_supervisor.hpp"
+#include "actuators/sys/cgroup_control.hpp"
+#include "actuators/sys/clone3.hpp"
+#include "actuators/sys/file.hpp"
+#include "actuators/sys/process.hpp"
+
+namespace nucleus::process {
+
+namespace {
+
+constexpr Duration kGrace{5'000};  // beyond what the policy grants, before force
+constexpr Duration kKillPatience{10'000};
+
+std::string In(const std::string& directory, std::string_view file) {
+  return directory + "/" + std::string(file);
+}
+
+Result<> StageFiles(const std::string& directory, const ProcessWanted& wanted) {
+  if (wanted.files.empty()) return {};
+  TRY(sys::MakeDirectories(directory + "/files", 0755));
+  for (const auto& mount : wanted.service->volumes) {
+    if (!wanted.files.contains(mount.destination)) continue;
+    const std::string contents = TRY(sys::ReadFile(mount.source));
+    TRY(sys::RewriteInPlace(StagedFile(directory, mount.destination), contents, 0644));
+  }
+  return {};
+}
+
+// Where the service's group is; none on a machine without cgroup2.
+std::optional<std::string> GroupOf(const PartKey& key) {
+  auto directory = cgroup::AbsolutePath(CgroupPath(key.project, key.address));
+  if (!directory || ::access(directory->c_str(), F_OK) != 0) return std::nullopt;
+  return *directory;
+}
+
+Result<> Thaw(const PartKey& key) {
+  const auto group = GroupOf(key);
+  return group ? cgroup::Thaw(*group) : Result<>();
+}
+
+// The same process goes on: what may change under it is changed.
+Result<> Update(const PartKey& key, const std::string& directory, const ProcessWanted& wanted, pid_t supervisor) {
+  TRY(Thaw(key));
+  const auto found = TRY(Find(directory));
+  if (found.status && found.status->policy_digest == wanted.policy_digest) return {};
+  TRY(sys::ReplaceFile(In(directory, kPolicyFile), Encode(PolicyOf(wanted)), 0600));
+  constexpr int kTries = 500;
+  for (int i = 0; i < kTries; ++i) {
+    const auto holder = TRY(FindSupervisor(directory));
+    if (!holder || holder->pid != supervisor) break;
+    if (i == 0) TRY(sys::SendSignal(holder->pidfd, SIGHUP, "supervisor"));
+    const auto now = TRY(Find(directory));
+    if (now.status && now.status->policy_digest == wanted.policy_digest) return {};
+    ::usleep(10'000);
+  }
+  return Fail(ErrorCode::kTimeout, "change the policy of", key.Text(), "its supervisor does not take it up");
+}
+
+Result<> Tag(const Launch& launch) {
+  if (launch.cgroup.empty()) return {};
+  TRY(sys::SetXattr(launch.cgroup, kTagId, launch.id));
+  return sys::SetXattr(launch.cgroup, kTagDigest, launch.digest.Hex());
+}
+
+void RemoveFiles(const std::string& directory, bool keep_log) {
+  for (const auto file : {kLaunchFile, kPolicyFile, kStatusFile, kLockFile}) ::unlink(In(directory, file).c_str());
+  (void)sys::RemoveTree(directory + "/files");
+  if (keep_log) return;
+  ::unlink(In(directory, kLogFile).c_str());
+  ::unlink((In(directory, kLogFile) + ".1").c_str());
+  ::rmdir(directory.c_str());  // unless the files of the names part are there still
+}
+
+Duration StopTimeoutOf(const std::string& directory) {
+  const auto text = sys::ReadFile(In(directory, kPolicyFile));
+  const auto policy = text ? DecodePolicy(*text) : Fail(text.error());
+  return policy ? Duration(policy->stop_timeout_ms) : Duration(10'000);
+}
+
+Result<> StopSupervisor(const std::string& directory, const ProgressSink& progress) {
+  const auto holder = TRY(FindSupervisor(directory));
+  if (!holder) return {};
+  TRY(sys::SendSignal(holder->pidfd, SIGTERM, "supervisor"));
+  const auto patience = StopTimeoutOf(directory) + kGrace;
+  if (TRY(sys::WaitForExit(holder->pidfd, static_cast<int>(patience.count())))) return {};
+  progress("does not stop: killing it");
+  // The workload dies with it: PR_SET_PDEATHSIG.
+  TRY(sys::SendSignal(holder->pidfd, SIGKILL, "supervisor"));
+  TRY(sys::WaitForExit(holder->pidfd, static_cast<int>(kKillPatience.count())));
+  return {};
+}
+
+// What is left when no supervisor is: in the group, or, where there is none, the process of the last status.
+Result<> KillRest(const PartKey& key, const std::string& directory) {
+  if (const auto group = GroupOf(key)) {
+    if (TRY(cgroup::WaitEmpty(*group, Duration{0}))) return {};
+    TRY(cgroup::Kill(*group));
+    if (!TRY(cgroup::WaitEmpty(*group, kKillPatience))) {
+      return Fail(ErrorCode::kTimeout, "stop", key.Text(), "processes are left in " + *group);
+    }
+    return {};
+  }
+  const auto found = TRY(Find(directory));
+  if (!found.status || found.status->workload.pid == 0) return {};
+  const auto workload = TRY(sys::OpenIdentified(found.status->workload));
+  if (!workload) return {};
+  TRY(sys::SendSignal(*workload, SIGKILL, key.Text()));
+  if (TRY(sys::WaitForExit(*workload, static_cast<int>(kKillPatience.count())))) return {};
+  return Fail(ErrorCode::kTimeout, "stop", key.Text(), "it was killed, and is still there");
+}
+
+bool IsJob(const Wanted* wanted) {
+  const auto* process = wanted != nullptr ? std::get_if<ProcessWanted>(wanted) : nullptr;
+  return process != nullptr && process->service && process->service->type == spec::ServiceType::kJob;
+}
+
+}  // namespace
+
+Policy PolicyOf(const ProcessWanted& wanted) {
+  const spec::Service& service = *wanted.service;
+  Policy policy;
+  policy.restart = service.restart;
+  policy.stop_signal = service.stop_signal;
+  policy.stop_timeout_ms = static_cast<std::uint32_t>(
+      std::min<std::int64_t>(service.stop_timeout.count(), std::numeric_limits<std::uint32_t>::max()));
+  policy.has_health = service.health.has_value();
+  if (service.health) policy.health = *service.health;
+  policy.digest = wanted.policy_digest;
+  return policy;
+}
+
+Result<> ProcessActuator::Apply(const PartKey& key, const Wanted& part, const ProgressSink& progress) {
+  const auto* wanted = std::get_if<ProcessWanted>(&part);
+  if (wanted == nullptr || !wanted->service) return Fail(ErrorCode::kInternal, "apply", key.Text(), "not a process");
+  TRY(sys::MakeDirectories(wanted->directory, 0755));
+  TRY(StageFiles(wanted->directory, *wanted));
+  const auto found = TRY(Find(wanted->directory));
+  if (found.supervisor != 0 && found.status && found.status->digest == wanted->digest)
+    return Update(key, wanted->directory, *wanted, found.supervisor);
+  // Another one, or the remains of one, makes room first.
+  TRY(StopSupervisor(wanted->directory, progress));
+  TRY(KillRest(key, wanted->directory));
+  auto started = Start(key, *wanted);
+  if (!started) RemoveFiles(wanted->directory, true);
+  return started;
+}
+
+Result<> ProcessActuator::Start(const PartKey& key, const ProcessWanted& wanted) {
+  TRY(Thaw(key));
+  const Launch launch = TRY(compiler_(key, wanted));
+  TRY(Tag(launch));
+  ::unlink(In(wanted.directory, kStatusFile).c_str());
+  // Only the owner: the environment may hold what is nobody else's business.
+  TRY(sys::ReplaceFile(In(wanted.directory, kLaunchFile), Encode(launch), 0600));
+  TRY(sys::ReplaceFile(In(wanted.directory, kPolicyFile), Encode(launch.policy), 0600));
+  std::string group;
+  if (!launch.cgroup.empty()) group = TRY(cgroup::MakeSupervisorGroup(key.project));
+  return StartSupervisor(supervisor_, wanted.directory, group);
+}
+
+Result<> ProcessActuator::Undo(const PartKey& key, const Wanted* wanted, const UndoOptions&,
+                               const ProgressSink& progress) {
+  const std::string directory = directories_.ServiceDir(key.project, key.address);
+  TRY(StopSupervisor(directory, progress));
+  TRY(KillRest(key, directory));
+  RemoveFiles(directory, IsJob(wanted));
+  return {};
+}
+
+Result<> ProcessActuator::Signal(const PartKey& process, const ProcessWanted& wanted, int signal) {
+  const auto found = TRY(Find(wanted.directory));
+  if (!found.status || found.status->workload.pid == 0) {
+    return Fail(ErrorCode::kNotFound, "signal", process.Text(), "it does not run");
+  }
+  const auto workload = TRY(sys::OpenIdentified(found.status->workload));
+  if (!workload) return Fail(ErrorCode::kNotFound, "signal", process.Text(), "it has ended");
+  return sys::SendSignal(*workload, signal, process.Text());
+}
+
+}  // namespace nucleus::process

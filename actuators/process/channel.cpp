@@ -1,0 +1,115 @@
+#include "actuators/process/channel.hpp"
+
+#include <fcntl.h>
+
+#include <array>
+#include <charconv>
+
+#include "actuators/sys/clone3.hpp"
+#include "actuators/sys/file.hpp"
+
+namespace nucleus::process {
+
+namespace {
+
+constexpr char kSuccess = '+';
+constexpr char kFailure = '-';
+
+// Fields end with a zero byte, which no text of ours contains.
+void PutField(std::string& out, std::string_view text) {
+  for (const char c : text) out += c == '\0' ? ' ' : c;
+  out += '\0';
+}
+
+std::optional<std::string_view> TakeField(std::string_view& text) {
+  const auto end = text.find('\0');
+  if (end == std::string_view::npos) return std::nullopt;
+  const auto field = text.substr(0, end);
+  text.remove_prefix(end + 1);
+  return field;
+}
+
+bool TakeNumber(std::string_view& text, int& number) {
+  const auto field = TakeField(text);
+  return field && std::from_chars(field->data(), field->data() + field->size(), number).ec == std::errc();
+}
+
+struct flock WholeFile(short type) {
+  struct flock lock{};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  return lock;
+}
+
+std::string LockPath(const std::string& directory) {
+  return directory + "/" + std::string(kLockFile);
+}
+
+// Pid of the holder; 0: nobody.
+Result<pid_t> HolderOf(int fd, const std::string& path) {
+  struct flock lock = WholeFile(F_WRLCK);
+  if (::fcntl(fd, F_GETLK, &lock) != 0) return FailSys("F_GETLK", path);
+  return lock.l_type == F_UNLCK ? 0 : lock.l_pid;
+}
+
+}  // namespace
+
+std::string EncodeReady(const Result<>& outcome) {
+  if (outcome) return {kSuccess};
+  const Error& error = outcome.error();
+  std::string out(1, kFailure);
+  PutField(out, std::to_string(static_cast<int>(error.code)));
+  PutField(out, std::to_string(error.sys_errno));
+  for (const std::string& text : {error.operation, error.subject, error.cause, error.hint}) PutField(out, text);
+  for (const std::string& text : error.trail) PutField(out, text);
+  return out;
+}
+
+Result<> DecodeReady(std::string_view message) {
+  if (message == std::string_view(&kSuccess, 1)) return {};
+  const auto unreadable = [] {
+    return Fail(ErrorCode::kSystem, "start", "supervisor", "it ended before it could say whether the workload started");
+  };
+  if (message.empty() || message.front() != kFailure) return unreadable();
+  message.remove_prefix(1);
+  Error error;
+  int code = 0;
+  if (!TakeNumber(message, code) || !TakeNumber(message, error.sys_errno)) return unreadable();
+  if (code < 0 || code > static_cast<int>(ErrorCode::kInternal)) return unreadable();
+  error.code = static_cast<ErrorCode>(code);
+  for (std::string* text : {&error.operation, &error.subject, &error.cause, &error.hint}) {
+    const auto field = TakeField(message);
+    if (!field) return unreadable();
+    *text = *field;
+  }
+  while (const auto field = TakeField(message)) error.trail.emplace_back(*field);
+  return Fail(std::move(error));
+}
+
+Result<sys::Fd> TakeSupervisorLock(const std::string& directory) {
+  const std::string path = LockPath(directory);
+  sys::Fd fd = TRY(sys::Open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0640));
+  struct flock lock = WholeFile(F_WRLCK);
+  if (::fcntl(fd.get(), F_SETLK, &lock) == 0) return fd;
+  if (errno != EACCES && errno != EAGAIN) return FailSys("F_SETLK", path);
+  return Fail(ErrorCode::kLocked, "lock", directory, "another supervisor is at work there");
+}
+
+Result<std::optional<LockHolder>> FindSupervisor(const std::string& directory) {
+  const std::string path = LockPath(directory);
+  auto fd = sys::Open(path, O_RDONLY | O_NOFOLLOW);
+  if (!fd && (fd.error().sys_errno == ENOENT || fd.error().sys_errno == ENOTDIR)) return std::nullopt;
+  if (!fd) return Fail(std::move(fd).error());
+  for (int i = 0; i < 16; ++i) {
+    const pid_t pid = TRY(HolderOf(fd->get(), path));
+    if (pid == 0) return std::nullopt;
+    // -1: an open-file lock, which is not ours; 0 was handled: a holder outside of our pid namespace shows as 0 too.
+    if (pid < 0) return Fail(ErrorCode::kConflict, "find", directory, "its lock is held by a process that has no pid");
+    LockHolder holder{pid, sys::Fd(sys::PidfdOpen(pid))};
+    // Still the holder now that we have hold of it: so it is that process and no later one with its number.
+    if (holder.pidfd && TRY(HolderOf(fd->get(), path)) == pid) return holder;
+  }
+  return std::nullopt;
+}
+
+}  // namespace nucleus::process

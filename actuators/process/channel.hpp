@@ -1,0 +1,31 @@
+// The pipe over which a supervisor says that the workload has been executed, or why not; and the lock that says which
+// process supervises a service directory.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "actuators/sys/fd.hpp"
+#include "spec/core/error.hpp"
+
+namespace nucleus::process {
+
+// One message, then end of file: success, or all of an Error.
+std::string EncodeReady(const Result<>& outcome);
+Result<> DecodeReady(std::string_view message);
+
+// A record lock on the file "lock" of a service directory (fcntl(2), F_SETLK): the kernel knows its holder's pid and
+// drops it with the process, so there is neither a stale record nor a second supervisor. Never close another
+// descriptor of that file in the process that holds it: that would drop the lock.
+inline constexpr std::string_view kLockFile = "lock";
+Result<sys::Fd> TakeSupervisorLock(const std::string& directory);  // kLocked: somebody has it
+
+// A pidfd of the process that holds the lock, and its pid. None: nobody does, or there is no such directory.
+struct LockHolder {
+  pid_t pid = 0;
+  sys::Fd pidfd;
+};
+Result<std::optional<LockHolder>> FindSupervisor(const std::string& directory);
+
+}  // namespace nucleus::process

@@ -1,0 +1,69 @@
+// From plain data to a running workload: what happens between clone and exec.
+//
+// Prepare() compiles a Launch into buffers (it allocates, checks, asks the kernel what it knows). Spawn() clones; the
+// child then runs one interpreter over those buffers and makes system calls only: no allocation, no locks, no logging,
+// no exceptions. What fails goes back over a CLOEXEC pipe as {step, call, index, errno} and becomes a full Error here:
+//
+//     mount /srv/db at /data (ro,nosuid): Operation not permitted (EPERM) <- open_tree
+//
+// The order in the child (child.cpp reads as this list): namespaces, root file system, pivot_root, mount audit, host
+// name, working directory, limits, session, identity, capabilities, no_new_privs, Landlock, descriptors, seccomp, exec.
+// Everything nucleus has to do itself is done before the seccomp program is loaded: of the calls the profile must
+// allow, only execve is ours. The workload's open files are exactly 0, 1 and 2.
+//
+// The child dies with the thread that called Spawn() (PR_SET_PDEATHSIG), so call it from one that lives as long as the
+// workload may. Threads: a Prepared is used by one thread at a time.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+
+#include "actuators/sys/fd.hpp"
+#include "spec/core/error.hpp"
+#include "state/parts/launch.hpp"
+
+namespace nucleus::process {
+
+struct Buffers;  // child_data.hpp
+
+class Prepared {
+ public:
+  explicit Prepared(std::unique_ptr<Buffers> buffers);
+  ~Prepared();
+  Prepared(Prepared&&) noexcept;
+  Prepared& operator=(Prepared&&) noexcept;
+  [[nodiscard]] Buffers& buffers() const { return *buffers_; }
+
+ private:
+  std::unique_ptr<Buffers> buffers_;
+};
+
+// A whole container. kInvalid where the launch cannot be meant; kUnsupported where it asks for a protection that this
+// kernel does not have and that was said to be required.
+Result<Prepared> Prepare(const Launch& launch);
+// Another command in a running container of that launch: its identity, limits and confinement, but no set-up of a root.
+Result<Prepared> PrepareInside(const Launch& launch, const std::vector<std::string>& argv);
+
+// Standard files of the child; -1 is /dev/null. Stay owned by the caller.
+struct Stdio {
+  int in = -1, out = -1, err = -1;
+};
+
+struct Running {
+  pid_t pid = 0;
+  sys::Fd pidfd;
+};
+
+// Returns once the program has been executed. On error nothing is left: the child has been reaped.
+Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio);
+
+// Runs it in all namespaces of the process behind `container` (a pidfd of its PID 1), in the cgroup behind `cgroup`
+// (-1: the caller's).
+Result<Running> SpawnInside(const Prepared& prepared, const sys::Fd& container, int cgroup, const Stdio& stdio);
+
+// The exit code a shell would give to a failed start: 127 the program is not there, 126 it cannot be executed, 125 the
+// container could not be made.
+int ExitCodeOf(const Error& start_error);
+
+}  // namespace nucleus::process

@@ -1,0 +1,189 @@
+// What a process gives up before it becomes the workload, in the order in which the means to do so are still there:
+// capabilities of the bounding set while CAP_SETPCAP is effective, ids while CAP_SETUID is, Landlock after
+// no_new_privs, seccomp last. All by raw system calls: the wrappers of libc for ids talk to other threads, which a
+// child of clone does not have.
+#include <linux/capability.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "actuators/process/child_data.hpp"
+#include "actuators/sys/clone3.hpp"
+#include "actuators/sys/openat2.hpp"
+
+namespace nucleus::process {
+
+namespace {
+
+struct LandlockRulesetAttr {  // struct landlock_ruleset_attr of ABI 6; trailing zeroes suit older kernels
+  std::uint64_t handled_access_fs = 0, handled_access_net = 0, scoped = 0;
+};
+struct LandlockPathAttr {
+  std::uint64_t allowed_access;
+  std::int32_t parent_fd;
+} __attribute__((packed));
+
+// Rights that mean something on a file that is not a directory; the kernel refuses the others there.
+constexpr std::uint64_t kLandlockFileRights = 1U << 0 | 1U << 1 | 1U << 2 | 1U << 14 | 1U << 15;
+
+bool SetNames(Child& child) {
+  const Launch& launch = child.data.launch;
+  if (child.data.inside || launch.hostname.empty()) return true;
+  return ::syscall(SYS_sethostname, launch.hostname.data(), launch.hostname.size()) == 0 || child.Fail(Step::kHostname);
+}
+
+// Inside the root or not at all: a working directory that leads out is how CVE-2024-21626 worked.
+bool EnterWorkdir(Child& child) {
+  const std::string& workdir = child.data.launch.workdir;
+  const int fd = sys::OpenAt2(AT_FDCWD, workdir.empty() ? "/" : workdir.c_str(), O_PATH | O_DIRECTORY, sys::kInRoot);
+  if (fd < 0 || ::fchdir(fd) != 0) return child.Fail(Step::kWorkdir);
+  ::close(fd);
+  char path[4096];
+  // The system call says "(unreachable)" of a directory outside the root, where libc would hide it.
+  if (::syscall(SYS_getcwd, path, sizeof path) < 0) return child.Fail(Step::kWorkdir);
+  return path[0] == '/' || child.Fail(Step::kWorkdir, Call::kNone, -1, EXDEV);
+}
+
+bool SetLimits(Child& child) {
+  const auto& limits = child.data.launch.rlimits;
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    const struct {
+      std::uint64_t soft, hard;
+    } limit{limits[i].soft, limits[i].hard};
+    if (::syscall(SYS_prlimit64, 0, limits[i].resource, &limit, nullptr) != 0)
+      return child.Fail(Step::kRlimit, Call::kNone, static_cast<int>(i));
+  }
+  return true;
+}
+
+bool NewSession(Child& child) {
+  // A process group leader already has what it needs; PID 1 of a new namespace is none.
+  if (::syscall(SYS_setsid) < 0 && errno != EPERM) return child.Fail(Step::kSession);
+  // A session keyring of its own, or it could search ours. A kernel without keyrings has none to leak.
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS && errno != EDQUOT)
+    return child.Fail(Step::kSession);
+  ::umask(022);
+  return true;
+}
+
+// The paths are opened while we still may; the rules bind later.
+bool MakeLandlock(Child& child) {
+  if (!child.data.landlock) return true;
+  const LandlockRulesetAttr attr{child.data.landlock_fs, 0, child.data.landlock_scoped};
+  child.landlock = static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0));
+  if (child.landlock < 0) return child.Fail(Step::kLandlock);
+  const auto& rules = child.data.launch.security.landlock.rules;
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    const int index = static_cast<int>(i);
+    const int fd = sys::OpenAt2(AT_FDCWD, rules[i].path.c_str(), O_PATH, sys::kInRoot);
+    if (fd < 0) {
+      if (errno == ENOENT || errno == ENOTDIR) continue;
+      return child.Fail(Step::kLandlockRule, Call::kOpenTarget, index);
+    }
+    struct stat st{};
+    if (::fstat(fd, &st) != 0) return child.Fail(Step::kLandlockRule, Call::kStat, index);
+    std::uint64_t access = rules[i].access & child.data.landlock_fs;
+    if (!S_ISDIR(st.st_mode)) access &= kLandlockFileRights;
+    const LandlockPathAttr path{access, fd};
+    if (access != 0 && ::syscall(SYS_landlock_add_rule, child.landlock, 1 /*PATH_BENEATH*/, &path, 0) != 0)
+      return child.Fail(Step::kLandlockRule, Call::kNone, index);
+    ::close(fd);
+  }
+  return true;
+}
+
+bool DropBounding(Child& child) {
+  const std::uint64_t keep = child.data.launch.security.capabilities.bounding;
+  for (int capability = 0; capability <= child.data.last_capability; ++capability) {
+    if ((keep >> capability & 1) != 0) continue;
+    if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) return child.Fail(Step::kBounding, Call::kNone, capability);
+  }
+  return true;
+}
+
+bool TakeIdentity(Child& child) {
+  const Identity& identity = child.data.launch.identity;
+  // So that capabilities which are to be kept survive setresuid; capset below decides which.
+  if (::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return child.Fail(Step::kUid);
+  if (::syscall(SYS_setgroups, identity.groups.size(), identity.groups.data()) != 0) return child.Fail(Step::kGroups);
+  if (::syscall(SYS_setresgid, identity.gid, identity.gid, identity.gid) != 0) return child.Fail(Step::kGid);
+  if (::syscall(SYS_setresuid, identity.uid, identity.uid, identity.uid) != 0) return child.Fail(Step::kUid);
+  return true;
+}
+
+bool SetCapabilities(Child& child) {
+  const CapabilitySets& sets = child.data.launch.security.capabilities;
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  const auto half = [](std::uint64_t mask, int i) { return static_cast<__u32>(mask >> (32 * i)); };
+  __user_cap_data_struct data[2];
+  for (int i = 0; i < 2; ++i) data[i] = {half(sets.effective, i), half(sets.permitted, i), half(sets.inheritable, i)};
+  if (::syscall(SYS_capset, &header, data) != 0) return child.Fail(Step::kCapabilities);
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) return child.Fail(Step::kAmbient);
+  for (int capability = 0; capability <= child.data.last_capability; ++capability) {
+    if ((sets.ambient >> capability & 1) == 0) continue;
+    if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) != 0)
+      return child.Fail(Step::kAmbient, Call::kNone, capability);
+  }
+  return ::prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) == 0 || child.Fail(Step::kUid);
+}
+
+// After the ids have changed, which clears it; prctl(2). The parent may have died before: then nobody reads the pipe.
+bool DieWithParent(Child& child) {
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return child.Fail(Step::kParentDeath);
+  pollfd pipe{child.error_pipe, 0, 0};
+  if (::poll(&pipe, 1, 0) > 0 && (pipe.revents & POLLERR) != 0) ::_exit(125);
+  return true;
+}
+
+// Before seccomp, so that only execve itself remains. As the workload's identity: what it may not reach it does not
+// find. A missing program is told apart from one that is there but cannot be executed.
+bool FindProgram(Child& child) {
+  int err = ENOENT;
+  const auto& programs = child.data.programs;
+  for (const char* candidate : programs) {
+    if (candidate == nullptr) break;
+    struct stat st{};
+    if (::fstatat(AT_FDCWD, candidate, &st, 0) != 0) {
+      if (errno != ENOENT && errno != ENOTDIR) err = errno;
+      continue;
+    }
+    if (S_ISREG(st.st_mode) && ::syscall(SYS_faccessat2, AT_FDCWD, candidate, X_OK, AT_EACCESS) == 0) {
+      child.program = candidate;
+      return true;
+    }
+    err = EACCES;
+  }
+  return child.Fail(Step::kSearch, Call::kNone, -1, err);
+}
+
+// Only 0, 1, 2 and the pipe for errors, which exec closes.
+bool CloseFiles(Child& child) {
+  constexpr int kPipe = 3;
+  if (child.error_pipe != kPipe && ::dup3(child.error_pipe, kPipe, O_CLOEXEC) != kPipe) return child.Fail(Step::kClose);
+  child.error_pipe = kPipe;
+  return ::syscall(SYS_close_range, kPipe + 1, ~0U, 0) == 0 || child.Fail(Step::kClose);
+}
+
+}  // namespace
+
+bool LoadSeccomp(const sock_filter* program, std::size_t size) {
+  const sock_fprog filter{static_cast<unsigned short>(size), const_cast<sock_filter*>(program)};
+  return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) == 0;
+}
+
+bool Confine(Child& child) {
+  if (!SetNames(child) || !EnterWorkdir(child) || !SetLimits(child) || !NewSession(child)) return false;
+  if (!MakeLandlock(child) || !DropBounding(child) || !TakeIdentity(child) || !SetCapabilities(child)) return false;
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return child.Fail(Step::kNoNewPrivs);
+  if (!DieWithParent(child)) return false;
+  if (child.landlock >= 0 && ::syscall(SYS_landlock_restrict_self, child.landlock, 0) != 0)
+    return child.Fail(Step::kLandlock);
+  if (!FindProgram(child) || !CloseFiles(child)) return false;
+  return child.data.inside || !child.data.launch.init || BecomeInit(child);
+}
+
+}  // namespace nucleus::process

@@ -1,0 +1,167 @@
+// The buffers and the small vocabulary shared by the files of the interpreter. Private to actuators/process.
+//
+// Everything here is made before clone; in the child the vectors are only indexed, never resized.
+#pragma once
+
+#include <linux/filter.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "actuators/process/child.hpp"
+
+namespace nucleus::process {
+
+enum class Step : std::uint8_t {
+  kNamespaces,
+  kNetwork,
+  kLoopback,
+  kStandardFiles,
+  kPropagation,
+  kMount,
+  kPivot,
+  kAudit,
+  kHostname,
+  kWorkdir,
+  kRlimit,
+  kSession,
+  kLandlockRule,
+  kBounding,
+  kGroups,
+  kGid,
+  kUid,
+  kCapabilities,
+  kAmbient,
+  kNoNewPrivs,
+  kParentDeath,
+  kLandlock,
+  kInit,
+  kClose,
+  kSeccomp,
+  kSearch,
+  kExec,
+};
+
+// The system call that failed, for the trail of the message.
+enum class Call : std::uint8_t {
+  kNone,
+  kOpenSource,
+  kOpenTarget,
+  kOpenTree,
+  kMoveMount,
+  kMountSetattr,
+  kFsopen,
+  kFsconfig,
+  kFsmount,
+  kMkdir,
+  kOpen,
+  kWrite,
+  kChown,
+  kChmod,
+  kSymlink,
+  kStat,
+  kUnlink,
+};
+
+enum class AuditFinding : std::uint8_t { kNone, kUnknownMount, kMissing, kFlags, kUnreadable, kTooMany };
+
+// What goes over the pipe. Smaller than PIPE_BUF, so written in one piece; pipe(7).
+struct Failure {
+  Step step = Step::kNamespaces;
+  Call call = Call::kNone;
+  AuditFinding finding = AuditFinding::kNone;
+  std::int32_t index = -1;
+  std::int32_t err = 0;
+  std::uint64_t attributes = 0;  // audit: those that are missing
+  std::array<char, 256> text{};  // audit: where
+};
+static_assert(sizeof(Failure) <= 4096);
+
+struct FsOption {
+  const char* key = nullptr;
+  const char* value = nullptr;  // null: a flag
+};
+
+// A mount operation with its pieces cut out.
+struct PreparedOp {
+  const MountOp* op = nullptr;
+  std::vector<FsOption> options = {};
+  std::uint64_t attributes = 0;  // MOUNT_ATTR_*
+  bool strict_target = false;    // no symbolic link may be on the way
+};
+
+// A mount the child has made: filled in the child, read by the audit.
+struct Placed {
+  std::uint64_t mount = 0;  // 0: none
+  std::uint64_t attributes = 0;
+  bool recursive = false;
+  bool seen = false;
+};
+
+struct Buffers {
+  Launch launch;
+  bool inside = false;  // another process of a running container
+
+  std::vector<std::string> strings, candidates;  // what the pointers below point at, with those of `launch`
+  std::vector<const char*> argv, envp;
+  std::vector<const char*> programs;  // where the program may be: candidates of PATH, in order
+  std::vector<PreparedOp> ops;
+  std::vector<sock_filter> seccomp;
+  std::uint64_t landlock_fs = 0, landlock_scoped = 0;
+  bool landlock = false;
+  int last_capability = 0;
+
+  // Used in the child.
+  std::vector<Placed> placed;              // by operation
+  std::vector<std::uint64_t> own_devices;  // file systems we made and may write
+  std::size_t own_device_count = 0;
+  std::vector<char> scratch;                                         // mountinfo is read into it
+  std::vector<std::pair<std::uint64_t, std::int32_t>> known_mounts;  // audit: mount -> operation
+};
+
+// The state of the interpreter. Descriptors are plain numbers on purpose: exec or exit closes them all.
+struct Child {
+  Buffers& data;
+  int join_cgroup = -1;  // a directory to move into; -1: born where it belongs
+  int error_pipe = -1;
+  int pidns_container = -1;  // pidfd of the container to enter, or -1
+  int netns = -1;
+  int standard[3] = {-1, -1, -1};
+  int proc_self = -1;  // /proc/self of the host's procfs
+  int old_root = -1;
+  int root = -1;      // the new root's mount
+  int skeleton = -1;  // the tmpfs under construction, until the overlay is put above it
+  int overlay_op = -1;
+  int mask_directory = -1;  // the first empty read-only directory; later masks are clones of it
+  int landlock = -1;
+  const char* program = nullptr;
+  Failure failure = {};
+
+  // Records what failed; false, so that it can be returned.
+  bool Fail(Step step, Call call = Call::kNone, int index = -1, int err = errno) {
+    failure.step = step;
+    failure.call = call;
+    failure.index = index;
+    failure.err = err;
+    return false;
+  }
+};
+
+// Each is a part of the list in child.cpp; false: failure says why.
+bool BuildRoot(Child& child);    // child_root.cpp
+bool EnterRoot(Child& child);    // child_root.cpp: pivot_root, the old root is gone
+bool AuditMounts(Child& child);  // child_audit.cpp
+bool Confine(Child& child);      // child_confine.cpp: host name ... Landlock, close_range
+bool LoadSeccomp(const sock_filter* program, std::size_t size);
+// Forks; returns (true) in the process that becomes the workload, never in PID 1. child_init.cpp.
+bool BecomeInit(Child& child);
+void ReportAndExit [[noreturn]] (Child& child);
+
+// "ro,nosuid" of MOUNT_ATTR_*.
+std::string AttributeNames(std::uint64_t attributes);
+Error Explain(const Failure& failure, const Buffers& data);  // child_error.cpp
+
+}  // namespace nucleus::process

@@ -1,0 +1,53 @@
+// The log of a workload: what it writes to its standard output and error, one entry a line:
+//
+//     <unix milliseconds> <o|e> <text>
+//
+// o is standard output, e standard error. Lines longer than 16 KiB are cut into several entries; a last line without
+// an end is entered when the workload has ended. Control characters are kept: the reader decides what to show.
+// The file "log" grows to Policy::log_max_bytes, is then renamed to "log.1" (the one before goes), and begins anew.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "actuators/sys/fd.hpp"
+#include "spec/core/error.hpp"
+
+namespace nucleus::process {
+
+enum class Stream : char { kOut = 'o', kError = 'e' };
+
+class LogWriter {
+ public:
+  // directory: the service's. Appends to what is there.
+  static Result<LogWriter> Open(std::string directory, std::uint64_t max_bytes);
+
+  void SetLimit(std::uint64_t max_bytes) { max_bytes_ = max_bytes; }
+  void Add(Stream stream, std::string_view data, std::int64_t now_ms);
+  void Flush(std::int64_t now_ms);  // enters unfinished lines
+
+ private:
+  LogWriter() = default;
+  void Entry(std::string& out, Stream stream, std::string_view line, std::int64_t now_ms);
+  void Write(std::string_view entries);
+
+  std::string directory_;
+  std::uint64_t max_bytes_ = 0;
+  std::uint64_t size_ = 0;
+  sys::Fd file_;
+  std::string partial_out_, partial_error_;
+};
+
+struct LogEntry {
+  std::int64_t time_ms = 0;
+  Stream stream = Stream::kOut;
+  std::string text;
+};
+
+// The last entries, oldest first, from "log" and, where it has too few, "log.1". Lines that are not entries are passed
+// over. No file: none.
+Result<std::vector<LogEntry>> LastEntries(const std::string& directory, std::size_t count);
+
+}  // namespace nucleus::process

@@ -1,0 +1,199 @@
+// Everything that can be done before clone: checks, pointers, options cut apart, what the kernel knows.
+#include <linux/landlock.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+
+#include "actuators/process/child_data.hpp"
+#include "actuators/sys/mount_api.hpp"
+
+namespace nucleus::process {
+
+namespace {
+
+constexpr std::size_t kMountinfoRoom = 512 << 10;
+constexpr std::size_t kMountsRoom = 4096;
+constexpr std::string_view kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+std::unexpected<Error> Wrong(const Launch& launch, std::string_view why) {
+  return Fail(ErrorCode::kInvalid, "prepare", launch.address.empty() ? "container" : launch.address, why);
+}
+
+bool HasNul(const std::string& text) {
+  return text.find('\0') != std::string::npos;
+}
+
+bool IsRoot(MountOp::Type type) {
+  return type == MountOp::Type::kRootTmpfs || type == MountOp::Type::kRootBind || type == MountOp::Type::kRootOverlay;
+}
+
+// "mode=0755,size=64k,noatime"
+std::vector<std::string> SplitOptions(std::string_view data) {
+  std::vector<std::string> options;
+  while (!data.empty()) {
+    const auto comma = std::min(data.find(','), data.size());
+    if (comma > 0) options.emplace_back(data.substr(0, comma));
+    data.remove_prefix(std::min(comma + 1, data.size()));
+  }
+  return options;
+}
+
+std::uint64_t AttributesOf(std::uint64_t flags) {
+  std::uint64_t attributes = 0;
+  if ((flags & kMountReadOnly) != 0) attributes |= sys::kAttrReadOnly;
+  if ((flags & kMountNoExec) != 0) attributes |= sys::kAttrNoExec;
+  if ((flags & kMountNoSuid) != 0) attributes |= sys::kAttrNoSuid;
+  if ((flags & kMountNoDev) != 0) attributes |= sys::kAttrNoDev;
+  return attributes;
+}
+
+bool IsBelow(std::string_view path, std::string_view top) {
+  return path.starts_with(top) && (path.size() == top.size() || path[top.size()] == '/');
+}
+
+// No link may lead to where the kernel's interfaces are mounted (CVE-2019-19921): these targets are plain directories.
+bool IsStrict(const MountOp& op) {
+  if (op.type == MountOp::Type::kFilesystem && op.fstype != "tmpfs") return true;
+  return IsBelow(op.target, "/proc") || IsBelow(op.target, "/sys") || IsBelow(op.target, "/dev");
+}
+
+Result<> PrepareMounts(Buffers& data) {
+  const Launch& launch = data.launch;
+  if (launch.mounts.empty() || !IsRoot(launch.mounts.front().type)) {
+    return Wrong(launch, "the first mount operation does not make a root");
+  }
+  // Strings are gathered first and pointed at afterwards: the vector must not move under the pointers.
+  const auto add = [&data](std::string text) {
+    data.strings.push_back(std::move(text));
+    return data.strings.size() - 1;
+  };
+  struct Cut {
+    std::size_t op, key, value;
+    bool flag;
+  };
+  std::vector<Cut> cuts;
+  for (std::size_t i = 0; i < launch.mounts.size(); ++i) {
+    const MountOp& op = launch.mounts[i];
+    if (i > 0 && IsRoot(op.type)) return Wrong(launch, "there is more than one root");
+    if (HasNul(op.target) || HasNul(op.source) || HasNul(op.fstype)) return Wrong(launch, "a path with a zero byte");
+    if (op.skeleton && launch.mounts.front().type != MountOp::Type::kRootOverlay) {
+      return Wrong(launch, "a skeleton operation without an overlay");
+    }
+    PreparedOp prepared{.op = &op};
+    prepared.attributes = AttributesOf(op.flags);
+    prepared.strict_target = IsStrict(op);
+    data.ops.push_back(std::move(prepared));
+    if (op.type != MountOp::Type::kFilesystem && op.type != MountOp::Type::kRootTmpfs) continue;
+    for (auto& option : SplitOptions(op.data)) {
+      const auto equals = option.find('=');
+      const bool flag = equals == std::string::npos;
+      const auto key = add(option.substr(0, equals));
+      cuts.push_back({i, key, flag ? key : add(option.substr(equals + 1)), flag});
+    }
+  }
+  for (const Cut& cut : cuts) {
+    data.ops[cut.op].options.push_back(
+        {data.strings[cut.key].c_str(), cut.flag ? nullptr : data.strings[cut.value].c_str()});
+  }
+  data.placed.resize(data.ops.size());
+  data.own_devices.resize(data.ops.size() + 1);
+  if (launch.mount_audit) {
+    data.scratch.resize(kMountinfoRoom);
+    data.known_mounts.resize(kMountsRoom);
+  }
+  return {};
+}
+
+std::string_view PathOf(const Launch& launch) {
+  for (const auto& variable : launch.env)
+    if (variable.starts_with("PATH=")) return std::string_view(variable).substr(5);
+  return kDefaultPath;
+}
+
+// The candidates of execvp(3): an empty element is the working directory.
+std::vector<std::string> Candidates(const Launch& launch) {
+  const std::string& name = launch.argv.front();
+  if (name.find('/') != std::string::npos) return {name};
+  std::vector<std::string> found;
+  std::string_view path = PathOf(launch);
+  for (;;) {
+    const auto colon = path.find(':');
+    const std::string directory(path.substr(0, colon));
+    found.push_back((directory.empty() ? "." : directory) + "/" + name);
+    if (colon == std::string_view::npos) return found;
+    path.remove_prefix(colon + 1);
+  }
+}
+
+Result<> PrepareCommand(Buffers& data) {
+  const Launch& launch = data.launch;
+  if (launch.argv.empty() || launch.argv.front().empty()) return Wrong(launch, "the command is empty");
+  if (std::ranges::any_of(launch.argv, HasNul) || std::ranges::any_of(launch.env, HasNul) || HasNul(launch.workdir)) {
+    return Wrong(launch, "a zero byte in command, environment or working directory");
+  }
+  for (const auto& text : launch.argv) data.argv.push_back(text.c_str());
+  data.argv.push_back(nullptr);
+  for (const auto& text : launch.env) data.envp.push_back(text.c_str());
+  data.envp.push_back(nullptr);
+  return {};
+}
+
+Result<> PrepareSecurity(Buffers& data) {
+  const Launch& launch = data.launch;
+  const auto& seccomp = launch.security.seccomp;
+  if (seccomp.size() > BPF_MAXINSNS) return Wrong(launch, "the seccomp program is too long");
+  for (const auto& line : seccomp) data.seccomp.push_back({line.code, line.jt, line.jf, line.k});
+  while (data.last_capability < 63 && ::prctl(PR_CAPBSET_READ, data.last_capability + 1, 0, 0, 0) >= 0)
+    ++data.last_capability;
+
+  const Landlock& landlock = launch.security.landlock;
+  if (!landlock.enabled) return {};
+  const long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  if (abi < 0 || static_cast<std::uint64_t>(abi) < landlock.min_abi) {
+    if (!landlock.required) return {};
+    return Fail(ErrorCode::kUnsupported, "prepare", launch.address,
+                "Landlock ABI " + std::to_string(landlock.min_abi) + " is required, this kernel has " +
+                    (abi < 0 ? "none" : std::to_string(abi)));
+  }
+  // Rights by the ABI that brought them: 1 has 13, 2 refer, 3 truncate, 5 ioctl on devices.
+  constexpr std::uint64_t kRights[] = {0, (1U << 13) - 1, (1U << 14) - 1, (1U << 15) - 1, (1U << 15) - 1};
+  const std::uint64_t known = abi < 5 ? kRights[abi] : (1U << 16) - 1;
+  data.landlock_fs = landlock.handled_fs & known;
+  data.landlock_scoped = abi >= 6 ? landlock.scoped & 3 : 0;
+  data.landlock = data.landlock_fs != 0 || data.landlock_scoped != 0;
+  return {};
+}
+
+Result<Prepared> Finish(std::unique_ptr<Buffers> data) {
+  TRY(PrepareCommand(*data));
+  TRY(PrepareSecurity(*data));
+  if (!data->inside) TRY(PrepareMounts(*data));
+  data->candidates = Candidates(data->launch);
+  for (const auto& candidate : data->candidates) data->programs.push_back(candidate.c_str());
+  return Prepared(std::move(data));
+}
+
+}  // namespace
+
+Prepared::Prepared(std::unique_ptr<Buffers> buffers) : buffers_(std::move(buffers)) {}
+Prepared::~Prepared() = default;
+Prepared::Prepared(Prepared&&) noexcept = default;
+Prepared& Prepared::operator=(Prepared&&) noexcept = default;
+
+Result<Prepared> Prepare(const Launch& launch) {
+  auto data = std::make_unique<Buffers>();
+  data->launch = launch;
+  return Finish(std::move(data));
+}
+
+Result<Prepared> PrepareInside(const Launch& launch, const std::vector<std::string>& argv) {
+  auto data = std::make_unique<Buffers>();
+  data->launch = launch;
+  data->launch.argv = argv;
+  data->launch.mounts.clear();
+  data->inside = true;
+  return Finish(std::move(data));
+}
+
+}  // namespace nucleus::process

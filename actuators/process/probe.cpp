@@ -1,0 +1,115 @@
+#include "actuators/process/probe.hpp"
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "actuators/process/channel.hpp"
+#include "actuators/sys/cgroup_control.hpp"
+#include "actuators/sys/file.hpp"
+#include "spec/core/hash.hpp"
+
+namespace nucleus::process {
+
+namespace {
+
+std::string FrozenFact(const PartKey& key) {
+  const auto directory = cgroup::AbsolutePath(CgroupPath(key.project, key.address));
+  if (!directory) return "0";
+  const auto text = sys::ReadFileIfThere(*directory + "/cgroup.freeze");
+  return text && *text && (*text)->starts_with('1') ? "1" : "0";
+}
+
+void AddNotes(const Status& status, pid_t supervisor, Facts& notes) {
+  notes["id"] = status.id;
+  notes["health"] = HealthName(status.health);
+  notes["restarts"] = std::to_string(status.restarts);
+  notes["started_ms"] = std::to_string(status.started_ms);
+  if (status.workload.pid != 0) notes["pid"] = std::to_string(status.workload.pid);
+  if (supervisor != 0) notes["supervisor_pid"] = std::to_string(supervisor);
+  if (status.exit_code >= 0) notes["exit_code"] = std::to_string(status.exit_code);
+  if (status.oom_killed) notes["oom_killed"] = "1";
+  if (!status.error.empty()) notes["error"] = status.error;
+  if (!status.probe_output.empty()) notes["probe_output"] = status.probe_output;
+}
+
+// A status outlives a supervisor that was killed; what it says of a running workload is then no longer so.
+std::string_view StateOf(const Found& found) {
+  if (!found.status) return found.supervisor != 0 ? "starting" : "failed";
+  const auto state = found.status->state;
+  const bool ended = state == Status::State::kExited || state == Status::State::kFailed;
+  if (found.supervisor == 0 && !ended) return "failed";
+  return StateName(state);
+}
+
+void AddStagedFiles(const std::string& directory, const ProcessWanted& wanted, Facts& facts) {
+  for (const auto& [destination, digest] : wanted.files) {
+    const auto text = sys::ReadFileIfThere(StagedFile(directory, destination));
+    if (text && *text) facts["file:" + destination] = Sha256::Of(**text).Hex();
+  }
+}
+
+Result<Observation> Look(const PartKey& key, const std::string& directory, const ProcessWanted* wanted) {
+  Observation seen;
+  auto found = Find(directory);
+  if (!found) {
+    if (found.error().code != ErrorCode::kPermission) return Fail(std::move(found).error());
+    seen.presence = Presence::kUnreadable;
+    seen.detail = found.error().Message();
+    return seen;
+  }
+  if (!found->present()) return seen;
+  seen.presence = Presence::kPresent;
+  seen.facts["state"] = StateOf(*found);
+  seen.facts["supervisor"] = found->supervisor != 0 ? "running" : "gone";
+  seen.facts["frozen"] = FrozenFact(key);
+  if (found->status) {
+    seen.facts["digest"] = found->status->digest.Hex();
+    seen.facts["policy"] = found->status->policy_digest.Hex();
+    AddNotes(*found->status, found->supervisor, seen.notes);
+  }
+  if (wanted != nullptr) AddStagedFiles(directory, *wanted, seen.facts);
+  return seen;
+}
+
+}  // namespace
+
+Result<Found> Find(const std::string& directory) {
+  Found found;
+  if (const auto holder = TRY(FindSupervisor(directory))) found.supervisor = holder->pid;
+  // Read after the lock: a supervisor that ends in between has written its last word by now.
+  const auto text = TRY(sys::ReadFileIfThere(directory + "/" + std::string(kStatusFile)));
+  if (text) {
+    if (auto status = DecodeStatus(*text)) found.status = std::move(*status);
+  }
+  found.launched = text.has_value() || ::access((directory + "/" + std::string(kLaunchFile)).c_str(), F_OK) == 0;
+  return found;
+}
+
+std::string StagedFile(const std::string& directory, std::string_view destination) {
+  return directory + "/files/" + Sha256::Of(destination).Hex().substr(0, 16);
+}
+
+Result<Observations> ProcessProber::Probe(const ProbeRequest& request) {
+  Observations answer;
+  for (const auto& [key, part] : request.parts) {
+    const auto* wanted = std::get_if<ProcessWanted>(&part);
+    if (wanted == nullptr) return Fail(ErrorCode::kInternal, "probe", key.Text(), "not a process");
+    answer.emplace(key, TRY_IN(key.Text(), Look(key, directories_.ServiceDir(key.project, key.address), wanted)));
+  }
+  if (request.only_asked && !request.parts.empty()) return answer;
+  const std::unique_ptr<DIR, decltype([](DIR* d) { ::closedir(d); })> open(
+      ::opendir(directories_.ProjectDir(request.project).c_str()));
+  while (const dirent* entry = open ? ::readdir(open.get()) : nullptr) {
+    const auto address = Address::Parse(entry->d_name);
+    if (!address || (address->kind != Kind::kService && address->kind != Kind::kContainer)) continue;
+    const PartKey key{request.project, *address, Part::kProcess};
+    if (answer.contains(key)) continue;
+    auto seen = TRY_IN(key.Text(), Look(key, directories_.ServiceDir(request.project, *address), nullptr));
+    if (seen.presence != Presence::kAbsent) answer.emplace(key, std::move(seen));
+  }
+  return answer;
+}
+
+}  // namespace nucleus::process

@@ -1,0 +1,40 @@
+// What the process parts of a project are: the status files, checked against the kernel. Reads only.
+//
+// Facts: `state` (starting, running, backoff, stopping, exited, failed), `supervisor` (running, gone), `digest`,
+// `policy`, `frozen` (0, 1), and `file:DESTINATION` for each staged file that a request names.
+// Notes: id, pid, supervisor_pid, exit_code, health, restarts, started_ms, oom_killed, error, probe_output.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "spec/core/names.hpp"
+#include "state/parts/actuator.hpp"
+#include "state/parts/launch.hpp"
+
+namespace nucleus::process {
+
+class ProcessProber final : public Prober {
+ public:
+  explicit ProcessProber(Directories directories) : directories_(std::move(directories)) {}
+  [[nodiscard]] std::vector<Part> Parts() const override { return {Part::kProcess}; }
+  Result<Observations> Probe(const ProbeRequest& request) override;
+
+ private:
+  Directories directories_;
+};
+
+// What a service directory says of its process, and whether a supervisor is behind it.
+struct Found {
+  std::optional<Status> status;  // none: no file, or one that does not read back
+  pid_t supervisor = 0;          // 0: none is alive
+  bool launched = false;         // there is a launch file
+  [[nodiscard]] bool present() const { return status || supervisor != 0 || launched; }
+};
+Result<Found> Find(const std::string& directory);
+
+// Where the copy of a config file lies that is mounted at `destination`.
+std::string StagedFile(const std::string& directory, std::string_view destination);
+
+}  // namespace nucleus::process

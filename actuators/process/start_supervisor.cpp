@@ -1,0 +1,101 @@
+#include "actuators/process/start_supervisor.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "actuators/process/channel.hpp"
+#include "actuators/sys/file.hpp"
+#include "actuators/sys/mount_api.hpp"
+
+namespace nucleus::process {
+
+namespace {
+
+constexpr int kReadyFd = 3;  // in the supervisor
+
+// A clone of the mount the program is on, read-only: /proc/PID/exe of a supervisor leads there, so that not even root
+// in a container could write to it, while all supervisors share the pages of one file. open_tree(2).
+Result<sys::Fd> OpenProgram(const std::string& program) {
+  sys::Fd clone(sys::OpenTree(AT_FDCWD, program.c_str(), sys::kOpenTreeClone | sys::kOpenTreeCloexec));
+  if (!clone) return FailSys("open_tree", program);
+  const sys::MountAttributes read_only{
+      .set = sys::kAttrReadOnly | sys::kAttrNoSuid | sys::kAttrNoDev, .clear = 0, .propagation = 0, .userns_fd = 0};
+  if (sys::MountSetattr(clone.get(), 0, read_only) != 0) return FailSys("mount_setattr", program);
+  return clone;
+}
+
+// Everything the new process needs, made before fork(2): after it only system calls are allowed.
+struct Plan {
+  int program = -1;
+  int ready = -1;
+  int null = -1;
+  int cgroup = -1;  // cgroup.procs
+  std::array<const char*, 4> argv{};
+};
+
+[[noreturn]] void Become(const Plan& plan) {
+  ::setsid();
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD}) ::signal(signal, SIG_DFL);
+  if (plan.cgroup >= 0 && ::write(plan.cgroup, "0", 1) < 0) ::_exit(125);
+  if (::chdir("/") != 0) ::_exit(125);
+  // Descriptors above 3 were opened there, so nothing that is still needed is overwritten.
+  for (int fd = 0; fd < 3; ++fd) {
+    if (::dup2(plan.null, fd) < 0) ::_exit(125);
+  }
+  if (::dup2(plan.ready, kReadyFd) < 0) ::_exit(125);
+  ::syscall(SYS_close_range, kReadyFd + 1, ~0U, 1U << 2 /* CLOSE_RANGE_CLOEXEC */);
+  const std::array<const char*, 1> environment{nullptr};
+  ::syscall(SYS_execveat, plan.program, "", plan.argv.data(), environment.data(), AT_EMPTY_PATH);
+  ::_exit(127);
+}
+
+// A descriptor above those the supervisor starts with.
+Result<sys::Fd> Above(Result<sys::Fd> opened, std::string_view what) {
+  const sys::Fd fd = TRY(std::move(opened));
+  sys::Fd above(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 10));
+  if (!above) return FailSys("duplicate", what);
+  return above;
+}
+
+}  // namespace
+
+Result<> StartSupervisor(const std::string& program, const std::string& directory, const std::string& cgroup) {
+  const sys::Fd file = TRY(Above(OpenProgram(program), program));
+  const sys::Fd null = TRY(Above(sys::Open("/dev/null", O_RDWR), "/dev/null"));
+  sys::Fd group;
+  if (!cgroup.empty()) group = TRY(Above(sys::Open(cgroup + "/cgroup.procs", O_WRONLY), cgroup));
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe2", "readiness");
+  sys::Fd reader(ends[0]);
+  sys::Fd writer = TRY(Above(sys::Fd(ends[1]), "readiness"));
+  const Plan plan{.program = file.get(),
+                  .ready = writer.get(),
+                  .null = null.get(),
+                  .cgroup = group.get(),
+                  .argv = {"nucleus-supervisor", directory.c_str(), "3", nullptr}};
+  // Twice: the one between ends at once, and the supervisor is adopted by init.
+  const pid_t between = ::fork();
+  if (between < 0) return FailSys("fork", "supervisor");
+  if (between == 0) {
+    const pid_t supervisor = ::fork();
+    if (supervisor == 0) Become(plan);
+    ::_exit(supervisor < 0 ? 1 : 0);
+  }
+  writer.reset();
+  int status = 0;
+  while (::waitpid(between, &status, 0) < 0 && errno == EINTR) {
+  }
+  const std::string answer = TRY(sys::ReadAll(reader.get(), "readiness of the supervisor"));
+  return DecodeReady(answer);
+}
+
+}  // namespace nucleus::process

@@ -1,0 +1,152 @@
+// Waiting for what a supervisor says in its status file, and explaining what it says where that is bad.
+#include <poll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <limits>
+
+#include "actuators/process/apply.hpp"
+#include "actuators/process/log.hpp"
+#include "actuators/process/probe.hpp"
+
+namespace nucleus::process {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::int64_t kSettledMs = 200;  // a program that fails at once has done so by then
+constexpr std::uint32_t kCrashLoop = 3;   // restarts after which nobody believes in it any more
+constexpr std::size_t kLogLines = 20;
+
+enum class Progress { kReached, kWaiting, kHopeless };
+
+std::int64_t UnixNow() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+Progress OfEnded(const Status& status, Milestone milestone) {
+  const bool good = status.state == Status::State::kExited && status.exit_code == 0;
+  switch (milestone) {
+    case Milestone::kCompleted:
+    case Milestone::kStarted:
+      return good ? Progress::kReached : Progress::kHopeless;
+    case Milestone::kHealthy:
+      return Progress::kHopeless;
+  }
+  return Progress::kHopeless;
+}
+
+Progress OfRunning(const Status& status, Milestone milestone) {
+  switch (milestone) {
+    case Milestone::kStarted:
+      return UnixNow() - status.started_ms >= kSettledMs ? Progress::kReached : Progress::kWaiting;
+    case Milestone::kHealthy:
+      if (status.health == Status::Health::kHealthy) return Progress::kReached;
+      return status.health == Status::Health::kUnhealthy ? Progress::kHopeless : Progress::kWaiting;
+    case Milestone::kCompleted:
+      return Progress::kWaiting;
+  }
+  return Progress::kWaiting;
+}
+
+Progress Judge(const Found& found, Milestone milestone) {
+  if (!found.status) return found.supervisor != 0 ? Progress::kWaiting : Progress::kHopeless;
+  const Status& status = *found.status;
+  switch (status.state) {
+    case Status::State::kExited:
+    case Status::State::kFailed:
+      return OfEnded(status, milestone);
+    case Status::State::kRunning:
+      return found.supervisor != 0 ? OfRunning(status, milestone) : Progress::kHopeless;
+    case Status::State::kBackoff:
+      return found.supervisor == 0 || status.restarts >= kCrashLoop ? Progress::kHopeless : Progress::kWaiting;
+    case Status::State::kStarting:
+    case Status::State::kStopping:
+      return found.supervisor != 0 ? Progress::kWaiting : Progress::kHopeless;
+  }
+  return Progress::kWaiting;
+}
+
+std::string Describe(const Found& found) {
+  if (!found.status) return "its supervisor is gone";
+  const Status& status = *found.status;
+  std::string text;
+  if (status.oom_killed) {
+    text = "it was killed for want of memory (memory limit)";
+  } else if (status.exit_code > 128) {
+    text = "it was ended by " + SignalName(status.exit_code - 128);
+  } else if (status.exit_code >= 0) {
+    text = "it ended with exit status " + std::to_string(status.exit_code);
+  } else if (found.supervisor == 0) {
+    text = "its supervisor is gone";
+  } else {
+    text = "it is " + std::string(StateName(status.state));
+  }
+  if (status.restarts > 0) text += ", after " + std::to_string(status.restarts) + " restarts";
+  if (!status.error.empty()) text += "; " + status.error;
+  if (!status.probe_output.empty()) text += "\n  last output of its health check: " + status.probe_output;
+  return text;
+}
+
+Error Explain(const PartKey& key, const std::string& directory, const Found& found) {
+  std::string text = Describe(found);
+  if (const auto entries = LastEntries(directory, kLogLines); entries && !entries->empty()) {
+    text += "\n  last lines of its log:";
+    for (const auto& entry : *entries) text += "\n    " + entry.text;
+  }
+  return Error::Of(ErrorCode::kUnhealthy, "", key.address.Text(), text);
+}
+
+// Woken when the status file is replaced. Without inotify it is looked at now and then all the same.
+class Watch {
+ public:
+  explicit Watch(const std::string& directory) : fd_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
+    if (fd_) ::inotify_add_watch(fd_.get(), directory.c_str(), IN_MOVED_TO | IN_DELETE);
+  }
+  void Wait(std::int64_t at_most_ms) const {
+    constexpr std::int64_t kLook = 100;
+    pollfd poll{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+    if (::poll(&poll, 1, static_cast<int>(std::min(at_most_ms, kLook))) <= 0) return;
+    std::array<char, 4096> events{};
+    while (::read(fd_.get(), events.data(), events.size()) > 0) {
+    }
+  }
+
+ private:
+  sys::Fd fd_;
+};
+
+}  // namespace
+
+Result<> ProcessActuator::Wait(const PartKey& process, const ProcessWanted& wanted, Milestone milestone,
+                               Duration timeout) {
+  const Watch watch(wanted.directory);
+  const auto deadline = Clock::now() + timeout;
+  while (true) {
+    const Found found = TRY(Find(wanted.directory));
+    switch (Judge(found, milestone)) {
+      case Progress::kReached:
+        return {};
+      case Progress::kHopeless:
+        return Fail(Explain(process, wanted.directory, found));
+      case Progress::kWaiting:
+        break;
+    }
+    std::int64_t left = std::numeric_limits<std::int64_t>::max();
+    if (timeout != Duration{0}) {
+      left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+      if (left <= 0) {
+        auto error = Explain(process, wanted.directory, found);
+        error.code = ErrorCode::kTimeout;
+        return Fail(std::move(error));
+      }
+    }
+    watch.Wait(left);
+  }
+}
+
+}  // namespace nucleus::process

@@ -1,0 +1,22 @@
+// The defaults of a container's confinement as plain data: capabilities, seccomp, Landlock. Pure.
+// The lists and their reasons are in docs/sandbox.md.
+#pragma once
+
+#include <span>
+
+#include "spec/types.hpp"
+#include "state/parts/launch.hpp"
+
+namespace nucleus::security {
+
+struct SecurityInput {
+  const spec::Service* service = nullptr;
+  std::span<const MountOp> mounts;  // compiled: Landlock's rules follow what is mounted where
+};
+
+Result<Security> CompileSecurity(const SecurityInput& input);
+
+// Exposed for tests.
+Landlock DefaultLandlock(std::span<const MountOp> mounts, bool production);
+
+}  // namespace nucleus::security

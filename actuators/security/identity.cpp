@@ -1,0 +1,76 @@
+#include "actuators/security/identity.hpp"
+
+#include <algorithm>
+
+#include "actuators/sys/accounts.hpp"
+
+namespace nucleus::security {
+
+namespace {
+
+std::string Where(const spec::Service& service) {
+  return service.rootfs.empty() ? "the host" : service.rootfs;
+}
+
+Result<std::uint32_t> ResolveGroup(const std::string& text, const sys::Accounts& accounts,
+                                   const spec::Service& service) {
+  if (const auto number = TRY(sys::ParseId(text))) return *number;
+  if (const auto* group = sys::FindGroup(accounts.groups, text)) return group->gid;
+  return Fail(Error::Of(ErrorCode::kNotFound, "look up group", text, "it is not in /etc/group of " + Where(service)));
+}
+
+// The user's entry; one is made up for a number that has none.
+Result<sys::UserEntry> ResolveUser(const std::string& text, const sys::Accounts& accounts,
+                                   const spec::Service& service) {
+  const auto number = TRY(sys::ParseId(text.empty() ? "0" : text));
+  const sys::UserEntry* user = number ? sys::FindUser(accounts.users, *number) : sys::FindUser(accounts.users, text);
+  if (user != nullptr) return *user;
+  if (!number) {
+    return Fail(Error::Of(ErrorCode::kNotFound, "look up user", text, "it is not in /etc/passwd of " + Where(service))
+                    .Hint("a user can be given by its number too"));
+  }
+  if (*number == 0) return sys::UserEntry{"root", 0, 0, "/root", ""};
+  return sys::UserEntry{std::to_string(*number), *number, *number, "/", ""};
+}
+
+Result<Account> Resolve(const spec::Service& service) {
+  const sys::Accounts accounts = TRY(sys::ReadAccounts(service.rootfs.empty() ? "/" : service.rootfs));
+  const sys::UserEntry user = TRY(ResolveUser(service.user.user, accounts, service));
+  Account account{{user.uid, user.gid, {}}, user.name, user.home, user.shell, {}};
+  if (!service.user.group.empty()) {
+    account.identity.gid = TRY(ResolveGroup(service.user.group, accounts, service));
+  } else if (user.uid != 0 && user.gid == 0) {
+    return Fail(Error::Invalid("user '" + service.user.user + "'",
+                               "its group in /etc/passwd of " + Where(service) + " is 0, root's")
+                    .Hint("set group = \"0\" if that is meant"));
+  }
+  for (const std::string& group : service.additional_groups) {
+    account.identity.groups.push_back(TRY(ResolveGroup(group, accounts, service)));
+  }
+  std::ranges::sort(account.identity.groups);
+  const auto twice = std::ranges::unique(account.identity.groups);
+  account.identity.groups.erase(twice.begin(), twice.end());
+
+  std::vector<std::uint32_t> all = account.identity.groups;
+  all.insert(all.begin(), account.identity.gid);
+  for (const std::uint32_t gid : all) {
+    if (const auto* group = sys::FindGroup(accounts.groups, gid)) account.group_names.emplace_back(gid, group->name);
+  }
+  return account;
+}
+
+}  // namespace
+
+Result<Account> ResolveAccount(const spec::Service& service) {
+  return TRY_IN("service." + service.name + "/identity", Resolve(service));
+}
+
+Result<Identity> ResolveIdentity(const spec::Service& service) {
+  return TRY(ResolveAccount(service)).identity;
+}
+
+std::map<std::string, std::string> AccountEnvironment(const Account& account) {
+  return {{"HOME", account.home}, {"USER", account.name}, {"LOGNAME", account.name}};
+}
+
+}  // namespace nucleus::security

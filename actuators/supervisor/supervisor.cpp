@@ -1,0 +1,400 @@
+#include "actuators/supervisor/supervisor.hpp"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <array>
+#include <charconv>
+
+#include "actuators/process/channel.hpp"
+#include "actuators/sys/clone3.hpp"
+#include "actuators/sys/file.hpp"
+#include "actuators/sys/process.hpp"
+#include "spec/core/names.hpp"
+
+namespace nucleus::process {
+
+namespace {
+
+constexpr Millis kNever = INT64_MAX;
+constexpr Millis kKillAgainMs = 500;
+constexpr std::array kForwarded = {SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
+
+Millis Clock(clockid_t id) {
+  timespec now{};
+  ::clock_gettime(id, &now);
+  return static_cast<Millis>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
+}
+Millis Now() {
+  return Clock(CLOCK_MONOTONIC);
+}
+Millis UnixNow() {
+  return Clock(CLOCK_REALTIME);
+}
+
+// All blocked: they are read from a descriptor. Those of kernel faults cannot be held back that way and are left alone.
+Result<sys::Fd> TakeSignals() {
+  sigset_t all;
+  ::sigfillset(&all);
+  for (const int fault : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS}) ::sigdelset(&all, fault);
+  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  sigset_t wanted;
+  ::sigemptyset(&wanted);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGRTMIN}) ::sigaddset(&wanted, signal);
+  for (const int signal : kForwarded) ::sigaddset(&wanted, signal);
+  sys::Fd fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd) return FailSys("signalfd", "supervisor");
+  return fd;
+}
+
+// "oom_kill 3" -> 3
+std::uint64_t Counter(std::string_view text, std::string_view name) {
+  for (auto at = text.find(name); at != std::string_view::npos; at = text.find(name, at + 1)) {
+    const bool whole = (at == 0 || text[at - 1] == '\n') && text.substr(at + name.size()).starts_with(' ');
+    std::uint64_t value = 0;
+    const char* start = text.data() + at + name.size() + 1;
+    if (whole && std::from_chars(start, text.data() + text.size(), value).ec == std::errc()) return value;
+  }
+  return 0;
+}
+
+std::uint64_t SignalMask(std::string_view status, std::string_view name) {
+  const auto at = status.find(name);
+  std::uint64_t mask = 0;
+  if (at == std::string_view::npos) return 0;
+  auto rest = status.substr(at + name.size());
+  rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size()));
+  std::from_chars(rest.data(), rest.data() + rest.size(), mask, 16);
+  return mask;
+}
+
+// PID 1 of a namespace never sees a signal that it neither handles nor holds back: the kernel drops it;
+// pid_namespaces(7).
+bool WouldNotice(pid_t pid, int signal) {
+  if (signal == SIGKILL || signal < 1 || signal > 64) return true;
+  const auto status = sys::ReadFileIfThere("/proc/" + std::to_string(pid) + "/status");
+  if (!status || !*status) return true;
+  return ((SignalMask(**status, "SigCgt:") | SignalMask(**status, "SigBlk:")) >> (signal - 1) & 1) != 0;
+}
+
+struct Pipe {
+  sys::Fd read, write;
+};
+// Ours does not block, the workload's does. Owned by the workload: it may open /dev/stdout, which opens the pipe anew.
+Result<Pipe> MakePipe(const Identity& owner) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return FailSys("pipe2", "log");
+  Pipe pipe{sys::Fd(ends[0]), sys::Fd(ends[1])};
+  if (::fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return FailSys("fcntl", "log");
+  if (::fchown(ends[1], owner.uid, owner.gid) != 0) return FailSys("fchown", "log");
+  return pipe;
+}
+
+}  // namespace
+
+Result<Supervisor> Supervisor::Start(std::string directory) {
+  Supervisor supervisor;
+  supervisor.directory_ = std::move(directory);
+  supervisor.lock_ = TRY(TakeSupervisorLock(supervisor.directory_));
+  TRY(supervisor.Load());
+  supervisor.WriteStatus();
+  if (auto started = supervisor.StartWorkload(); !started) {
+    supervisor.status_.error = started.error().Message();
+    supervisor.status_.exit_code = ExitCodeOf(started.error());
+    supervisor.EndFor(Status::State::kFailed);
+    return Fail(std::move(started).error());
+  }
+  return supervisor;
+}
+
+Result<> Supervisor::Load() {
+  launch_ = TRY(DecodeLaunch(TRY(sys::ReadFile(directory_ + "/" + std::string(kLaunchFile)))));
+  policy_ = launch_.policy;
+  if (const auto text = TRY(sys::ReadFileIfThere(directory_ + "/" + std::string(kPolicyFile)))) {
+    policy_ = TRY(DecodePolicy(*text));
+  }
+  signals_ = TRY(TakeSignals());
+  log_ = TRY(LogWriter::Open(directory_, policy_.log_max_bytes));
+  status_.id = launch_.id;
+  status_.digest = launch_.digest;
+  status_.policy_digest = policy_.digest;
+  status_.supervisor = TRY(sys::IdentityOf(::getpid()));
+  return {};
+}
+
+Result<> Supervisor::StartWorkload() {
+  auto out = TRY(MakePipe(launch_.identity));
+  auto error = TRY(MakePipe(launch_.identity));
+  oom_kills_ = OomKills();
+  {
+    const Prepared prepared = TRY(Prepare(launch_));
+    workload_ = TRY(Spawn(prepared, {.in = -1, .out = out.write.get(), .err = error.write.get()}));
+  }
+  out_ = std::move(out.read);
+  error_ = std::move(error.read);
+  started_ = Now();
+  restart_at_ = kill_at_ = 0;
+  intent_ = Intent::kNone;
+  status_.state = Status::State::kRunning;
+  status_.started_ms = UnixNow();
+  status_.finished_ms = 0;
+  status_.exit_code = -1;
+  status_.oom_killed = false;
+  status_.error.clear();
+  if (auto identity = sys::IdentityOf(workload_->pid)) status_.workload = std::move(*identity);
+  status_.health = Status::Health::kNone;
+  status_.probe_failures = 0;
+  status_.probe_output.clear();
+  if (policy_.has_health) {
+    health_.Start(policy_.health, started_);
+    status_.health = health_.state();
+  }
+  WriteStatus();
+  // What reading and preparing took is given back: there is one supervisor per workload on the machine.
+  ::malloc_trim(0);
+  return {};
+}
+
+void Supervisor::Run() {
+  while (!done_) {
+    const Millis next = NextDeadline();
+    const Millis wait = next == kNever ? -1 : std::clamp<Millis>(next - Now(), 0, 3'600'000);
+    Step(static_cast<int>(wait));
+  }
+}
+
+Millis Supervisor::NextDeadline() const {
+  Millis next = kNever;
+  if (restart_at_ != 0) next = std::min(next, restart_at_);
+  if (kill_at_ != 0) next = std::min(next, kill_at_);
+  if (probe_) next = std::min(next, probe_->deadline());
+  if (!probe_ && workload_ && policy_.has_health && intent_ == Intent::kNone) next = std::min(next, health_.next());
+  return next;
+}
+
+void Supervisor::Step(int timeout_ms) {
+  // A descriptor of -1 is passed over by poll.
+  std::array<pollfd, 6> polls{};
+  const auto watch = [&polls](std::size_t i, int fd) { polls[i] = {.fd = fd, .events = POLLIN, .revents = 0}; };
+  watch(0, signals_.get());
+  watch(1, workload_ ? workload_->pidfd.get() : -1);
+  watch(2, out_.get());
+  watch(3, error_.get());
+  watch(4, probe_ ? probe_->pidfd().get() : -1);
+  watch(5, probe_ ? probe_->output().get() : -1);
+  if (::poll(polls.data(), polls.size(), timeout_ms) < 0 && errno != EINTR) return;
+  if (polls[2].revents != 0) Drain(out_, Stream::kOut, false);
+  if (polls[3].revents != 0) Drain(error_, Stream::kError, false);
+  if (polls[5].revents != 0 && probe_) probe_->ReadOutput();
+  if (polls[4].revents != 0 && probe_) FinishProbe(false);
+  if (polls[0].revents != 0) HandleSignals();
+  if (polls[1].revents != 0) WorkloadEnded();
+  if (!done_) HandleTime();
+}
+
+void Supervisor::HandleTime() {
+  const Millis now = Now();
+  if (probe_ && now >= probe_->deadline()) FinishProbe(true);
+  if (kill_at_ != 0 && now >= kill_at_) {
+    KillAll();
+    kill_at_ = now + kKillAgainMs;
+  }
+  if (restart_at_ != 0 && now >= restart_at_) {
+    ++status_.restarts;
+    if (auto started = StartWorkload(); !started) {
+      status_.error = started.error().Message();
+      status_.exit_code = ExitCodeOf(started.error());
+      ScheduleRestart();
+    }
+  }
+  if (!probe_ && workload_ && policy_.has_health && intent_ == Intent::kNone && now >= health_.next()) StartProbe();
+}
+
+void Supervisor::HandleSignals() {
+  signalfd_siginfo info;
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    const int signal = static_cast<int>(info.ssi_signo);
+    if (signal == SIGTERM || signal == SIGINT) {
+      BeginStop(Intent::kStop);
+    } else if (signal == SIGHUP) {
+      ReloadPolicy();
+    } else {
+      Forward(signal == SIGRTMIN ? info.ssi_int : signal);
+    }
+  }
+}
+
+void Supervisor::Forward(int signal) {
+  if (workload_ && signal > 0 && signal <= 64) sys::PidfdSendSignal(workload_->pidfd.get(), signal);
+}
+
+// A policy that does not read back leaves the one in force.
+void Supervisor::ReloadPolicy() {
+  const auto text = sys::ReadFile(directory_ + "/" + std::string(kPolicyFile));
+  if (!text) return;
+  auto policy = DecodePolicy(*text);
+  if (!policy) return;
+  const bool had_health = policy_.has_health;
+  const bool same_check = policy_.health == policy->health;
+  policy_ = std::move(*policy);
+  if (log_) log_->SetLimit(policy_.log_max_bytes);
+  status_.policy_digest = policy_.digest;
+  if (!policy_.has_health) {
+    if (probe_) probe_->Kill(), probe_->Finish(true), probe_.reset();
+    status_.health = Status::Health::kNone;
+    status_.probe_failures = 0;
+  } else if (!had_health) {
+    health_.Start(policy_.health, Now());
+    status_.health = health_.state();
+  } else if (!same_check) {
+    health_.Change(policy_.health, Now());
+  }
+  WriteStatus();
+}
+
+void Supervisor::BeginStop(Intent intent) {
+  if (!workload_) {
+    // Between two runs: nothing is left to stop.
+    if (intent == Intent::kStop) EndFor(Status::State::kExited);
+    return;
+  }
+  if (intent_ == Intent::kStop) return;
+  const bool already = intent_ != Intent::kNone;
+  intent_ = intent;
+  if (already) return;
+  status_.state = Status::State::kStopping;
+  WriteStatus();
+  // A frozen process would not get to handle its signal.
+  if (!launch_.cgroup.empty()) [[maybe_unused]]
+    const auto thawed = sys::WriteKernelFile(launch_.cgroup + "/cgroup.freeze", "0");
+  if (!WouldNotice(workload_->pid, policy_.stop_signal)) return KillAll();
+  sys::PidfdSendSignal(workload_->pidfd.get(), policy_.stop_signal);
+  kill_at_ = Now() + static_cast<Millis>(policy_.stop_timeout_ms);
+}
+
+void Supervisor::KillAll() {
+  kill_at_ = Now() + kKillAgainMs;
+  const bool whole = !launch_.cgroup.empty() && sys::WriteKernelFile(launch_.cgroup + "/cgroup.kill", "1").has_value();
+  if (!whole && workload_) sys::PidfdSendSignal(workload_->pidfd.get(), SIGKILL);
+}
+
+void Supervisor::WorkloadEnded() {
+  siginfo_t info{};
+  if (::waitid(P_PIDFD, static_cast<id_t>(workload_->pidfd.get()), &info, WEXITED | WNOHANG | __WALL) != 0) return;
+  if (info.si_pid == 0) return;
+  const int code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+  workload_.reset();
+  kill_at_ = 0;
+  if (probe_) probe_->Kill(), probe_->Finish(true), probe_.reset();
+  // Its pid namespace is gone with PID 1; the group may still have what somebody put into it.
+  if (!launch_.cgroup.empty()) [[maybe_unused]]
+    const auto killed = sys::WriteKernelFile(launch_.cgroup + "/cgroup.kill", "1");
+  Drain(out_, Stream::kOut, true);
+  Drain(error_, Stream::kError, true);
+  out_.reset();
+  error_.reset();
+  if (log_) log_->Flush(UnixNow());
+  status_.finished_ms = UnixNow();
+  status_.exit_code = code;
+  status_.oom_killed = code == 128 + SIGKILL && OomKills() > oom_kills_;
+  status_.workload = {};
+  AfterEnd(code);
+}
+
+void Supervisor::AfterEnd(int exit_code) {
+  switch (std::exchange(intent_, Intent::kNone)) {
+    case Intent::kStop:
+    case Intent::kGiveUp:
+      return EndFor(Status::State::kExited);
+    case Intent::kRestart:
+      return ScheduleRestart();
+    case Intent::kNone:
+      break;
+  }
+  if (ShouldRestart(policy_, launch_.job, exit_code)) return ScheduleRestart();
+  EndFor(Status::State::kExited);
+}
+
+void Supervisor::ScheduleRestart() {
+  restart_at_ = Now() + backoff_.Next(policy_, Now() - started_);
+  status_.state = Status::State::kBackoff;
+  WriteStatus();
+}
+
+void Supervisor::EndFor(Status::State state) {
+  if (status_.finished_ms == 0) status_.finished_ms = UnixNow();
+  RemoveProbeCgroup(launch_.cgroup);
+  status_.state = state;
+  status_.supervisor = {};
+  WriteStatus();
+  done_ = true;
+}
+
+void Supervisor::StartProbe() {
+  auto probe = HealthProbe::Start(launch_, policy_.health, workload_->pidfd, Now());
+  if (probe) {
+    probe_ = std::move(*probe);
+    return;
+  }
+  // A probe that cannot be started is a failed one: the command may not be there.
+  TakeResult(false, probe.error().Message());
+}
+
+void Supervisor::FinishProbe(bool timed_out) {
+  auto outcome = probe_->Finish(timed_out);
+  probe_.reset();
+  TakeResult(outcome.healthy, std::move(outcome.output));
+}
+
+void Supervisor::TakeResult(bool healthy, std::string output) {
+  const bool changed = health_.Result(healthy, Now());
+  const bool news = changed || status_.probe_output != output || status_.probe_failures != health_.failures();
+  const bool unhealthy = health_.state() == Status::Health::kUnhealthy;
+  status_.health = health_.state();
+  status_.probe_failures = health_.failures();
+  status_.probe_output = std::move(output);
+  if (changed)
+    status_.error = unhealthy ? "health check failed " + std::to_string(health_.failures()) + " times in a row" : "";
+  if (news) WriteStatus();
+  if (!changed || !unhealthy) return;
+  switch (policy_.health.on_unhealthy) {
+    case spec::OnUnhealthy::kRestart:
+      return BeginStop(Intent::kRestart);
+    case spec::OnUnhealthy::kStop:
+      return BeginStop(Intent::kGiveUp);
+    case spec::OnUnhealthy::kNone:
+      return;
+  }
+}
+
+// all: to the end; otherwise a bounded piece, so that a workload that writes without pause cannot hold up the rest.
+void Supervisor::Drain(sys::Fd& pipe, Stream stream, bool all) {
+  std::array<char, 8192> buffer;
+  const int rounds = all ? 1024 : 8;
+  for (int i = 0; i < rounds && pipe; ++i) {
+    const ssize_t got = ::read(pipe.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return;
+    // Every writer has closed it; the workload may go on without.
+    if (got == 0) return pipe.reset();
+    if (log_) log_->Add(stream, {buffer.data(), static_cast<std::size_t>(got)}, UnixNow());
+  }
+}
+
+// Where it cannot be written (a full tmpfs) the workload goes on; the next transition tries again.
+void Supervisor::WriteStatus() {
+  [[maybe_unused]] const auto written =
+      sys::ReplaceFile(directory_ + "/" + std::string(kStatusFile), Encode(status_), 0640);
+}
+
+std::uint64_t Supervisor::OomKills() const {
+  if (launch_.cgroup.empty()) return 0;
+  const auto text = sys::ReadFileIfThere(launch_.cgroup + "/memory.events");
+  return text && *text ? Counter(**text, "oom_kill") : 0;
+}
+
+}  // namespace nucleus::process

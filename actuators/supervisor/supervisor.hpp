@@ -1,0 +1,75 @@
+// Watches one workload: starts it from the service directory's files, keeps its log, probes its health, restarts it by
+// policy, and says in the status file what it knows. One thread, one loop over poll(2).
+//
+// Files of the service directory (names.hpp): reads "launch" once and "policy" at the start and at SIGHUP; writes
+// "status" (replaced at every transition) and "log"; holds "lock".
+//
+// Signals: SIGTERM, SIGINT stop the workload (its stop signal, then after stop_timeout everything is killed) and end
+// the supervisor. SIGHUP reads "policy" again. SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH are passed on to the workload;
+// SIGRTMIN sent by sigqueue(3) with value N passes on signal N. A supervisor that is killed takes the workload along.
+#pragma once
+
+#include <poll.h>
+
+#include <optional>
+#include <string>
+
+#include "actuators/process/child.hpp"
+#include "actuators/process/log.hpp"
+#include "actuators/process/supervision.hpp"
+#include "actuators/supervisor/health_probe.hpp"
+
+namespace nucleus::process {
+
+class Supervisor {
+ public:
+  // Takes the lock, reads the files, executes the workload. The status file says kRunning or kFailed when it returns.
+  static Result<Supervisor> Start(std::string directory);
+  // Until the workload has ended for good.
+  void Run();
+
+ private:
+  enum class Intent : std::uint8_t { kNone, kStop, kRestart, kGiveUp };
+
+  Supervisor() = default;
+  Result<> Load();
+  Result<> StartWorkload();
+  void Step(int timeout_ms);
+  void HandleSignals();
+  void HandleTime();
+  void ReloadPolicy();
+  void Forward(int signal);
+  void BeginStop(Intent intent);
+  void KillAll();
+  void WorkloadEnded();
+  void AfterEnd(int exit_code);
+  void ScheduleRestart();
+  void EndFor(Status::State state);
+  void StartProbe();
+  void FinishProbe(bool timed_out);
+  void TakeResult(bool healthy, std::string output);
+  void Drain(sys::Fd& pipe, Stream stream, bool all);
+  void WriteStatus();
+  [[nodiscard]] Millis NextDeadline() const;
+  [[nodiscard]] std::uint64_t OomKills() const;
+
+  std::string directory_;
+  sys::Fd lock_, signals_;
+  Launch launch_;
+  Policy policy_;
+  Status status_;
+  std::optional<LogWriter> log_;
+  std::optional<Running> workload_;
+  std::optional<HealthProbe> probe_;
+  sys::Fd out_, error_;
+  Backoff backoff_;
+  HealthTracker health_;
+  Intent intent_ = Intent::kNone;
+  bool done_ = false;
+  std::uint64_t oom_kills_ = 0;
+  Millis started_ = 0;
+  Millis restart_at_ = 0;  // 0: none
+  Millis kill_at_ = 0;
+};
+
+}  // namespace nucleus::process

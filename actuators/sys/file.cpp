@@ -1,0 +1,216 @@
+#include "actuators/sys/file.hpp"
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include <array>
+#include <climits>
+#include <vector>
+
+namespace nucleus::sys {
+
+namespace {
+
+constexpr std::size_t kChunk = 64 << 10;
+
+// The directory of a path, and the name in it.
+std::pair<std::string, std::string> Split(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) return {".", path};
+  return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
+}
+
+// A name beside `path` that nobody else uses: two writers of one file must not share their temporary.
+Result<std::string> TemporaryName(const std::string& path) {
+  std::array<unsigned char, 8> random{};
+  if (getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size())) {
+    return FailSys("getrandom", path);
+  }
+  const auto [directory, name] = Split(path);
+  std::string temporary = directory + "/." + name + ".";
+  for (const unsigned char byte : random) {
+    temporary += "0123456789abcdef"[byte >> 4];
+    temporary += "0123456789abcdef"[byte & 15];
+  }
+  return temporary;
+}
+
+Result<> WriteTemporary(const std::string& temporary, std::string_view data, mode_t mode, bool durable) {
+  const Fd fd = TRY(Open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
+  if (fchmod(fd.get(), mode) != 0) return FailSys("fchmod", temporary);  // the umask took its share
+  TRY(WriteAll(fd.get(), data, temporary));
+  if (durable && fsync(fd.get()) != 0) return FailSys("fsync", temporary);
+  return {};
+}
+
+// What a kernel file was asked to hold, on one line.
+std::string Shown(std::string_view data) {
+  while (data.ends_with('\n')) data.remove_suffix(1);
+  std::string text(data.substr(0, 200));
+  for (char& c : text) {
+    if (c == '\n') c = ' ';
+  }
+  if (data.size() > 200) text += "...";
+  return text;
+}
+
+}  // namespace
+
+Result<Fd> Open(const std::string& path, int flags, mode_t mode) {
+  Fd fd(::open(path.c_str(), flags | O_CLOEXEC, mode));
+  if (!fd) return FailSys("open", path);
+  return fd;
+}
+
+Result<std::string> ReadAll(int fd, std::string_view subject, std::size_t limit) {
+  std::string text;
+  std::size_t used = 0;
+  std::size_t chunk = 4096;  // most files here are smaller; then in greater steps
+  while (true) {
+    text.resize(used + chunk);
+    const ssize_t got = ::read(fd, text.data() + used, chunk);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      return FailSys("read", subject);
+    }
+    used += static_cast<std::size_t>(got);
+    if (used > limit) {
+      return Fail(ErrorCode::kInvalid, "read", subject, "larger than " + std::to_string(limit) + " bytes");
+    }
+    if (got == 0) break;
+    chunk = kChunk;
+  }
+  text.resize(used);
+  return text;
+}
+
+Result<std::string> ReadFile(const std::string& path, std::size_t limit) {
+  const Fd fd = TRY(Open(path, O_RDONLY));
+  return ReadAll(fd.get(), path, limit);
+}
+
+Result<std::optional<std::string>> ReadFileIfThere(const std::string& path, std::size_t limit) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    return FailSys("open", path);
+  }
+  return TRY(ReadAll(fd.get(), path, limit));
+}
+
+Result<> WriteAll(int fd, std::string_view data, std::string_view subject) {
+  while (!data.empty()) {
+    const ssize_t put = ::write(fd, data.data(), data.size());
+    if (put < 0) {
+      if (errno == EINTR) continue;
+      return FailSys("write", subject);
+    }
+    data.remove_prefix(static_cast<std::size_t>(put));
+  }
+  return {};
+}
+
+Result<> WriteKernelFile(const std::string& path, std::string_view data) {
+  // O_TRUNC means nothing to kernfs and procfs; it makes a plain file standing in for one behave alike.
+  const Fd fd = TRY(Open(path, O_WRONLY | O_TRUNC));
+  const ssize_t put = ::write(fd.get(), data.data(), data.size());
+  if (put < 0) {
+    const int err = errno;
+    return FailSys("write", path + " \"" + Shown(data) + "\"", err);
+  }
+  if (static_cast<std::size_t>(put) != data.size()) {
+    return FailSys("write", path + " \"" + Shown(data) + "\"", EIO);
+  }
+  return {};
+}
+
+Result<> ReplaceFile(const std::string& path, std::string_view data, mode_t mode, bool durable) {
+  const std::string temporary = TRY(TemporaryName(path));
+  if (auto written = WriteTemporary(temporary, data, mode, durable); !written) {
+    ::unlink(temporary.c_str());
+    return written;
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    const int err = errno;
+    ::unlink(temporary.c_str());
+    return FailSys("rename", path, err);
+  }
+  if (!durable) return {};
+  const std::string directory = Split(path).first;
+  const Fd fd = TRY(Open(directory, O_RDONLY | O_DIRECTORY));
+  if (fsync(fd.get()) != 0) return FailSys("fsync", directory);
+  return {};
+}
+
+Result<> RewriteInPlace(const std::string& path, std::string_view data, mode_t mode) {
+  const Fd fd = TRY(Open(path, O_WRONLY | O_CREAT | O_NOFOLLOW, mode));
+  // Written first and cut afterwards, so that a reader in between never meets an empty file.
+  TRY(WriteAll(fd.get(), data, path));
+  if (ftruncate(fd.get(), static_cast<off_t>(data.size())) != 0) return FailSys("ftruncate", path);
+  if (fchmod(fd.get(), mode) != 0) return FailSys("fchmod", path);
+  return {};
+}
+
+Result<> MakeDirectories(const std::string& path, mode_t mode) {
+  if (!path.starts_with('/')) return Fail(ErrorCode::kInvalid, "mkdir", path, "not an absolute path");
+  Fd at = TRY(Open("/", O_PATH | O_DIRECTORY));
+  std::string done;
+  std::string_view rest = path;
+  while (true) {
+    rest.remove_prefix(std::min(rest.find_first_not_of('/'), rest.size()));
+    if (rest.empty()) return {};
+    const std::string name(rest.substr(0, rest.find('/')));
+    rest.remove_prefix(name.size());
+    if (name == "..") return Fail(ErrorCode::kInvalid, "mkdir", path, "\"..\" in it");
+    done += "/" + name;
+    constexpr int kFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    Fd next(::openat(at.get(), name.c_str(), kFlags));
+    if (!next && errno == ENOENT) {
+      // Made by somebody else meanwhile is as good.
+      if (::mkdirat(at.get(), name.c_str(), mode) == 0) {
+        if (::fchmodat(at.get(), name.c_str(), mode, 0) != 0) return FailSys("chmod", done);  // despite the umask
+      } else if (errno != EEXIST) {
+        return FailSys("mkdir", done);
+      }
+      next.reset(::openat(at.get(), name.c_str(), kFlags));
+    }
+    if (!next) {
+      Error error = Error::Sys("open directory", done);
+      struct stat st{};
+      if (::fstatat(at.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode)) {
+        error.cause = "it is a symbolic link, which is not followed here";
+        error = std::move(error).Hint("give the path that the link leads to");
+      }
+      return Fail(std::move(error));
+    }
+    at = std::move(next);
+  }
+}
+
+Result<std::optional<std::string>> GetXattr(const std::string& path, std::string_view name) {
+  const std::string key(name);
+  std::string value(256, '\0');
+  while (true) {
+    const ssize_t got = ::lgetxattr(path.c_str(), key.c_str(), value.data(), value.size());
+    if (got >= 0) {
+      value.resize(static_cast<std::size_t>(got));
+      return value;
+    }
+    if (errno == ENODATA) return std::nullopt;
+    if (errno != ERANGE) return FailSys("getxattr " + key, path);
+    if (value.size() >= 64 << 10) return FailSys("getxattr " + key, path, E2BIG);  // XATTR_SIZE_MAX
+    value.resize(64 << 10);
+  }
+}
+
+Result<> SetXattr(const std::string& path, std::string_view name, std::string_view value) {
+  const std::string key(name);
+  if (::lsetxattr(path.c_str(), key.c_str(), value.data(), value.size(), 0) != 0) {
+    return FailSys("setxattr " + key, path);
+  }
+  return {};
+}
+
+}  // namespace nucleus::sys

@@ -1,0 +1,40 @@
+// Small files, whole. Every descriptor is CLOEXEC; every error names the call and the path.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "actuators/sys/fd.hpp"
+#include "spec/core/error.hpp"
+
+namespace nucleus::sys {
+
+Result<Fd> Open(const std::string& path, int flags, mode_t mode = 0);
+
+// At most `limit` bytes; a larger file is an error. Works for /proc and cgroup files, whose size says nothing.
+Result<std::string> ReadFile(const std::string& path, std::size_t limit = 16 << 20);
+Result<std::string> ReadAll(int fd, std::string_view subject, std::size_t limit = 16 << 20);
+// No value where the file does not exist.
+Result<std::optional<std::string>> ReadFileIfThere(const std::string& path, std::size_t limit = 16 << 20);
+
+Result<> WriteAll(int fd, std::string_view data, std::string_view subject);
+// One write(2) into an existing file of the kernel's (cgroup, proc, sysctl). The error carries path and data.
+Result<> WriteKernelFile(const std::string& path, std::string_view data);
+// A new file beside it, then rename(2): readers see the old or the new. `durable`: fsync of file and directory.
+Result<> ReplaceFile(const std::string& path, std::string_view data, mode_t mode, bool durable = false);
+// Truncates and rewrites the same inode, for files that are bind mounted elsewhere; made if missing.
+Result<> RewriteInPlace(const std::string& path, std::string_view data, mode_t mode);
+
+// mkdir(2) for each missing component below `base` (which exists), opened without following links.
+Result<> MakeDirectories(const std::string& path, mode_t mode);
+// Removes a tree without following links and without leaving its file system. Absent is success.
+Result<> RemoveTree(const std::string& path);
+
+Result<std::optional<std::string>> GetXattr(const std::string& path, std::string_view name);
+Result<> SetXattr(const std::string& path, std::string_view name, std::string_view value);
+
+}  // namespace nucleus::sys
