@@ -1,0 +1,38 @@
+// The commands, one file each. A command gets its checked arguments and the terminal, and returns its exit code, or an
+// error that main prints as "nucleus: COMMAND: ..." and turns into one.
+#pragma once
+
+#include "cli/arguments.hpp"
+#include "cli/console.hpp"
+#include "spec/core/error.hpp"
+
+namespace nucleus::cli {
+
+struct Context {
+  const Arguments& arguments;
+  Console& console;
+};
+
+// ---- reading: link no actuator's apply side ----
+Result<int> RunValidate(Context& context);
+Result<int> RunDiff(Context& context);
+Result<int> RunDrift(Context& context);
+Result<int> RunShow(Context& context);
+Result<int> RunGraph(Context& context);
+Result<int> RunHistory(Context& context);
+Result<int> RunSchema(Context& context);
+Result<int> RunComposePs(Context& context);
+Result<int> RunPs(Context& context);
+Result<int> RunLogs(Context& context);
+Result<int> RunVersion(Context& context);
+Result<int> RunCompletion(Context& context);
+Result<int> RunHelp(Context& context);
+Result<int> RunManual(Context& context);
+Result<int> RunComplete(Context& context);
+
+// ---- changing ----
+Result<int> RunApply(Context& context);
+Result<int> RunDestroy(Context& context);
+Result<int> RunRollback(Context& context);
+
+}  // namespace nucleus::cli

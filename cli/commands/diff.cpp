@@ -1,0 +1,28 @@
+// Reads only: takes no lock, and its library links no actuator's apply side.
+
+#include "cli/session.hpp"
+#include "state/store.hpp"
+
+namespace nucleus::cli {
+
+Result<int> RunDiff(Context& context) {
+  if (!context.arguments.Has("file")) return UsageFault(context, "needs -f FILE");
+  const spec::Topology desired = TRY(LoadFiles(context));
+  const Directories directories = TRY(DirectoriesOf(context.arguments));
+  state::Store store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
+  const reconcile::Options options = TRY(PlanOptionsOf(context.arguments));
+  World world = TRY(LoadWorld(store, desired.name));
+  TRY(CheckAddresses(options, &desired, world.applied));
+  TRY(Observe(world, Probers(directories), &desired, options));
+  const reconcile::Plan plan = TRY(PlanFor(world, &desired, options));
+  PrintPlan(context, plan, desired.files);
+  if (context.arguments.Has("out")) TRY(WriteSavedPlan(context.arguments, world, &desired, options, plan));
+  if (const int refused = Gates(context, plan); refused != exit_code::kDone) return refused;
+  if (const auto unreadable = Unreadable(world); !unreadable.empty()) {
+    return Fail(Error::Of(ErrorCode::kPermission, "read", unreadable.front(), "the answer above is not all")
+                    .Hint("run it as root"));
+  }
+  return context.arguments.Has("detailed-exitcode") && plan.HasChanges() ? exit_code::kChanges : exit_code::kDone;
+}
+
+}  // namespace nucleus::cli

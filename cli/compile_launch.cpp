@@ -1,0 +1,118 @@
+#include "cli/compile_launch.hpp"
+
+#include <sys/random.h>
+#include <sys/resource.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "actuators/mounts/compile.hpp"
+#include "actuators/process/probe.hpp"
+#include "actuators/security/compile.hpp"
+#include "actuators/security/identity.hpp"
+#include "actuators/sys/cgroupfs.hpp"
+
+namespace nucleus::cli {
+
+namespace {
+
+constexpr std::string_view kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+// 128 bits of the kernel's random numbers, getrandom(2).
+Result<std::string> NewId() {
+  std::array<unsigned char, 16> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    return FailSys("getrandom", "container id");
+  }
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string id;
+  for (const unsigned char byte : bytes) {
+    id += kDigits[byte >> 4];
+    id += kDigits[byte & 15];
+  }
+  return id;
+}
+
+// What the service says wins over what its account says, and that over the defaults.
+std::vector<std::string> EnvironmentOf(const spec::Service& service, const security::Account& account) {
+  std::map<std::string, std::string> environment = service.environment;
+  for (auto& [name, value] : security::AccountEnvironment(account)) environment.try_emplace(name, value);
+  environment.try_emplace("PATH", kDefaultPath);
+  environment.try_emplace("container", "nucleus");  // systemd's container interface: programs that care look for it
+  std::vector<std::string> out;
+  for (const auto& [name, value] : environment) out.push_back(name + "=" + value);
+  return out;
+}
+
+std::vector<Rlimit> LimitsOf(const spec::Service& service) {
+  std::vector<Rlimit> limits;
+  if (service.memlock) limits.push_back({RLIMIT_MEMLOCK, *service.memlock, *service.memlock});
+  return limits;
+}
+
+// Where the machine has no cgroup2, or none that may be written, there is no cgroup part and nothing to join.
+Result<std::string> CgroupDirectory(const ProcessWanted& wanted) {
+  if (wanted.cgroup.empty()) return std::string();
+  const auto root = sys::FindCgroupRoot();
+  if (!root && root.error().code == ErrorCode::kUnsupported) return std::string();
+  if (!root) return Fail(root.error());
+  return root->writable ? root->base + "/" + wanted.cgroup : std::string();
+}
+
+mounts::Person PersonOf(const security::Account& account) {
+  return {.uid = account.identity.uid,
+          .gid = account.identity.gid,
+          .name = account.name,
+          .home = account.home,
+          .shell = account.shell,
+          .groups = account.group_names};
+}
+
+Result<Launch> Compile(const Directories& directories, const PartKey& key, const ProcessWanted& wanted) {
+  const spec::Service& service = *wanted.service;
+  const security::Account account = TRY(security::ResolveAccount(service));
+  const bool production = service.mode == spec::ServiceMode::kProduction;
+
+  Launch launch;
+  launch.project = key.project;
+  launch.address = key.address.Text();
+  launch.id = TRY(NewId());
+  launch.digest = wanted.digest;
+  launch.argv = service.command;
+  launch.env = EnvironmentOf(service, account);
+  launch.workdir = service.workdir.empty() ? "/" : service.workdir;
+  launch.hostname = service.hostname.empty() ? service.name : service.hostname;
+  launch.identity = account.identity;
+  launch.rlimits = LimitsOf(service);
+  launch.cgroup = TRY(CgroupDirectory(wanted));
+  launch.netns = wanted.netns;
+
+  mounts::MountsInput input;
+  input.service = &service;
+  input.service_dir = wanted.directory;
+  input.volume_paths = wanted.volume_paths;
+  input.workload = PersonOf(account);
+  input.directories = directories;
+  for (const auto& [destination, digest] : wanted.files)
+    input.staged.emplace(destination, process::StagedFile(wanted.directory, destination));
+  launch.mounts = TRY_IN("mounts", mounts::CompileMounts(input));
+  launch.security = TRY_IN("security", security::CompileSecurity({.service = &service, .mounts = launch.mounts}));
+
+  launch.init = service.init || production;
+  launch.job = service.type == spec::ServiceType::kJob;
+  launch.production = production;
+  launch.mount_audit = production;
+  launch.policy = process::PolicyOf(wanted);
+  return launch;
+}
+
+}  // namespace
+
+process::Compiler LaunchCompiler(const Directories& directories) {
+  return [directories](const PartKey& key, const ProcessWanted& wanted) -> Result<Launch> {
+    return TRY_IN(key.Text(), Compile(directories, key, wanted));
+  };
+}
+
+}  // namespace nucleus::cli

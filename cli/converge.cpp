@@ -1,0 +1,304 @@
+#include "cli/converge.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "cli/converge_wiring.hpp"
+#include "cli/progress.hpp"
+#include "cli/signals.hpp"
+#include "reconcile/applied.hpp"
+#include "reconcile/explain.hpp"
+#include "reconcile/plan_json.hpp"
+#include "reconcile/recover.hpp"
+#include "spec/load.hpp"
+#include "spec/net.hpp"
+
+namespace nucleus::cli {
+
+namespace {
+
+using reconcile::Action;
+using reconcile::Outcome;
+using reconcile::Plan;
+
+// Everything one convergence holds on to, in the order in which it is had.
+struct Work {
+  Context& context;
+  Goal& goal;
+  Directories directories;
+  state::Store store;
+  state::ProjectLock lock;
+  Probers probers;
+  World world;
+  Plan plan;
+
+  [[nodiscard]] const spec::Topology* desired() const { return goal.desired ? &*goal.desired : nullptr; }
+  [[nodiscard]] const Arguments& arguments() const { return context.arguments; }
+  [[nodiscard]] Console& console() const { return context.console; }
+};
+
+Result<state::ProjectLock> TakeLock(Context& context, const Directories& directories, const std::string& project) {
+  auto at_once = state::ProjectLock::Take(directories, project, Duration{0});
+  const Duration patience = context.arguments.Time("lock-timeout");
+  if (at_once || at_once.error().code != ErrorCode::kLocked || patience == Duration{0}) return at_once;
+  context.console.Err("waiting for the lock: " + at_once.error().Message() + "\n");
+  return state::ProjectLock::Take(directories, project, patience);
+}
+
+// What a killed apply left is found by its names and tags like any drift, and is in the plan. The intents are closed
+// once that has been carried out.
+Result<> TellInterrupted(Work& work) {
+  const reconcile::Interrupted interrupted = TRY(reconcile::FindInterrupted(work.store, work.world.project));
+  if (interrupted.empty()) return {};
+  std::string steps;
+  for (const std::string& step : interrupted.steps) steps += (steps.empty() ? "" : ", ") + step;
+  work.console().Err("an earlier run was cut off in " + steps + "; going on from what is there\n");
+  return {};
+}
+
+// 0 where the saved plan still stands; else says what is different.
+int CheckSaved(const Work& work) {
+  if (work.goal.saved == nullptr) return exit_code::kDone;
+  reconcile::Present present;
+  present.revision = work.world.applied.revision;
+  present.desired = work.goal.sources_now ? &*work.goal.sources_now : nullptr;
+  present.seen = &work.world.observed.parts;
+  present.plan = &work.plan;
+  const auto differences = StaleBecause(*work.goal.saved, present);
+  if (differences.empty()) return exit_code::kDone;
+  work.console().Fail(work.arguments().command().name,
+                      Error::Of(ErrorCode::kStale, "", "the saved plan is stale", "since it was made")
+                          .Hint("make it anew with `nucleus diff --out`"));
+  for (const std::string& difference : differences) {
+    work.console().Err("  " + reconcile::CleanText(difference) + "\n");
+  }
+  return exit_code::kStale;
+}
+
+// Ports that are to be published and were not before. Ours are no sockets, so a listener is always a stranger.
+Result<> CheckPorts(const Work& work) {
+  if (!work.goal.desired) return {};
+  std::vector<spec::PortForward> fresh;
+  for (const auto& [name, service] : work.goal.desired->services) {
+    const auto before = work.world.applied.topology.services.find(name);
+    for (const spec::PortForward& port : service.port_forwards) {
+      const bool had = before != work.world.applied.topology.services.end() &&
+                       std::ranges::find(before->second.port_forwards, port) != before->second.port_forwards.end();
+      if (!had) fresh.push_back(port);
+    }
+  }
+  if (fresh.empty()) return {};
+  const auto held = TRY(HeldPorts(fresh));
+  if (held.empty()) return {};
+  std::string all;
+  for (const std::string& text : held) all += (all.empty() ? "" : "; ") + text;
+  return Fail(Error::Of(ErrorCode::kConflict, "publish", "port", all)
+                  .Hint("stop what holds it, or publish another port; nothing was changed"));
+}
+
+// True where the plan may run.
+bool Agreed(const Work& work) {
+  const bool intrusive = std::ranges::any_of(work.plan.changes, [](const reconcile::Change& change) {
+    return change.action == Action::kDestroy || change.action == Action::kReplace || change.action == Action::kRestart;
+  });
+  if (!intrusive || work.arguments().Has("yes") || !work.console().can_ask()) return true;
+  if (OutputFormOf(work.arguments()) != OutputForm::kText || !work.console().out_is_terminal()) {
+    work.console().Err(reconcile::Explain(work.plan,
+                                          work.desired() ? work.desired()->files : std::vector<std::string>{},
+                                          {.colour = work.console().colour_err()}));
+  }
+  return work.console().Ask("Do this?");
+}
+
+Result<std::uint64_t> Record(Work& work) {
+  spec::Topology nothing;
+  nothing.name = work.world.project;
+  nothing.single_container = work.world.applied.topology.single_container;
+  const spec::Topology& wanted = work.goal.desired ? *work.goal.desired : nothing;
+  return work.store.BeginRevision(reconcile::RevisionOf(work.plan, wanted, reconcile::Summary(work.plan)));
+}
+
+Outcome RunPlan(Work& work, const reconcile::Machinery& machinery) {
+  Progress progress(work.console(), work.plan, OutputFormOf(work.arguments()), work.arguments().Has("verbose"));
+  reconcile::RunOptions options;
+  options.parallelism = static_cast<unsigned>(std::max<std::uint64_t>(1, work.arguments().Unsigned("parallelism")));
+  options.timeout = work.arguments().Time("timeout");
+  options.interrupt = &Interrupted();
+  options.on_event = [&progress](const reconcile::Event& event) { progress.On(event); };
+  Outcome outcome = reconcile::Run(work.plan, work.desired(), machinery, work.store, options);
+  progress.Finish();
+  return outcome;
+}
+
+int ExitCodeOf(const Outcome& outcome, bool detailed) {
+  if (outcome.interrupted) return exit_code::kInterrupted;
+  if (outcome.ok()) return detailed ? exit_code::kChanges : exit_code::kDone;
+  const bool only_unhealthy = !outcome.failed.empty() && std::ranges::all_of(outcome.failed, [](const auto& failure) {
+    return failure.second.code == ErrorCode::kUnhealthy || failure.second.code == ErrorCode::kTimeout;
+  });
+  return only_unhealthy ? exit_code::kUnhealthy : exit_code::kError;
+}
+
+std::string_view ResultName(int code) {
+  switch (code) {
+    case exit_code::kDone:
+    case exit_code::kChanges:
+      return "applied";
+    case exit_code::kUnhealthy:
+      return "unhealthy";
+    case exit_code::kInterrupted:
+      return "interrupted";
+    default:
+      return "failed";
+  }
+}
+
+void Tell(const Work& work, const Outcome& outcome, std::uint64_t revision, int code) {
+  const std::string_view name = work.arguments().command().name;
+  for (const auto& [step, error] : outcome.failed) {
+    const std::string where = step < work.plan.steps.size() ? work.plan.steps[step].Text() : "";
+    work.console().Fail(name, Error(error).In(where));
+  }
+  const std::vector<std::string> files = work.desired() != nullptr ? work.desired()->files : std::vector<std::string>{};
+  switch (OutputFormOf(work.arguments())) {
+    case OutputForm::kJson:
+      work.console().Out(reconcile::ApplyJson(work.plan, files, outcome, revision, ResultName(code)));
+      return;
+    case OutputForm::kJsonLines:
+      work.console().Out(reconcile::FinishedEvent(work.plan, outcome, revision, ResultName(code)));
+      return;
+    case OutputForm::kText:
+      break;
+  }
+  std::string line = work.world.project + ": ";
+  if (outcome.ok()) {
+    line += "done, revision " + std::to_string(revision);
+  } else {
+    line += std::string(ResultName(code)) + ": " + std::to_string(outcome.done) + " done, " +
+            std::to_string(outcome.failed.size()) + " failed, " + std::to_string(outcome.skipped.size()) + " skipped";
+  }
+  work.console().Out(line + "\n");
+}
+
+// Where nothing was to be done, json and jsonl still end with their result.
+int NothingToDo(const Work& work) {
+  const Outcome outcome;
+  const std::vector<std::string> files = work.desired() != nullptr ? work.desired()->files : std::vector<std::string>{};
+  const OutputForm form = OutputFormOf(work.arguments());
+  if (form == OutputForm::kJson) {
+    work.console().Out(reconcile::ApplyJson(work.plan, files, outcome, work.world.applied.revision, "unchanged"));
+  } else if (form == OutputForm::kJsonLines) {
+    work.console().Out(reconcile::FinishedEvent(work.plan, outcome, work.world.applied.revision, "unchanged"));
+  }
+  return exit_code::kDone;
+}
+
+Result<> SavePlan(const Work& work) {
+  if (!work.arguments().Has("out")) return {};
+  return WriteSavedPlan(work.arguments(), work.world, work.desired(), work.goal.options, work.plan);
+}
+
+// The revision a failed apply goes back to: the newest one that was applied in full. None: there was none before.
+Result<std::optional<spec::Topology>> RevisionBefore(Work& work, std::uint64_t failed) {
+  const auto revisions = TRY(work.store.Revisions(work.world.project));
+  const state::RevisionRow* best = nullptr;
+  for (const state::RevisionRow& row : revisions) {
+    if (row.number >= failed || row.state != state::RevisionState::kApplied) continue;
+    if (best == nullptr || row.number > best->number) best = &row;
+  }
+  if (best == nullptr) return std::nullopt;
+  return TRY(spec::FromJson(best->spec_json));
+}
+
+Result<Work> Prepare(Context& context, Goal& goal) {
+  const Directories directories = TRY(DirectoriesOf(context.arguments));
+  goal.options.directories = directories;
+  goal.options.destroy = !goal.desired;
+  state::Store store = TRY(state::Store::Open(directories, state::Store::Access::kWrite));
+  if (goal.must_be_known) TRY(KnownProject(store, goal.project));
+  state::ProjectLock lock = TRY(TakeLock(context, directories, goal.project));
+  World world = TRY(LoadWorld(store, goal.project));
+  Work work{context,          goal,  directories, std::move(store), std::move(lock), Probers(directories),
+            std::move(world), Plan{}};
+  TRY(CheckAddresses(goal.options, work.desired(), work.world.applied));
+  TRY(Observe(work.world, work.probers, work.desired(), goal.options));
+  work.plan = TRY(PlanFor(work.world, work.desired(), goal.options));
+  return work;
+}
+
+// Records, runs and tells. failed receives the number of the revision where it did not come through.
+Result<int> Execute(Work& work, const reconcile::Machinery& machinery, std::optional<std::uint64_t>& failed) {
+  const std::uint64_t revision = TRY(Record(work));
+  const Outcome outcome = RunPlan(work, machinery);
+  const auto state = outcome.ok() ? state::RevisionState::kApplied : state::RevisionState::kFailed;
+  TRY(work.store.FinishRevision(work.world.project, revision, state));
+  if (outcome.ok()) TRY(reconcile::CloseInterrupted(work.store, work.world.project));
+  if (outcome.ok() && !work.goal.desired) {
+    const auto row = TRY(work.store.LoadProject(work.world.project));
+    if (row && row->resources.empty()) TRY(work.store.RemoveProject(work.world.project, false));
+  }
+  const int code = ExitCodeOf(outcome, work.arguments().Has("detailed-exitcode"));
+  Tell(work, outcome, revision, code);
+  if (!outcome.ok() && !outcome.interrupted) failed = revision;
+  return code;
+}
+
+// Takes a failed apply back. The exit code stays that of the failure.
+Result<> GoBack(Work& work, const reconcile::Machinery& machinery, std::uint64_t failed) {
+  auto before = TRY(RevisionBefore(work, failed));
+  work.console().Err(before ? "going back to the revision before\n"
+                            : "there was no revision before: taking it all back\n");
+  Goal back;
+  back.project = work.goal.project;
+  back.desired = std::move(before);
+  back.options.directories = work.directories;
+  back.options.destroy = !back.desired;
+  Work again{
+      work.context, back,  work.directories, std::move(work.store), std::move(work.lock), Probers(work.directories),
+      World{},      Plan{}};
+  again.world = TRY(LoadWorld(again.store, back.project));
+  TRY(Observe(again.world, again.probers, again.desired(), back.options));
+  again.plan = TRY(PlanFor(again.world, again.desired(), back.options));
+  PrintPlan(again.context, again.plan, {});
+  if (again.plan.empty() && !again.plan.HasChanges()) return {};
+  std::optional<std::uint64_t> failed_again;
+  TRY(Execute(again, machinery, failed_again));
+  return {};
+}
+
+}  // namespace
+
+Result<int> Converge(Context& context, Goal goal) {
+  CatchSignals();
+  Work work = TRY(Prepare(context, goal));
+  if (const int stale = CheckSaved(work); stale != exit_code::kDone) return stale;
+
+  const std::vector<std::string> files = work.desired() != nullptr ? work.desired()->files : std::vector<std::string>{};
+  if (OutputFormOf(context.arguments) != OutputForm::kJson) PrintPlan(context, work.plan, files);
+  TRY(SavePlan(work));
+  if (const int refused = Gates(context, work.plan); refused != exit_code::kDone) return refused;
+  if (work.plan.empty() && !work.plan.HasChanges()) {
+    TRY(reconcile::CloseInterrupted(work.store, work.world.project));
+    return NothingToDo(work);
+  }
+  if (const auto unreadable = Unreadable(work.world); !unreadable.empty()) {
+    return Fail(Error::Of(ErrorCode::kPermission, "read", unreadable.front(), "what cannot be seen is not changed")
+                    .Hint("run it as root"));
+  }
+  TRY(CheckPorts(work));
+  TRY(TellInterrupted(work));
+  if (!Agreed(work)) {
+    context.console.Err("nothing was changed\n");
+    return Interrupted() ? exit_code::kInterrupted : exit_code::kError;
+  }
+  if (Interrupted()) return exit_code::kInterrupted;
+
+  const Actuators actuators = TRY(Actuators::Make(work.directories));
+  const reconcile::Machinery machinery = actuators.With(work.probers);
+  std::optional<std::uint64_t> failed;
+  const int code = TRY(Execute(work, machinery, failed));
+  if (failed && context.arguments.Value("on-failure") == "rollback") TRY(GoBack(work, machinery, *failed));
+  return code;
+}
+
+}  // namespace nucleus::cli

@@ -1,0 +1,27 @@
+// The one road on which anything is changed: lock, look, plan, show, gate, ask, record, run, tell. apply, destroy,
+// rollback and Compose's verbs differ in what they want only.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/session.hpp"
+#include "reconcile/planner.hpp"
+#include "reconcile/saved_plan.hpp"
+
+namespace nucleus::cli {
+
+struct Goal {
+  std::string project;
+  std::optional<spec::Topology> desired;           // none: everything is to go
+  reconcile::Options options;                      // all but `destroy`, which follows from desired
+  const reconcile::SavedPlan* saved = nullptr;     // run exactly this, or refuse
+  std::optional<spec::Topology> sources_now = {};  // with saved: the files as they read now
+  bool must_be_known = false;                      // a project the store has not heard of is an error
+};
+
+// The exit code. Everything was said already but the error, if there is one.
+Result<int> Converge(Context& context, Goal goal);
+
+}  // namespace nucleus::cli

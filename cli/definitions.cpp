@@ -1,0 +1,279 @@
+#include "cli/definitions.hpp"
+
+#include <array>
+
+namespace nucleus::cli {
+
+namespace {
+
+using enum ValueType;
+
+// ---- options ----
+
+constexpr Option kHelp{.name = "help", .letter = 'h', .summary = "Show what a command does and takes, and exit."};
+constexpr Option kVerbose{.name = "verbose", .letter = 'v', .summary = "Say more on standard error."};
+constexpr Option kStateDir{.name = "state-dir",
+                           .type = kDirectory,
+                           .value = "DIR",
+                           .summary =
+                               "Where the durable state is; also NUCLEUS_STATE_DIR. For root /var/lib/nucleus, for "
+                               "others the XDG state directory."};
+constexpr Option kRuntimeDir{.name = "runtime-dir",
+                             .type = kDirectory,
+                             .value = "DIR",
+                             .summary =
+                                 "Where run-time state is, on tmpfs; also NUCLEUS_RUNTIME_DIR. For root "
+                                 "/run/nucleus, for others the XDG runtime directory."};
+constexpr std::array kCommon{&kHelp, &kVerbose, &kStateDir, &kRuntimeDir};
+
+constexpr Option kFiles{.name = "file",
+                        .letter = 'f',
+                        .type = kFile,
+                        .value = "FILE",
+                        .summary =
+                            "The desired state. `-` is standard input; of a directory its *.toml in name order. "
+                            "Several are merged by address; a clash is an error.",
+                        .repeatable = true};
+constexpr Option kOut{.name = "out", .type = kFile, .value = "PLAN", .summary = "Save the plan to this file."};
+constexpr Option kExpect{
+    .name = "expect",
+    .type = kText,
+    .value = "sha256:DIGEST",
+    .summary = "Refuse (exit 4) unless the plan has this digest; its first twelve digits suffice."};
+constexpr Option kDetailed{.name = "detailed-exitcode",
+                           .summary = "Exit with 2 where there are, or were, changes or drift."};
+constexpr Option kFailOn{.name = "fail-on",
+                         .type = kChoices,
+                         .value = "LIST",
+                         .summary = "Refuse (exit 3), before anything is touched, a plan that has one of these.",
+                         .choices = "destroy|replace|restart|drift",
+                         .repeatable = true};
+constexpr Option kTarget{.name = "target",
+                         .type = kAddress,
+                         .value = "ADDRESS",
+                         .summary = "Only this resource, and what it depends on; several with commas or repeated.",
+                         .repeatable = true};
+constexpr Option kExclude{.name = "exclude",
+                          .type = kAddress,
+                          .value = "ADDRESS",
+                          .summary = "Not this resource, nor what depends on it; several with commas or repeated.",
+                          .repeatable = true};
+constexpr Option kParallelism{.name = "parallelism",
+                              .type = kUnsigned,
+                              .value = "N",
+                              .summary = "How many steps may run at once.",
+                              .fallback = "4"};
+constexpr Option kLockTimeout{.name = "lock-timeout",
+                              .type = kDuration,
+                              .value = "DURATION",
+                              .summary = "How long to wait for another nucleus at work on the same project (exit 5).",
+                              .fallback = "30s"};
+constexpr Option kTimeout{
+    .name = "timeout",
+    .type = kDuration,
+    .value = "DURATION",
+    .summary = "How long to wait for each service to start, be healthy or complete; 0s: for ever.",
+    .fallback = "5m"};
+constexpr Option kRerun{.name = "rerun",
+                        .type = kAddress,
+                        .value = "ADDRESS",
+                        .summary = "Run this job again although its inputs are the same.",
+                        .repeatable = true};
+constexpr Option kReplace{.name = "replace",
+                          .type = kAddress,
+                          .value = "ADDRESS",
+                          .summary = "Replace this service although nothing of it has changed.",
+                          .repeatable = true};
+constexpr Option kOnFailure{.name = "on-failure",
+                            .type = kChoice,
+                            .value = "ACTION",
+                            .summary =
+                                "What to do where a step fails: leave what was reached, or take the topology back "
+                                "to the revision before.",
+                            .choices = "keep|rollback",
+                            .fallback = "keep"};
+constexpr Option kYes{.name = "yes", .letter = 'y', .summary = "Do not ask, also on a terminal."};
+constexpr Option kDeleteData{.name = "delete-data",
+                             .summary = "Remove persistent volumes with what is in them. Without it they stay."};
+constexpr Option kSummary{.name = "summary", .summary = "Print the summary line only, and what would be destroyed."};
+constexpr Option kOutput{.name = "output",
+                         .letter = 'o',
+                         .type = kChoice,
+                         .value = "FORMAT",
+                         .summary = "Form of the result; json is one document, jsonl one event a line.",
+                         .choices = "text|json|jsonl",
+                         .fallback = "text"};
+constexpr Option kOutputJson{.name = "output",
+                             .letter = 'o',
+                             .type = kChoice,
+                             .value = "FORMAT",
+                             .summary = "Form of the result.",
+                             .choices = "text|json",
+                             .fallback = "text"};
+constexpr Option kGraphOutput{.name = "output",
+                              .letter = 'o',
+                              .type = kChoice,
+                              .value = "FORMAT",
+                              .summary = "Form of the graph.",
+                              .choices = "dot|mermaid|json",
+                              .fallback = "dot"};
+constexpr Option kGraphAll{.name = "all",
+                           .letter = 'a',
+                           .summary = "The steps from nothing, as on an empty machine; without it those still to do."};
+constexpr Option kPsAll{.name = "all", .letter = 'a', .summary = "Also what has ended."};
+constexpr Option kFollow{.name = "follow", .letter = 'f', .summary = "Stay, and print what is added."};
+constexpr Option kTail{
+    .name = "tail", .letter = 'n', .type = kUnsigned, .value = "N", .summary = "Only the last N lines."};
+
+constexpr Option kTimestamps{.name = "timestamps", .letter = 't', .summary = "Say when each line was written."};
+
+constexpr std::array kValidateOptions{&kFiles, &kOutputJson};
+constexpr std::array kDiffOptions{&kFiles,   &kOut,   &kExpect,  &kDetailed, &kFailOn, &kTarget,
+                                  &kExclude, &kRerun, &kReplace, &kOutput,   &kSummary};
+constexpr std::array kApplyOptions{&kFiles,       &kYes,     &kOut,        &kExpect,  &kDetailed,  &kFailOn,
+                                   &kTarget,      &kExclude, &kRerun,      &kReplace, &kOnFailure, &kParallelism,
+                                   &kLockTimeout, &kTimeout, &kDeleteData, &kOutput,  &kSummary};
+constexpr std::array kDestroyOptions{&kFiles,   &kYes,         &kDeleteData,  &kExpect,  &kDetailed, &kFailOn, &kTarget,
+                                     &kExclude, &kParallelism, &kLockTimeout, &kTimeout, &kOutput,   &kSummary};
+constexpr std::array kDriftOptions{&kFiles, &kDetailed, &kFailOn, &kTarget, &kExclude, &kOutput, &kSummary};
+constexpr std::array kShowOptions{&kOutputJson};
+constexpr std::array kGraphOptions{&kFiles, &kGraphAll, &kTarget, &kExclude, &kGraphOutput};
+constexpr std::array kHistoryOptions{&kOutputJson};
+constexpr std::array kRollbackOptions{&kYes,         &kExpect,  &kDetailed,   &kFailOn, &kParallelism,
+                                      &kLockTimeout, &kTimeout, &kDeleteData, &kOutput, &kSummary};
+constexpr std::array kComposeUpOptions{&kFiles,       &kYes,         &kDetailed, &kFailOn, &kOnFailure,
+                                       &kParallelism, &kLockTimeout, &kTimeout,  &kOutput, &kSummary};
+constexpr std::array kComposePsOptions{&kFiles, &kPsAll, &kOutputJson};
+constexpr std::array kComposeDownOptions{&kFiles,       &kYes,     &kDeleteData, &kDetailed, &kParallelism,
+                                         &kLockTimeout, &kTimeout, &kOutput,     &kSummary};
+constexpr std::array kPsOptions{&kPsAll, &kOutputJson};
+constexpr std::array kLogsOptions{&kFollow, &kTail, &kTimestamps};
+constexpr std::array kVersionOptions{&kOutputJson};
+
+// ---- operands ----
+
+using enum OperandType;
+constexpr std::array kPlanOperand{Operand{"PLAN", kPlan, false, "A plan saved with --out, instead of files."}};
+constexpr std::array kProjectOperand{Operand{"NAME", kProject, false, "The project's name, instead of files."}};
+constexpr std::array kShowOperand{Operand{"PLAN|NAME", kPlanOrProject, true, "A saved plan, or a project's name."}};
+constexpr std::array kHistoryOperand{Operand{"NAME", kProject, true, "The project's name."}};
+constexpr std::array kRollbackOperands{Operand{"NAME", kProject, true, "The project's name."},
+                                       Operand{"REVISION", kWord, true, "A number that `history` shows."}};
+constexpr std::array kLogsOperand{
+    Operand{"SERVICE", kService, true, "A service as SERVICE or TOPOLOGY/SERVICE, or the beginning of an id."}};
+constexpr std::array kShellOperand{Operand{"SHELL", kShell, true, "bash, zsh or fish."}};
+constexpr std::array kHelpOperand{Operand{"COMMAND", kCommand, false, "A command; none: the list of them."},
+                                  Operand{"SUBCOMMAND", kWord, false, "Of compose."}};
+constexpr std::array kManualOperand{Operand{"FORMAT", kWord, false, "man or markdown."}};
+constexpr std::array kCompleteOperand{Operand{"WHAT", kWord, true, "projects, services or revisions."}};
+
+// ---- commands ----
+
+constexpr std::array kCommands{
+    Command{CommandId::kValidate,
+            "validate",
+            "Check files without looking at the machine",
+            "Parses and checks the desired state and prints the order in which services would start. Every problem is "
+            "found in one go, each as file:line:column: message. No kernel object is looked at, no privilege needed.",
+            kValidateOptions,
+            {}},
+    Command{
+        CommandId::kDiff,
+        "diff",
+        "Show what apply would do, and what has drifted",
+        "Compares the files with what was applied and with what the kernel says now. Lines that begin with - or -/+ "
+        "destroy and come first; ! is drift, ? is what may not be read. Changes nothing, takes no lock, and needs no "
+        "root where it may read the state. Exits with 1 where something could not be read.",
+        kDiffOptions,
+        {}},
+    Command{
+        CommandId::kApply, "apply", "Make the machine as the files say",
+        "Prints the plan, asks on a terminal before anything is destroyed, replaced or restarted, then does what the "
+        "plan says, independent steps at once, and waits for health. Where nothing is to be done nothing is "
+        "touched.\n\nWith PLAN it runs exactly that saved plan, or refuses with exit 4 and lists what is different "
+        "since.\n\nAn interrupt starts no new step, finishes those that run, and exits with 130; the next apply goes "
+        "on from there.",
+        kApplyOptions, kPlanOperand},
+    Command{CommandId::kDestroy, "destroy", "Remove what was applied, in reverse order",
+            "Stops and removes all resources of a topology. Persistent volumes stay unless --delete-data is given; a "
+            "resource marked `protect` refuses.",
+            kDestroyOptions, kProjectOperand},
+    Command{CommandId::kDrift, "drift", "Compare what was applied with what the kernel says now",
+            "Without NAME and files: every project on the machine. Changes in files play no part.", kDriftOptions,
+            kProjectOperand},
+    Command{CommandId::kShow, "show", "Show a saved plan, or the applied state of a project", "", kShowOptions,
+            kShowOperand},
+    Command{CommandId::kGraph,
+            "graph",
+            "Print the steps of the plan as a graph",
+            "An edge leads from a step to one that waits for it.",
+            kGraphOptions,
+            {}},
+    Command{CommandId::kHistory, "history", "List the revisions of a project", "", kHistoryOptions, kHistoryOperand},
+    Command{CommandId::kRollback, "rollback", "Apply an earlier revision of a project again",
+            "The topology as it was asked for in that revision is planned and applied, as a new revision.",
+            kRollbackOptions, kRollbackOperands},
+    Command{CommandId::kSchema, "schema", "Print the JSON Schema (draft 4) of the file, for editors", "", {}, {}},
+    Command{CommandId::kComposeValidate, "compose validate", "The same as validate", "", kValidateOptions, {}},
+    Command{CommandId::kComposeUp, "compose up", "The same as apply", "", kComposeUpOptions, {}},
+    Command{CommandId::kComposePs, "compose ps", "Show the services of a topology", "", kComposePsOptions, {}},
+    Command{CommandId::kComposeDown, "compose down", "The same as destroy", "", kComposeDownOptions, {}},
+    Command{CommandId::kPs, "ps", "List services and containers", "", kPsOptions, {}},
+    Command{CommandId::kLogs, "logs", "Show what a service has written",
+            "Standard output and standard error of the workload, oldest first.", kLogsOptions, kLogsOperand},
+    Command{CommandId::kVersion, "version", "Show the version", "", kVersionOptions, {}},
+    Command{CommandId::kCompletion,
+            "completion",
+            "Print the completion script of a shell",
+            "For bash: `nucleus completion bash > /etc/bash_completion.d/nucleus`.",
+            {},
+            kShellOperand},
+    Command{CommandId::kHelp, "help", "Show what a command does and takes", "", {}, kHelpOperand},
+    Command{CommandId::kManual, "manual", "Print the manual page", "", {}, kManualOperand, true},
+    Command{CommandId::kComplete, "__complete", "Names for completion scripts", "", {}, kCompleteOperand, true},
+};
+
+constexpr std::array kExitCodes{
+    ExitCode{0, "done, or nothing to do"},
+    ExitCode{1, "an error"},
+    ExitCode{2, "with --detailed-exitcode: there are, or were, changes"},
+    ExitCode{3, "a --fail-on gate refused before anything was touched"},
+    ExitCode{4, "the saved plan is stale, or the plan is not the one expected"},
+    ExitCode{5, "the lock of the project was not had"},
+    ExitCode{6, "applied, but unhealthy or timed out"},
+    ExitCode{64, "wrong usage"},
+    ExitCode{130, "interrupted"},
+};
+
+const Option* Named(std::span<const Option* const> options, std::string_view name) {
+  for (const Option* option : options) {
+    if (option->name == name) return option;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::span<const Command> Commands() {
+  return kCommands;
+}
+std::span<const Option* const> CommonOptions() {
+  return kCommon;
+}
+std::span<const ExitCode> ExitCodes() {
+  return kExitCodes;
+}
+
+const Command* FindCommand(std::string_view name) {
+  for (const Command& command : kCommands) {
+    if (command.name == name) return &command;
+  }
+  return nullptr;
+}
+
+const Option* FindOption(const Command& command, std::string_view name) {
+  const Option* own = Named(command.options, name);
+  return own != nullptr ? own : Named(kCommon, name);
+}
+
+}  // namespace nucleus::cli

@@ -1,0 +1,131 @@
+#include "cli/listing_json.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "cli/table.hpp"
+#include "spec/net.hpp"
+
+namespace nucleus::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kFormat = 1;
+
+std::string Document(std::string_view type, const Json& body) {
+  Json json{{"format_version", kFormat}, {"type", type}};
+  json.update(body);
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+// A time, or null for none.
+Json TimeJson(std::int64_t unix_ms) {
+  if (unix_ms <= 0) return nullptr;
+  return UtcTime(unix_ms);
+}
+
+// spec_json is our own canonical JSON; where it does not read back it is shown as text rather than lost.
+Json Embedded(const std::string& text) {
+  Json json = Json::parse(text, nullptr, false);
+  if (json.is_discarded()) return text;
+  return json;
+}
+
+}  // namespace
+
+std::string_view RevisionStateName(state::RevisionState state) {
+  switch (state) {
+    case state::RevisionState::kApplying:
+      return "applying";
+    case state::RevisionState::kApplied:
+      return "applied";
+    case state::RevisionState::kFailed:
+      return "failed";
+  }
+  return "failed";
+}
+
+std::string ServicesJson(const std::vector<ServiceRow>& rows) {
+  Json services = Json::array();
+  for (const ServiceRow& row : rows) {
+    Json item{{"name", row.Name()},
+              {"project", row.project},
+              {"address", row.address.Text()},
+              {"id", row.id},
+              {"state", row.state},
+              {"health", nullptr},
+              {"restarts", row.restarts},
+              {"pid", nullptr},
+              {"started", TimeJson(row.started_ms)},
+              {"exit_code", nullptr},
+              {"ports", row.ports}};
+    if (!row.health.empty()) item["health"] = row.health;
+    if (row.pid > 0) item["pid"] = row.pid;
+    item["supervisor_pid"] = nullptr;
+    if (row.supervisor_pid > 0) item["supervisor_pid"] = row.supervisor_pid;
+    if (!row.exit_code.empty()) item["exit_code"] = std::atoi(row.exit_code.c_str());
+    if (!row.detail.empty()) item["detail"] = row.detail;
+    services.push_back(std::move(item));
+  }
+  Json body = Json::object();
+  body["services"] = std::move(services);
+  return Document("services", body);
+}
+
+std::string HistoryJson(std::string_view project, const std::vector<state::RevisionRow>& revisions) {
+  Json body = Json::object();
+  body["project"] = project;
+  body["revisions"] = Json::array();
+  for (const state::RevisionRow& row : revisions) {
+    body["revisions"].push_back({{"revision", row.number},
+                                 {"time", TimeJson(row.time_ms)},
+                                 {"state", RevisionStateName(row.state)},
+                                 {"summary", row.summary},
+                                 {"plan", row.plan_digest}});
+  }
+  return Document("history", body);
+}
+
+std::string ProjectJson(const state::ProjectRow& project) {
+  Json body = Json::object();
+  body["project"] = project.name;
+  body["revision"] = project.revision;
+  body["resources"] = Json::array();
+  for (const state::ResourceRow& row : project.resources) {
+    body["resources"].push_back(
+        {{"address", row.address.Text()}, {"revision", row.revision}, {"spec", Embedded(row.spec_json)}});
+  }
+  body["addresses"] = Json::object();
+  for (const auto& [name, address] : project.addresses) body["addresses"][name] = spec::Format(address);
+  body["subnets"] = Json::object();
+  for (const auto& [name, subnet] : project.subnets) body["subnets"][name] = spec::Format(subnet);
+  body["completed_jobs"] = Json::object();
+  for (const auto& [name, digest] : project.completed_jobs) body["completed_jobs"][name] = "sha256:" + digest.Hex();
+  return Document("project", body);
+}
+
+std::string ValidateJson(std::string_view name, bool ok, const std::vector<std::string>& order,
+                         std::span<const spec::Problem> problems) {
+  Json body = Json::object();
+  body["valid"] = ok;
+  body["project"] = name;
+  body["start_order"] = order;
+  body["problems"] = Json::array();
+  for (const spec::Problem& problem : problems) {
+    body["problems"].push_back({{"severity", problem.warning ? "warning" : "error"},
+                                {"file", problem.file},
+                                {"line", problem.line},
+                                {"column", problem.column},
+                                {"message", problem.message}});
+  }
+  return Document("validation", body);
+}
+
+std::string VersionJson(std::string_view version) {
+  Json body = Json::object();
+  body["version"] = version;
+  return Document("version", body);
+}
+
+}  // namespace nucleus::cli

@@ -1,0 +1,24 @@
+// The JSON of commands that list: ps, history, show, validate, version. One document each, with format_version. Pure.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cli/services.hpp"
+#include "spec/load.hpp"
+#include "state/store.hpp"
+
+namespace nucleus::cli {
+
+std::string ServicesJson(const std::vector<ServiceRow>& rows);
+std::string HistoryJson(std::string_view project, const std::vector<state::RevisionRow>& revisions);
+std::string ProjectJson(const state::ProjectRow& project);
+// order: the names of services as they would start; ok: whether the topology stands.
+std::string ValidateJson(std::string_view name, bool ok, const std::vector<std::string>& order,
+                         std::span<const spec::Problem> problems);
+std::string VersionJson(std::string_view version);
+
+std::string_view RevisionStateName(state::RevisionState state);
+
+}  // namespace nucleus::cli

@@ -1,0 +1,85 @@
+#include "cli/log_text.hpp"
+
+#include <charconv>
+#include <cstdint>
+
+#include "cli/table.hpp"
+#include "reconcile/explain.hpp"
+
+namespace nucleus::cli {
+
+namespace {
+
+// The length of a colour sequence (ECMA-48 SGR) that the text begins with, or 0.
+std::size_t ColourLength(std::string_view text) {
+  if (!text.starts_with("\x1b[")) return 0;
+  const std::size_t end = text.find_first_not_of("0123456789;", 2);
+  return end != std::string_view::npos && text[end] == 'm' ? end + 1 : 0;
+}
+
+std::string Cleaned(std::string_view text) {
+  std::string out;
+  bool coloured = false;
+  while (!text.empty()) {
+    std::size_t size = ColourLength(text);
+    coloured |= size != 0;
+    if (size == 0 && text.front() == '\t') size = 1;
+    if (size != 0) {
+      out += text.substr(0, size);
+    } else {
+      size = 1;
+      out += reconcile::CleanText(text.substr(0, 1));
+    }
+    text.remove_prefix(size);
+  }
+  if (coloured) out += "\x1b[0m";  // no colour outlives its line
+  return out;
+}
+
+}  // namespace
+
+std::string LogText::Add(std::string_view data) {
+  std::string out;
+  while (!data.empty()) {
+    const std::size_t end = data.find('\n');
+    if (end == std::string_view::npos) {
+      partial_ += data;
+      break;
+    }
+    if (partial_.empty()) {
+      Entry(data.substr(0, end), out);
+    } else {
+      partial_ += data.substr(0, end);
+      Entry(partial_, out);
+      partial_.clear();
+    }
+    data.remove_prefix(end + 1);
+  }
+  return out;
+}
+
+std::string LogText::Flush() {
+  std::string out;
+  if (!partial_.empty()) Entry(partial_, out);
+  partial_.clear();
+  return out;
+}
+
+void LogText::Entry(std::string_view line, std::string& out) const {
+  std::int64_t time = 0;
+  const auto [end, failed] = std::from_chars(line.data(), line.data() + line.size(), time);
+  const auto digits = static_cast<std::size_t>(end - line.data());
+  // " o " behind the time; a line that is no entry is passed over, as the log's own reader does.
+  if (failed != std::errc() || line.size() < digits + 3 || line[digits] != ' ' || line[digits + 2] != ' ') return;
+  if (line[digits + 1] != 'o' && line[digits + 1] != 'e') return;
+  const std::string_view text = line.substr(digits + 3);
+  if (style_.timestamps) out += UtcTime(time) + " ";
+  if (style_.clean) {
+    out += Cleaned(text);
+  } else {
+    out += text;
+  }
+  out += '\n';
+}
+
+}  // namespace nucleus::cli

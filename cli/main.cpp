@@ -1,0 +1,114 @@
+// Parses, calls the command, prints its error, exits. `nucleus version` is timed: nothing here or in a static
+// initialiser may take long.
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "cli/arguments.hpp"
+#include "cli/commands/commands.hpp"
+#include "cli/console.hpp"
+
+namespace nucleus::cli {
+namespace {
+
+Result<int> Run(Context& context) {
+  switch (context.arguments.command().id) {
+    case CommandId::kValidate:
+    case CommandId::kComposeValidate:
+      return RunValidate(context);
+    case CommandId::kDiff:
+      return RunDiff(context);
+    case CommandId::kApply:
+    case CommandId::kComposeUp:
+      return RunApply(context);
+    case CommandId::kDestroy:
+    case CommandId::kComposeDown:
+      return RunDestroy(context);
+    case CommandId::kDrift:
+      return RunDrift(context);
+    case CommandId::kShow:
+      return RunShow(context);
+    case CommandId::kGraph:
+      return RunGraph(context);
+    case CommandId::kHistory:
+      return RunHistory(context);
+    case CommandId::kRollback:
+      return RunRollback(context);
+    case CommandId::kSchema:
+      return RunSchema(context);
+    case CommandId::kComposePs:
+      return RunComposePs(context);
+    case CommandId::kPs:
+      return RunPs(context);
+    case CommandId::kLogs:
+      return RunLogs(context);
+    case CommandId::kVersion:
+      return RunVersion(context);
+    case CommandId::kCompletion:
+      return RunCompletion(context);
+    case CommandId::kHelp:
+      return RunHelp(context);
+    case CommandId::kManual:
+      return RunManual(context);
+    case CommandId::kComplete:
+      return RunComplete(context);
+  }
+  return exit_code::kUsage;
+}
+
+int ExitCodeOf(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kStale:
+      return exit_code::kStale;
+    case ErrorCode::kLocked:
+      return exit_code::kLocked;
+    case ErrorCode::kTimeout:
+    case ErrorCode::kUnhealthy:
+    case ErrorCode::kInvalid:
+    case ErrorCode::kUnsupported:
+    case ErrorCode::kNotFound:
+    case ErrorCode::kExists:
+    case ErrorCode::kConflict:
+    case ErrorCode::kPermission:
+    case ErrorCode::kSystem:
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kInternal:
+      return exit_code::kError;
+  }
+  return exit_code::kError;
+}
+
+int Main(const std::vector<std::string>& words) {
+  Console console;
+  auto parsed = Parse(words);
+  if (const auto* error = std::get_if<UsageError>(&parsed)) {
+    console.Fail(error->command, Error::Of(ErrorCode::kInvalid, "", "", error->message).Hint(error->hint));
+    return exit_code::kUsage;
+  }
+  const auto& arguments = std::get<Arguments>(parsed);
+  Context context{arguments, console};
+  Result<int> result = Run(context);
+  if (!result) {
+    if (result.error().code == ErrorCode::kPermission && result.error().hint.empty() && ::geteuid() != 0) {
+      result.error().hint = "run it as root; members of the group nucleus, where there is one, may look";
+    }
+    console.Fail(arguments.command().name, result.error());
+    return ExitCodeOf(result.error().code);
+  }
+  if (console.output_errno() != 0 && console.output_errno() != EPIPE) {
+    console.Fail(arguments.command().name, Error::Sys("write", "standard output", console.output_errno()));
+    return exit_code::kError;
+  }
+  return *result;
+}
+
+}  // namespace
+}  // namespace nucleus::cli
+
+int main(int argc, char** argv) {
+  return nucleus::cli::Main(std::vector<std::string>(argv + 1, argv + argc));
+}

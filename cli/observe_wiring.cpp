@@ -1,0 +1,41 @@
+#include "cli/observe_wiring.hpp"
+
+#include "actuators/cgroup/probe.hpp"
+#include "actuators/mounts/probe.hpp"
+#include "actuators/netns/ports.hpp"
+#include "actuators/netns/probe.hpp"
+#include "actuators/process/probe.hpp"
+
+namespace nucleus::cli {
+
+Probers::Probers(const Directories& directories) {
+  owned_.push_back(std::make_unique<cgroup::CgroupProber>());
+  owned_.push_back(std::make_unique<netns::NetnsProber>(directories));
+  owned_.push_back(std::make_unique<mounts::VolumeProber>(directories));
+  owned_.push_back(std::make_unique<process::ProcessProber>(directories));
+  for (const auto& prober : owned_) {
+    for (const Part part : prober->Parts()) by_part_[part] = prober.get();
+  }
+}
+
+Result<Host> LookAtHost() {
+  Host host;
+  TRY(cgroup::FillHost(host));
+  host.routes = TRY(netns::HostRoutes());
+  return host;
+}
+
+spec::Outside OutsideOfFiles() {
+  spec::Outside outside = spec::Outside::Real();
+  // Where routes cannot be read no overlap is found here; the planner looks again.
+  outside.host_routes = [] { return netns::HostRoutes().value_or(std::vector<spec::Ipv4Net>{}); };
+  return outside;
+}
+
+Result<std::vector<std::string>> HeldPorts(const std::vector<spec::PortForward>& ports) {
+  std::vector<std::string> out;
+  for (const netns::PortHolder& holder : TRY(netns::PortHolders(ports))) out.push_back(holder.Text());
+  return out;
+}
+
+}  // namespace nucleus::cli

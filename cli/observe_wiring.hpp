@@ -1,0 +1,37 @@
+// The concrete probers, for commands that look. Links the *_probe targets only: what is made here can change nothing.
+// Its sibling for commands that change is converge_wiring.hpp; the two are the only places that name actuators.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "spec/core/error.hpp"
+#include "spec/core/names.hpp"
+#include "spec/load.hpp"
+#include "state/parts/actuator.hpp"
+#include "state/parts/parts.hpp"
+
+namespace nucleus::cli {
+
+// One prober for each kind of part.
+class Probers {
+ public:
+  explicit Probers(const Directories& directories);
+  [[nodiscard]] const std::map<Part, Prober*>& by_part() const { return by_part_; }
+
+ private:
+  std::vector<std::unique_ptr<Prober>> owned_;
+  std::map<Part, Prober*> by_part_;
+};
+
+// What the machine can do.
+Result<Host> LookAtHost();
+
+// spec::Outside::Real() with the routes of this machine.
+spec::Outside OutsideOfFiles();
+
+// "127.0.0.1:8080/tcp is held by nginx (pid 4711)" for each of these ports that is.
+Result<std::vector<std::string>> HeldPorts(const std::vector<spec::PortForward>& ports);
+
+}  // namespace nucleus::cli

@@ -1,0 +1,133 @@
+#include "cli/services.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "cli/nearest.hpp"
+#include "cli/session.hpp"
+#include "cli/table.hpp"
+#include "reconcile/observe.hpp"
+#include "spec/net.hpp"
+
+namespace nucleus::cli {
+
+namespace {
+
+std::string ValueOf(const Facts& facts, std::string_view name) {
+  const auto found = facts.find(std::string(name));
+  return found == facts.end() ? std::string() : found->second;
+}
+
+std::int64_t NumberOf(const Facts& facts, std::string_view name) {
+  const std::string text = ValueOf(facts, name);
+  std::int64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+ServiceRow RowOf(const World& world, const spec::Service& service, const Observation& seen) {
+  ServiceRow row;
+  row.project = world.project;
+  row.address = {Kind::kService, service.name};
+  row.id = ValueOf(seen.notes, "id");
+  row.health = ValueOf(seen.notes, "health");
+  if (row.health == "none") row.health.clear();
+  row.started_ms = NumberOf(seen.notes, "started_ms");
+  row.restarts = static_cast<std::uint64_t>(std::max<std::int64_t>(0, NumberOf(seen.notes, "restarts")));
+  row.pid = NumberOf(seen.notes, "pid");
+  row.supervisor_pid = NumberOf(seen.notes, "supervisor_pid");
+  row.detail = seen.presence == Presence::kUnreadable ? seen.detail : ValueOf(seen.notes, "error");
+  for (const spec::PortForward& port : service.port_forwards) row.ports.push_back(spec::Format(port));
+  switch (seen.presence) {
+    case Presence::kUnreadable:
+      row.state = "?";
+      break;
+    case Presence::kAbsent:
+      row.state = world.applied.completed_jobs.contains(service.name) ? "completed" : "stopped";
+      break;
+    case Presence::kPresent:
+      row.state = ValueOf(seen.facts, "state");
+      if (ValueOf(seen.facts, "frozen") == "1") row.state = "frozen";
+      if (row.state == "exited" || row.state == "failed") row.exit_code = ValueOf(seen.notes, "exit_code");
+      break;
+  }
+  return row;
+}
+
+}  // namespace
+
+bool ServiceRow::Ended() const {
+  return state == "exited" || state == "failed" || state == "stopped" || state == "completed";
+}
+
+std::string ServiceRow::Name() const {
+  return project + "/" + address.name;
+}
+
+Result<std::vector<ServiceRow>> ListServices(state::Store& store, const Directories& directories,
+                                             const std::string& only) {
+  std::vector<ServiceRow> rows;
+  const Probers probers(directories);
+  std::map<Part, Prober*> process_only = probers.by_part();
+  std::erase_if(process_only, [](const auto& entry) { return entry.first != Part::kProcess; });
+  const Host host = TRY(LookAtHost());
+  reconcile::Options options;
+  options.directories = directories;
+  for (const std::string& project : TRY(store.Projects())) {
+    if (!only.empty() && project != only) continue;
+    const World world = TRY(LoadWorld(store, project));
+    auto wanted = TRY(reconcile::WantedParts(&world.applied.topology, world.applied, host, world.taken, options));
+    std::erase_if(wanted, [](const auto& entry) { return entry.first.part != Part::kProcess; });
+    const Observations seen = TRY(reconcile::Observe(project, wanted, process_only));
+    for (const auto& [name, service] : world.applied.topology.services) {
+      const auto found = seen.find({project, {Kind::kService, name}, Part::kProcess});
+      rows.push_back(RowOf(world, service, found == seen.end() ? Observation{} : found->second));
+    }
+  }
+  return rows;
+}
+
+Result<ServiceRow> FindService(const std::vector<ServiceRow>& rows, const std::string& name) {
+  std::vector<const ServiceRow*> named;
+  std::vector<const ServiceRow*> by_id;
+  constexpr std::size_t kShortestPrefix = 4;
+  for (const ServiceRow& row : rows) {
+    if (name == row.address.name || name == row.Name() || name == row.project + "/" + row.address.Text() ||
+        name == row.address.Text())
+      named.push_back(&row);
+    if (name.size() >= kShortestPrefix && row.id.starts_with(name)) by_id.push_back(&row);
+  }
+  const auto& fitting = named.empty() ? by_id : named;
+  if (fitting.size() == 1) return *fitting.front();
+  if (fitting.size() > 1) {
+    std::string all;
+    for (const ServiceRow* row : fitting) all += (all.empty() ? "" : ", ") + row->Name();
+    return Fail(Error::Of(ErrorCode::kConflict, "", "'" + name + "'", "is not unique").Hint("one of " + all));
+  }
+  std::vector<std::string> known;
+  for (const ServiceRow& row : rows) {
+    known.push_back(row.address.name);
+    known.push_back(row.Name());
+  }
+  const std::vector<std::string_view> views(known.begin(), known.end());
+  const auto nearest = Nearest(name, views);
+  return Fail(Error::Of(ErrorCode::kNotFound, "", "'" + name + "'", "no such service")
+                  .Hint(nearest ? "did you mean '" + std::string(*nearest) + "'?" : "`nucleus ps --all` lists them"));
+}
+
+std::string ServicesText(const std::vector<ServiceRow>& rows, std::int64_t now_ms) {
+  std::vector<std::vector<std::string>> table{{"NAME", "ID", "STATE", "HEALTH", "UPTIME", "RESTARTS", "PORTS"}};
+  for (const ServiceRow& row : rows) {
+    std::string state = row.state;
+    if (!row.exit_code.empty()) state += " (" + row.exit_code + ")";
+    std::string ports;
+    for (const std::string& port : row.ports) ports += (ports.empty() ? "" : ", ") + port;
+    const bool runs = row.state == "running" || row.state == "starting" || row.state == "frozen";
+    table.push_back({row.Name(), row.id.substr(0, 12), state, row.health.empty() ? "-" : row.health,
+                     runs && row.started_ms > 0 ? RoughDuration(now_ms - row.started_ms) : "-",
+                     std::to_string(row.restarts), ports.empty() ? "-" : ports});
+  }
+  return TableText(table);
+}
+
+}  // namespace nucleus::cli

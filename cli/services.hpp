@@ -1,0 +1,41 @@
+// The services of all projects as they run now: for ps, compose ps, logs and completion.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cli/observe_wiring.hpp"
+#include "spec/core/error.hpp"
+#include "state/store.hpp"
+
+namespace nucleus::cli {
+
+struct ServiceRow {
+  std::string project;
+  Address address;
+  std::string id;      // 32 digits; empty where there is no process
+  std::string state;   // running, starting, backoff, exited, failed, stopped; completed for a job that is done
+  std::string health;  // "" where there is no health check
+  std::int64_t started_ms = 0;
+  std::string exit_code;
+  std::uint64_t restarts = 0;
+  std::int64_t pid = 0;  // 0: none
+  std::int64_t supervisor_pid = 0;
+  std::vector<std::string> ports;
+  std::string detail;  // why it cannot be read, or could not start
+
+  [[nodiscard]] bool Ended() const;        // nothing runs, nothing is going to
+  [[nodiscard]] std::string Name() const;  // "shop/web"
+};
+
+// By project and name. only: one project; "": all.
+Result<std::vector<ServiceRow>> ListServices(state::Store& store, const Directories& directories,
+                                             const std::string& only);
+
+// SERVICE, TOPOLOGY/SERVICE, or the beginning of an id. kNotFound with the nearest, kConflict with all that fit.
+Result<ServiceRow> FindService(const std::vector<ServiceRow>& rows, const std::string& name);
+
+std::string ServicesText(const std::vector<ServiceRow>& rows, std::int64_t now_ms);
+
+}  // namespace nucleus::cli

@@ -1,0 +1,235 @@
+#include "cli/session.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "actuators/sys/file.hpp"
+#include "cli/nearest.hpp"
+#include "reconcile/applied.hpp"
+#include "reconcile/explain.hpp"
+#include "reconcile/observe.hpp"
+#include "reconcile/plan_json.hpp"
+#include "reconcile/saved_plan.hpp"
+#include "spec/load.hpp"
+
+namespace nucleus::cli {
+
+namespace {
+
+std::string DidYouMean(std::string_view misspelt, const std::vector<std::string>& known) {
+  const std::vector<std::string_view> views(known.begin(), known.end());
+  const auto nearest = Nearest(misspelt, views);
+  return nearest ? "did you mean '" + std::string(*nearest) + "'?" : "";
+}
+
+std::vector<std::string> AddressesOf(const spec::Topology& topology) {
+  std::vector<std::string> out;
+  for (const auto& [name, network] : topology.networks) out.push_back("network." + name);
+  for (const auto& [name, volume] : topology.volumes) out.push_back("volume." + name);
+  for (const auto& [name, service] : topology.services) out.push_back("service." + name);
+  return out;
+}
+
+Result<std::set<Address>> AddressSet(const Arguments& arguments, std::string_view option) {
+  std::set<Address> out;
+  for (const std::string& text : arguments.Values(option)) out.insert(TRY(Address::Parse(text)));
+  return out;
+}
+
+// --rerun and --replace take addresses of services and keep their names.
+Result<std::set<std::string>> ServiceSet(const Arguments& arguments, std::string_view option) {
+  std::set<std::string> out;
+  for (const Address& address : TRY(AddressSet(arguments, option))) {
+    if (address.kind != Kind::kService) {
+      return Fail(ErrorCode::kInvalid, "", "--" + std::string(option), address.Text() + " is not a service");
+    }
+    out.insert(address.name);
+  }
+  return out;
+}
+
+}  // namespace
+
+OutputForm OutputFormOf(const Arguments& arguments) {
+  const std::string value = arguments.Value("output");
+  if (value == "json") return OutputForm::kJson;
+  return value == "jsonl" ? OutputForm::kJsonLines : OutputForm::kText;
+}
+
+int UsageFault(Context& context, std::string_view message, std::string_view hint) {
+  const std::string_view name = context.arguments.command().name;
+  const std::string fallback = "see `nucleus help " + std::string(name) + "`";
+  context.console.Fail(name, Error::Of(ErrorCode::kInvalid, "", "", message).Hint(hint.empty() ? fallback : hint));
+  return exit_code::kUsage;
+}
+
+Result<Directories> DirectoriesOf(const Arguments& arguments) {
+  return Directories::Resolve(arguments.Value("state-dir"), arguments.Value("runtime-dir"));
+}
+
+Result<state::Store> OpenToRead(const Arguments& arguments) {
+  const Directories directories = TRY(DirectoriesOf(arguments));
+  return state::Store::Open(directories, state::Store::Access::kRead);
+}
+
+Result<spec::Topology> LoadFiles(Context& context) {
+  spec::Loaded loaded = spec::Load(context.arguments.Values("file"), OutsideOfFiles());
+  std::size_t errors = 0;
+  for (const spec::Problem& problem : loaded.problems) {
+    if (!problem.warning) ++errors;
+    context.console.Err((problem.warning ? "warning: " : "") + problem.Text() + "\n");
+  }
+  if (loaded.ok()) return std::move(*loaded.topology);
+  return Fail(ErrorCode::kInvalid, "", "", std::to_string(errors) + (errors == 1 ? " problem" : " problems"));
+}
+
+std::vector<std::string> AbsoluteSources(const Arguments& arguments) {
+  std::vector<std::string> out;
+  for (const std::string& path : arguments.Values("file")) {
+    if (path == "-") return {};
+    std::error_code failed;
+    const auto absolute = std::filesystem::absolute(path, failed);
+    if (failed) return {};
+    out.push_back(absolute.string());
+  }
+  return out;
+}
+
+Result<reconcile::Options> PlanOptionsOf(const Arguments& arguments) {
+  reconcile::Options options;
+  options.targets = TRY(AddressSet(arguments, "target"));
+  options.excludes = TRY(AddressSet(arguments, "exclude"));
+  options.rerun = TRY(ServiceSet(arguments, "rerun"));
+  options.replace = TRY(ServiceSet(arguments, "replace"));
+  options.delete_data = arguments.Has("delete-data");
+  options.directories = TRY(DirectoriesOf(arguments));
+  return options;
+}
+
+Result<> CheckAddresses(const reconcile::Options& options, const spec::Topology* desired,
+                        const reconcile::Applied& applied) {
+  std::vector<std::string> known = AddressesOf(applied.topology);
+  if (desired != nullptr) {
+    for (std::string& text : AddressesOf(*desired)) known.push_back(std::move(text));
+  }
+  std::vector<std::string> asked;
+  for (const Address& address : options.targets) asked.push_back(address.Text());
+  for (const Address& address : options.excludes) asked.push_back(address.Text());
+  for (const std::string& name : options.rerun) asked.push_back("service." + name);
+  for (const std::string& name : options.replace) asked.push_back("service." + name);
+  for (const std::string& text : asked) {
+    if (std::ranges::find(known, text) != known.end()) continue;
+    return Fail(Error::Of(ErrorCode::kNotFound, "", text, "there is no such resource").Hint(DidYouMean(text, known)));
+  }
+  return {};
+}
+
+Result<World> LoadWorld(state::Store& store, const std::string& project) {
+  World world;
+  world.project = project;
+  const auto row = TRY(store.LoadProject(project));
+  world.known = row.has_value();
+  world.applied = TRY(reconcile::ToApplied(project, row));
+  world.taken = reconcile::ToTaken(TRY(store.Leases()), project);
+  return world;
+}
+
+Result<> Observe(World& world, const Probers& probers, const spec::Topology* desired,
+                 const reconcile::Options& options) {
+  world.observed.host = TRY(LookAtHost());
+  const auto wanted = TRY(reconcile::WantedParts(desired, world.applied, world.observed.host, world.taken, options));
+  world.observed.parts = TRY(reconcile::Observe(world.project, wanted, probers.by_part()));
+  return {};
+}
+
+Result<reconcile::Plan> PlanFor(const World& world, const spec::Topology* desired, const reconcile::Options& options) {
+  reconcile::Input input;
+  input.desired = desired;
+  input.applied = &world.applied;
+  input.observed = &world.observed;
+  input.taken = &world.taken;
+  input.options = options;
+  return reconcile::MakePlan(input);
+}
+
+Result<std::string> KnownProject(state::Store& store, const std::string& name) {
+  const std::vector<std::string> projects = TRY(store.Projects());
+  if (std::ranges::find(projects, name) != projects.end()) return name;
+  std::string hint = DidYouMean(name, projects);
+  if (hint.empty()) hint = "`nucleus ps --all` lists what there is";
+  return Fail(Error::Of(ErrorCode::kNotFound, "", "'" + name + "'", "no such project").Hint(hint));
+}
+
+int Gates(Context& context, const reconcile::Plan& plan) {
+  const std::string_view name = context.arguments.command().name;
+  constexpr std::size_t kFewestDigits = 12;
+  if (context.arguments.Has("expect")) {
+    std::string expected = context.arguments.Value("expect");
+    if (expected.starts_with("sha256:")) expected.erase(0, 7);
+    if (expected.ends_with("…")) expected.resize(expected.size() - std::string_view("…").size());
+    std::ranges::transform(expected, expected.begin(), [](unsigned char c) { return static_cast<char>(tolower(c)); });
+    if (expected.size() < kFewestDigits) return UsageFault(context, "--expect: needs twelve digits or more");
+    if (!plan.digest.Hex().starts_with(expected)) {
+      context.console.Fail(name, Error::Of(ErrorCode::kStale, "", "plan",
+                                           "it is sha256:" + plan.digest.Hex() + ", not the one expected"));
+      return exit_code::kStale;
+    }
+  }
+  const std::vector<std::string> gates = context.arguments.Values("fail-on");
+  std::string refused;
+  for (const reconcile::Change& change : plan.changes) {
+    std::string hit;
+    const std::string_view action = reconcile::ActionName(change.action);
+    const bool drifted =
+        std::ranges::any_of(change.reasons, [](const auto& r) { return r.type == reconcile::Reason::Type::kDrift; });
+    for (const std::string& gate : gates) {
+      if (gate == action || (gate == "drift" && (change.drift || drifted))) hit = gate;
+    }
+    if (!hit.empty()) refused += (refused.empty() ? "" : ", ") + change.address.Text() + " (" + hit + ")";
+  }
+  if (refused.empty()) return exit_code::kDone;
+  context.console.Fail(name, Error::Of(ErrorCode::kInvalid, "", "refused by --fail-on", refused));
+  return exit_code::kGate;
+}
+
+void PrintPlan(Context& context, const reconcile::Plan& plan, const std::vector<std::string>& files) {
+  switch (OutputFormOf(context.arguments)) {
+    case OutputForm::kText:
+      context.console.Out(reconcile::Explain(
+          plan, files, {.colour = context.console.colour_out(), .summary_only = context.arguments.Has("summary")}));
+      return;
+    case OutputForm::kJson:
+      context.console.Out(reconcile::PlanJson(plan, files));
+      return;
+    case OutputForm::kJsonLines:
+      context.console.Out(reconcile::PlanEvents(plan, files));
+      return;
+  }
+}
+
+Result<> WriteSavedPlan(const Arguments& arguments, const World& world, const spec::Topology* desired,
+                        const reconcile::Options& options, const reconcile::Plan& plan) {
+  reconcile::SavedPlan saved;
+  saved.project = world.project;
+  saved.sources = AbsoluteSources(arguments);
+  if (desired != nullptr) saved.desired = *desired;
+  saved.options = options;
+  saved.base_revision = world.applied.revision;
+  saved.seen = world.observed.parts;
+  saved.digest = plan.digest;
+  saved.document = reconcile::PlanJson(plan, desired != nullptr ? desired->files : std::vector<std::string>{});
+  constexpr mode_t kPrivate = 0600;  // it holds what the desired state holds
+  return sys::ReplaceFile(arguments.Value("out"), reconcile::Encode(saved), kPrivate);
+}
+
+std::vector<std::string> Unreadable(const World& world) {
+  std::vector<std::string> out;
+  for (const auto& [key, observation] : world.observed.parts) {
+    if (observation.presence == Presence::kUnreadable) out.push_back(key.Text() + ": " + observation.detail);
+  }
+  return out;
+}
+
+}  // namespace nucleus::cli

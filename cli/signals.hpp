@@ -1,0 +1,16 @@
+// SIGINT and SIGTERM as a flag: what runs is finished, nothing new begins. A second one ends the process at once.
+// signal(7), sigaction(2).
+#pragma once
+
+#include <atomic>
+
+namespace nucleus::cli {
+
+// Also makes SIGPIPE harmless: `nucleus apply | head` must not kill an apply between two steps. All by handlers, not by
+// SIG_IGN, which programs started from here would inherit.
+void CatchSignals();
+
+// Set once SIGINT or SIGTERM has come.
+const std::atomic<bool>& Interrupted();
+
+}  // namespace nucleus::cli
