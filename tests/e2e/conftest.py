@@ -1,0 +1,34 @@
+import os
+import pathlib
+import subprocess
+
+import pytest
+from world import NUCLEUS, TREE, World
+
+# What the ordinary programs of test_programs.py come from.
+PROGRAMS = """bash coreutils findutils grep sed gawk python3-minimal python3 nodejs git perl tar gzip gcc libc6-dev make curl
+postgresql nginx-light procps openssl""".split()
+
+
+def pytest_collection_modifyitems(items):
+    if os.geteuid() != 0:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason="needs root"))
+    elif not os.access(NUCLEUS, os.X_OK):
+        raise pytest.UsageError(f"{NUCLEUS} is not there: ./dev build")
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = World(tmp_path)
+    yield world
+    world.close()
+
+
+@pytest.fixture(scope="session")
+def rootfs():
+    """A Debian root file system with the programs that people run; kept from one run to the next."""
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "/var/cache") / "nucleus"
+    directory = cache / "rootfs-programs"
+    subprocess.run([TREE / "examples/shop/make-rootfs", directory, *PROGRAMS], check=True)
+    return directory

@@ -1,0 +1,69 @@
+"""Every problem of a file in one go, each with its place; and none of them touches anything."""
+import pytest
+
+PROBLEMS = {
+    "unknown key, nearest offered": ('[services.a]\ncommand = ["x"]\nmemroy = "1M"\n', "3:1", "memory"),
+    "unknown table": ("[servces.a]\ncommand = [\"x\"]\n", "1:", "services"),
+    "bad size": ('[services.a]\ncommand = ["x"]\nmemory = "12Q"\n', "3:", "12Q"),
+    "bad duration": ('[services.a]\ncommand = ["x"]\nstop_timeout = "fast"\n', "3:", "fast"),
+    "bad port": ('[services.a]\ncommand = ["x"]\nport_forwards = ["80:99999"]\n', "3:", "99999"),
+    "bad network": ('[networks.n]\nsubnet = "10.0.0.1/24"\n', "2:", "10.0.0.1/24"),
+    "overlapping networks": ('[networks.a]\nsubnet = "10.3.0.0/16"\n[networks.b]\nsubnet = "10.3.1.0/24"\n', "4:", "overlap"),
+    "bad name": ('[services."a b"]\ncommand = ["x"]\n', "1:", "a b"),
+    "unknown network": ('[services.a]\ncommand = ["x"]\nnetworks = ["n"]\n', "3:", "n"),
+    "unknown volume": ('[services.a]\ncommand = ["x"]\nvolumes = ["v:/v"]\n', "3:", "v"),
+    "missing dependency": ('[services.a]\ncommand = ["x"]\ndepends_on = ["b"]\n', "3:", "b"),
+    "cycle": ('[services.a]\ncommand = ["x"]\ndepends_on = ["b"]\n[services.b]\ncommand = ["x"]\ndepends_on = ["a"]\n', "", "a"),
+    "healthy without a check": ('[services.a]\ncommand = ["x"]\n[services.b]\ncommand = ["x"]\n'
+                                'depends_on = [{ service = "a", condition = "healthy" }]\n', "5:", "health"),
+    "one port twice": ('[services.a]\ncommand = ["x"]\nport_forwards = ["80:80"]\n'
+                       '[services.b]\ncommand = ["x"]\nport_forwards = ["80:81"]\n', "6:", "80"),
+    "absent rootfs": ('[services.a]\ncommand = ["x"]\nrootfs = "/no/such/tree"\n', "3:", "/no/such/tree"),
+    "absent policy": ('[services.a]\ncommand = ["x"]\ncaps_policy = "/no/such/file"\n', "3:", "/no/such/file"),
+    "shadowed /proc": ('[services.a]\ncommand = ["x"]\nvolumes = ["/tmp:/proc/x"]\n', "3:", "/proc"),
+    "one destination twice": ('[services.a]\ncommand = ["x"]\nvolumes = ["/tmp:/x", "/usr:/x"]\n', "3:", "/x"),
+    "no command": ("[services.a]\n", "1:", "command"),
+    "wrong type": ('[services.a]\ncommand = ["x"]\nmemory = true\n', "3:", "memory"),
+    "variable without a value": ('[services.a]\ncommand = ["${NO_SUCH_VARIABLE:?say which}"]\n', "2:", "say which"),
+    "user out of range": ('[services.a]\ncommand = ["x"]\nuser = "4294967295"\n', "3:", "4294967295"),
+    "not TOML": ("[services.a\n", "1:", ""),
+}
+HEAD = 'name = "PROJECT"\n'
+
+
+@pytest.mark.parametrize("text, place, words", PROBLEMS.values(), ids=PROBLEMS)
+def test_a_problem_has_its_place(world, text, place, words):
+    path = world.directory / "bad.toml"
+    # One line before the text, and agent mode so that only the problem in question is one.
+    default = '\n[defaults]\nservice_mode = "agent"\n'
+    path.write_text(f'name = "{world.project}"\n' + text + default)
+    refused = world.nucleus("validate", "-f", path, status=1)
+    line, _, column = place.partition(":")
+    if line:
+        assert f"bad.toml:{int(line) + 1}:{column}" in refused.stderr, refused.stderr
+    assert words in refused.stderr, refused.stderr
+
+
+def test_all_of_them_at_once(world):
+    path = world.directory / "bad.toml"
+    path.write_text(HEAD + '[services.a]\nmemroy = "1M"\ncpus = "many"\n[services.b]\ncommand = ["x"]\ndepends_on = ["zzz"]\n')
+    refused = world.nucleus("validate", "-f", path, status=1).stderr
+    assert all(word in refused for word in ("memroy", "cpus", "zzz", "command")), refused
+
+
+def test_production_asks_for_rootfs_and_memory(world):
+    path = world.directory / "bad.toml"
+    path.write_text('name = "p"\n[services.a]\ncommand = ["x"]\n')
+    refused = world.nucleus("validate", "-f", path, status=1).stderr
+    assert "rootfs" in refused and "memory" in refused
+
+
+def test_apply_of_a_bad_file_touches_nothing(world):
+    path = world.write('name = "PROJECT"\n[services.a]\ncommand = ["/bin/true"]\n[services.b]\n')
+    world.apply(path, status=1)
+    world.nothing_left()
+
+
+def test_the_nearest_command_and_flag_are_offered(world):
+    assert "apply" in world.nucleus("aply", status=64).stderr
+    assert "--detailed-exitcode" in world.nucleus("diff", "--detailed-exitcod", status=64).stderr

@@ -1,0 +1,161 @@
+"""Saved plans, gates, exit codes, history and rollback, output for machines."""
+import json
+
+import pytest
+from test_single import SLEEPER
+from world import TREE
+
+
+def test_a_saved_plan_is_what_runs(world):
+    path = world.write(SLEEPER)
+    world.nucleus("diff", "-f", path, "--out", "saved.plan")
+    assert "service.a" in world.nucleus("show", "saved.plan").stdout
+    world.nucleus("apply", "saved.plan")
+    assert world.pid("a") > 0
+
+
+@pytest.mark.parametrize("what", ["the file", "what runs"])
+def test_a_stale_plan_is_refused(world, what):
+    path = world.write(SLEEPER)
+    world.nucleus("diff", "-f", path, "--out", "saved.plan")
+    if what == "the file":
+        world.write(SLEEPER.replace("64M", "65M"))
+    else:
+        world.apply(path)
+    before = world.containers("--all")
+    refused = world.nucleus("apply", "saved.plan", status=4)
+    assert "stale" in refused.stderr
+    assert world.containers("--all") == before
+
+
+def test_expect_names_the_plan(world):
+    path = world.write(SLEEPER)
+    digest = world.json("diff", "-f", path)["digest"]
+    digest = digest if digest.startswith("sha256:") else "sha256:" + digest
+    world.nucleus("apply", "-f", path, "--expect", "sha256:" + "0" * 64, status=4)
+    assert world.containers() == {}
+    world.nucleus("apply", "-f", path, "--expect", digest)
+
+
+def test_gates_refuse_before_anything_is_touched(world):
+    path = world.write(SLEEPER)
+    world.apply(path)
+    pid = world.pid("a")
+    world.write(SLEEPER.replace("infinity", "1000"))
+    for gate in ("restart,replace", "restart,replace,destroy,drift"):
+        refused = world.apply(path, "--fail-on", gate, status=3)
+        assert "service.a" in refused.stdout + refused.stderr
+    assert world.pid("a") == pid
+    world.write(SLEEPER[:SLEEPER.index("[services.a]")])
+    world.apply(path, "--fail-on", "destroy", status=3)
+    assert world.pid("a") == pid
+
+
+def test_a_protected_service_stays(world):
+    path = world.write(SLEEPER + "protect = true\n")
+    world.apply(path)
+    pid = world.pid("a")
+    refused = world.nucleus("destroy", "-f", path, "--yes", status=1)
+    assert "protect" in refused.stderr
+    assert world.pid("a") == pid
+
+
+def test_exit_codes(world):
+    path = world.write(SLEEPER)
+    world.nucleus("diff", "-f", path)
+    world.nucleus("diff", "-f", path, "--detailed-exitcode", status=2)
+    world.apply(path, "--detailed-exitcode", status=2)
+    world.apply(path, "--detailed-exitcode", status=0)
+    world.nucleus("aply", status=64)
+    world.nucleus("apply", "--no-such-flag", status=64)
+    world.nucleus("diff", "-f", "absent.toml", status=1)
+
+
+def test_the_lock_is_somebodys(world):
+    path = world.write(SLEEPER)
+    world.apply(path)
+    text = SLEEPER + '[services.slow]\ntype = "job"\ncommand = ["/bin/sleep", "3"]\n'
+    world.write(text)
+    with world.popen("nucleus", "apply", "-f", path) as holder:
+        import time
+        time.sleep(0.7)
+        refused = world.apply(path, "--lock-timeout", "100ms", status=5)
+        assert str(world.project) in refused.stderr and "held by process" in refused.stderr, refused.stderr
+        world.nucleus("diff", "-f", path)  # readers never wait
+        assert holder.wait(20) == 0
+
+
+def test_history_and_rollback(world):
+    path = world.write(SLEEPER)
+    world.apply(path)
+    world.write(SLEEPER.replace("infinity", "1000"))
+    world.apply(path)
+    history = world.nucleus("history", world.project).stdout
+    assert "1" in history and "2" in history
+    world.nucleus("rollback", world.project, "1", "--yes")
+    assert "infinity" in world.run("cat", f"/proc/{world.pid('service.a')}/cmdline").stdout
+    world.write(SLEEPER)
+    world.nucleus("diff", "-f", path, "--detailed-exitcode")
+
+
+def test_on_failure_rollback(world):
+    path = world.write(SLEEPER)
+    world.apply(path)
+    world.write(SLEEPER.replace('["/bin/sleep", "infinity"]', '["/bin/false"]\nrestart = "no"'))
+    failed = world.apply(path, "--on-failure", "rollback", status=None)
+    assert failed.returncode in (1, 6)
+    world.write(SLEEPER)
+    world.nucleus("diff", "-f", path, "--detailed-exitcode")
+    assert world.pid("a") > 0
+
+
+def test_target_and_exclude(world):
+    path = world.write(SLEEPER + '[services.b]\ncommand = ["/bin/sleep", "infinity"]\n')
+    world.apply(path, "--target", "service.a")
+    assert set(world.containers()) == {f"{world.project}/a"}
+    world.apply(path, "--exclude", "service.a")
+    assert len(world.containers()) == 2
+
+
+def test_json_is_one_document_and_jsonl_one_event_a_line(world):
+    path = world.write(SLEEPER)
+    assert world.json("diff", "-f", path)["format_version"]
+    lines = world.nucleus("apply", "-f", path, "--output", "jsonl").stdout.splitlines()
+    assert len(lines) > 1 and all(isinstance(json.loads(line), dict) for line in lines)
+    for form, sign in (("dot", "digraph"), ("mermaid", "graph"), ("json", "{")):
+        assert sign in world.nucleus("graph", "-f", path, "--output", form).stdout
+
+
+def test_a_plan_is_the_same_from_any_order_of_the_file(world):
+    a = '[services.a]\ncommand = ["/bin/sleep", "1"]\n'
+    b = '[services.b]\ncommand = ["/bin/sleep", "2"]\n'
+    digests = set()
+    for text in (a + b, b + a):
+        path = world.write('name = "PROJECT"\n' + text)
+        digests.add(world.json("diff", "-f", path)["digest"])
+    assert len(digests) == 1
+
+
+def test_stdin_and_a_directory_are_files_too(world):
+    (world.directory / "many").mkdir()
+    text = world.write(SLEEPER).read_text()
+    (world.directory / "many/a.toml").write_text(text)
+    (world.directory / "many/b.toml").write_text('[services.b]\ncommand = ["/bin/true"]\ntype = "job"\n')
+    assert "service.b" in world.nucleus("diff", "-f", world.directory / "many").stdout
+    with open(world.directory / "many/a.toml") as stdin:
+        assert "service.a" in world.nucleus("diff", "-f", "-", stdin=stdin).stdout
+
+
+def test_diff_needs_no_root_where_it_may_read(world):
+    path = world.write(SLEEPER)
+    world.run("chmod", "-R", "a+rX", world.directory)
+    done = world.run("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "nucleus", "diff", "-f", path,
+                     status=None)
+    assert done.returncode in (0, 1), done
+    if done.returncode == 1:
+        assert "Permission denied" in done.stderr or "EACCES" in done.stderr or "read" in done.stderr, done.stderr
+
+
+def test_the_example_validates(world):
+    world.environment["SHOP_ROOTFS"] = "/usr"
+    world.nucleus("validate", "-f", TREE / "examples/shop/shop.toml")
