@@ -16,7 +16,7 @@ void Note(int) {
 void Nothing(int) {}
 
 void Install(int signal, void (*handler)(int), int flags) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = handler;
   action.sa_flags = flags;
   sigemptyset(&action.sa_mask);

@@ -88,7 +88,7 @@ class NetnsHost : public ::testing::Test {
     return testing::RunInside(shop_.Pin(service), [&] { return OnHost(change); });
   }
   static std::uint64_t Inode(const std::string& path) {
-    struct stat status {};
+    struct stat status{};
     return ::stat(path.c_str(), &status) == 0 ? status.st_ino : 0;
   }
 

@@ -21,15 +21,14 @@ Result<Pin> OpenPin(const std::string& path) {
     if (errno == ENOENT || errno == ENOTDIR) return pin;
     return FailSys("open network namespace", path);
   }
-  struct statfs filesystem {};
+  struct statfs filesystem{};
   if (::fstatfs(pin.fd.get(), &filesystem) != 0) return FailSys("statfs", path);
   pin.state = PinState::kNoMount;
   if (filesystem.f_type != NSFS_MAGIC) return pin;
 
   pin.state = PinState::kForeign;
   if (::ioctl(pin.fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) return pin;
-  struct stat there {
-  }, here{};
+  struct stat there{}, here{};
   if (::fstat(pin.fd.get(), &there) != 0) return FailSys("stat", path);
   if (::stat("/proc/thread-self/ns/net", &here) != 0) return FailSys("stat", "/proc/thread-self/ns/net");
   pin.inode = there.st_ino;

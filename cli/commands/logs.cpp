@@ -32,7 +32,7 @@ struct Tail {
 
 // The last `wanted` lines of a file, read from its end; all of it where it has fewer.
 Result<Tail> FindTail(int fd, const std::string& path, std::uint64_t wanted) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) != 0) return FailSys("stat", path);
   const off_t end = status.st_size;
   if (wanted == 0) return Tail{end, 0};
@@ -67,7 +67,7 @@ Result<off_t> Print(Context& context, LogText& log, int fd, const std::string& p
 }
 
 bool SameFile(const sys::Fd& open, const struct stat& named) {
-  struct stat status {};
+  struct stat status{};
   return open && ::fstat(open.get(), &status) == 0 && status.st_ino == named.st_ino && status.st_dev == named.st_dev;
 }
 
@@ -81,7 +81,7 @@ Result<int> Follow(Context& context, LogText& log, const std::string& directory,
   }
   while (context.console.output_errno() == 0) {
     if (file) offset = TRY(Print(context, log, file.get(), path, offset));
-    struct stat named {};
+    struct stat named{};
     if (::stat(path.c_str(), &named) == 0 && !SameFile(file, named)) {
       context.console.Out(log.Flush());
       file.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));

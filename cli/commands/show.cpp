@@ -59,7 +59,7 @@ void Show(Context& context, const World& world, std::string_view kind,
 
 Result<int> RunShow(Context& context) {
   const std::string what = context.arguments.Operand(0);
-  struct stat status {};
+  struct stat status{};
   if (::stat(what.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
     const std::string text = TRY(sys::ReadFile(what));
     if (reconcile::LooksLikeSavedPlan(text)) return ShowPlan(context, text);
