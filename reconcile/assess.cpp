@@ -120,12 +120,20 @@ class Assessor {
       any = true;
     }
     if (r_.applied) {
-      r_.Because(Action::kDestroy, Type::kRemoved, "not in the file any more");
+      r_.Because(Action::kDestroy, Type::kRemoved, RemovalWords());
       // A persistent volume, or something gone already: the record goes all the same.
       if (!any) r_.Find(MainPart(r_.address.kind))->Raise(Remedy::kUndo, Action::kDestroy);
     } else if (any) {
       r_.Because(Action::kDestroy, Type::kLeftover, "left over: nothing that was applied asks for it");
     }
+  }
+
+  [[nodiscard]] std::string RemovalWords() const {
+    const auto& options = model_.input().options;
+    std::string words = options.destroy ? "asked for by destroy" : "not in the file any more";
+    const auto* volume = r_.volume.applied;
+    if (volume == nullptr || volume->type != spec::VolumeType::kPersistent) return words;
+    return words + (options.delete_data ? "; its data go: " : "; its data stay: ") + volume->path;
   }
 
   // Whether what is observed of the namespace is what the store believes.

@@ -109,8 +109,8 @@ Result<> Performer::Act(const Step& step, const ProgressSink& progress) {
     if (!step.wanted) return Fail(ErrorCode::kInternal, "apply", step.Text(), "nothing is wanted of it");
     return actuator->second->Apply(step.key, *step.wanted, progress);
   }
-  return actuator->second->Undo(step.key, step.wanted ? &*step.wanted : nullptr, {.delete_data = step.delete_data},
-                                progress);
+  const Actuator::UndoOptions options{.delete_data = step.delete_data, .keep_log = step.action != Action::kDestroy};
+  return actuator->second->Undo(step.key, step.wanted ? &*step.wanted : nullptr, options, progress);
 }
 
 Result<> Performer::Verify(const Step& step) {

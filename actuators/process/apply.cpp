@@ -119,11 +119,6 @@ Result<> KillRest(const PartKey& key, const std::string& directory) {
   return Fail(ErrorCode::kTimeout, "stop", key.Text(), "it was killed, and is still there");
 }
 
-bool IsJob(const Wanted* wanted) {
-  const auto* process = wanted != nullptr ? std::get_if<ProcessWanted>(wanted) : nullptr;
-  return process != nullptr && process->service && process->service->type == spec::ServiceType::kJob;
-}
-
 }  // namespace
 
 Policy PolicyOf(const ProcessWanted& wanted) {
@@ -168,12 +163,12 @@ Result<> ProcessActuator::Start(const PartKey& key, const ProcessWanted& wanted)
   return StartSupervisor(supervisor_, wanted.directory, group);
 }
 
-Result<> ProcessActuator::Undo(const PartKey& key, const Wanted* wanted, const UndoOptions&,
+Result<> ProcessActuator::Undo(const PartKey& key, const Wanted* /*wanted*/, const UndoOptions& options,
                                const ProgressSink& progress) {
   const std::string directory = directories_.ServiceDir(key.project, key.address);
   TRY(StopSupervisor(directory, progress));
   TRY(KillRest(key, directory));
-  RemoveFiles(directory, IsJob(wanted));
+  RemoveFiles(directory, options.keep_log);
   return {};
 }
 

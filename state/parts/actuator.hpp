@@ -31,6 +31,7 @@ class Actuator {
   virtual Result<> Apply(const PartKey& key, const Wanted& wanted, const ProgressSink& progress) = 0;
   struct UndoOptions {
     bool delete_data = false;  // persistent volumes: contents too
+    bool keep_log = false;     // processes: another run of it, or the reader of a job's output, will want it
   };
   // wanted: what it was last asked to be, where that is known; what a key's name implies is always found.
   virtual Result<> Undo(const PartKey& key, const Wanted* wanted, const UndoOptions& options,

@@ -114,3 +114,42 @@ command = ["/bin/sh", "-c", "echo to stdout; echo to stderr >&2; exec sleep infi
     out = wait_for("both lines", lambda: (lambda text: text if "stderr" in text else "")(
         world.nucleus("logs", f"{world.project}/a").stdout))
     assert "to stdout" in out
+
+
+def test_a_log_outlives_a_restart_and_goes_with_the_service(world):
+    text = """
+name = "PROJECT"
+[services.a]
+command = ["/bin/sh", "-c", "echo run $WHICH; exec sleep infinity"]
+environment = { WHICH = "one" }
+[services.j]
+type = "job"
+command = ["/bin/echo", "job done"]
+"""
+    path = world.write(text)
+    said = lambda service: world.nucleus("logs", f"{world.project}/{service}").stdout
+    world.apply(path)
+    wait_for("the first run", lambda: "run one" in said("a"))
+    world.write(text.replace('"one"', '"two"'))
+    world.apply(path)
+    wait_for("the second run", lambda: "run two" in said("a"))
+    assert "run one" in said("a")
+    assert "job done" in said("j")
+    world.nucleus("destroy", world.project)
+    world.nothing_left()
+
+
+def test_destroy_says_what_becomes_of_the_data(world):
+    path = world.write(f"""
+name = "PROJECT"
+[volumes.data]
+volume_type = "persistent"
+path = "{world.directory}/data"
+[services.a]
+command = ["/bin/sleep", "infinity"]
+volumes = ["data:/data"]
+""")
+    world.apply(path)
+    assert f"its data stay: {world.directory}/data" in world.nucleus("destroy", world.project, "--expect", "0" * 12, status=4).stdout
+    assert f"its data go: {world.directory}/data" in world.nucleus("destroy", world.project, "--delete-data").stdout
+    assert not (world.directory / "data").exists()

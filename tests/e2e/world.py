@@ -154,7 +154,9 @@ class World:
         """Everything of ours that is still in the kernel: nothing, after `destroy`."""
         mounts = [line for line in self.run("cat", "/proc/self/mountinfo").stdout.splitlines()
                   if str(self.runtime) + "/" in line]
-        return {"links": self.links(), "tables": self.tables(), "cgroups": self.cgroups(),
+        # The runtime directory is on a tmpfs that only the world sees.
+        files = self.run("find", self.runtime / "projects", "-type", "f", status=None).stdout.split()
+        return {"links": self.links(), "tables": self.tables(), "cgroups": self.cgroups(), "files": files,
                 "processes": [p for p in self.processes() if "nucleus" in p or "sleep" in p], "mounts": mounts}
 
     def nothing_left(self):
