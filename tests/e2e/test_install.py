@@ -1,0 +1,36 @@
+"""`cmake --install`: what lies there is whole, and works from there."""
+import subprocess
+
+import pytest
+from test_single import SLEEPER
+from world import NUCLEUS, TREE
+
+BUILD = TREE / "build/release"
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory):
+    if not NUCLEUS.startswith(str(BUILD)):
+        pytest.skip("the nucleus under test is not the one of build/release")
+    prefix = tmp_path_factory.mktemp("prefix")
+    subprocess.run(["cmake", "--install", BUILD, "--prefix", prefix], check=True, stdout=subprocess.DEVNULL)
+    return prefix
+
+
+def test_the_installed_program_finds_its_supervisor(world, prefix):
+    world.run("chmod", "755", prefix)
+    path = world.write(SLEEPER)
+    world.run(prefix / "bin/nucleus", "apply", "-f", path)
+    supervisors = world.run("sh", "-c", "ls -l /proc/[0-9]*/exe 2>/dev/null", status=None).stdout
+    assert "nucleus-supervisor" in supervisors, supervisors
+    world.run(prefix / "bin/nucleus", "destroy", world.project)
+    world.nothing_left()
+
+
+def test_manual_and_completions_are_what_the_program_says(prefix):
+    said = lambda *words: subprocess.run([prefix / "bin/nucleus", *words], check=True, stdout=subprocess.PIPE, text=True).stdout
+    for file, words in {"man/man1/nucleus.1": ("manual", "man"),
+                        "bash-completion/completions/nucleus": ("completion", "bash"),
+                        "zsh/site-functions/_nucleus": ("completion", "zsh"),
+                        "fish/vendor_completions.d/nucleus.fish": ("completion", "fish")}.items():
+        assert (prefix / "share" / file).read_text() == said(*words), file
