@@ -69,6 +69,7 @@ Result<> UnmountEphemeral(const std::string& path) {
     if (::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) return FailSys("umount", path);
   }
   if (::rmdir(path.c_str()) != 0 && errno != ENOENT) return FailSys("rmdir", path);
+  sys::RemoveIfEmpty(path, 2);  // and the project's directory, if this was the last in it
   return {};
 }
 

@@ -203,7 +203,7 @@ Result<> UndoNetns(const std::string& pin, const std::string& alias) {
   // First, and not left to the end of the namespace: somebody may still hold that, and then the veth stays.
   TRY(DeleteByAlias(host, alias, {}));
   TRY(RemovePin(pin));
-  (void)::rmdir(Parent(pin).c_str());
+  sys::RemoveIfEmpty(Parent(pin), 1);
   return {};
 }
 

@@ -36,11 +36,7 @@ Result<> UndoNames(const std::string& directory) {
     const std::string path = directory + "/" + std::string(name);
     if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) return FailSys("remove", path);
   }
-  // The directory is shared with the process part; the last one out removes it, and the project's after it.
-  if (::rmdir(directory.c_str()) == 0) {
-    const std::string project = directory.substr(0, directory.rfind('/'));
-    if (!project.empty()) (void)::rmdir(project.c_str());
-  }
+  sys::RemoveIfEmpty(directory, 2);  // shared with the process part, and with the project's other resources
   return {};
 }
 

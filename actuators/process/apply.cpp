@@ -78,7 +78,7 @@ void RemoveFiles(const std::string& directory, bool keep_log) {
   if (keep_log) return;
   ::unlink(In(directory, kLogFile).c_str());
   ::unlink((In(directory, kLogFile) + ".1").c_str());
-  ::rmdir(directory.c_str());  // unless the files of the names part are there still
+  sys::RemoveIfEmpty(directory, 2);  // unless the files of the names part, or another resource's, are there still
 }
 
 Duration StopTimeoutOf(const std::string& directory) {

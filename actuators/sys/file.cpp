@@ -56,6 +56,42 @@ std::string Shown(std::string_view data) {
   return text;
 }
 
+Result<> MakeDirectoriesOnce(const std::string& path, mode_t mode) {
+  if (!path.starts_with('/')) return Fail(ErrorCode::kInvalid, "mkdir", path, "not an absolute path");
+  Fd at = TRY(Open("/", O_PATH | O_DIRECTORY));
+  std::string done;
+  std::string_view rest = path;
+  while (true) {
+    rest.remove_prefix(std::min(rest.find_first_not_of('/'), rest.size()));
+    if (rest.empty()) return {};
+    const std::string name(rest.substr(0, rest.find('/')));
+    rest.remove_prefix(name.size());
+    if (name == "..") return Fail(ErrorCode::kInvalid, "mkdir", path, "\"..\" in it");
+    done += "/" + name;
+    constexpr int kFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    Fd next(::openat(at.get(), name.c_str(), kFlags));
+    if (!next && errno == ENOENT) {
+      // Made by somebody else meanwhile is as good.
+      if (::mkdirat(at.get(), name.c_str(), mode) == 0) {
+        if (::fchmodat(at.get(), name.c_str(), mode, 0) != 0) return FailSys("chmod", done);  // despite the umask
+      } else if (errno != EEXIST) {
+        return FailSys("mkdir", done);
+      }
+      next.reset(::openat(at.get(), name.c_str(), kFlags));
+    }
+    if (!next) {
+      Error error = Error::Sys("open directory", done);
+      struct stat st{};
+      if (::fstatat(at.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode)) {
+        error.cause = "it is a symbolic link, which is not followed here";
+        error = std::move(error).Hint("give the path that the link leads to");
+      }
+      return Fail(std::move(error));
+    }
+    at = std::move(next);
+  }
+}
+
 }  // namespace
 
 Result<Fd> Open(const std::string& path, int flags, mode_t mode) {
@@ -154,38 +190,17 @@ Result<> RewriteInPlace(const std::string& path, std::string_view data, mode_t m
 }
 
 Result<> MakeDirectories(const std::string& path, mode_t mode) {
-  if (!path.starts_with('/')) return Fail(ErrorCode::kInvalid, "mkdir", path, "not an absolute path");
-  Fd at = TRY(Open("/", O_PATH | O_DIRECTORY));
-  std::string done;
-  std::string_view rest = path;
-  while (true) {
-    rest.remove_prefix(std::min(rest.find_first_not_of('/'), rest.size()));
-    if (rest.empty()) return {};
-    const std::string name(rest.substr(0, rest.find('/')));
-    rest.remove_prefix(name.size());
-    if (name == "..") return Fail(ErrorCode::kInvalid, "mkdir", path, "\"..\" in it");
-    done += "/" + name;
-    constexpr int kFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    Fd next(::openat(at.get(), name.c_str(), kFlags));
-    if (!next && errno == ENOENT) {
-      // Made by somebody else meanwhile is as good.
-      if (::mkdirat(at.get(), name.c_str(), mode) == 0) {
-        if (::fchmodat(at.get(), name.c_str(), mode, 0) != 0) return FailSys("chmod", done);  // despite the umask
-      } else if (errno != EEXIST) {
-        return FailSys("mkdir", done);
-      }
-      next.reset(::openat(at.get(), name.c_str(), kFlags));
-    }
-    if (!next) {
-      Error error = Error::Sys("open directory", done);
-      struct stat st{};
-      if (::fstatat(at.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode)) {
-        error.cause = "it is a symbolic link, which is not followed here";
-        error = std::move(error).Hint("give the path that the link leads to");
-      }
-      return Fail(std::move(error));
-    }
-    at = std::move(next);
+  // One that was there may be gone a moment later: whoever empties a shared directory removes it.
+  constexpr int kAttempts = 10;
+  for (int attempt = 1;; ++attempt) {
+    auto made = MakeDirectoriesOnce(path, mode);
+    if (made || made.error().sys_errno != ENOENT || attempt == kAttempts) return made;
+  }
+}
+
+void RemoveIfEmpty(std::string path, int levels) {
+  while (levels-- > 0 && !path.empty() && (::rmdir(path.c_str()) == 0 || errno == ENOENT)) {
+    path.resize(path.rfind('/'));
   }
 }
 

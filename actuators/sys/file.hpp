@@ -31,6 +31,9 @@ Result<> RewriteInPlace(const std::string& path, std::string_view data, mode_t m
 
 // mkdir(2) for each missing component below `base` (which exists), opened without following links.
 Result<> MakeDirectories(const std::string& path, mode_t mode);
+// An absolute path, if it is an empty directory or not there, and then the directory above it, so many levels: the last
+// one out of a shared directory takes it along.
+void RemoveIfEmpty(std::string path, int levels);
 // Removes a tree without following links and without leaving its file system. Absent is success.
 Result<> RemoveTree(const std::string& path);
 

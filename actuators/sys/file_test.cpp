@@ -62,6 +62,28 @@ TEST(File, ReplaceKeepsModeAndLeavesNothingBeside) {
   EXPECT_EQ(::rmdir(dir.path().c_str()), 0) << "a temporary file was left";
 }
 
+TEST(File, TheLastOneOutRemovesASharedDirectoryAndNobodyTripsOverIt) {
+  const TemporaryDirectory dir;
+  const auto come_and_go = [&](const std::string& own) {
+    for (int i = 0; i < 2000; ++i) {
+      const auto made = MakeDirectories(own, 0755);
+      ASSERT_TRUE(made) << made.error().Message();
+      RemoveIfEmpty(own, 2);
+    }
+  };
+  {
+    std::jthread a(come_and_go, dir / "shared/a");
+    std::jthread b(come_and_go, dir / "shared/b");
+  }
+  RemoveIfEmpty(dir / "shared/a", 2);
+  EXPECT_NE(::access((dir / "shared").c_str(), F_OK), 0);
+
+  ASSERT_TRUE(MakeDirectories(dir / "shared/a", 0755));
+  ASSERT_TRUE(ReplaceFile(dir / "shared/kept", "", 0600));
+  RemoveIfEmpty(dir / "shared/a", 2);
+  EXPECT_EQ(::access((dir / "shared/kept").c_str(), F_OK), 0);
+}
+
 TEST(File, ReadersOfAReplacedFileSeeOneOfItsVersions) {
   const TemporaryDirectory dir;
   const std::string path = dir / "f";

@@ -1,0 +1,135 @@
+"""What is done to a topology of three services with a network, volumes, a job and health checks, while faults are injected."""
+import dataclasses
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
+from world import NUCLEUS, World  # noqa: E402
+
+import injector  # noqa: E402
+import snapshot  # noqa: E402
+
+BASE = """
+name = "PROJECT"
+[networks.internal]
+subnet = "10.97.3.0/24"
+[volumes.data]
+volume_type = "persistent"
+path = "DIRECTORY/data"
+[volumes.cache]
+volume_type = "ephemeral"
+size = "4M"
+[services.db]
+command = ["/bin/sleep", "infinity"]
+networks = ["internal"]
+volumes = ["data:/data", "cache:/cache"]
+memory = "64M"
+health_check = ["/bin/true"]
+health_interval = "100ms"
+[services.fill]
+type = "job"
+command = ["/bin/sh", "-c", "echo kept >> /data/rows"]
+volumes = ["data:/data"]
+depends_on = [{ service = "db", condition = "healthy" }]
+[services.web]
+command = ["/bin/sleep", "infinity"]
+networks = ["internal"]
+port_forwards = ["127.0.0.1:18080:80"]
+depends_on = [{ service = "fill", condition = "completed" }]
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """From one file to another; None: nothing is there, destroyed."""
+    name: str
+    before: str | None
+    after: str | None
+
+
+CHANGES = {change.name: change for change in [
+    Change("create", None, BASE),
+    Change("live", BASE, BASE.replace('"64M"', '"96M"').replace("18080", "18081").replace('"100ms"', '"150ms"')),
+    Change("restart", BASE, BASE.replace('[services.web]\ncommand = ["/bin/sleep", "infinity"]', '[services.web]\ncommand = ["/bin/sleep", "100000"]')),
+    Change("replace", BASE, BASE.replace("10.97.3.0", "10.97.4.0")),
+    Change("remove", BASE, BASE[:BASE.index("[services.web]")]),
+    Change("destroy", BASE, None),
+]}
+
+
+class Trial:
+    """A world in which a change is made, with whatever goes wrong on the way, and then made again, rightly."""
+
+    def __init__(self, directory, change):
+        self.world = World(directory)
+        self.change = change
+        self.path = None
+
+    def __enter__(self):
+        # Once there and back, so that what stays for good (directories, locks) is in both snapshots.
+        self.write(BASE)
+        self.world.apply(self.path)
+        self.world.nucleus("destroy", self.world.project)
+        self.empty = self.steady()
+        if self.change.before:
+            self.write(self.change.before)
+            self.world.apply(self.path)
+        if self.change.after:
+            self.write(self.change.after)
+        return self
+
+    def __exit__(self, *_):
+        self.leftover_cgroups = self.world.close()
+
+    def write(self, text):
+        self.path = self.world.write(text.replace("DIRECTORY", str(self.world.directory)))
+
+    @property
+    def command(self):
+        if self.change.after is None:
+            return [NUCLEUS, "destroy", self.world.project, "--parallelism", "1"]
+        return [NUCLEUS, "apply", "-f", str(self.path), "--parallelism", "1"]
+
+    def made(self):
+        """Makes the change without a fault."""
+        return self.world.run(*self.command)
+
+    def rows(self):
+        rows = self.world.directory / "data/rows"
+        return rows.read_text() if rows.exists() else ""
+
+    def problems(self, reference=None):
+        """After the change was made: what is not as it should be, as lines. The world is empty afterwards."""
+        found = []
+        if self.change.after is not None:
+            again = self.world.run(NUCLEUS, "diff", "-f", str(self.path), "--detailed-exitcode", status=None)
+            if again.returncode != 0:
+                found.append(f"diff is not empty ({again.returncode}): {again.stdout}{again.stderr}")
+            if "kept\n" not in self.rows():
+                found.append("the data are gone")
+            if reference is not None:
+                # What a killed step had made is found to be there, and needs no step that would write its observation down.
+                found += ["beside the reference: " + line for line in self.lasting_difference(reference)
+                          if not line.startswith("rows: - observed.db observation")]
+            gone = self.world.run(NUCLEUS, "destroy", self.world.project, status=None)
+            if gone.returncode != 0:
+                found.append(f"destroy: {gone.stderr}")
+        found += ["left over: " + line for line in self.lasting_difference(self.empty)]
+        return found
+
+    def steady(self):
+        """What there is, but for a health probe that comes and goes."""
+        before = snapshot.take(self.world)
+        while (now := snapshot.take(self.world)) != before:
+            before = now
+        return now
+
+    def lasting_difference(self, reference):
+        """What differs for longer than a health probe lives."""
+        for _ in range(5):
+            lines = snapshot.difference(reference, snapshot.take(self.world))
+            if not lines:
+                break
+            time.sleep(0.2)
+        return lines
