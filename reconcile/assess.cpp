@@ -120,12 +120,22 @@ class Assessor {
       any = true;
     }
     if (r_.applied) {
-      r_.Because(Action::kDestroy, Type::kRemoved, "not in the file any more");
+      r_.Because(Action::kDestroy, Type::kRemoved, RemovalWords());
       // A persistent volume, or something gone already: the record goes all the same.
       if (!any) r_.Find(MainPart(r_.address.kind))->Raise(Remedy::kUndo, Action::kDestroy);
     } else if (any) {
       r_.Because(Action::kDestroy, Type::kLeftover, "left over: nothing that was applied asks for it");
     }
+  }
+
+  // Why it goes, where that is not the command itself; and whoever reads "destroy" beside a volume wants to know of the
+  // data.
+  [[nodiscard]] std::string RemovalWords() const {
+    const Options& options = model_.input().options;
+    std::string words = options.destroy ? "" : "not in the file any more";
+    const spec::Volume* volume = r_.volume.applied;
+    if (volume == nullptr || volume->type != spec::VolumeType::kPersistent) return words;
+    return words + (words.empty() ? "" : "; ") + (options.delete_data ? "with its data" : "its data stay");
   }
 
   // Whether what is observed of the namespace is what the store believes.
