@@ -128,12 +128,15 @@ class Assessor {
     }
   }
 
+  // Why it goes, where that is not the command itself; and whoever reads "destroy" beside a volume wants to know of the
+  // data.
   [[nodiscard]] std::string RemovalWords() const {
     const auto& options = model_.input().options;
-    std::string words = options.destroy ? "asked for by destroy" : "not in the file any more";
+    std::string words = options.destroy ? "" : "not in the file any more";
     const auto* volume = r_.volume.applied;
     if (volume == nullptr || volume->type != spec::VolumeType::kPersistent) return words;
-    return words + (options.delete_data ? "; its data go: " : "; its data stay: ") + volume->path;
+    if (!words.empty()) words += "; ";
+    return words + (options.delete_data ? "its data go too: " : "its data stay: ") + volume->path;
   }
 
   // Whether what is observed of the namespace is what the store believes.

@@ -42,7 +42,7 @@ Result<> ReadInputs(const Value& value, Service& service) {
 template <class Resource>
 Result<Resource> FromValue(Scope scope, const Value& table, std::string_view name) {
   if (table.type != Value::Type::kTable) return Corrupt(name, "not a table");
-  const Outside nowhere{.read_file = {}, .variable = {}, .path_kind = {}, .host_routes = {}, .list_directory = {}};
+  const Outside nowhere;
   Reader reader(nowhere);
   Resource resource;
   resource.name = name;

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "spec/net.hpp"
+#include "state/permissions.hpp"
 #include "state/schema.hpp"
 #include "state/testing.hpp"
 
@@ -291,6 +292,18 @@ TEST_F(StoreFiles, WhoMayOnlyReadReadsAndNeverWrites) {
                           return reader.error().code == ErrorCode::kPermission ? 0 : 2;
                         }),
             0);
+}
+
+TEST_F(StoreFiles, AGroupThatComesLaterMayReadTheJournalToo) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root to give files away";
+  Fill();
+  const std::string journal = directories_.ObservedDb() + "-journal";
+  ASSERT_EQ(::chmod(journal.c_str(), 0600), 0);
+  const FileAccess access{54321};
+  ASSERT_OK(PrepareJournal(journal, access));
+  EXPECT_EQ(ModeOf(journal), 0640U);
+  ASSERT_OK(PrepareJournal(journal + ".absent", access));
+  EXPECT_FALSE(std::filesystem::exists(journal + ".absent"));
 }
 
 TEST_F(StoreFiles, AReaderIsNotInTheWayOfWriters) {

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <vector>
 
 namespace nucleus::state {
@@ -47,6 +48,12 @@ Result<> PrepareDirectory(const std::string& path, const FileAccess& access) {
 
 Result<> PrepareFile(const std::string& path, const FileAccess& access) {
   if (::mknod(path.c_str(), S_IFREG | 0600, 0) != 0 && errno != EEXIST) return FailSys("create", path);
+  return Settle(path, 0600, access.FileMode(), access);
+}
+
+Result<> PrepareJournal(const std::string& path, const FileAccess& access) {
+  struct stat st{};
+  if (::lstat(path.c_str(), &st) != 0 && errno == ENOENT) return {};
   return Settle(path, 0600, access.FileMode(), access);
 }
 

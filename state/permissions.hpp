@@ -24,5 +24,7 @@ struct FileAccess {
 Result<> PrepareDirectory(const std::string& path, const FileAccess& access);
 // Makes an empty file, or widens ours. SQLite gives its journals the mode and owner of the database.
 Result<> PrepareFile(const std::string& path, const FileAccess& access);
+// Widens a journal of ours that was kept from before the group was there; makes none.
+Result<> PrepareJournal(const std::string& path, const FileAccess& access);
 
 }  // namespace nucleus::state

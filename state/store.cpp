@@ -83,7 +83,9 @@ Result<Database> OpenForWriting(const std::string& path, const Schema& schema, s
 // observed.db is rebuilt from the kernel, so it is checked whole: better empty than half right.
 Result<Database> OpenObserved(const std::string& path, const FileAccess& access) {
   // On tmpfs nothing is ever synced. The rollback journal still makes a killed process leave all or nothing; keeping
-  // the file and clearing its header is the cheapest way to end a transaction there.
+  // the file and clearing its header is the cheapest way to end a transaction there. A reader has to look at that
+  // header.
+  TRY(PrepareJournal(path + "-journal", access));
   auto database = TRY(OpenForWriting(path, ObservedSchema(), kObservedAdvice,
                                      "PRAGMA synchronous=OFF; PRAGMA journal_mode=PERSIST;", access));
   const auto verdict = TRY(database.QueryText("PRAGMA quick_check(1)"));

@@ -112,7 +112,8 @@ Result<Supervisor> Supervisor::Start(std::string directory) {
 }
 
 Result<> Supervisor::Load() {
-  launch_ = TRY(DecodeLaunch(TRY(sys::ReadFile(directory_ + "/" + std::string(kLaunchFile)))));
+  const auto launch = TRY(sys::ReadFile(directory_ + "/" + std::string(kLaunchFile)));
+  launch_ = TRY(DecodeLaunch(launch));
   policy_ = launch_.policy;
   if (const auto text = TRY(sys::ReadFileIfThere(directory_ + "/" + std::string(kPolicyFile)))) {
     policy_ = TRY(DecodePolicy(*text));

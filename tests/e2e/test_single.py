@@ -151,5 +151,5 @@ volumes = ["data:/data"]
 """)
     world.apply(path)
     assert f"its data stay: {world.directory}/data" in world.nucleus("destroy", world.project, "--expect", "0" * 12, status=4).stdout
-    assert f"its data go: {world.directory}/data" in world.nucleus("destroy", world.project, "--delete-data").stdout
+    assert f"its data go too: {world.directory}/data" in world.nucleus("destroy", world.project, "--delete-data").stdout
     assert not (world.directory / "data").exists()

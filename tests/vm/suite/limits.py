@@ -41,29 +41,80 @@ def test_what_takes_too_much_memory_is_killed_and_says_so():
     destroy()
 
 
+def disk():
+    """The number of the disk, which io limits name."""
+    return pathlib.Path("/sys/block/vda/dev").read_text().strip()
+
+
+def every_limit(memory, high, swap, cpus, weight, pids, rate):
+    """A service with every limit there is, and what the kernel is to say then."""
+    text = f"""
+[services.a]
+command = ["/bin/sleep", "1000"]
+memory = "{memory}M"
+memory_high = "{high}M"
+memory_swap = "{swap}M"
+cpus = {cpus}
+cpu_weight = {weight}
+pids = {pids}
+io_limits = ["{disk()} wbps={rate}"]
+"""
+    return text, {
+        "memory.max": str(memory << 20), "memory.high": str(high << 20), "memory.swap.max": str(swap << 20),
+        "memory.oom.group": "1", "cpu.max": f"{int(cpus * 100_000)} 100000", "cpu.weight": str(weight), "pids.max": str(pids),
+        "io.max": f"{disk()} rbps=max wbps={rate} riops=max wiops=max"}
+
+
+def held(wanted):
+    group = cgroup("a")
+    return {name: (group / name).read_text().strip() for name in wanted}
+
+
 def test_the_kernel_has_the_limits_of_the_file():
-    apply('[services.a]\ncommand = ["/bin/sleep", "1000"]\ncpus = 0.5\ncpu_weight = 50\npids = 40\nmemory = "100M"\n')
-    files = {name: (cgroup("a") / name).read_text().strip() for name in ("memory.max", "cpu.max", "cpu.weight", "pids.max")}
-    assert files == {"memory.max": str(100 << 20), "cpu.max": "50000 100000", "cpu.weight": "50", "pids.max": "40"}, files
+    text, wanted = every_limit(100, 90, 10, 0.5, 50, 40, 1 << 20)
+    apply(text)
+    assert held(wanted) == wanted
 
 
-def test_a_limit_changes_live():
+def test_every_limit_changes_live():
     before = service("a")["pid"]
-    apply('[services.a]\ncommand = ["/bin/sleep", "1000"]\ncpus = 1.5\ncpu_weight = 50\npids = 30\nmemory = "80M"\n')
+    text, wanted = every_limit(80, 70, 20, 1.5, 70, 30, 2 << 20)
+    apply(text)
+    assert held(wanted) == wanted
     assert service("a")["pid"] == before
-    files = {name: (cgroup("a") / name).read_text().strip() for name in ("memory.max", "cpu.max", "pids.max")}
-    assert files == {"memory.max": str(80 << 20), "cpu.max": "150000 100000", "pids.max": "30"}, files
 
 
-def test_a_limit_changed_by_hand_is_drift_and_repaired_live():
+def test_every_limit_changed_by_hand_is_drift_and_repaired_live():
     before = service("a")["pid"]
-    (cgroup("a") / "memory.max").write_text("max")
+    _, wanted = every_limit(80, 70, 20, 1.5, 70, 30, 2 << 20)
+    other = {"memory.max": "max", "memory.high": "max", "memory.swap.max": "max", "memory.oom.group": "0",
+             "cpu.max": "max 100000", "cpu.weight": "100", "pids.max": "max", "io.max": f"{disk()} wbps=max"}
+    for name, value in other.items():
+        (cgroup("a") / name).write_text(value)
     seen = guest.nucleus("drift", "limits", "--detailed-exitcode", status=2)
-    assert "service.a" in seen and "memory" in seen, seen
+    missing = [name for name in wanted if name not in seen]
+    assert "service.a" in seen and not missing, f"{missing} of\n{seen}"
     guest.nucleus("apply", "-f", str(FILE))
-    assert (cgroup("a") / "memory.max").read_text().strip() == str(80 << 20)
+    assert held(wanted) == wanted
     assert service("a")["pid"] == before
     guest.nucleus("drift", "limits", "--detailed-exitcode")
+    destroy()
+
+
+def test_a_limit_of_writes_holds():
+    # 2 MiB at 512 KiB a second. What the disk itself can do is more, even here.
+    apply(f"""
+[volumes.data]
+volume_type = "persistent"
+path = "/srv/limits"
+[services.writer]
+type = "job"
+volumes = ["data:/data"]
+io_limits = ["{disk()} wbps=524288"]
+command = ["/bin/sh", "-c", "s=$(date +%s); dd if=/dev/zero of=/data/x bs=64k count=32 conv=fsync; echo $(($(date +%s) - s)) >/data/took"]
+""")
+    took = int(pathlib.Path("/srv/limits/took").read_text())
+    assert took >= 3, f"{took} s"
     destroy()
 
 

@@ -36,7 +36,8 @@ depends_on = [{ service = "server", condition = "healthy" }, { service = "seed",
 
 
 def running():
-    return {entry["name"]: entry["pid"] for entry in json.loads(guest.nucleus("ps", "--output", "json"))["services"]}
+    listed = json.loads(guest.nucleus("ps", "--output", "json"))["services"]
+    return {entry["name"]: entry["pid"] for entry in listed if entry["name"].startswith("stack/")}
 
 
 def check():
