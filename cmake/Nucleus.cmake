@@ -23,7 +23,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LES
   # False alarms of this compiler's optimiser in the standard library (GCC bugs 105329, 105651) and in nlohmann/json.
   target_compile_options(nucleus_options INTERFACE -Wno-restrict -Wno-dangling-pointer)
 endif()
-if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 14)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # A false alarm on moving out of a std::optional that was tested (GCC bug 80635).
   target_compile_options(nucleus_options INTERFACE -Wno-maybe-uninitialized)
 endif()
