@@ -1,4 +1,4 @@
-// Which host paths may be given to a container. The lists and their reasons are in docs/sandbox.md.
+// Which host paths may be given to a container. The lists and their reasons are in docs/security.md.
 #pragma once
 
 #include <optional>

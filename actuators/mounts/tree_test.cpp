@@ -9,6 +9,7 @@
 #include "actuators/mounts/host_root.hpp"
 #include "actuators/mounts/sources.hpp"
 #include "actuators/mounts/standard.hpp"
+#include "actuators/sys/file.hpp"
 
 namespace nucleus::mounts {
 namespace {
@@ -97,10 +98,15 @@ TEST(Standard, OrderMasksAndFlags) {
         if (op.fstype == "proc") {
           EXPECT_EQ((op.flags & kMountReadOnly) != 0, uid == 0) << "what is the machine's in /proc belongs to root";
         }
-        if (op.fstype == "sysfs" || op.fstype == "cgroup2") EXPECT_NE(op.flags & kMountReadOnly, 0U);
-        if (op.type == Type::kBind)
+        if (op.fstype == "sysfs" || op.fstype == "cgroup2") {
+          EXPECT_NE(op.flags & kMountReadOnly, 0U);
+        }
+        if (op.type == Type::kBind) {
           EXPECT_NE(op.flags & kMountReadOnly, 0U) << op.target << ": its mode is the machine's";
-        if (op.fstype == "tmpfs") EXPECT_NE(op.data.find("size="), std::string::npos) << op.target;
+        }
+        if (op.fstype == "tmpfs") {
+          EXPECT_NE(op.data.find("size="), std::string::npos) << op.target;
+        }
       }
       EXPECT_TRUE(seen.contains("/proc") && seen.contains("/sys") && seen.contains("/dev") &&
                   seen.contains("/dev/null"));
@@ -127,8 +133,12 @@ TEST(HostRoot, HasTheWorkloadsNamesAndNobodyElses) {
             "web:x:33:33::/srv:/bin/sh\n");
   EXPECT_EQ(GroupFile(person), "root:x:0:\ntty:x:5:\nnogroup:x:65534:\nlogs:x:70:\nweb:x:33:\n");
   EXPECT_FALSE(HasOwnHome(person));
-  EXPECT_TRUE(HasOwnHome({.home = "/home/web", .shell = {}, .groups = {}}));
-  EXPECT_FALSE(HasOwnHome({.home = "/home/../etc", .shell = {}, .groups = {}}));
+  Person at_home = person;
+  for (const auto& [home, own] :
+       {std::pair{"/home/web", true}, {"/root", true}, {"/home/../etc", false}, {"/etc", false}}) {
+    at_home.home = home;
+    EXPECT_EQ(HasOwnHome(at_home), own) << home;
+  }
 }
 
 TEST(HostRoot, WhatComesFromTheHostIsReadOnly) {
@@ -171,6 +181,16 @@ TEST(Sources, DeniedAreThePathTheirParentsAndWhatIsBelow) {
     EXPECT_EQ(WhyDenied(one.path, one.read_only, directories).has_value(), one.denied)
         << one.path << " " << one.read_only;
   }
+}
+
+TEST(Document, NamesWhatIsMaskedReadOnlyGivenAndDenied) {
+  const std::string document = sys::ReadFile(NUCLEUS_DOCUMENT).value();
+  std::vector<std::string> names;
+  for (const auto path : MaskedPaths()) names.emplace_back(path);
+  for (const auto path : ReadOnlyPaths()) names.emplace_back(path);
+  for (const auto& denied : DeniedPaths()) names.emplace_back(denied.path);
+  for (const auto name : DeviceNodes()) names.push_back("/dev/" + std::string(name));
+  for (const auto& name : names) EXPECT_NE(document.find("`" + name + "`"), std::string::npos) << name;
 }
 
 TEST(Sources, AFileSystemOfTheKernelBelowIsSeen) {

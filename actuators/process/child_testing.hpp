@@ -61,8 +61,9 @@ inline Launch SmallContainer(std::string command) {
   MountOp root = Op(kRootTmpfs, "", "", kMountNoSuid | kMountNoDev);
   root.data = "mode=0755";
   launch.mounts = {root, Directory("/bin"), Op(kBind, "/bin/busybox", kBusybox, kMountReadOnly | kMountNoSuid)};
-  for (const char* name : {"sh",   "cat", "ls",   "readlink", "stat",  "id",    "kill", "sleep", "hostname", "chmod",
-                           "true", "pwd", "grep", "mkdir",    "mount", "touch", "trap", "ps",    "rm",       "seq"}) {
+  for (const char* name :
+       {"sh",  "cat",  "ls",    "readlink", "stat",  "id",   "kill", "sleep", "hostname", "chmod", "true",
+        "pwd", "grep", "mkdir", "mount",    "touch", "trap", "ps",   "rm",    "nc",       "seq"}) {
     MountOp link = Op(kSymlink, std::string("/bin/") + name);
     link.data = "busybox";
     launch.mounts.push_back(link);

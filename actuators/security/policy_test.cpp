@@ -9,12 +9,14 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <optional>
 #include <set>
 #include <sstream>
 
 #include "actuators/security/bpf.hpp"
 #include "actuators/security/default_profile.hpp"
+#include "actuators/security/policy_document.hpp"
 #include "actuators/security/syscall_policy.hpp"
 
 namespace nucleus::security {
@@ -194,6 +196,13 @@ RC_GTEST_PROP(DefaultProfile, EndsAndAgreesWithOurOwnReadingOfIt,
     security::Call call{.architecture = AUDIT_ARCH_X86_64, .number = number, .arguments = {a, b, a ^ b}};
     RC_ASSERT(*verdict == Evaluate(program, call).value);
   }
+}
+
+// To bring the document up to date: build/release/actuators/security/nucleus_profile_generator document
+TEST(DefaultProfile, IsDocumentedAsItIs) {
+  std::ifstream file(NUCLEUS_DOCUMENT);
+  const std::string document{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_NE(document.find(PolicyDocument()), std::string::npos);
 }
 
 TEST(DefaultProfile, IsShortEnoughForTheKernel) {

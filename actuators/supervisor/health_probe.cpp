@@ -53,7 +53,8 @@ Result<Running> StartNetworkProbe(const Launch& launch, const spec::HealthCheck&
   if (pid < 0) return FailSys("clone3", "probe");
   if (pid == 0) {
     ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    if (::setns(container.get(), CLONE_NEWNET) != 0 || ::dup2(out, 1) != 1) ::_exit(2);
+    // Among the container's mounts too: what reads a hostile server's answer has no business among the host's files.
+    if (::setns(container.get(), CLONE_NEWNET | CLONE_NEWNS) != 0 || ::dup2(out, 1) != 1) ::_exit(2);
     ::syscall(SYS_close_range, 3, ~0U, 0);
     if (!DropIdentity(launch.identity)) ::_exit(2);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

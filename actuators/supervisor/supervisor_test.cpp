@@ -11,6 +11,7 @@
 
 #include "actuators/process/channel.hpp"
 #include "actuators/process/child_testing.hpp"
+#include "actuators/process/posture.hpp"
 #include "actuators/process/start_supervisor.hpp"
 #include "actuators/sys/cgroupfs.hpp"
 #include "actuators/sys/process.hpp"
@@ -232,6 +233,32 @@ TEST_F(SupervisorTest, NobodySeesAProbeBeforeItIsOne) {
   const std::string log = sys::ReadFile(directory_ / kLogFile).value();
   EXPECT_NE(log.find("probe"), std::string::npos);
   EXPECT_EQ(log.find("caught"), std::string::npos) << log.substr(std::min(log.size(), log.find("caught")), 200);
+}
+
+TEST_F(SupervisorTest, AnHttpProbeIsAmongTheContainersFilesAndHasNoCapability) {
+  Launch launch = WithHealth("sleep 100 | nc -l -p 8080 > /tmp/request", "");  // it takes the request and never answers
+  launch.policy.health.probe = spec::HttpProbe{8080, "/health"};
+  launch.policy.health.timeout = Duration(2'000);
+  if (!MakeGroup(launch)) GTEST_SKIP() << "no cgroup2 on this machine";
+  ASSERT_TRUE(Start(launch));
+  const std::string workload = std::to_string(Now().workload.pid);
+  std::optional<Posture> posture;
+  bool same = false;
+  for (int i = 0; i < 300 && !same; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    const auto procs = sys::ReadFileIfThere(group_ + "/probe/cgroup.procs").value_or(std::nullopt).value_or("");
+    const std::string probe = procs.substr(0, procs.find('\n'));
+    struct stat its{}, own{};
+    if (probe.empty() || ::stat(("/proc/" + probe + "/ns/mnt").c_str(), &its) != 0) continue;
+    ASSERT_EQ(::stat(("/proc/" + workload + "/ns/mnt").c_str(), &own), 0);
+    const auto status = sys::ReadFile("/proc/" + probe + "/status");
+    if (status) posture = ParsePosture(*status);
+    same = its.st_ino == own.st_ino && posture && posture->uids[1] == launch.identity.uid;
+  }
+  EXPECT_TRUE(same);
+  ASSERT_TRUE(posture);
+  EXPECT_EQ(posture->capabilities.effective | posture->capabilities.permitted | posture->capabilities.inheritable, 0U);
+  EXPECT_EQ(posture->groups, launch.identity.groups);
 }
 
 TEST_F(SupervisorTest, AProbeIsKilledWholeAtItsTimeout) {
