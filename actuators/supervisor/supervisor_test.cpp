@@ -72,6 +72,12 @@ class SupervisorTest : public testing::Test {
              !FindSupervisor(directory_.path())->has_value();
     });
   }
+  void UntilLogged(const std::string& text) const {
+    Until([&](const Status&) {
+      return sys::ReadFileIfThere(directory_ / kLogFile).value_or(std::nullopt).value_or("").find(text) !=
+             std::string::npos;
+    });
+  }
   void Signal(int signal) const {
     const auto holder = FindSupervisor(directory_.path());
     if (holder && *holder) (void)sys::SendSignal((*holder)->pidfd, signal, "supervisor");
@@ -141,20 +147,21 @@ TEST_F(SupervisorTest, ASignalIsEnoughForWhoListensAndForceIsForWhoDoesNot) {
     bool init;
     int code;
   };
-  constexpr Case kCases[] = {{"trap 'exit 5' TERM; while :; do sleep 0.1; done", false, 5},
-                             {"trap 'exit 6' TERM; while :; do sleep 0.1; done", true, 6},
-                             {"exec sleep 100", true, 128 + SIGTERM},
-                             {"exec sleep 100", false, 128 + SIGKILL},
-                             {"trap '' TERM; while :; do sleep 0.1; done", true, 128 + SIGKILL}};
+  constexpr Case kCases[] = {{"trap 'exit 5' TERM; echo up; while :; do sleep 0.1; done", false, 5},
+                             {"trap 'exit 6' TERM; echo up; while :; do sleep 0.1; done", true, 6},
+                             {"echo up; exec sleep 100", true, 128 + SIGTERM},
+                             {"echo up; exec sleep 100", false, 128 + SIGKILL},
+                             {"trap '' TERM; echo up; while :; do sleep 0.1; done", true, 128 + SIGKILL}};
   for (const Case& one : kCases) {
-    Launch launch = SmallContainer(std::string("echo up > /tmp/x; ") + one.command);
+    Launch launch = SmallContainer(one.command);
     launch.init = one.init;
     launch.policy.stop_timeout_ms = 400;
     launch.policy.restart = spec::RestartPolicy::kAlways;  // not after a stop
     ASSERT_TRUE(Start(launch));
-    std::this_thread::sleep_for(std::chrono::milliseconds(150));
+    UntilLogged(" up");
     Signal(SIGTERM);
     EXPECT_EQ(UntilEnded().exit_code, one.code) << one.command << " init " << one.init;
+    ::unlink((directory_ / kLogFile).c_str());
   }
 }
 
@@ -171,7 +178,7 @@ TEST_F(SupervisorTest, AKilledSupervisorTakesTheWorkloadAlong) {
 }
 
 TEST_F(SupervisorTest, HealthFollowsTheProbe) {
-  ASSERT_TRUE(Start(WithHealth("sleep 0.3; touch /tmp/ok; sleep 1; rm /tmp/ok; exec sleep 100", "test -e /tmp/ok")));
+  ASSERT_TRUE(Start(WithHealth("sleep 0.3; touch /tmp/ok; sleep 2; rm /tmp/ok; exec sleep 100", "test -e /tmp/ok")));
   EXPECT_EQ(Now().health, Health::kStarting);
   Until([](const Status& s) { return s.health == Health::kHealthy; });
   const Status sick = Until([](const Status& s) { return s.health == Health::kUnhealthy; });
@@ -181,7 +188,7 @@ TEST_F(SupervisorTest, HealthFollowsTheProbe) {
 }
 
 TEST_F(SupervisorTest, OnUnhealthyItIsRestartedOrStopped) {
-  Launch launch = WithHealth("trap 'exit 9' TERM; while :; do sleep 0.1; done", "exit 1");
+  Launch launch = WithHealth("trap 'exit 9' TERM; echo up; while :; do sleep 0.1; done", "exit 1");
   launch.policy.health.on_unhealthy = spec::OnUnhealthy::kRestart;
   launch.policy.backoff_first_ms = 10;
   ASSERT_TRUE(Start(launch));
@@ -227,7 +234,8 @@ TEST_F(SupervisorTest, NobodySeesAProbeBeforeItIsOne) {
   launch.identity = {};
   launch.policy.health.interval = Duration(1);
   ASSERT_TRUE(Start(launch));
-  std::this_thread::sleep_for(std::chrono::seconds(3));
+  UntilLogged(" probe");
+  std::this_thread::sleep_for(std::chrono::seconds(2));
   Signal(SIGTERM);
   UntilEnded();
   const std::string log = sys::ReadFile(directory_ / kLogFile).value();
@@ -244,7 +252,7 @@ TEST_F(SupervisorTest, AnHttpProbeIsAmongTheContainersFilesAndHasNoCapability) {
   const std::string workload = std::to_string(Now().workload.pid);
   std::optional<Posture> posture;
   bool same = false;
-  for (int i = 0; i < 300 && !same; ++i) {
+  for (int i = 0; i < 1'500 && !same; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
     const auto procs = sys::ReadFileIfThere(group_ + "/probe/cgroup.procs").value_or(std::nullopt).value_or("");
     const std::string probe = procs.substr(0, procs.find('\n'));
@@ -278,8 +286,8 @@ TEST_F(SupervisorTest, AProbeIsKilledWholeAtItsTimeout) {
 }
 
 TEST_F(SupervisorTest, AFrozenContainerCanBeStoppedAlthoughNoProbeGetsIn) {
-  Launch launch = WithHealth("trap 'exit 5' TERM; while :; do sleep 0.1; done", "exit 0");
-  launch.policy.health.timeout = Duration(300);
+  Launch launch = WithHealth("trap 'exit 5' TERM; echo up; while :; do sleep 0.1; done", "exit 0");
+  launch.policy.health.timeout = Duration(1'000);
   if (!MakeGroup(launch)) GTEST_SKIP() << "no cgroup2 on this machine";
   ASSERT_TRUE(Start(launch));
   Until([](const Status& s) { return s.health == Health::kHealthy; });
