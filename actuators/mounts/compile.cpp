@@ -46,6 +46,10 @@ Result<std::vector<Wish>> VolumeWishes(const MountsInput& input) {
     const auto staged = input.staged.find(mount.destination);
     const bool is_staged = staged != input.staged.end();
     const std::string source = is_staged ? staged->second : mount.volume.empty() ? mount.source : named->second;
+    // What was staged is a copy; whether it may be given is decided by what it is a copy of.
+    if (is_staged) {
+      TRY_IN("volume at " + mount.destination, CheckSource(mount.source, mount.read_only, false, input.directories));
+    }
     // Below the runtime directory only what nucleus put there by itself.
     const bool own = is_staged || (!mount.volume.empty() && IsAtOrBelow(source, input.directories.runtime));
     const Source found =

@@ -80,6 +80,11 @@ bool IsKernelFilesystem(long type) {
   return std::ranges::find(kTypes, static_cast<unsigned long>(type) & 0xffffffffUL) != std::end(kTypes);
 }
 
+// The same by the names that mountinfo has for them.
+constexpr std::string_view kKernelTypes[] = {"proc",    "sysfs",      "cgroup",    "cgroup2",  "debugfs",
+                                             "tracefs", "securityfs", "selinuxfs", "bpf",      "nsfs",
+                                             "devpts",  "efivarfs",   "configfs",  "devtmpfs", "binfmt_misc"};
+
 std::unexpected<Error> Refused(const std::string& path, std::string_view why) {
   return Fail(Error::Of(ErrorCode::kPermission, "mount", path, why));
 }
@@ -117,6 +122,14 @@ std::optional<std::string> WhyDenied(std::string_view path, bool read_only, cons
   return std::nullopt;
 }
 
+std::optional<std::string> KernelMountBelow(std::span<const sys::MountEntry> mounts, std::string_view path) {
+  for (const sys::MountEntry& mount : mounts) {
+    const bool kernels = std::ranges::find(kKernelTypes, mount.fstype) != std::end(kKernelTypes);
+    if (kernels && IsAtOrBelow(mount.mount_point, path)) return mount.mount_point;
+  }
+  return std::nullopt;
+}
+
 Result<Source> CheckSource(const std::string& path, bool read_only, bool own, const Directories& directories) {
   const std::string normal = TRY(NormalPath(path));
   if (!own) {
@@ -132,7 +145,13 @@ Result<Source> CheckSource(const std::string& path, bool read_only, bool own, co
   if (::fstat(fd.get(), &st) != 0) return FailSys("stat", path);
   if (::fstatfs(fd.get(), &fs) != 0) return FailSys("statfs", path);
   if (IsKernelFilesystem(fs.f_type)) return Refused(path, "it is on a file system of the kernel's own");
-  if (S_ISDIR(st.st_mode)) return Source{.is_directory = true};
+  if (S_ISDIR(st.st_mode)) {
+    const auto mounts = TRY(sys::ReadMountinfo());
+    if (const auto nested = KernelMountBelow(mounts, normal)) {
+      return Refused(path, "a file system of the kernel's own is mounted in it, at " + *nested);
+    }
+    return Source{.is_directory = true};
+  }
   if (S_ISREG(st.st_mode) || S_ISSOCK(st.st_mode)) return Source{.is_directory = false};
   return Refused(path, "neither a directory nor a file nor a socket");
 }

@@ -13,14 +13,31 @@ constexpr std::uint64_t kQuiet = kMountNoSuid | kMountNoDev;
 constexpr std::uint64_t kInert = kQuiet | kMountNoExec;
 
 constexpr std::string_view kMasked[] = {
-    "/proc/acpi",         "/proc/asound",      "/proc/dynamic_debug",
-    "/proc/interrupts",   "/proc/kallsyms",    "/proc/kcore",
-    "/proc/keys",         "/proc/kmsg",        "/proc/kpagecgroup",
-    "/proc/kpagecount",   "/proc/kpageflags",  "/proc/latency_stats",
-    "/proc/pagetypeinfo", "/proc/sched_debug", "/proc/scsi",
-    "/proc/slabinfo",     "/proc/timer_list",  "/proc/timer_stats",
-    "/proc/vmallocinfo",  "/sys/dev/block",    "/sys/devices/virtual/powercap",
-    "/sys/firmware",      "/sys/fs/selinux",   "/sys/kernel/vmcoreinfo",
+    "/proc/acpi",
+    "/proc/allocinfo",
+    "/proc/asound",
+    "/proc/dynamic_debug",
+    "/proc/interrupts",
+    "/proc/kallsyms",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/kmsg",
+    "/proc/kpagecgroup",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
+    "/proc/latency_stats",
+    "/proc/pagetypeinfo",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/slabinfo",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/vmallocinfo",
+    "/sys/dev/block",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+    "/sys/fs/selinux",
+    "/sys/kernel/vmcoreinfo",
 };
 
 constexpr std::string_view kReadOnly[] = {"/proc/bus",  "/proc/driver", "/proc/fs",           "/proc/irq",
@@ -78,7 +95,10 @@ std::vector<MountOp> StandardMounts(const StandardInput& input) {
   constexpr Bytes kMega = 1 << 20;
   const std::uint64_t scratch = input.production ? kInert : kQuiet;
   std::vector<MountOp> ops;
-  ops.push_back(Filesystem("/proc", "proc", input.production ? "hidepid=2" : "", kInert));
+  // Entries of /proc that are not a process' own exist once on the machine, and belong to root: a workload that is root
+  // could change their modes for everybody. Its /proc is read-only; others may write what is their own.
+  const std::uint64_t proc = input.uid == 0 ? kInert | kMountReadOnly : kInert;
+  ops.push_back(Filesystem("/proc", "proc", input.production ? "hidepid=2" : "", proc));
   ops.push_back(Filesystem("/sys", "sysfs", "", kInert | kMountReadOnly));
   ops.push_back(Filesystem("/sys/fs/cgroup", "cgroup2", "", kInert | kMountReadOnly));
   ops.push_back(TmpfsOp("/dev", kMega, 0755, 0, 0, kInert));
@@ -87,7 +107,9 @@ std::vector<MountOp> StandardMounts(const StandardInput& input) {
     op.type = Type::kBind;
     op.target = "/dev/" + std::string(device);
     op.source = op.target;
-    op.flags = kMountNoSuid | kMountNoExec;
+    // Read-only holds for the node, not for what it leads to: a device is read and written as before, but its mode and
+    // owner, which are the machine's, cannot be changed by a workload that runs as the node's owner, root.
+    op.flags = kMountReadOnly | kMountNoSuid | kMountNoExec;
     op.no_follow = true;
     ops.push_back(std::move(op));
   }

@@ -1,5 +1,5 @@
 // The parts of a root that every container has: /proc, /sys, /dev, the temporary directories, and what is masked or
-// read-only in them. Pure. The lists and their reasons are in docs/sandbox.md.
+// read-only in them. Pure. The lists and their reasons are in docs/security.md.
 #pragma once
 
 #include <span>

@@ -1,6 +1,8 @@
 #include "actuators/process/apply.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +14,7 @@
 #include "actuators/sys/cgroup_control.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/openat2.hpp"
 #include "actuators/sys/process.hpp"
 
 namespace nucleus::process {
@@ -25,13 +28,29 @@ std::string In(const std::string& directory, std::string_view file) {
   return directory + "/" + std::string(file);
 }
 
+// A copy that those may read who may read the original. No link is followed: whoever may write beside the original
+// could have it lead to a file that only root may read.
+Result<> StageFile(const std::string& source, const std::string& copy) {
+  const sys::Fd file(sys::OpenAt2(AT_FDCWD, source.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY, RESOLVE_NO_SYMLINKS));
+  if (!file && errno == ELOOP) {
+    return Fail(Error::Of(ErrorCode::kInvalid, "stage", source, "a symbolic link in the path is not followed"));
+  }
+  if (!file) return FailSys("open", source);
+  struct stat st{};
+  if (::fstat(file.get(), &st) != 0) return FailSys("stat", source);
+  if (!S_ISREG(st.st_mode)) return Fail(ErrorCode::kInvalid, "stage", source, "not a regular file");
+  const std::string contents = TRY(sys::ReadAll(file.get(), source));
+  TRY(sys::RewriteInPlace(copy, contents, st.st_mode & 0777U));
+  if (::chown(copy.c_str(), st.st_uid, st.st_gid) != 0) return FailSys("chown", copy);
+  return {};
+}
+
 Result<> StageFiles(const std::string& directory, const ProcessWanted& wanted) {
   if (wanted.files.empty()) return {};
   TRY(sys::MakeDirectories(directory + "/files", 0755));
   for (const auto& mount : wanted.service->volumes) {
     if (!wanted.files.contains(mount.destination)) continue;
-    const std::string contents = TRY(sys::ReadFile(mount.source));
-    TRY(sys::RewriteInPlace(StagedFile(directory, mount.destination), contents, 0644));
+    TRY(StageFile(mount.source, StagedFile(directory, mount.destination)));
   }
   return {};
 }

@@ -2,12 +2,15 @@
 
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "actuators/process/child_data.hpp"
@@ -113,19 +116,30 @@ bool SetUp(Child& child) {
 struct Verdict {
   bool ready = false;
   bool failed = false;
+  bool late = false;
   Failure failure;
 };
 
-Verdict ReadVerdict(int pipe) {
+Verdict ReadVerdict(int pipe, int patience_ms) {
+  using Clock = std::chrono::steady_clock;
+  const auto deadline = Clock::now() + std::chrono::milliseconds(patience_ms);
+  Verdict verdict;
   std::array<char, 1 + sizeof(Failure)> buffer{};
   std::size_t used = 0;
   while (used < buffer.size()) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    pollfd poller{.fd = pipe, .events = POLLIN, .revents = 0};
+    const int ready = ::poll(&poller, 1, static_cast<int>(std::max<std::int64_t>(left, 0)));
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready == 0) {
+      verdict.late = true;
+      return verdict;
+    }
     const ssize_t got = ::read(pipe, buffer.data() + used, buffer.size() - used);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;
     used += static_cast<std::size_t>(got);
   }
-  Verdict verdict;
   const char* at = buffer.data();
   verdict.ready = used > 0 && used % sizeof(Failure) == 1 && *at == kReady;
   if (verdict.ready) {
@@ -150,6 +164,7 @@ struct CloneRequest {
   int netns = -1;
   int container = -1;
   bool join = false;  // the child moves itself into the cgroup
+  int patience_ms = 60'000;
 };
 
 // Standard files above 2, so that putting them in place cannot overwrite one that is still needed.
@@ -186,7 +201,11 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
   child.pidns_container = request.container;
   child.netns = request.netns;
   child.join_cgroup = request.join ? request.cgroup : -1;
-  for (std::size_t i = 0; i < 3; ++i) child.standard[i] = standard[i].get();
+  const int given[3] = {stdio.in, stdio.out, stdio.err};
+  for (std::size_t i = 0; i < 3; ++i) {
+    child.standard[i] = standard[i].get();
+    child.null_file[i] = given[i] < 0;
+  }
 
   // No handler of ours may run in the child.
   std::uint64_t mask = 0;
@@ -204,7 +223,14 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
   Running running{.pid = pid, .pidfd = sys::Fd(pidfd)};
   writer.reset();
   low.reset();
-  const Verdict verdict = ReadVerdict(reader.get());
+  const Verdict verdict = ReadVerdict(reader.get(), request.patience_ms);
+  if (verdict.late) {
+    sys::PidfdSendSignal(running.pidfd.get(), SIGKILL);
+    Reap(pid);
+    return Fail(Error::Of(ErrorCode::kTimeout, "start", data.launch.address,
+                          "it was not set up within " + std::to_string(request.patience_ms) + " ms")
+                    .Hint("a group that is frozen, or out of processor time, lets nothing start"));
+  }
   if (verdict.failed) {
     Reap(pid);
     return Fail(Explain(verdict.failure, data));
@@ -248,12 +274,21 @@ Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio) {
   return Start(data, stdio, request);
 }
 
-Result<Running> SpawnInside(const Prepared& prepared, const sys::Fd& container, int cgroup, const Stdio& stdio) {
+Result<Running> SpawnInside(const Prepared& prepared, const sys::Fd& container, int cgroup, const Stdio& stdio,
+                            int patience_ms) {
   // Only children of ours are born into the other pid namespace; it is undone right after. setns(2).
   const sys::Fd own = TRY(sys::Open("/proc/self/ns/pid", O_RDONLY));
   if (::setns(container.get(), CLONE_NEWPID) != 0) return FailSys("setns", "pid namespace of the container");
-  auto running = Start(prepared.buffers(), stdio, {.cgroup = cgroup, .container = container.get()});
-  if (::setns(own.get(), CLONE_NEWPID) != 0) return FailSys("setns", "own pid namespace");
+  auto running =
+      Start(prepared.buffers(), stdio, {.cgroup = cgroup, .container = container.get(), .patience_ms = patience_ms});
+  if (::setns(own.get(), CLONE_NEWPID) != 0) {
+    const int err = errno;
+    if (running) {
+      sys::PidfdSendSignal(running->pidfd.get(), SIGKILL);
+      Reap(running->pid);
+    }
+    return FailSys("setns", "own pid namespace", err);
+  }
   return running;
 }
 

@@ -55,12 +55,14 @@ struct Running {
   sys::Fd pidfd;
 };
 
-// Returns once the program has been executed. On error nothing is left: the child has been reaped.
+// Returns once the program has been executed, or after a minute (kTimeout: the group may be frozen). On error nothing
+// is left: the child has been killed and reaped.
 Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio);
 
 // Runs it in all namespaces of the process behind `container` (a pidfd of its PID 1), in the cgroup behind `cgroup`
-// (-1: the caller's).
-Result<Running> SpawnInside(const Prepared& prepared, const sys::Fd& container, int cgroup, const Stdio& stdio);
+// (-1: the caller's). kTimeout where the program is not executed within patience_ms: in a frozen group nothing moves.
+Result<Running> SpawnInside(const Prepared& prepared, const sys::Fd& container, int cgroup, const Stdio& stdio,
+                            int patience_ms);
 
 // The exit code a shell would give to a failed start: 127 the program is not there, 126 it cannot be executed, 125 the
 // container could not be made.

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "actuators/process/child_data.hpp"
 #include "actuators/sys/clone3.hpp"
@@ -48,6 +49,22 @@ bool EnterWorkdir(Child& child) {
   return path[0] == '/' || child.Fail(Step::kWorkdir, Call::kNone, -1, EXDEV);
 }
 
+// The null device that was opened on the host is the host's: as root the workload would own it, and could change its
+// mode for the whole machine. The container's own is mounted read-only, which keeps writes going and changes out.
+bool TakeNullFiles(Child& child) {
+  for (int i = 0; i < 3; ++i) {
+    if (!child.null_file[i]) continue;
+    const int null = ::open("/dev/null", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st{};
+    if (null < 0 || ::fstat(null, &st) != 0) return child.Fail(Step::kNullFile);
+    if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+      return child.Fail(Step::kNullFile, Call::kNone, -1, ENODEV);
+    if (::dup3(null, i, 0) != i) return child.Fail(Step::kNullFile);
+    ::close(null);
+  }
+  return true;
+}
+
 bool SetLimits(Child& child) {
   const auto& limits = child.data.launch.rlimits;
   for (std::size_t i = 0; i < limits.size(); ++i) {
@@ -64,8 +81,10 @@ bool NewSession(Child& child) {
   // A process group leader already has what it needs; PID 1 of a new namespace is none.
   if (::syscall(SYS_setsid) < 0 && errno != EPERM) return child.Fail(Step::kSession);
   // A session keyring of its own, or it could search ours. A kernel without keyrings has none to leak.
-  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS && errno != EDQUOT)
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS)
     return child.Fail(Step::kSession);
+  // Whoever started us may have switched off what hardens a process, setarch(8); seccomp keeps it as it is from here.
+  if (::syscall(SYS_personality, 0UL) < 0) return child.Fail(Step::kSession);
   ::umask(022);
   return true;
 }
@@ -73,13 +92,16 @@ bool NewSession(Child& child) {
 // The paths are opened while we still may; the rules bind later.
 bool MakeLandlock(Child& child) {
   if (!child.data.landlock) return true;
+  // RESOLVE_IN_ROOT takes the directory that it is given for the root, and AT_FDCWD is the working directory by now.
+  const int root = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0) return child.Fail(Step::kLandlockRule, Call::kOpen);
   const LandlockRulesetAttr attr{child.data.landlock_fs, 0, child.data.landlock_scoped};
   child.landlock = static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0));
   if (child.landlock < 0) return child.Fail(Step::kLandlock);
   const auto& rules = child.data.launch.security.landlock.rules;
   for (std::size_t i = 0; i < rules.size(); ++i) {
     const int index = static_cast<int>(i);
-    const int fd = sys::OpenAt2(AT_FDCWD, rules[i].path.c_str(), O_PATH, sys::kInRoot);
+    const int fd = sys::OpenAt2(root, rules[i].path.c_str(), O_PATH, sys::kInRoot);
     if (fd < 0) {
       if (errno == ENOENT || errno == ENOTDIR) continue;
       return child.Fail(Step::kLandlockRule, Call::kOpenTarget, index);
@@ -93,6 +115,7 @@ bool MakeLandlock(Child& child) {
       return child.Fail(Step::kLandlockRule, Call::kNone, index);
     ::close(fd);
   }
+  ::close(root);
   return true;
 }
 
@@ -112,7 +135,8 @@ bool TakeIdentity(Child& child) {
   if (::syscall(SYS_setgroups, identity.groups.size(), identity.groups.data()) != 0) return child.Fail(Step::kGroups);
   if (::syscall(SYS_setresgid, identity.gid, identity.gid, identity.gid) != 0) return child.Fail(Step::kGid);
   if (::syscall(SYS_setresuid, identity.uid, identity.uid, identity.uid) != 0) return child.Fail(Step::kUid);
-  return true;
+  // The change of ids has set it to what fs.suid_dumpable says; until exec we hold the supervisor's memory.
+  return ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 || child.Fail(Step::kUid);
 }
 
 bool SetCapabilities(Child& child) {
@@ -176,7 +200,8 @@ bool LoadSeccomp(const sock_filter* program, std::size_t size) {
 }
 
 bool Confine(Child& child) {
-  if (!SetNames(child) || !EnterWorkdir(child) || !SetLimits(child) || !NewSession(child)) return false;
+  if (!SetNames(child) || !TakeNullFiles(child) || !EnterWorkdir(child) || !SetLimits(child) || !NewSession(child))
+    return false;
   if (!MakeLandlock(child) || !DropBounding(child) || !TakeIdentity(child) || !SetCapabilities(child)) return false;
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return child.Fail(Step::kNoNewPrivs);
   if (!DieWithParent(child)) return false;

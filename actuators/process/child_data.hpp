@@ -25,6 +25,7 @@ enum class Step : std::uint8_t {
   kPivot,
   kAudit,
   kHostname,
+  kNullFile,
   kWorkdir,
   kRlimit,
   kSession,
@@ -90,7 +91,6 @@ struct PreparedOp {
   const MountOp* op = nullptr;
   std::vector<FsOption> options = {};
   std::uint64_t attributes = 0;  // MOUNT_ATTR_*
-  bool strict_target = false;    // no symbolic link may be on the way
 };
 
 // A mount the child has made: filled in the child, read by the audit.
@@ -130,7 +130,8 @@ struct Child {
   int pidns_container = -1;  // pidfd of the container to enter, or -1
   int netns = -1;
   int standard[3] = {-1, -1, -1};
-  int proc_self = -1;  // /proc/self of the host's procfs
+  bool null_file[3] = {false, false, false};  // those that are /dev/null
+  int proc_self = -1;                         // /proc/self of the host's procfs
   int old_root = -1;
   int root = -1;      // the new root's mount
   int skeleton = -1;  // the tmpfs under construction, until the overlay is put above it

@@ -136,6 +136,8 @@ Phrase Describe(const Failure& failure, const Buffers& data) {
                                                                        : "mounts"};
     case Step::kHostname:
       return {"set host name", launch.hostname};
+    case Step::kNullFile:
+      return {"open", "the container's /dev/null"};
     case Step::kWorkdir:
       return {"enter working directory", launch.workdir.empty() ? "/" : launch.workdir};
     case Step::kRlimit:

@@ -4,10 +4,8 @@
 // host paths resolve as before and nothing of the host is hidden by a staging directory). Every target is then opened
 // with openat2(RESOLVE_IN_ROOT) below the new root's descriptor and mounted on by descriptor: a component that is
 // swapped meanwhile changes nothing, since nothing is looked up twice.
-#include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
 #include <cstring>
@@ -46,9 +44,9 @@ int BaseOf(const Child& child) {
   return child.skeleton >= 0 ? child.skeleton : child.root;
 }
 
-std::uint64_t ResolveOf(const PreparedOp& op) {
-  return sys::kInRoot | (op.strict_target ? RESOLVE_NO_SYMLINKS : 0);
-}
+// Whoever compiled the launch has resolved the links of the image: one that is on the way to a target now was put there
+// since, and is not followed (CVE-2019-19921, CVE-2021-30465).
+constexpr std::uint64_t kTarget = sys::kInRoot | RESOLVE_NO_SYMLINKS;
 
 // Opens the directory above a target and finds its last component; missing directories are made where the file system
 // is ours. -1: errno says why.
@@ -70,9 +68,9 @@ int OpenParent(const Child& child, const PreparedOp& op, const char** name) {
     char* end = std::strchr(at, '/');
     if (end == nullptr) break;
     *end = '\0';
-    int next = sys::OpenAt2(BaseOf(child), buffer, O_PATH | O_DIRECTORY, ResolveOf(op));
+    int next = sys::OpenAt2(BaseOf(child), buffer, O_PATH | O_DIRECTORY, kTarget);
     if (next < 0 && errno == ENOENT && IsOurs(child, parent) && ::mkdirat(parent, at, 0755) == 0)
-      next = sys::OpenAt2(BaseOf(child), buffer, O_PATH | O_DIRECTORY, ResolveOf(op));
+      next = sys::OpenAt2(BaseOf(child), buffer, O_PATH | O_DIRECTORY, kTarget);
     const int err = errno;
     ::close(parent);
     errno = err;
@@ -86,7 +84,7 @@ int OpenParent(const Child& child, const PreparedOp& op, const char** name) {
 // The target of a mount. A missing one is made, as a directory or an empty file, where the file system is ours.
 int OpenMountPoint(Child& child, const PreparedOp& op, bool directory) {
   const char* path = op.op->target.c_str();
-  int fd = sys::OpenAt2(BaseOf(child), path, O_PATH, ResolveOf(op));
+  int fd = sys::OpenAt2(BaseOf(child), path, O_PATH, kTarget);
   if (fd < 0 && errno == ENOENT) {
     const char* name = nullptr;
     const int parent = OpenParent(child, op, &name);
@@ -103,17 +101,12 @@ int OpenMountPoint(Child& child, const PreparedOp& op, bool directory) {
       ::close(file);
     }
     ::close(parent);
-    fd = sys::OpenAt2(BaseOf(child), path, O_PATH, ResolveOf(op));
+    fd = sys::OpenAt2(BaseOf(child), path, O_PATH, kTarget);
   }
   if (fd < 0) return -1;
-  // A link of a hostile image may lead anywhere inside the root. Two places are refused: the root itself, and the
-  // kernel's own file systems, where a mount could replace what is protected there (CVE-2019-16884).
   sys::MountIdentity target, root;
-  struct statfs fs{};
-  if (!sys::IdentifyMount(fd, target) || !sys::IdentifyMount(BaseOf(child), root) || ::fstatfs(fd, &fs) != 0) return -1;
-  const bool is_root = target.mount == root.mount && target.inode == root.inode;
-  const bool kernel_fs = fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC;
-  if (is_root || (kernel_fs && !op.strict_target)) {
+  if (!sys::IdentifyMount(fd, target) || !sys::IdentifyMount(BaseOf(child), root)) return -1;
+  if (target.mount == root.mount && target.inode == root.inode) {
     errno = ELOOP;
     return -1;
   }
@@ -268,7 +261,7 @@ bool Own(Child& child, int index, int fd, const MountOp& op) {
 }
 
 bool DoDirectory(Child& child, int index, const PreparedOp& op) {
-  int fd = sys::OpenAt2(BaseOf(child), op.op->target.c_str(), O_RDONLY | O_DIRECTORY, ResolveOf(op));
+  int fd = sys::OpenAt2(BaseOf(child), op.op->target.c_str(), O_RDONLY | O_DIRECTORY, kTarget);
   if (fd < 0 && errno == ENOENT) {
     const char* name = nullptr;
     const int parent = OpenParent(child, op, &name);
@@ -354,7 +347,7 @@ bool DoFilesystem(Child& child, int index, const PreparedOp& op) {
 }
 
 bool DoMask(Child& child, int index, const PreparedOp& op) {
-  const int target = sys::OpenAt2(BaseOf(child), op.op->target.c_str(), O_PATH, ResolveOf(op));
+  const int target = sys::OpenAt2(BaseOf(child), op.op->target.c_str(), O_PATH, kTarget);
   if (target < 0) return errno == ENOENT || FailOp(child, index, Call::kOpenTarget);
   sys::MountIdentity identity;
   if (!sys::IdentifyMount(target, identity)) return FailOp(child, index, Call::kStat);
@@ -400,7 +393,7 @@ bool Tighten(Child& child, int index, int mount, std::uint64_t attributes, bool 
 }
 
 bool DoReadOnly(Child& child, int index, const PreparedOp& op) {
-  const int target = sys::OpenAt2(BaseOf(child), op.op->target.c_str(), O_PATH, ResolveOf(op));
+  const int target = sys::OpenAt2(BaseOf(child), op.op->target.c_str(), O_PATH, kTarget);
   if (target < 0) return errno == ENOENT || FailOp(child, index, Call::kOpenTarget);
   sys::MountIdentity identity;
   if (!sys::IdentifyMount(target, identity)) return FailOp(child, index, Call::kStat);

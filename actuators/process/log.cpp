@@ -63,6 +63,24 @@ void Collect(std::string_view text, std::size_t count, std::vector<LogEntry>& en
 
 }  // namespace
 
+std::string Escaped(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7f) {
+      out += c;
+    } else if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += "\\x";
+      out += kDigits[byte >> 4];
+      out += kDigits[byte & 15];
+    }
+  }
+  return out;
+}
+
 Result<LogWriter> LogWriter::Open(std::string directory, std::uint64_t max_bytes) {
   LogWriter log;
   log.file_ = TRY(sys::Open(LogPath(directory), kFlags, kMode));
@@ -83,18 +101,22 @@ void LogWriter::Entry(std::string& out, Stream stream, std::string_view line, st
   out += '\n';
 }
 
-// A log that cannot be written (a full disk) must not stop the workload: what does not fit is lost.
+bool LogWriter::Rotate() {
+  const std::string path = LogPath(directory_);
+  // Somebody may have taken the file away: then there is nothing to keep, but a new one to begin.
+  if (std::rename(path.c_str(), (path + ".1").c_str()) != 0 && errno != ENOENT) return false;
+  auto file = sys::Open(path, kFlags, kMode);
+  if (!file) return false;
+  file_ = std::move(*file);
+  size_ = 0;
+  return true;
+}
+
+// A log that cannot be written (a full disk) must not stop the workload: what does not fit is lost. Nor may it grow
+// without bound where it cannot be rotated.
 void LogWriter::Write(std::string_view entries) {
   if (entries.empty()) return;
-  if (size_ > 0 && max_bytes_ > 0 && size_ + entries.size() > max_bytes_) {
-    const std::string path = LogPath(directory_);
-    if (std::rename(path.c_str(), (path + ".1").c_str()) == 0) {
-      if (auto file = sys::Open(path, kFlags, kMode)) {
-        file_ = std::move(*file);
-        size_ = 0;
-      }
-    }
-  }
+  if (size_ > 0 && max_bytes_ > 0 && size_ + entries.size() > max_bytes_ && !Rotate()) return;
   if (sys::WriteAll(file_.get(), entries, directory_)) size_ += entries.size();
 }
 

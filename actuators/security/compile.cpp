@@ -25,8 +25,8 @@ std::uint64_t AccessOf(const MountOp& op) {
   if (op.fstype == "devpts") return kDeviceAccess;
   if (op.fstype == "sysfs" || op.fstype == "cgroup2") return 0;
   if (op.target == "/dev") return kReadAccess;
-  if ((op.flags & kMountReadOnly) != 0) return 0;
   if (op.type == MountOp::Type::kBind && IsBelow(op.target, "/dev")) return kDeviceAccess & ~kReadDir;
+  if ((op.flags & kMountReadOnly) != 0) return 0;
   return kWriteAccess;
 }
 

@@ -1,5 +1,5 @@
 // The defaults of a container's confinement as plain data: capabilities, seccomp, Landlock. Pure.
-// The lists and their reasons are in docs/sandbox.md.
+// The lists and their reasons are in docs/security.md.
 #pragma once
 
 #include <span>

@@ -1,7 +1,7 @@
 // Compiles the default seccomp policy while nucleus is built.
 //
 //   profile-generator program    C++ initialisers of BpfInstruction, for default_profile.cpp
-//   profile-generator document   the tables of docs/sandbox.md
+//   profile-generator document   the tables of docs/security.md
 //
 // libseccomp gives the numbers of the calls' names on the architecture of the build, nothing else.
 #include <linux/audit.h>
@@ -15,6 +15,7 @@
 #include <string>
 
 #include "actuators/security/bpf.hpp"
+#include "actuators/security/policy_document.hpp"
 #include "actuators/security/syscall_policy.hpp"
 
 namespace nucleus::security {
@@ -98,52 +99,6 @@ void PrintProgram(const std::vector<BpfInstruction>& program) {
   for (const BpfInstruction& i : program) std::printf("{0x%02x, %u, %u, 0x%08xU},\n", i.code, i.jt, i.jf, i.k);
 }
 
-const char* Word(Treatment treatment) {
-  switch (treatment) {
-    case Treatment::kAllow:
-      return "allowed";
-    case Treatment::kPermission:
-      return "EPERM";
-    case Treatment::kMissing:
-      return "ENOSYS";
-    case Treatment::kKill:
-      return "killed";
-    case Treatment::kArguments:
-      return "by arguments";
-  }
-  return "";
-}
-
-std::string ConditionText(const PolicyCondition& condition) {
-  if (condition.mask == 0) return "otherwise";
-  const auto test = [](unsigned argument, std::uint32_t mask, std::uint32_t value) {
-    char text[64];
-    if (mask == 0xffffffffU) {
-      std::snprintf(text, sizeof text, "arg%u = 0x%x", argument, value);
-    } else {
-      std::snprintf(text, sizeof text, "arg%u & 0x%x = 0x%x", argument, mask, value);
-    }
-    return std::string(text);
-  };
-  std::string text = test(condition.argument, condition.mask, condition.value);
-  if (condition.mask2 != 0) text += ", " + test(condition.argument2, condition.mask2, condition.value2);
-  return text;
-}
-
-void PrintDocument() {
-  std::printf("| calls | what becomes of them | why |\n|---|---|---|\n");
-  for (const PolicyRow& row : PolicyRows()) {
-    std::printf("| %.*s | %s | %.*s |\n", static_cast<int>(row.calls.size()), row.calls.data(), Word(row.treatment),
-                static_cast<int>(row.reason.size()), row.reason.data());
-  }
-  std::printf("\n| call | where (low 32 bits) | verdict | what and why |\n|---|---|---|---|\n");
-  for (const PolicyCondition& condition : PolicyConditions()) {
-    std::printf("| %.*s | %s | %s | %.*s |\n", static_cast<int>(condition.call.size()), condition.call.data(),
-                ConditionText(condition).c_str(), condition.error == 0 ? "allowed" : ErrnoName(condition.error).c_str(),
-                static_cast<int>(condition.reason.size()), condition.reason.data());
-  }
-}
-
 }  // namespace
 }  // namespace nucleus::security
 
@@ -152,7 +107,7 @@ int main(int argc, char** argv) {
   const auto policy = Policy();
   if (!policy || argc != 2) return 1;
   if (std::strcmp(argv[1], "document") == 0) {
-    PrintDocument();
+    std::fputs(PolicyDocument().c_str(), stdout);
   } else {
     PrintProgram(Assemble(*policy));
   }

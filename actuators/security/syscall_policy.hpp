@@ -1,7 +1,7 @@
 // The default seccomp policy as one table: which system calls, what becomes of them, and why.
 //
 // The generator (generator.cpp) makes from it, while nucleus is built, both the program that containers get and the
-// tables in docs/sandbox.md. Calls that are not in the table are ENOSYS: what is new or obsolete then looks like a
+// tables in docs/security.md. Calls that are not in the table are ENOSYS: what is new or obsolete then looks like a
 // kernel that does not have it, for which programs have a fallback.
 #pragma once
 

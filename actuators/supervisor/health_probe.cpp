@@ -8,8 +8,11 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
+#include <climits>
 
+#include "actuators/process/log.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 
@@ -39,6 +42,7 @@ bool DropIdentity(const Identity& identity) {
   return ::syscall(SYS_setgroups, identity.groups.size(), identity.groups.data()) == 0 &&
          ::syscall(SYS_setresgid, identity.gid, identity.gid, identity.gid) == 0 &&
          ::syscall(SYS_setresuid, identity.uid, identity.uid, identity.uid) == 0 &&
+         ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 &&  // the change of ids may have undone it
          ::syscall(SYS_capset, &header, none.data()) == 0 && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
@@ -49,31 +53,14 @@ Result<Running> StartNetworkProbe(const Launch& launch, const spec::HealthCheck&
   if (pid < 0) return FailSys("clone3", "probe");
   if (pid == 0) {
     ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    if (::setns(container.get(), CLONE_NEWNET) != 0 || ::dup2(out, 1) != 1) ::_exit(2);
+    // Among the container's mounts too: what reads a hostile server's answer has no business among the host's files.
+    if (::setns(container.get(), CLONE_NEWNET | CLONE_NEWNS) != 0 || ::dup2(out, 1) != 1) ::_exit(2);
     ::syscall(SYS_close_range, 3, ~0U, 0);
     if (!DropIdentity(launch.identity)) ::_exit(2);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     RunNetworkProbe(check, 1);
   }
   return Running{.pid = pid, .pidfd = sys::Fd(pidfd)};
-}
-
-std::string Escaped(std::string_view text) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else {
-      out += "\\x";
-      out += kDigits[byte >> 4];
-      out += kDigits[byte & 15];
-    }
-  }
-  return out;
 }
 
 }  // namespace
@@ -97,7 +84,8 @@ Result<HealthProbe> HealthProbe::Start(const Launch& launch, const spec::HealthC
     [[maybe_unused]] const auto owner = ::fchown(write.get(), launch.identity.uid, launch.identity.gid);
     const Prepared prepared = TRY(PrepareInside(launch, command->argv));
     const Stdio stdio{.in = -1, .out = write.get(), .err = write.get()};
-    probe.running_ = TRY(SpawnInside(prepared, container, cgroup.get(), stdio));
+    probe.running_ = TRY(SpawnInside(prepared, container, cgroup.get(), stdio,
+                                     static_cast<int>(std::clamp<Millis>(check.timeout.count(), 1, INT_MAX))));
   } else {
     probe.running_ = TRY(StartNetworkProbe(launch, check, container, cgroup.get(), write.get()));
   }

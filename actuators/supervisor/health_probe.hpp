@@ -2,9 +2,9 @@
 //
 // A command runs inside all namespaces of the container, with the workload's identity, limits and confinement. tcp and
 // http probes connect to 127.0.0.1 from inside its network namespace, or to the other addresses found there when
-// nothing listens on that one; they are a forked piece of this program that has given up its identity and capabilities.
-// Both live in a control group "probe" below the container's, so that they count against its limits and can be killed
-// whole.
+// nothing listens on that one; they are a forked piece of this program in the container's mount namespace that has
+// given up its identity and capabilities. Both live in a control group "probe" below the container's, so that they
+// count against its limits and can be killed whole.
 #pragma once
 
 #include <optional>

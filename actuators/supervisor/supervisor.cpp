@@ -11,6 +11,7 @@
 #include <charconv>
 
 #include "actuators/process/channel.hpp"
+#include "actuators/process/posture.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/process.hpp"
@@ -134,6 +135,15 @@ Result<> Supervisor::StartWorkload() {
   {
     const Prepared prepared = TRY(Prepare(launch_));
     workload_ = TRY(Spawn(prepared, {.in = -1, .out = out.write.get(), .err = error.write.get()}));
+  }
+  if (auto posture = CheckPosture(workload_->pid, launch_); !posture) {
+    KillAll();
+    sys::PidfdSendSignal(workload_->pidfd.get(), SIGKILL);
+    while (::waitpid(workload_->pid, nullptr, __WALL) < 0 && errno == EINTR) {
+    }
+    workload_.reset();
+    kill_at_ = 0;
+    return posture;
   }
   out_ = std::move(out.read);
   error_ = std::move(error.read);
@@ -272,7 +282,8 @@ void Supervisor::BeginStop(Intent intent) {
   // A frozen process would not get to handle its signal.
   if (!launch_.cgroup.empty()) [[maybe_unused]]
     const auto thawed = sys::WriteKernelFile(launch_.cgroup + "/cgroup.freeze", "0");
-  if (!WouldNotice(workload_->pid, policy_.stop_signal)) return KillAll();
+  // The mini-init takes every signal and passes it on; /proc does not show it while it waits, which lifts its mask.
+  if (!launch_.init && !WouldNotice(workload_->pid, policy_.stop_signal)) return KillAll();
   sys::PidfdSendSignal(workload_->pidfd.get(), policy_.stop_signal);
   kill_at_ = Now() + static_cast<Millis>(policy_.stop_timeout_ms);
 }

@@ -19,8 +19,9 @@ namespace nucleus {
 
 // ---- root file system ----
 // Operations are done in order, in a new mount namespace that receives nothing from the host's.
-// `target` is a path inside the new root, resolved with openat2(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS); a target that
-// is missing is made where the root is ours to write (tmpfs, skeleton), and is an error otherwise.
+// `target` is a path inside the new root without symbolic links, resolved with openat2(RESOLVE_IN_ROOT |
+// RESOLVE_NO_SYMLINKS): links of an image were followed, inside it, when the launch was compiled. A target that is
+// missing is made where the root is ours to write (tmpfs, skeleton), and is an error otherwise.
 // `source` is a path on the host, resolved with RESOLVE_NO_MAGICLINKS, and RESOLVE_NO_SYMLINKS where no_follow is set.
 
 inline constexpr std::uint64_t kMountReadOnly = 1;  // recursive, mount_setattr(2)

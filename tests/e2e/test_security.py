@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 
 import pytest
+from world import wait_for
 
 PROBE = r"""
 import ctypes, errno, os, socket, struct, sys
@@ -35,9 +36,14 @@ for line in open("/proc/self/status"):
         assert line.split()[1] == "2", line
 """,
     "open files are exactly 0, 1, 2": r"""
-d = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY)
-fds = sorted(map(int, os.listdir(d)))
-assert set(fds) - {d} <= {0, 1, 2} | {d + 1}, fds
+import fcntl
+def is_open(fd):
+    try:
+        return fcntl.fcntl(fd, fcntl.F_GETFD) >= 0
+    except OSError:
+        return False
+assert [fd for fd in range(4096) if is_open(fd)] == [0, 1, 2]
+assert os.fstat(0).st_rdev == os.makedev(1, 3), "standard input is not the null device"
 """,
     "no supplementary groups": "assert os.getgroups() in ([], [0]), os.getgroups()",
     "mount": r"""
@@ -122,6 +128,32 @@ for kind in (0o060660, 0o020660):
     result, error = call(133, b"/tmp/disk\0", kind, os.makedev(8, 0))
     assert result == -1, "mknod"
 """,
+    "what is the machine's keeps its mode and owner": r"""
+for path in ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/proc/self/fd/0",
+             "/proc/uptime", "/proc/meminfo", "/proc/version", "/sys/kernel", "/usr/bin/env", "/etc/hosts", "/etc/resolv.conf"):
+    before = os.stat(path)
+    try:
+        os.chmod(path, before.st_mode & 0o7777)  # were it allowed, it would change nothing
+    except OSError as error:
+        assert error.errno in (errno.EROFS, errno.EPERM), (path, error)
+        continue
+    raise AssertionError(f"the mode of {path} can be changed")
+with open("/dev/null", "w") as null: null.write("written")
+assert len(open("/dev/zero", "rb").read(3)) == 3 and len(open("/dev/urandom", "rb").read(3)) == 3
+""",
+    "what is masked is empty": r"""
+import stat
+for path in ("/proc/acpi", "/proc/allocinfo", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/kmsg", "/proc/latency_stats",
+             "/proc/timer_list", "/proc/sched_debug", "/proc/scsi", "/proc/interrupts", "/sys/firmware", "/sys/devices/virtual/powercap"):
+    if not os.path.exists(path):
+        continue
+    st = os.stat(path)
+    if stat.S_ISDIR(st.st_mode):
+        assert os.listdir(path) == [], path
+    else:
+        assert st.st_rdev == os.makedev(1, 3), path
+""",
+    "hardening is not switched off": 'assert int(open("/proc/self/personality").read(), 16) == 0',
     "the root is not for writing": r"""
 for path in ("/canary", "/usr/canary", "/etc/canary", "/bin/canary"):
     try:
@@ -131,6 +163,13 @@ for path in ("/canary", "/usr/canary", "/etc/canary", "/bin/canary"):
     raise AssertionError(f"{path} was made")
 """,
     "cgroup: release_agent and the parent": r"""
+try:
+    os.mkdir("/sys/fs/cgroup/mine")
+    raise AssertionError("a control group was made")
+except OSError:
+    pass
+assert open("/proc/self/cgroup").read().splitlines()[-1].startswith("0::/"), open("/proc/self/cgroup").read()
+assert ".." not in open("/proc/self/cgroup").read()
 for root, _, files in os.walk("/sys/fs/cgroup"):
     for name in ("release_agent", "cgroup.procs", "notify_on_release"):
         if name in files:
@@ -229,6 +268,17 @@ def test_declared_groups_are_the_groups(world, rootfs, canary):
     "dev is a link": lambda root, host: (root / "dev").symlink_to(pathlib.Path(host).parent),
     "sys is a file": lambda root, host: (root / "sys").write_text(""),
     "tmp is a link": lambda root, host: (root / "tmp").symlink_to(pathlib.Path(host).parent),
+    "proc is a file": lambda root, host: (root / "proc").write_text(""),
+    "etc is a link": lambda root, host: [(root / "etc").rmdir(), (root / "etc").symlink_to(pathlib.Path(host).parent)],
+    "etc leads to /proc": lambda root, host: [(root / "etc").rmdir(), (root / "etc").symlink_to("/proc/self")],
+    "hosts is a FIFO": lambda root, host: os.mkfifo(root / "etc/hosts"),
+    "hostname is a directory": lambda root, host: (root / "etc/hostname").mkdir(),
+    "group is a link to a device": lambda root, host: (root / "etc/group").symlink_to("/dev/zero"),
+    "null and console are links": lambda root, host: [(root / "dev").mkdir(), (root / "dev/null").symlink_to(host),
+                                                      (root / "dev/console").symlink_to(host), (root / "dev/pts").symlink_to("/etc")],
+    "kcore is a link": lambda root, host: [(root / "proc").mkdir(), (root / "proc/kcore").symlink_to(host),
+                                           (root / "proc/sys").symlink_to(pathlib.Path(host).parent)],
+    "run is a link": lambda root, host: (root / "run").symlink_to(pathlib.Path(host).parent),
     "the volume's place is a link": lambda root, host: (root / "data").symlink_to(pathlib.Path(host).parent),
 }.items(), ids=lambda value: value if isinstance(value, str) else "")
 def test_a_hostile_image_reaches_nothing(world, canary, name, make):
@@ -284,3 +334,122 @@ volumes = ["{entry}:/app/entry:ro"]
 """)
     assert world.apply(path, "--timeout", "20s", status=None).returncode != 0
     assert subprocess.run(["sha256sum", binary.split()[1]], stdout=subprocess.PIPE, check=True).stdout == binary
+
+
+@pytest.mark.parametrize("workdir", ["/proc/self/fd/3", "/proc/self/fd/7", "/proc/self/fd/12", "/proc/self/root", "/proc/self/cwd"])
+def test_no_working_directory_leads_out(world, canary, rootfs, workdir):
+    """CVE-2024-21626."""
+    path = world.write(f"""
+name = "PROJECT"
+[services.a]
+type = "job"
+rootfs = "{rootfs}"
+command = ["/bin/pwd"]
+workdir = "{workdir}"
+""")
+    done = world.apply(path, "--timeout", "20s", status=1)
+    assert f"enter working directory {workdir}" in done.stderr
+
+
+@pytest.mark.parametrize("workdir", ["/", "/tmp", "/usr/share"])
+def test_landlock_holds_in_every_working_directory(world, canary, rootfs, workdir):
+    """Its rules are paths of the root, not of the working directory."""
+    attempt(world, rootfs, r"""
+open("/tmp/x", "w").close()
+open("/dev/null", "w").close()
+os.execv("/bin/true", ["true"]) if os.fork() == 0 else None
+assert os.wait()[1] == 0
+""", canary, f'workdir = "{workdir}"\n')
+
+
+INTRUDER = r"""
+import os, sys, time
+seen, end = set(), time.monotonic() + 6
+own = os.readlink("/proc/self/ns/mnt")
+while time.monotonic() < end:
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        at = f"/proc/{name}/"
+        try:
+            exe = os.readlink(at + "exe")
+            files = os.listdir(at + "fd")
+            open(at + "mem", "rb").close()
+        except OSError:
+            seen.add("refused")
+            continue
+        if os.readlink(at + "exe") == exe if os.path.lexists(at + "exe") else False:
+            seen.add(os.path.basename(exe))
+            if "nucleus" in exe or "supervisor" in exe or not set(files) <= {"0", "1", "2"}:
+                open("/out/verdict", "w").write(f"caught {exe} with {files}")
+                sys.exit()
+open("/out/verdict", "w").write("nothing " + " ".join(sorted(seen)))
+time.sleep(60)
+"""
+
+
+def test_nobody_reaches_into_a_probe_on_its_way_in(world, canary, rootfs):
+    """CVE-2016-9962: as root of the container, while probes enter it one after the other."""
+    (world.directory / "intruder.py").write_text(INTRUDER)
+    out = world.directory / "out"
+    out.mkdir()
+    path = world.write(f"""
+name = "PROJECT"
+[services.a]
+rootfs = "{rootfs}"
+command = ["/usr/bin/python3", "/app/intruder.py"]
+volumes = ["{world.directory}/intruder.py:/app/intruder.py:ro", "{out}:/out"]
+health_check = ["/bin/sleep", "0.02"]
+health_interval = "20ms"
+""")
+    world.apply(path, "--timeout", "20s")
+    verdict = wait_for("the verdict", lambda: (out / "verdict").exists() and (out / "verdict").read_text(), 30)
+    assert verdict.startswith("nothing") and "refused" in verdict, verdict
+
+
+def test_a_chroot_in_a_volume_brings_no_kernel_file_system_along(world, canary):
+    """Its /proc is the machine's: core_pattern is for root to write, whatever capabilities it lacks."""
+    (world.directory / "vol/chroot/proc").mkdir(parents=True)
+    world.run("mount", "-t", "proc", "proc", world.directory / "vol/chroot/proc")
+    path = world.write(f"""
+name = "PROJECT"
+[services.a]
+type = "job"
+command = ["/bin/ls", "/data/chroot/proc/sys/kernel/core_pattern"]
+volumes = ["{world.directory}/vol:/data"]
+""")
+    assert "a file system of the kernel's own is mounted in it" in world.apply(path, status=1).stderr
+
+
+def test_a_config_file_is_not_a_way_round_what_may_be_mounted(world, canary):
+    """It is given as a copy; the path that counts is the original's, and the copy is for the same eyes."""
+    text = """
+name = "PROJECT"
+[services.a]
+type = "job"
+command = ["/bin/sh", "-c", "cat /x; stat -c %a:%u /x"]
+volumes = ["FILE:/x:ro"]
+"""
+    assert "passwords" in world.apply(world.write(text.replace("FILE", "/etc/shadow")), status=1).stderr
+    link = world.directory / "link"
+    link.symlink_to(canary)
+    assert "symbolic link" in world.apply(world.write(text.replace("FILE", str(link))), status=1).stderr
+    plain = world.directory / "plain"
+    plain.write_text("configured\n")
+    plain.chmod(0o640)
+    os.chown(plain, 33, 33)
+    world.apply(world.write(text.replace("FILE", str(plain)) + 'user = "33"\ngroup = "33"\n'), "--timeout", "20s")
+    assert "configured" in world.nucleus("logs", f"{world.project}/a").stdout
+    assert "640:33" in world.nucleus("logs", f"{world.project}/a").stdout
+
+
+def test_a_workload_does_not_write_to_the_terminal_of_who_applies(world, canary):
+    path = world.write(r"""
+name = "PROJECT"
+[services.a]
+type = "job"
+command = ["/bin/sh", "-c", "printf '\\033]0;owned\\007\\n'; exit 3"]
+""")
+    done = world.apply(path, "--timeout", "20s", status=None)
+    assert done.returncode != 0 and "owned" in done.stderr
+    assert "\x1b" not in done.stderr and "\x07" not in done.stderr
