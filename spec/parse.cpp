@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "spec/expand.hpp"
+
 namespace nucleus::spec {
 
 namespace {
@@ -149,66 +151,24 @@ class Converter {
       return;
     }
     if (*expanded == text) return;
+    // A file can name a long variable in many strings.
+    expanded_ += expanded->size();
+    if (expanded_ > kMostExpanded) {
+      reader_.Report(value.place, "the variables of this file are too long together");
+      return;
+    }
     value.written = text;
     value.text = *std::move(expanded);
   }
 
+  static constexpr std::size_t kMostExpanded = std::size_t{64} << 20;
+
   std::uint32_t file_;
   Reader& reader_;
+  std::size_t expanded_ = 0;
 };
 
-bool IsNameCharacter(char c, bool first) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || (!first && c >= '0' && c <= '9');
-}
-
 }  // namespace
-
-Result<std::string> ExpandVariables(std::string_view text, const Outside& outside) {
-  const auto fail = [&](const std::string& cause) { return Fail(Error::Invalid(text, cause)); };
-  std::string out;
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const std::size_t dollar = std::min(text.find('$', at), text.size());
-    out += text.substr(at, dollar - at);
-    at = dollar;
-    if (at >= text.size()) break;
-    if (text.substr(at, 2) == "$$") {
-      out += '$';
-      at += 2;
-      continue;
-    }
-    if (text.substr(at, 2) != "${") {
-      out += '$';
-      ++at;
-      continue;
-    }
-    const std::size_t end = text.find('}', at);
-    if (end == std::string_view::npos) return fail("'${' without '}'; write $${ for a plain one");
-    const std::string_view inside = text.substr(at + 2, end - at - 2);
-    std::size_t length = 0;
-    while (length < inside.size() && IsNameCharacter(inside[length], length == 0)) ++length;
-    const std::string name(inside.substr(0, length));
-    const std::string_view rest = inside.substr(length);
-    const bool has_default = rest.starts_with(":-");
-    const bool has_message = rest.starts_with(":?");
-    if (name.empty() || (!rest.empty() && !has_default && !has_message)) {
-      return fail("not a variable; write ${NAME}, ${NAME:-default} or ${NAME:?message}, or $${ for a plain one");
-    }
-    const auto value = outside.variable(name);
-    if (value && (!value->empty() || rest.empty())) {
-      if (value->find('\0') != std::string::npos) return fail("variable " + name + " has a NUL in it");
-      out += *value;
-    } else if (has_default) {
-      out += rest.substr(2);
-    } else if (has_message) {
-      return fail("variable " + name + " is not set: " + Shown(rest.substr(2)));
-    } else {
-      return fail("variable " + name + " is not set; set it, or write ${" + name + ":-default}");
-    }
-    at = end + 1;
-  }
-  return out;
-}
 
 std::optional<Value> ParseToml(std::string_view text, std::uint32_t file, Reader& reader) {
   if (const auto at = KeyDepth(text).FirstTooDeep()) {

@@ -46,6 +46,9 @@ struct Member {
   Value value;
 };
 
+// Whether a text is well-formed UTF-8 (no surrogates, nothing beyond U+10FFFF): JSON can hold nothing else.
+bool IsUtf8(std::string_view text);
+
 std::string_view TypeName(Value::Type type);  // "a string", "a list"
 
 // Compact, the keys of every object sorted by bytes.
