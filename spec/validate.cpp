@@ -128,12 +128,11 @@ void ValidateDependencies(const Topology& topology, Reader& reader) {
     if (cycle.empty()) return;
     std::string text;
     // An edge leads from what comes first to what waits for it; people read the other direction.
-    for (auto name = cycle.rbegin(); name != cycle.rend(); ++name) text += *name + " -> ";
-    const std::string& last = cycle.back();
-    const std::string& next = cycle.size() > 1 ? cycle[cycle.size() - 2] : last;
-    reader.Report(PlaceOfItem(topology.services.at(last), "depends_on", next),
-                  "depends_on: services wait for each other: " + text + last);
-    broken.insert(last);
+    for (auto name = cycle.rbegin(); name != cycle.rend(); ++name) text += " -> " + *name;
+    const std::string& first = cycle.front();
+    reader.Report(PlaceOfItem(topology.services.at(first), "depends_on", cycle.back()),
+                  "depends_on: services wait for each other: " + first + text);
+    broken.insert(first);
   }
 }
 
@@ -142,7 +141,7 @@ std::vector<std::string> StartOrder(const Topology& topology) {
 }
 
 void Validate(const Topology& topology, Reader& reader) {
-  if (topology.services.empty() && topology.networks.empty() && topology.volumes.empty()) {
+  if (!reader.failed() && topology.services.empty() && topology.networks.empty() && topology.volumes.empty()) {
     reader.Report({}, "there is no service, network or volume in it", true);
   }
   ValidateNetworks(topology, reader);

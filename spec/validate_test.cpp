@@ -19,8 +19,7 @@ class Validation : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Validation, FindsExactlyThese) {
   Files files;
-  files.routes = {{Ipv4{0xc0a80000}, 16}, {Ipv4{0}, 0}};
-  files.routes.pop_back();
+  files.routes = {{Ipv4{0xc0a80000}, 16}};
   std::string expected;
   for (std::string_view rest = GetParam().problems; !rest.empty();) {
     const auto line = rest.substr(0, rest.find('\n'));
@@ -113,8 +112,7 @@ INSTANTIATE_TEST_SUITE_P(
                            "8:1: path: /proc/1 is a directory of the system; use one below it"},
                       Case{"[volumes.a]\npath='/srv/a'\nmode='999'\nowner='1:2:3'\n",
                            "5:6: mode: '999': not an octal mode; write for example \"0750\"\n"
-                           "6:7: owner: '1:2:3': not a numeric id from 0 to 2147483647, and not a name of letters, "
-                           "digits, '_', '.' and '-'"}));
+                           "6:7: owner: '1:2:3': not an id from 0 to 2147483647"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Destinations, Validation,
@@ -125,7 +123,7 @@ INSTANTIATE_TEST_SUITE_P(
              "/dev, which is the kernel's\n"
              "4:43: volumes: '/sys/fs' would cover /sys, which is the kernel's\n4:61: volumes: '/' is the root, which "
              "rootfs is for"},
-        Case{"[services.a]\nvolumes=['/srv/a:/x', '/srv/b:/x/y', '/srv/c:/x/']\n", "4:39: volumes: two mounts on '/x'"},
+        Case{"[services.a]\nvolumes=['/srv/a:/x', '/srv/b:/x/y', '/srv/c:/x/']\n", "4:38: volumes: two mounts on '/x'"},
         Case{"[services.a]\nvolumes=['/srv/a:/x']\ntmpfs=['/x:1M', '/sys']\n",
              "5:8: tmpfs: two mounts on '/x'\n5:17: tmpfs: '/sys' would cover /sys, which is the kernel's"}));
 

@@ -26,6 +26,7 @@ struct Value {
   std::int64_t integer = 0;
   double number = 0;
   bool flag = false;
+  bool refused = false;  // a problem of it was reported already, whatever its key makes of it
   std::vector<Value> items;
   std::vector<Member> members;  // kTable, in the order of the file
 
