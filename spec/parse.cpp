@@ -1,5 +1,9 @@
 // toml++ is included here and nowhere else: it is heavy to compile, and its nesting limit must be one for the program.
 #define TOML_MAX_NESTED_VALUES 24
+// Its assertions are wrong about some texts ("[#"), which the code behind them refuses rightly: so they must neither
+// abort nor, as they do with NDEBUG, be promises to the optimiser.
+#undef NDEBUG
+#define TOML_ASSERT(expr) static_assert(true)
 #include "spec/parse.hpp"
 
 #include <toml++/toml.h>
@@ -13,16 +17,24 @@ namespace nucleus::spec {
 namespace {
 
 // Tables nest by dotted keys without any limit in toml++, and are destroyed recursively: a file of "a.a.a.a…" would
-// overflow the stack. So keys are measured first. This follows the grammar just far enough to know strings and comments
-// from keys; after the first syntax error, where it may lose its way, toml++ stops anyway.
-class KeyDepth {
+// overflow the stack. So keys are measured first. Its tables of Unicode end in __builtin_unreachable for characters
+// that no TOML has outside of strings and comments: so those are looked for as well. This follows the grammar just far
+// enough to know strings and comments from keys; after the first syntax error, where it may lose its way, toml++ stops
+// anyway.
+class Forbidden {
  public:
   static constexpr int kMost = 16;
 
-  explicit KeyDepth(std::string_view text) : text_(text) {}
+  explicit Forbidden(std::string_view text) : text_(text) {}
 
-  // The byte at which a key has too many parts.
-  std::optional<std::size_t> FirstTooDeep() {
+  struct Found {
+    std::size_t at = 0;
+    std::string problem;
+  };
+
+  // What toml++ must not see.
+  std::optional<Found> First() {
+    if (text_.starts_with("\xef\xbb\xbf")) at_ = 3;  // a byte order mark
     int dots = 0;
     while (at_ < text_.size()) {
       switch (text_[at_]) {
@@ -34,7 +46,7 @@ class KeyDepth {
           SkipString();
           continue;
         case '.':
-          if (++dots >= kMost) return at_;
+          if (++dots >= kMost) return Found{at_, "a key of more than " + std::to_string(kMost) + " parts"};
           break;
         case '\n':
         case '=':
@@ -44,7 +56,8 @@ class KeyDepth {
           dots = 0;
           break;
         default:
-          break;
+          if (static_cast<unsigned char>(text_[at_]) < 0x80) break;
+          return Found{at_, "not TOML: letters and signs beyond ASCII stand in quotes only"};
       }
       ++at_;
     }
@@ -176,9 +189,11 @@ class Converter {
 }  // namespace
 
 std::optional<Value> ParseToml(std::string_view text, std::uint32_t file, Reader& reader) {
-  if (const auto at = KeyDepth(text).FirstTooDeep()) {
-    const auto line = static_cast<std::uint32_t>(std::count(text.begin(), text.begin() + static_cast<long>(*at), '\n'));
-    reader.Report({file, line + 1, 1}, "a key of more than " + std::to_string(KeyDepth::kMost) + " parts");
+  if (const auto found = Forbidden(text).First()) {
+    const auto before = text.substr(0, found->at);
+    const auto line = static_cast<std::uint32_t>(std::ranges::count(before, '\n'));
+    const auto column = found->at - (before.rfind('\n') + 1);  // npos + 1 is 0: the first line
+    reader.Report({file, line + 1, static_cast<std::uint32_t>(column) + 1}, found->problem);
     return std::nullopt;
   }
   std::optional<toml::parse_result> parsed;

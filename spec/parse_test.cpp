@@ -37,20 +37,20 @@ TEST_P(Broken, TextIsRefusedAtItsPlace) {
   EXPECT_TRUE(problems.starts_with(GetParam().place)) << problems;
   EXPECT_EQ(std::ranges::count(problems, '\n'), 1) << problems;
 }
-INSTANTIATE_TEST_SUITE_P(Parse, Broken,
-                         ::testing::Values(NotToml{"name = \n", "shop.toml:1:8: not TOML: "},
-                                           NotToml{"name = 's'\n[a\n", "shop.toml:2:3: not TOML: "},
-                                           NotToml{"name = 's'\nname = 't'\n", "shop.toml:2:"},
-                                           NotToml{"[services.a]\n[services.a]\n", "shop.toml:2:"},
-                                           NotToml{"a = 99999999999999999999\n", "shop.toml:1:"},
-                                           NotToml{"a = \"\xff\"\n", "shop.toml:1:5: not TOML: "},
-                                           NotToml{"a = '\xed\xa0\x80'\n", "shop.toml:1:"},
-                                           NotToml{"a\0b = 1\n"s, "shop.toml:1:"},
-                                           NotToml{"a = 'x\0'\n"s, "shop.toml:1:"},
-                                           NotToml{"\x7f"
-                                                   "ELF",
-                                                   "shop.toml:1:1: not TOML: "},
-                                           NotToml{"a = 'never ends\n", "shop.toml:1:"}));
+INSTANTIATE_TEST_SUITE_P(
+    Parse, Broken,
+    ::testing::Values(
+        NotToml{"name = \n", "shop.toml:1:8: not TOML: "}, NotToml{"name = 's'\n[a\n", "shop.toml:2:3: not TOML: "},
+        NotToml{"name = 's'\nname = 't'\n", "shop.toml:2:"}, NotToml{"[services.a]\n[services.a]\n", "shop.toml:2:"},
+        NotToml{"a = 99999999999999999999\n", "shop.toml:1:"}, NotToml{"a = \"\xff\"\n", "shop.toml:1:5: not TOML: "},
+        NotToml{"a = '\xed\xa0\x80'\n", "shop.toml:1:"}, NotToml{"a\0b = 1\n"s, "shop.toml:1:"},
+        NotToml{"a = 'x\0'\n"s, "shop.toml:1:"},
+        NotToml{"\x7f"
+                "ELF",
+                "shop.toml:1:1: not TOML: "},
+        NotToml{"a = 'never ends\n", "shop.toml:1:"}, NotToml{"[# no name\n", "shop.toml:1:2: not TOML: "},
+        NotToml{"\xef\xbb\xbf# ä\na = 'ä' # ä\nb =\xc8\xa8\n", "shop.toml:3:4: not TOML: "},
+        NotToml{"[[#]]\n", "shop.toml:1:3: not TOML: "}));
 
 TEST(Parse, ANulWrittenAsAnEscapeIsRefused) {
   EXPECT_EQ(Files().Problems(testing::Service("workdir = \"/a\\u0000b\"")),
