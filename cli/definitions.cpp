@@ -164,7 +164,7 @@ constexpr std::array kLogsOperand{
 constexpr std::array kShellOperand{Operand{"SHELL", kShell, true, "bash, zsh or fish."}};
 constexpr std::array kHelpOperand{Operand{"COMMAND", kCommand, false, "A command; none: the list of them."},
                                   Operand{"SUBCOMMAND", kWord, false, "Of compose."}};
-constexpr std::array kManualOperand{Operand{"FORMAT", kWord, false, "man or markdown."}};
+constexpr std::array kManualOperand{Operand{"FORMAT", kWord, false, "man, markdown or file-format."}};
 constexpr std::array kCompleteOperand{Operand{"WHAT", kWord, true, "projects, services or revisions."}};
 
 // ---- commands ----

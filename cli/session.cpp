@@ -79,7 +79,7 @@ Result<spec::Topology> LoadFiles(Context& context) {
   std::size_t errors = 0;
   for (const spec::Problem& problem : loaded.problems) {
     if (!problem.warning) ++errors;
-    context.console.Err((problem.warning ? "warning: " : "") + problem.Text() + "\n");
+    context.console.Err(problem.Text() + "\n");
   }
   if (loaded.ok()) return std::move(*loaded.topology);
   return Fail(ErrorCode::kInvalid, "", "", std::to_string(errors) + (errors == 1 ? " problem" : " problems"));

@@ -33,6 +33,7 @@ void ResolveAliases(Value& table, Scope scope, Reader& reader) {
     if (const Value* other = table.Find(key)) {
       reader.Report(member.place, "'" + member.name + "' is another name of '" + std::string(key) +
                                       "', which is given at " + reader.PlaceText(other->place));
+      table.members.erase(table.members.begin() + static_cast<std::ptrdiff_t>(i--));
       continue;
     }
     member.name = key;

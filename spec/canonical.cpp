@@ -1,6 +1,10 @@
 // The canonical JSON of resources and topologies, and back. Made from the key table.
+#include <algorithm>
+#include <array>
+
 #include "spec/load.hpp"
 #include "spec/table.hpp"
+#include "spec/validate.hpp"
 
 namespace nucleus::spec {
 
@@ -48,7 +52,8 @@ Result<Resource> FromValue(Scope scope, const Value& table, std::string_view nam
   resource.name = name;
   std::size_t known = 0;
   for (const auto& key : KeySpecs()) {
-    if (key.info.scope != scope || key.read == nullptr) continue;
+    // A key without effect yet has no canonical form.
+    if (key.info.scope != scope || key.write == nullptr) continue;
     const Value* value = table.Find(key.info.name);
     if (value == nullptr) continue;
     ++known;
@@ -61,11 +66,30 @@ Result<Resource> FromValue(Scope scope, const Value& table, std::string_view nam
     }
   }
   if (known != table.members.size()) return Corrupt(name, "it has a key that nobody knows");
+  if constexpr (std::is_same_v<Resource, Service>) Normalize(resource);
   if (reader.failed()) return Corrupt(name, reader.problems().front().message);
   return resource;
 }
 
 constexpr std::string_view kName = "name";
+
+// What planning rests on: names that are used are there, and nobody waits for himself.
+Result<> CheckReferences(const Topology& topology) {
+  for (const auto& [name, service] : topology.services) {
+    for (const auto& network : service.networks) {
+      if (!topology.networks.contains(network)) return Corrupt(name, "it is on a network that is not there");
+    }
+    for (const auto& mount : service.volumes) {
+      if (mount.volume.empty() || topology.volumes.contains(mount.volume)) continue;
+      return Corrupt(name, "it mounts a volume that is not there");
+    }
+  }
+  const Outside nowhere;
+  Reader reader(nowhere);
+  ValidateDependencies(topology, reader);
+  if (reader.failed()) return Corrupt(topology.name, reader.problems().front().message);
+  return {};
+}
 
 template <class Resource>
 std::string OneToJson(Scope scope, const Resource& resource) {
@@ -140,6 +164,12 @@ Result<Topology> FromJson(std::string_view text) {
   const Value document = TRY(FromCompactJson(text));
   const Value* name = document.Find(kName);
   if (name == nullptr || !IsValidProjectName(name->text)) return Corrupt("topology", "it has no name");
+  constexpr std::array<std::string_view, 5> kMembers{kName, "single_container", "networks", "volumes", "services"};
+  for (const auto& member : document.members) {
+    if (std::ranges::find(kMembers, std::string_view(member.name)) == kMembers.end()) {
+      return Corrupt("topology", "it has a key that nobody knows");
+    }
+  }
   Topology topology;
   topology.name = name->text;
   const Value* single = document.Find("single_container");
@@ -147,6 +177,7 @@ Result<Topology> FromJson(std::string_view text) {
   TRY(TakeAll(Scope::kNetwork, "networks", document, topology.networks));
   TRY(TakeAll(Scope::kVolume, "volumes", document, topology.volumes));
   TRY(TakeAll(Scope::kService, "services", document, topology.services));
+  TRY(CheckReferences(topology));
   return topology;
 }
 

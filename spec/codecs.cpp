@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "spec/codecs_detail.hpp"
-#include "spec/core/nearest.hpp"
 #include "spec/net.hpp"
 
 namespace nucleus::spec {
@@ -45,10 +44,7 @@ std::optional<std::size_t> ReadWord(const Value& value, std::string_view key, Re
   }
   const auto found = std::ranges::find(words, std::string_view(value.text));
   if (found != words.end()) return static_cast<std::size_t>(found - words.begin());
-  const auto nearest = Nearest(value.text, words);
-  reader.Wrong(
-      key, value,
-      "not one of " + expected + (nearest ? "; did you mean '" + std::string(*nearest) + "'?" : std::string()));
+  reader.Wrong(key, value, "not one of " + expected + reader.Suggestion(value.text, words));
   return std::nullopt;
 }
 
@@ -79,7 +75,11 @@ Value Flag::Write(const bool& value) {
 std::optional<std::string> HostPath::Read(const Value& value, std::string_view key, Reader& reader) {
   const auto text = Text::Read(value, key, reader);
   if (!text) return std::nullopt;
-  return reader.HostPath(value);
+  auto path = reader.HostPath(value);
+  const auto cause = detail::WrongHostPath(path);
+  if (cause.empty()) return path;
+  reader.Wrong(key, value, cause);
+  return std::nullopt;
 }
 Value HostPath::Write(const std::string& value) {
   return Value::String(value);
@@ -117,8 +117,10 @@ std::optional<Bytes> Size::Read(const Value& value, std::string_view key, Reader
     return std::nullopt;
   }
   const auto size = ParseBytes(value.text);
-  if (!size) reader.Wrong(key, value, size.error().cause);
-  return size ? std::optional(*size) : std::nullopt;
+  // The kernel counts memory in signed numbers of 64 bits.
+  const bool fits = size && *size <= INT64_MAX;
+  if (!fits) reader.Wrong(key, value, size ? "the size is too large" : size.error().cause);
+  return fits ? std::optional(*size) : std::nullopt;
 }
 Value Size::Write(const Bytes& value) {
   return Value::String(FormatBytes(value));
@@ -362,10 +364,34 @@ Value PortNumbers::Write(const std::vector<std::uint16_t>& value) {
   return WriteItems<PortNumber>(value);
 }
 
+namespace {
+
+struct SubnetOrNone {
+  using T = std::string;
+  static std::optional<T> Read(const Value& value, std::string_view key, Reader& reader) {
+    if (IsString(value) && value.text.empty()) return "";
+    const auto net = Subnet::Read(value, key, reader);
+    return net ? std::optional(Format(*net)) : std::nullopt;
+  }
+  static Value Write(const T& value) { return Value::String(value); }
+};
+
+}  // namespace
+
+std::optional<std::vector<std::string>> Subnets::Read(const Value& value, std::string_view key, Reader& reader) {
+  return ReadItems<SubnetOrNone>(value, key, reader, "a list such as [\"10.0.0.0/8\"]");
+}
+Value Subnets::Write(const std::vector<std::string>& value) {
+  return WriteItems<SubnetOrNone>(value);
+}
+
 std::optional<std::string> PolicyFile::Read(const Value& value, std::string_view key, Reader& reader) {
   auto path = HostPath::Read(value, key, reader);
-  if (!path || reader.outside().path_kind(*path) != Outside::PathKind::kAbsent) return path;
-  reader.Wrong(key, value, "there is no file " + Shown(*path));
+  if (!path || !reader.outside().path_kind) return path;
+  const auto kind = reader.outside().path_kind(*path);
+  if (kind == Outside::PathKind::kFile) return path;
+  reader.Wrong(key, value,
+               kind == Outside::PathKind::kAbsent ? "there is no file " + Shown(*path) : Shown(*path) + " is no file");
   return std::nullopt;
 }
 Value PolicyFile::Write(const std::string& value) {

@@ -48,7 +48,7 @@ NUCLEUS_SPEC_CODEC(Names, std::vector<std::string>, "list of names",
 NUCLEUS_SPEC_CODEC(Environment, StringMap, "table of strings, or list of \"NAME=value\"",
                    R"({"$ref":"#/definitions/environment"})");
 NUCLEUS_SPEC_CODEC(Labels, StringMap, "table of strings",
-                   R"({"type":"object","additionalProperties":{"type":"string"}})");
+                   R"({"type":"object","additionalProperties":{"type":["string","integer","boolean"]}})");
 NUCLEUS_SPEC_CODEC(Hostname, std::string, "host name", R"({"$ref":"#/definitions/hostname"})");
 NUCLEUS_SPEC_CODEC(Id, std::string, "id or name", R"({"$ref":"#/definitions/id"})");
 NUCLEUS_SPEC_CODEC(Ids, std::vector<std::string>, "list of ids or names",
@@ -76,6 +76,9 @@ NUCLEUS_SPEC_CODEC(HealthProbe, Probe, "command, list of arguments, or table",
                    R"({"$ref":"#/definitions/health_check"})");
 NUCLEUS_SPEC_CODEC(PolicyFile, std::string, "host path", R"({"type":"string","minLength":1})");
 NUCLEUS_SPEC_CODEC(Sha, std::string, "SHA-256 digest", R"({"type":"string","pattern":"^(sha256:)?[0-9A-Fa-f]{64}$"})");
+NUCLEUS_SPEC_CODEC(
+    Subnets, std::vector<std::string>, "list of networks; an empty text stands for none",
+    R"({"type":"array","items":{"type":"string","pattern":"^([0-9]+(\\.[0-9]+){3}/[0-9]{1,2}|.*\\$\\{.*)?$"}})");
 // For keys whose effect comes later: lists whose items have a form of their own by then.
 NUCLEUS_SPEC_CODEC(Anything, Value, "list of strings or tables",
                    R"({"type":"array","items":{"type":["string","object"]}})");

@@ -45,6 +45,8 @@ Value WriteItems(const std::vector<typename Item::T>& items) {
   return Value::Array(std::move(values));
 }
 
+// What is wrong with a host path as Reader::HostPath makes it, or nothing.
+std::string WrongHostPath(std::string_view path);
 // An absolute path in canonical spelling. Errors have the cause only.
 Result<std::string> NormalContainerPath(std::string_view text);
 // A number from 0 to 2^31-1 without leading zeros, or a name as passwd(5) has it.

@@ -3,7 +3,6 @@
 
 #include "spec/codecs.hpp"
 #include "spec/codecs_detail.hpp"
-#include "spec/core/nearest.hpp"
 #include "spec/net.hpp"
 
 namespace nucleus::spec {
@@ -34,6 +33,13 @@ Result<std::string> NormalContainerPath(std::string_view text) {
   return path.empty() ? "/" : path;
 }
 
+std::string WrongHostPath(std::string_view path) {
+  if (!path.starts_with('/')) return "must be an absolute path";  // of canonical JSON: a file's have its directory
+  if (path.size() > 4095) return "longer than 4095 bytes";
+  if (!IsUtf8(path)) return "not UTF-8";  // the directory of the file, which nobody checked
+  return "";
+}
+
 Result<std::string> NormalId(std::string_view text) {
   const auto fail = [&](std::string_view cause) { return Fail(Error::Invalid(text, cause)); };
   if (text.empty()) return fail("an empty user or group");
@@ -61,9 +67,8 @@ bool OnlyKnown(const Value& table, std::string_view key, Reader& reader, std::sp
   for (const auto& member : table.members) {
     if (std::ranges::find(known, std::string_view(member.name)) != known.end()) continue;
     good = false;
-    const auto nearest = Nearest(member.name, known);
     reader.Report(member.place, std::string(key) + ": unknown key '" + Shown(member.name) + "'" +
-                                    (nearest ? ", did you mean '" + std::string(*nearest) + "'?" : std::string()));
+                                    reader.Suggestion(member.name, known));
   }
   return good;
 }
@@ -165,6 +170,11 @@ std::optional<std::vector<PortForward>> Ports::Read(const Value& value, std::str
     if (text && !parsed) reader.Wrong(key, item, parsed.error().cause);
     good = good && text && parsed;
     if (parsed) forwards.insert(forwards.end(), parsed->begin(), parsed->end());
+    constexpr std::size_t kMost = 65536;  // a list of full ranges would ask for all memory
+    if (forwards.size() > kMost) {
+      reader.Report(value.place, std::string(key) + ": more than " + std::to_string(kMost) + " ports");
+      return std::nullopt;
+    }
   }
   return good ? std::optional(std::move(forwards)) : std::nullopt;
 }
@@ -195,6 +205,9 @@ struct Mount {
     source.text = text->substr(0, first);
     if (source.text.starts_with('/') || source.text.starts_with('.')) {
       mount.source = reader.HostPath(source);
+      if (const auto cause = detail::WrongHostPath(mount.source); !cause.empty()) return wrong(cause);
+      // Not by what is written here, but by the directory of the file.
+      if (mount.source.find(':') != std::string::npos) return wrong("the host path has a ':' in it");
     } else if (IsValidName(source.text)) {
       mount.volume = source.text;
     } else {

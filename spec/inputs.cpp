@@ -1,6 +1,7 @@
 #include "spec/inputs.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "spec/validate.hpp"
 
@@ -22,53 +23,89 @@ bool IsVariableName(std::string_view name) {
   return !name.empty() && std::ranges::all_of(name, good) && (name[0] < '0' || name[0] > '9');
 }
 
-void ReadEnvFiles(Service& service, Reader& reader) {
-  if (service.env_files.empty()) return;
-  const Place place = PlaceOf(service, "env_file");
-  Sha256 contents;
-  std::map<std::string, std::string> read;
-  for (const auto& file : service.env_files) {
-    const auto text = reader.outside().read_file(file);
-    if (!text) {
-      reader.Report(place, "env_file: " + text.error().Message());
-      continue;
-    }
-    auto pairs = ParseEnvFile(*text);
-    if (!pairs) {
-      reader.Report(place, "env_file: " + file + ": " + pairs.error().cause);
-      continue;
-    }
-    for (auto& [name, value] : *pairs) read[std::move(name)] = std::move(value);
-    contents.AddField(*text);
-  }
-  service.environment.merge(read);  // what is there already wins
-  service.inputs["env_file"] = contents.Finish();
-}
+class InputReader {
+ public:
+  explicit InputReader(Reader& reader) : reader_(reader) {}
 
-// A regular file that is mounted read-only is configuration: small ones are part of what the service is.
-void ReadConfigFiles(Service& service, Reader& reader) {
-  for (const auto& mount : service.volumes) {
-    if (mount.source.empty() || !mount.read_only) continue;
-    if (reader.outside().path_kind(mount.source) != Outside::PathKind::kFile) continue;
-    const auto text = reader.outside().read_file(mount.source);
-    if (!text) {
-      reader.Report(PlaceOf(service, "volumes"), "volumes: " + text.error().Message());
-    } else if (text->size() <= kLargestConfigFile) {
-      service.inputs["volumes:" + mount.destination] = Sha256::Of(*text);
+  void Read(Service& service) {
+    ReadEnvFiles(service);
+    ReadConfigFiles(service);
+    ReadManifest(service);
+  }
+
+ private:
+  using Variables = std::map<std::string, std::string>;
+
+  void ReadEnvFiles(Service& service) {
+    if (service.env_files.empty()) return;
+    Variables merged;
+    for (const auto& path : service.env_files) {
+      for (const auto& [name, value] : EnvOf(path, PlaceOf(service, "env_file"))) merged[name] = value;
+    }
+    // What reaches the service counts: comments, order and overridden variables do not.
+    Sha256 hash;
+    for (const auto& [name, value] : merged) {
+      if (service.environment.emplace(name, value).second) hash.AddField(name).AddField(value);
+    }
+    service.inputs["env_file"] = hash.Finish();
+  }
+
+  // A regular file that is mounted read-only is configuration: small ones are part of what the service is.
+  void ReadConfigFiles(Service& service) {
+    const auto& outside = reader_.outside();
+    for (const auto& mount : service.volumes) {
+      if (mount.source.empty() || !mount.read_only) continue;
+      if (outside.path_kind(mount.source) != Outside::PathKind::kFile) continue;
+      if (outside.file_size && outside.file_size(mount.source) > kLargestConfigFile) continue;
+      const Place place = PlaceOfItem(service, "volumes", mount.destination);
+      const auto digest = DigestOfFile(mount.source, kLargestConfigFile, place, "volumes");
+      if (digest) service.inputs["volumes:" + mount.destination] = *digest;
     }
   }
-}
 
-void ReadManifest(Service& service, Reader& reader) {
-  const std::string path = service.rootfs + "/" + std::string(kRootfsManifest);
-  if (service.rootfs.empty() || reader.outside().path_kind(path) != Outside::PathKind::kFile) return;
-  if (const auto text = reader.outside().read_file(path)) service.inputs["rootfs"] = Sha256::Of(*text);
-}
+  void ReadManifest(Service& service) {
+    const std::string path = service.rootfs + "/" + std::string(kRootfsManifest);
+    if (service.rootfs.empty() || reader_.outside().path_kind(path) != Outside::PathKind::kFile) return;
+    const auto digest = DigestOfFile(path, SIZE_MAX, PlaceOf(service, "rootfs"), "rootfs");
+    if (digest) service.inputs["rootfs"] = *digest;
+  }
+
+  const Variables& EnvOf(const std::string& path, Place place) {
+    const auto [found, is_new] = env_.try_emplace(path);
+    if (!is_new) return found->second;
+    const auto text = reader_.outside().read_file(path);
+    if (!text) {
+      reader_.Report(place, "env_file: " + text.error().Message());
+      return found->second;
+    }
+    auto [pairs, problems] = ParseEnvFile(*text);
+    for (const auto& [line, cause] : problems) {
+      reader_.Report(place, "env_file: " + Shown(path) + ":" + std::to_string(line) + ": " + cause);
+    }
+    for (auto& [name, value] : pairs) found->second[std::move(name)] = std::move(value);
+    return found->second;
+  }
+
+  std::optional<Digest> DigestOfFile(const std::string& path, std::size_t largest, Place place, std::string_view key) {
+    const auto [found, is_new] = digests_.try_emplace(path);
+    if (!is_new) return found->second;
+    if (const auto text = reader_.outside().read_file(path); !text) {
+      reader_.Report(place, std::string(key) + ": " + text.error().Message());
+    } else if (text->size() <= largest) {
+      found->second = Sha256::Of(*text);
+    }
+    return found->second;
+  }
+
+  Reader& reader_;
+  std::map<std::string, Variables> env_;                  // path -> what it says
+  std::map<std::string, std::optional<Digest>> digests_;  // path -> digest of a small file
+};
 
 }  // namespace
 
-Result<std::vector<std::pair<std::string, std::string>>> ParseEnvFile(std::string_view text) {
-  std::vector<std::pair<std::string, std::string>> pairs;
+EnvFile ParseEnvFile(std::string_view text) {
+  EnvFile file;
   for (std::size_t number = 1; !text.empty(); ++number) {
     auto line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(line.size() + 1, text.size()));
@@ -78,21 +115,45 @@ Result<std::vector<std::pair<std::string, std::string>>> ParseEnvFile(std::strin
     const auto equals = line.find('=');
     const auto name = line.substr(0, equals);
     if (equals == std::string_view::npos || !IsVariableName(name)) {
-      return Fail(Error::Invalid("", "line " + std::to_string(number) + " is not NAME=value"));
+      file.problems.emplace_back(number, "not NAME=value");
+      continue;
     }
     auto value = line.substr(equals + 1);
+    if (value.find('\0') != std::string_view::npos || !IsUtf8(value)) {
+      file.problems.emplace_back(number, "the value has a NUL in it, or is not UTF-8");
+      continue;
+    }
     const bool quoted =
         value.size() >= 2 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front();
     if (quoted) value = value.substr(1, value.size() - 2);
-    pairs.emplace_back(name, value);
+    file.pairs.emplace_back(name, value);
   }
-  return pairs;
+  return file;
 }
 
-void ReadInputs(Service& service, Reader& reader) {
-  ReadEnvFiles(service, reader);
-  ReadConfigFiles(service, reader);
-  ReadManifest(service, reader);
+void ReadInputs(Topology& topology, Reader& reader) {
+  InputReader inputs(reader);
+  for (auto& [name, service] : topology.services) inputs.Read(service);
+}
+
+void CheckPolicyFiles(const Value& service, Reader& reader) {
+  constexpr std::array<std::string_view, 3> kPolicies{"seccomp_profile", "caps_policy", "landlock_policy"};
+  for (const auto policy : kPolicies) {
+    const std::string key = std::string(policy) + "_sha256";
+    const Value* wanted = service.Find(key);
+    const Value* path = service.Find(policy);
+    if (wanted == nullptr) continue;
+    if (path == nullptr) {
+      reader.Report(wanted->place, key + ": there is no " + std::string(policy) + " it could be the digest of");
+      continue;
+    }
+    const auto digest = Digest::Parse(wanted->text);
+    if (!digest || path->type != Value::Type::kString) continue;
+    const auto text = reader.outside().read_file(reader.HostPath(*path));
+    if (text && Sha256::Of(*text) != *digest) {
+      reader.Wrong(key, *wanted, "the file " + Shown(path->text) + " has sha256:" + Sha256::Of(*text).Hex());
+    }
+  }
 }
 
 }  // namespace nucleus::spec

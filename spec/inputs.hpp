@@ -9,11 +9,18 @@ namespace nucleus::spec {
 inline constexpr std::string_view kRootfsManifest = ".nucleus-rootfs-sha256";
 inline constexpr std::size_t kLargestConfigFile = 1 << 20;
 
-// Reads what the service points at. Problems go to the reader.
-void ReadInputs(Service& service, Reader& reader);
+// Reads what the services point at; a file that several of them name is read once. Problems go to the reader.
+void ReadInputs(Topology& topology, Reader& reader);
 
-// NAME=value lines; empty ones and those that begin with # are passed over; quotes around a whole value are taken off.
-// An error has the line's number in its cause.
-Result<std::vector<std::pair<std::string, std::string>>> ParseEnvFile(std::string_view text);
+// The policy files that a service's table names have the digests it gives for them.
+void CheckPolicyFiles(const Value& service, Reader& reader);
+
+struct EnvFile {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  std::vector<std::pair<std::size_t, std::string>> problems;  // line, cause
+};
+// NAME=value lines; empty ones and those that begin with # are passed over, as is "export "; quotes around a whole
+// value are taken off.
+EnvFile ParseEnvFile(std::string_view text);
 
 }  // namespace nucleus::spec

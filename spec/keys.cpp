@@ -4,7 +4,6 @@
 #include <array>
 
 #include "spec/codecs.hpp"
-#include "spec/core/nearest.hpp"
 #include "spec/table.hpp"
 
 namespace nucleus::spec {
@@ -28,7 +27,7 @@ std::string SchemaOf() {
   } else if constexpr (requires { Codec::kMin; }) {
     std::string bounds = R"({"type":"integer","minimum":)" + std::to_string(Codec::kMin);
     if (Codec::kMax <= INT64_MAX) bounds += R"(,"maximum":)" + std::to_string(Codec::kMax);
-    return bounds + "}";
+    return R"({"anyOf":[)" + bounds + R"(},{"type":"string","pattern":"^[0-9]+$"}]})";
   } else {
     return std::string(Codec::kSchema);
   }
@@ -257,7 +256,7 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     Later<Word<kNetworkWords, AnyWord>>(kService, "network", "Kind of network.", R"("bridge" "none")"),
     Later<Word<kNatWords, AnyWord>>(kService, "nat_backend", "What translates addresses.", R"("auto" "kernel")"),
     Later<Ip>(kService, "address", "Fixed address on its network."),
-    Later<Strings>(kService, "egress_allow", "Networks it may reach."),
+    Later<Subnets>(kService, "egress_allow", "Networks it may reach."),
     Later<PortNumbers>(kService, "egress_tcp_ports", "TCP ports it may reach."),
     Later<PortNumbers>(kService, "egress_udp_ports", "UDP ports it may reach."),
     Later<Strings>(kService, "egress_domains", "Names it may reach."),
@@ -292,6 +291,7 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     Later<Number<1, 65535>>(kService, "readiness_tcp", "Ready once this port answers."),
     Later<Command>(kService, "readiness_exec", "Ready once this command succeeds."),
     Later<Anything>(kService, "hooks", "OCI hooks.", "[]"),
+    Later<Flag>(kService, "detach", "Return at once; services always run in the background.", "true"),
     Later<Flag>(kService, "tty", "A terminal.", "false"),
 });
 
@@ -361,14 +361,6 @@ std::span<const KeyInfo> Keys() {
 const KeyInfo* FindKey(Scope scope, std::string_view name) {
   const auto* spec = FindKeySpec(scope, name);
   return spec == nullptr ? nullptr : &spec->info;
-}
-
-std::optional<std::string_view> NearestKey(Scope scope, std::string_view name) {
-  std::vector<std::string_view> known;
-  for (const auto& key : kKeys) {
-    if (key.info.scope == scope) known.push_back(key.info.name);
-  }
-  return Nearest(name, known);
 }
 
 Fields CanonicalFields(const Network& network) {

@@ -26,8 +26,14 @@ struct KeyInfo {
 
 std::span<const KeyInfo> Keys();
 const KeyInfo* FindKey(Scope scope, std::string_view name);
-// The known key nearest to a misspelt one, if one is near enough.
-std::optional<std::string_view> NearestKey(Scope scope, std::string_view name);
+
+// Other names of keys: those of the `run` flags where these differ.
+struct KeyAlias {
+  Scope scope;
+  std::string_view alias;
+  std::string_view key;
+};
+std::span<const KeyAlias> KeyAliases();
 
 // One field of a resource in canonical form: the key's name and its value as compact JSON with sorted keys.
 // Only fields that differ from their default are present; contents digests appear as "name#contents".

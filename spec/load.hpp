@@ -55,7 +55,8 @@ Loaded Load(std::span<const std::string> paths, const Outside& outside);
 Loaded LoadText(std::string_view text, const std::string& file_name, const Outside& outside);
 
 // The canonical JSON of a topology: every field that is not its default, keys sorted, no places.
-// FromJson(ToJson(t)) equals t but for places. FromJson trusts nothing: a wrong document is kCorrupt.
+// FromJson(ToJson(t)) equals t but for places. FromJson trusts nothing: a wrong document is kCorrupt, and so is one
+// with names that lead nowhere or services that wait for each other.
 std::string ToJson(const Topology& topology);
 Result<Topology> FromJson(std::string_view text);
 // The same for one resource, for the rows of the store.

@@ -68,6 +68,10 @@ Outside Outside::Real() {
   outside.path_kind = KindOf;
   outside.host_routes = [] { return std::vector<Ipv4Net>(); };
   outside.list_directory = ListDirectory;
+  outside.file_size = [](const std::string& path) -> std::uint64_t {
+    struct stat st{};
+    return ::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) ? static_cast<std::uint64_t>(st.st_size) : 0;
+  };
   std::array<char, PATH_MAX> directory{};
   if (::getcwd(directory.data(), directory.size()) != nullptr) outside.working_directory = directory.data();
   return outside;

@@ -1,26 +1,40 @@
 // toml++ is included here and nowhere else: it is heavy to compile, and its nesting limit must be one for the program.
 #define TOML_MAX_NESTED_VALUES 24
+// Its assertions are wrong about some texts ("[#"), which the code behind them refuses rightly: so they must neither
+// abort nor, as they do with NDEBUG, be promises to the optimiser.
+#undef NDEBUG
+#define TOML_ASSERT(expr) static_assert(true)
 #include "spec/parse.hpp"
 
 #include <toml++/toml.h>
 #include <algorithm>
 #include <optional>
 
+#include "spec/expand.hpp"
+
 namespace nucleus::spec {
 
 namespace {
 
 // Tables nest by dotted keys without any limit in toml++, and are destroyed recursively: a file of "a.a.a.a…" would
-// overflow the stack. So keys are measured first. This follows the grammar just far enough to know strings and comments
-// from keys; after the first syntax error, where it may lose its way, toml++ stops anyway.
-class KeyDepth {
+// overflow the stack. So keys are measured first. Its tables of Unicode end in __builtin_unreachable for characters
+// that no TOML has outside of strings and comments: so those are looked for as well. This follows the grammar just far
+// enough to know strings and comments from keys; after the first syntax error, where it may lose its way, toml++ stops
+// anyway.
+class Forbidden {
  public:
   static constexpr int kMost = 16;
 
-  explicit KeyDepth(std::string_view text) : text_(text) {}
+  explicit Forbidden(std::string_view text) : text_(text) {}
 
-  // The byte at which a key has too many parts.
-  std::optional<std::size_t> FirstTooDeep() {
+  struct Found {
+    std::size_t at = 0;
+    std::string problem;
+  };
+
+  // What toml++ must not see.
+  std::optional<Found> First() {
+    if (text_.starts_with("\xef\xbb\xbf")) at_ = 3;  // a byte order mark
     int dots = 0;
     while (at_ < text_.size()) {
       switch (text_[at_]) {
@@ -32,7 +46,7 @@ class KeyDepth {
           SkipString();
           continue;
         case '.':
-          if (++dots >= kMost) return at_;
+          if (++dots >= kMost) return Found{at_, "a key of more than " + std::to_string(kMost) + " parts"};
           break;
         case '\n':
         case '=':
@@ -42,7 +56,8 @@ class KeyDepth {
           dots = 0;
           break;
         default:
-          break;
+          if (static_cast<unsigned char>(text_[at_]) < 0x80) break;
+          return Found{at_, "not TOML: letters and signs beyond ASCII stand in quotes only"};
       }
       ++at_;
     }
@@ -134,86 +149,51 @@ class Converter {
     }
   }
 
+  void Refuse(Value& value, std::string message) {
+    reader_.Report(value.place, std::move(message));
+    value.refused = true;
+  }
+
   void String(const std::string& text, Value& value) {
     value.type = Value::Type::kString;
     value.text = text;
     if (text.find('\0') != std::string::npos) {
-      reader_.Report(value.place, "a string has a NUL in it, which no program could be given");
+      Refuse(value, "a string has a NUL in it, which no program could be given");
       value.text.clear();
       return;
     }
     if (text.find('$') == std::string::npos) return;
     auto expanded = ExpandVariables(text, reader_.outside());
     if (!expanded) {
-      reader_.Report(value.place, "'" + Shown(text) + "': " + expanded.error().cause);
+      Refuse(value, "'" + Shown(text) + "': " + expanded.error().cause);
       return;
     }
     if (*expanded == text) return;
+    // A file can name a long variable in many strings.
+    expanded_ += expanded->size();
+    if (expanded_ > kMostExpanded) {
+      Refuse(value, "the variables of this file are too long together");
+      return;
+    }
     value.written = text;
     value.text = *std::move(expanded);
   }
 
+  static constexpr std::size_t kMostExpanded = std::size_t{64} << 20;
+
   std::uint32_t file_;
   Reader& reader_;
+  std::size_t expanded_ = 0;
 };
-
-bool IsNameCharacter(char c, bool first) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || (!first && c >= '0' && c <= '9');
-}
 
 }  // namespace
 
-Result<std::string> ExpandVariables(std::string_view text, const Outside& outside) {
-  const auto fail = [&](const std::string& cause) { return Fail(Error::Invalid(text, cause)); };
-  std::string out;
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const std::size_t dollar = std::min(text.find('$', at), text.size());
-    out += text.substr(at, dollar - at);
-    at = dollar;
-    if (at >= text.size()) break;
-    if (text.substr(at, 2) == "$$") {
-      out += '$';
-      at += 2;
-      continue;
-    }
-    if (text.substr(at, 2) != "${") {
-      out += '$';
-      ++at;
-      continue;
-    }
-    const std::size_t end = text.find('}', at);
-    if (end == std::string_view::npos) return fail("'${' without '}'; write $${ for a plain one");
-    const std::string_view inside = text.substr(at + 2, end - at - 2);
-    std::size_t length = 0;
-    while (length < inside.size() && IsNameCharacter(inside[length], length == 0)) ++length;
-    const std::string name(inside.substr(0, length));
-    const std::string_view rest = inside.substr(length);
-    const bool has_default = rest.starts_with(":-");
-    const bool has_message = rest.starts_with(":?");
-    if (name.empty() || (!rest.empty() && !has_default && !has_message)) {
-      return fail("not a variable; write ${NAME}, ${NAME:-default} or ${NAME:?message}, or $${ for a plain one");
-    }
-    const auto value = outside.variable(name);
-    if (value && (!value->empty() || rest.empty())) {
-      if (value->find('\0') != std::string::npos) return fail("variable " + name + " has a NUL in it");
-      out += *value;
-    } else if (has_default) {
-      out += rest.substr(2);
-    } else if (has_message) {
-      return fail("variable " + name + " is not set: " + Shown(rest.substr(2)));
-    } else {
-      return fail("variable " + name + " is not set; set it, or write ${" + name + ":-default}");
-    }
-    at = end + 1;
-  }
-  return out;
-}
-
 std::optional<Value> ParseToml(std::string_view text, std::uint32_t file, Reader& reader) {
-  if (const auto at = KeyDepth(text).FirstTooDeep()) {
-    const auto line = static_cast<std::uint32_t>(std::count(text.begin(), text.begin() + static_cast<long>(*at), '\n'));
-    reader.Report({file, line + 1, 1}, "a key of more than " + std::to_string(KeyDepth::kMost) + " parts");
+  if (const auto found = Forbidden(text).First()) {
+    const auto before = text.substr(0, found->at);
+    const auto line = static_cast<std::uint32_t>(std::ranges::count(before, '\n'));
+    const auto column = found->at - (before.rfind('\n') + 1);  // npos + 1 is 0: the first line
+    reader.Report({file, line + 1, static_cast<std::uint32_t>(column) + 1}, found->problem);
     return std::nullopt;
   }
   std::optional<toml::parse_result> parsed;

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "spec/core/nearest.hpp"
+#include "spec/inputs.hpp"
+#include "spec/net.hpp"
 #include "spec/table.hpp"
 
 namespace nucleus::spec {
@@ -12,102 +13,113 @@ namespace {
 
 using Type = Value::Type;
 
-constexpr std::string_view kContentsSuffix = "#contents";
+constexpr std::string_view kNameRule =
+    "letters, digits, '_', '.' and '-', a letter or digit first, at most 63 characters";
 
-void ReportUnknown(const Member& member, Scope scope, Reader& reader) {
-  const auto nearest = NearestKey(scope, member.name);
-  std::string message = "unknown key '" + Shown(member.name) + "'";
-  if (nearest) message += ", did you mean '" + std::string(*nearest) + "'?";
-  reader.Report(member.place, std::move(message));
+std::vector<std::string_view> KeyNames(Scope scope) {
+  std::vector<std::string_view> names;
+  for (const auto& key : Keys()) {
+    if (key.scope == scope) names.push_back(key.name);
+  }
+  return names;
 }
 
-// Where each key of a scope stands in the table, by name: found once, as files have thousands of keys.
-struct Index {
-  std::map<std::string_view, std::size_t> by_name;
-  explicit Index(Scope scope) {
-    const auto specs = KeySpecs();
-    for (std::size_t i = 0; i < specs.size(); ++i) {
-      if (specs[i].info.scope == scope) by_name.emplace(specs[i].info.name, i);
-    }
-  }
-};
-
-const Index& IndexOf(Scope scope) {
-  static const std::array<Index, 4> kIndexes{Index(Scope::kTopology), Index(Scope::kNetwork), Index(Scope::kVolume),
-                                             Index(Scope::kService)};
-  return kIndexes[static_cast<std::size_t>(scope)];
-}
-
-// Reads keys in the order of the key table. `extra` is a key that is none of the scope's and was seen to elsewhere.
-void ReadKeys(const Value& table, Scope scope, Reader& reader, Origin origin, void* resource, Places& places,
-              std::map<std::string, Digest>* inputs, std::string_view extra = "") {
-  places[""] = table.place;
-  if (table.type != Type::kTable) {
-    reader.WrongType("this", table, "a table of keys");
-    return;
-  }
-  std::vector<std::pair<std::size_t, const Member*>> found;
+void ReportUnknown(const Value& table, Scope scope, Reader& reader) {
   for (const auto& member : table.members) {
-    if (!extra.empty() && member.name == extra) continue;
-    if (inputs != nullptr && origin == Origin::kCanonical && member.name.ends_with(kContentsSuffix)) {
-      const auto digest = Digest::Parse(member.value.text);
-      const std::string name = member.name.substr(0, member.name.size() - kContentsSuffix.size());
-      if (digest) {
-        inputs->emplace(name, *digest);
-      } else {
-        reader.Report(member.place, member.name + ": not a digest");
-      }
-      continue;
-    }
-    const auto& index = IndexOf(scope).by_name;
-    const auto at = index.find(member.name);
-    if (at == index.end()) {
-      ReportUnknown(member, scope, reader);
-    } else {
-      found.emplace_back(at->second, &member);
-    }
-  }
-  std::ranges::sort(found);
-  for (const auto& [at, member] : found) {
-    const KeySpec& spec = KeySpecs()[at];
-    places[std::string(spec.info.name)] = member->value.place;
-    spec.read(member->value, spec.info.name, reader, resource);
+    if (FindKey(scope, member.name) != nullptr) continue;
+    reader.Report(member.place,
+                  "unknown key '" + Shown(member.name) + "'" + reader.Suggestion(member.name, KeyNames(scope)));
   }
 }
 
-// Keys that hang on other keys of the same table, before the latter lose whether they were given.
+template <class Resource>
+void ReadKeys(Scope scope, const Value& table, Reader& reader, Resource& resource) {
+  ReportUnknown(table, scope, reader);
+  for (const auto& key : KeySpecs()) {
+    if (key.info.scope != scope || key.read == nullptr) continue;
+    const auto member = std::ranges::find(table.members, key.info.name, &Member::name);
+    if (member == table.members.end()) continue;
+    resource.places.emplace(member->name, member->place);
+    key.read(member->value, key.info.name, reader, &resource);
+  }
+}
+
+// The places of a list's items, as "key:item". A range of ports is one item and several forwards: it has none.
+template <class Item, class NameOf>
+void NoteItems(const Value& table, std::string_view key, const std::vector<Item>& items, NameOf name_of,
+               Places& places) {
+  const Value* list = table.Find(key);
+  if (list == nullptr || list->items.size() != items.size()) return;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    places.insert_or_assign(std::string(key) + ":" + name_of(items[i]), list->items[i].place);
+  }
+}
+
+void NotePlacesOfItems(const Value& table, Service& service) {
+  auto& places = service.places;
+  NoteItems(table, "networks", service.networks, [](const std::string& name) { return name; }, places);
+  NoteItems(table, "depends_on", service.depends_on, [](const Dependency& d) { return d.service; }, places);
+  NoteItems(table, "port_forwards", service.port_forwards, [](const PortForward& p) { return Format(p); }, places);
+  NoteItems(table, "volumes", service.volumes, [](const VolumeMount& m) { return m.destination; }, places);
+  NoteItems(table, "tmpfs", service.tmpfs, [](const TmpfsMount& m) { return m.destination; }, places);
+  NoteItems(table, "io_limits", service.io_limits, [](const IoLimit& l) { return l.device; }, places);
+}
+
+// Keys whose value means nothing by itself, and is checked before it is lost.
 void CheckWithin(const Value& table, Reader& reader, const Service& service) {
-  constexpr std::array<std::string_view, 5> kOfHealth{"health_interval", "health_timeout", "health_retries",
-                                                      "health_start_period", "on_unhealthy"};
-  for (const auto key : kOfHealth) {
-    const Value* value = table.Find(key);
-    if (value != nullptr && table.Find("health_check") == nullptr) {
-      reader.Report(value->place, std::string(key) + ": there is no health_check it could apply to; add one");
-    }
+  if (const Value* init = table.Find("init");
+      init != nullptr && init->type == Type::kBool && !init->flag && service.mode == ServiceMode::kProduction) {
+    reader.Report(init->place, "init: production mode always has an init; leave the key out");
   }
-  if (const Value* restart = table.Find("restart")) {
-    if (service.type == ServiceType::kJob && service.restart != RestartPolicy::kNo) {
-      reader.Report(restart->place, "restart: a job runs once; leave restart out, or write \"no\"");
-    }
+  const Value* network = table.Find("network");
+  if (network == nullptr) return;
+  if (network->text == "bridge" && table.Find("networks") == nullptr) {
+    reader.Report(network->place, "network: \"bridge\" needs networks = [\"…\"] to say which");
   }
-  if (const Value* init = table.Find("init")) {
-    if (service.mode == ServiceMode::kProduction && !service.init) {
-      reader.Report(init->place, "init: production mode always has an init; leave the key out");
-    }
-  }
-  if (const Value* network = table.Find("network")) {
-    if (network->text == "bridge" && service.networks.empty()) {
-      reader.Report(network->place, "network: \"bridge\" needs networks = [\"…\"] to say which");
-    }
-    if (network->text == "none" && !service.networks.empty()) {
-      reader.Report(network->place, "network: \"none\" contradicts networks");
-    }
+  if (network->text == "none" && !service.networks.empty()) {
+    reader.Report(network->place, "network: \"none\" contradicts networks");
   }
 }
 
-template <class Resource, class ReadOne>
+// The name key of a service or container: it may repeat what the table or the topology says, nothing else.
+void CheckName(const Value& table, std::string_view expected, std::string_view why, Reader& reader) {
+  const Value* name = table.Find("name");
+  if (name == nullptr || (name->type == Type::kString && name->text == expected)) return;
+  if (name->type != Type::kString) {
+    reader.WrongType("name", *name, "a name");
+  } else if (!expected.empty()) {
+    reader.Wrong("name", *name, why);
+  }
+}
+
+void ReadService(const Value& written, Reader& reader, Service& service) {
+  Value table = written;
+  std::erase_if(table.members, [](const Member& member) { return member.name == "name"; });
+  ReadKeys(Scope::kService, table, reader, service);
+  if (service.type == ServiceType::kJob && !service.places.contains("restart")) service.restart = RestartPolicy::kNo;
+  CheckWithin(table, reader, service);
+  CheckPolicyFiles(table, reader);
+  NotePlacesOfItems(table, service);
+  Normalize(service);
+}
+
+void ReadOne(const Value& table, Reader& reader, Network& network) {
+  ReadKeys(Scope::kNetwork, table, reader, network);
+}
+
+void ReadOne(const Value& table, Reader& reader, Volume& volume) {
+  ReadKeys(Scope::kVolume, table, reader, volume);
+}
+
+void ReadOne(const Value& table, Reader& reader, Service& service) {
+  CheckName(table, service.name, "the service is called '" + service.name + "' by its table; leave the key out",
+            reader);
+  ReadService(table, reader, service);
+}
+
+template <class Resource>
 void ReadSection(const Value& document, std::string_view section, Reader& reader,
-                 std::map<std::string, Resource>& resources, ReadOne read_one) {
+                 std::map<std::string, Resource>& resources) {
   const Value* table = document.Find(section);
   if (table == nullptr) return;
   if (table->type != Type::kTable) {
@@ -117,94 +129,83 @@ void ReadSection(const Value& document, std::string_view section, Reader& reader
   for (const auto& member : table->members) {
     if (!IsValidName(member.name)) {
       reader.Report(member.place,
-                    std::string(section) + ": '" + Shown(member.name) +
-                        "' is not a name: letters, digits, '_', '.' and '-', a letter or digit first, at most 63");
+                    std::string(section) + ": '" + Shown(member.name) + "' is not a name: " + std::string(kNameRule));
+      continue;
+    }
+    if (member.value.type != Type::kTable) {
+      reader.WrongType(std::string(section) + "." + member.name, member.value, "a table of keys");
       continue;
     }
     Resource resource;
     resource.name = member.name;
-    read_one(member.value, resource);
     resource.places[""] = member.place;
+    ReadOne(member.value, reader, resource);
     resources.emplace(member.name, std::move(resource));
   }
 }
 
 void ReadName(const Value& document, Reader& reader, Topology& topology) {
-  const Value* name = document.Find("name");
-  if (name == nullptr) {
-    reader.Report(document.place, "name is missing: write name = \"…\" at the top, with lower-case letters and digits");
+  const auto name = std::ranges::find(document.members, "name", &Member::name);
+  if (name == document.members.end()) {
+    reader.Report(document.place, "name is missing: write name = \"…\" at the top, in lower case");
     return;
   }
   topology.places["name"] = name->place;
-  if (name->type != Type::kString) {
-    reader.WrongType("name", *name, "a string");
-  } else if (!IsValidProjectName(name->text)) {
-    reader.Wrong("name", *name,
+  if (name->value.type != Type::kString) {
+    reader.WrongType("name", name->value, "a string");
+  } else if (!IsValidProjectName(name->value.text)) {
+    reader.Wrong("name", name->value,
                  "not a name: lower-case letters, digits, '_', '.' and '-', a letter or digit first, at most 63");
   } else {
-    topology.name = name->text;
+    topology.name = name->value.text;
   }
 }
 
-void ReadContainer(const Value& document, Reader& reader, Origin origin, Topology& topology) {
-  const Value* container = document.Find("container");
-  if (container == nullptr) return;
+void ReadContainer(const Value& document, Reader& reader, Topology& topology) {
+  const auto container = std::ranges::find(document.members, "container", &Member::name);
+  if (container == document.members.end()) return;
   topology.single_container = true;
   if (document.Find("services") != nullptr) {
     reader.Report(container->place, "container: a file has either [container] or [services.*]");
-  }
-  if (container->type != Type::kTable) {
-    reader.WrongType("container", *container, "a table [container]");
     return;
   }
+  if (container->value.type != Type::kTable) {
+    reader.WrongType("container", container->value, "a table [container]");
+    return;
+  }
+  CheckName(container->value, topology.name, "the topology is called '" + topology.name + "'; leave one of them out",
+            reader);
   Service service;
   service.name = topology.name;
-  ReadKeys(*container, Scope::kService, reader, origin, &service, service.places, &service.inputs, "name");
-  if (service.type == ServiceType::kJob && container->Find("restart") == nullptr) service.restart = RestartPolicy::kNo;
-  CheckWithin(*container, reader, service);
-  Normalize(service);
+  service.places[""] = container->place;
+  ReadService(container->value, reader, service);
   if (!service.name.empty()) topology.services.emplace(service.name, std::move(service));
+}
+
+// Defaults are read once more with each service they were given to, where they were not overridden.
+void ReadDefaults(const Value& document, Reader& reader) {
+  const Value* defaults = document.Find("defaults");
+  if (defaults == nullptr) return;
+  if (defaults->type != Type::kTable) {
+    reader.WrongType("defaults", *defaults, "a table [defaults]");
+    return;
+  }
+  Service scratch;
+  ReadKeys(Scope::kService, *defaults, reader, scratch);
 }
 
 }  // namespace
 
-void ReadNetwork(const Value& table, Reader& reader, Origin origin, Network& network) {
-  ReadKeys(table, Scope::kNetwork, reader, origin, &network, network.places, nullptr);
-}
-
-void ReadVolume(const Value& table, Reader& reader, Origin origin, Volume& volume) {
-  ReadKeys(table, Scope::kVolume, reader, origin, &volume, volume.places, nullptr);
-}
-
-void ReadService(const Value& table, Reader& reader, Origin origin, Service& service) {
-  ReadKeys(table, Scope::kService, reader, origin, &service, service.places, &service.inputs);
-  if (service.type == ServiceType::kJob && table.Find("restart") == nullptr) service.restart = RestartPolicy::kNo;
-  if (origin == Origin::kFile) CheckWithin(table, reader, service);
-  Normalize(service);
-}
-
-Topology ReadTopology(const Value& document, Reader& reader, Origin origin) {
+Topology ReadTopology(const Value& document, Reader& reader) {
   Topology topology;
-  ReadName(document, reader, topology);
-  for (const auto& member : document.members) {
-    if (FindKey(Scope::kTopology, member.name) != nullptr) continue;
-    if (origin == Origin::kCanonical && (member.name == "format" || member.name == "single_container")) continue;
-    ReportUnknown(member, Scope::kTopology, reader);
-  }
-  // Defaults are read with the services they were given to; where there is none, here.
-  if (const Value* defaults = document.Find("defaults")) {
-    Service scratch;
-    Value table = *defaults;
-    ReadKeys(table, Scope::kService, reader, origin, &scratch, scratch.places, nullptr);
-  }
-  ReadSection(document, "networks", reader, topology.networks,
-              [&](const Value& table, Network& network) { ReadNetwork(table, reader, origin, network); });
-  ReadSection(document, "volumes", reader, topology.volumes,
-              [&](const Value& table, Volume& volume) { ReadVolume(table, reader, origin, volume); });
-  ReadSection(document, "services", reader, topology.services,
-              [&](const Value& table, Service& service) { ReadService(table, reader, origin, service); });
-  ReadContainer(document, reader, origin, topology);
   for (const auto& file : reader.files()) topology.files.push_back(file.name);
+  ReportUnknown(document, Scope::kTopology, reader);
+  ReadName(document, reader, topology);
+  ReadDefaults(document, reader);
+  ReadSection(document, "networks", reader, topology.networks);
+  ReadSection(document, "volumes", reader, topology.volumes);
+  ReadSection(document, "services", reader, topology.services);
+  ReadContainer(document, reader, topology);
   return topology;
 }
 

@@ -52,22 +52,37 @@ void Reader::Report(Place place, std::string message, bool warning) {
   if (!warning) ++errors_;
   // A hostile file can be wrong in a hundred thousand places; nobody reads more than these.
   constexpr std::size_t kMost = 1000;
-  if (problems_.size() < kMost) problems_.push_back(std::move(problem));
+  if (problems_.size() < kMost) {
+    problems_.push_back(std::move(problem));
+  } else {
+    ++unseen_;
+  }
 }
 
+namespace {
+
+// Where a value came from when it is not in the file as it stands: the variables in it.
+std::string Provenance(const Value& value) {
+  return value.written.empty() ? "" : " (written as '" + Shown(value.written) + "')";
+}
+
+}  // namespace
+
 void Reader::Wrong(std::string_view key, const Value& value, std::string_view cause) {
+  if (value.refused) return;
   std::string message(key);
   message += ": ";
   if (value.type == Value::Type::kString) message += "'" + Shown(value.text) + "': ";
   if (value.type == Value::Type::kInteger) message += std::to_string(value.integer) + ": ";
   message += cause;
-  if (!value.written.empty()) message += " (written as '" + Shown(value.written) + "')";
-  Report(value.place, std::move(message));
+  Report(value.place, message + Provenance(value));
 }
 
 void Reader::WrongType(std::string_view key, const Value& value, std::string_view expected) {
+  if (value.refused) return;
   const std::string_view found = value.type == Value::Type::kOther ? value.text : TypeName(value.type);
-  Report(value.place, std::string(key) + ": expected " + std::string(expected) + ", found " + std::string(found));
+  Report(value.place, std::string(key) + ": expected " + std::string(expected) + ", found " + std::string(found) +
+                          Provenance(value));
 }
 
 std::string Reader::PlaceText(Place place) const {
@@ -100,6 +115,7 @@ std::vector<spec::Problem> Reader::TakeProblems() {
     const bool again = !out.empty() && out.back().Text() == p.Text();
     if (!again) out.push_back(std::move(p));
   }
+  if (unseen_ > 0) out.push_back({.file = "", .message = "and " + std::to_string(unseen_) + " more problems"});
   return out;
 }
 

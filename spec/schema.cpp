@@ -25,7 +25,7 @@ constexpr std::string_view kDefinitions = R"json({
     {"type": "number", "minimum": 0.001, "maximum": 8192},
     {"type": "string", "pattern": "^([0-9]+(\\.[0-9]{1,3})?|.*\\$\\{.*)$"}]},
   "environment": {"oneOf": [
-    {"type": "object", "additionalProperties": {"type": ["string", "integer", "number", "boolean"]}},
+    {"type": "object", "additionalProperties": {"type": ["string", "integer", "boolean"]}},
     {"type": "array", "items": {"type": "string", "pattern": "="}}]},
   "hostname": {"type": "string", "minLength": 1, "maxLength": 64},
   "id": {"oneOf": [
@@ -38,10 +38,13 @@ constexpr std::string_view kDefinitions = R"json({
   "port_forward": {"oneOf": [
     {"type": "string", "pattern": "^([0-9.]+:)?[0-9]+(-[0-9]+)?:[0-9]+(-[0-9]+)?(/(tcp|udp))?$"},
     {"type": "string", "pattern": "\\$\\{"}]},
-  "mount": {"oneOf": [
-    {"type": "string", "pattern": "^[^:]+:/[^:]*(:.*)?$"},
-    {"type": "object"}]},
-  "io_limit": {"type": "object", "required": ["device"]},
+  "mount": {"type": "string", "pattern": "^([^:]+:/[^:]*(:(ro|rw|noexec)(,(ro|rw|noexec))*)?|.*\\$\\{.*)$"},
+  "io_limit": {"oneOf": [
+    {"type": "string", "pattern": "^[^ ]+ "},
+    {"type": "object", "additionalProperties": false, "required": ["device"], "properties": {
+      "device": {"type": "string", "minLength": 1},
+      "read_bps": {"$ref": "#/definitions/size"}, "write_bps": {"$ref": "#/definitions/size"},
+      "read_iops": {"type": "integer", "minimum": 1}, "write_iops": {"type": "integer", "minimum": 1}}}]},
   "dependency": {"oneOf": [
     {"$ref": "#/definitions/name"},
     {"type": "object", "additionalProperties": false, "required": ["service"], "properties": {
@@ -57,8 +60,16 @@ constexpr std::string_view kDefinitions = R"json({
       "path": {"type": "string", "pattern": "^/"}}}]}
 })json";
 
+// Where a single value is expected, a variable may stand for it, whatever the value's type.
+Json WithVariables(Json schema) {
+  const bool single = schema.contains("enum") || schema.contains("anyOf") || schema.value("type", "") == "boolean" ||
+                      schema.contains("pattern");
+  if (!single) return schema;
+  return Json{{"anyOf", Json::array({std::move(schema), {{"type", "string"}, {"pattern", "\\$\\{"}}})}};
+}
+
 Json Described(const KeySpec& key) {
-  Json schema = Json::parse(key.schema());
+  Json schema = WithVariables(Json::parse(key.schema()));
   const std::string text = std::string(key.info.summary) + (key.info.supported ? "" : " Not supported yet.");
   if (!schema.contains("$ref")) {
     schema["description"] = text;
@@ -95,6 +106,7 @@ std::string JsonSchema() {
   definitions["service"] = Resource(Scope::kService);
   Json container = Resource(Scope::kService);
   container["properties"]["name"] = {{"$ref", "#/definitions/name"}};
+  definitions["service"]["properties"]["name"] = container["properties"]["name"];
   definitions["container"] = std::move(container);
   Json schema{{"$schema", "http://json-schema.org/draft-04/schema#"},
               {"title", "nucleus desired state"},

@@ -29,14 +29,8 @@ struct KeySpec {
 std::span<const KeySpec> KeySpecs();
 const KeySpec* FindKeySpec(Scope scope, std::string_view name);
 
-// Other names of keys: those of the `run` flags where these differ. Gives back the name itself where it is none.
+// The name of the key that this is another name of; the name itself where it is none.
 std::string_view CanonicalKey(Scope scope, std::string_view name);
-struct KeyAlias {
-  Scope scope;
-  std::string_view alias;
-  std::string_view key;
-};
-std::span<const KeyAlias> KeyAliases();
 
 // Canonical spelling of lists whose order has no meaning: sorted, each item once.
 void Normalize(Service& service);

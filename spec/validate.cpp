@@ -1,9 +1,10 @@
 #include "spec/validate.hpp"
 
-#include <algorithm>
+#include <array>
+#include <ranges>
+#include <set>
 
 #include "dag/graph.hpp"
-#include "spec/core/nearest.hpp"
 
 namespace nucleus::spec {
 
@@ -13,25 +14,17 @@ std::string Quoted(std::string_view name) {
   return "'" + Shown(name) + "'";
 }
 
-// ", did you mean 'x'?" where one is near.
-template <class Map>
-std::string Suggestion(std::string_view name, const Map& known) {
-  std::vector<std::string_view> names;
-  for (const auto& [key, value] : known) names.push_back(key);
-  const auto nearest = Nearest(name, names);
-  return nearest ? ", did you mean " + Quoted(*nearest) + "?" : std::string();
-}
-
-dag::Graph DependencyGraph(const Topology& topology) {
+// Nodes are the services in the order of their names. left_out: services whose own dependencies do not count.
+dag::Graph DependencyGraph(const Topology& topology, const std::set<std::string>& left_out = {}) {
+  std::map<std::string_view, dag::Node> nodes;
+  for (const auto& [name, service] : topology.services) nodes.emplace(name, static_cast<dag::Node>(nodes.size()));
   dag::Graph graph(topology.services.size());
-  dag::Node node = 0;
   for (const auto& [name, service] : topology.services) {
+    if (left_out.contains(name)) continue;
     for (const auto& dependency : service.depends_on) {
-      const auto on = topology.services.find(dependency.service);
-      if (on == topology.services.end() || dependency.service == name) continue;
-      graph.AddEdge(static_cast<dag::Node>(std::distance(topology.services.begin(), on)), node);
+      const auto on = nodes.find(dependency.service);
+      if (on != nodes.end() && dependency.service != name) graph.AddEdge(on->second, nodes.at(name));
     }
-    ++node;
   }
   return graph;
 }
@@ -47,11 +40,11 @@ std::vector<std::string> NamesOf(const Topology& topology, const std::vector<dag
 
 void ValidateDependency(const Service& service, const Dependency& dependency, const Topology& topology,
                         Reader& reader) {
-  const Place place = PlaceOf(service, "depends_on");
+  const Place place = PlaceOfItem(service, "depends_on", dependency.service);
   const auto on = topology.services.find(dependency.service);
   if (on == topology.services.end()) {
     reader.Report(place, "depends_on: there is no service " + Quoted(dependency.service) +
-                             Suggestion(dependency.service, topology.services));
+                             reader.Suggestion(dependency.service, std::views::keys(topology.services)));
     return;
   }
   if (dependency.service == service.name) {
@@ -72,9 +65,26 @@ void ValidateDependency(const Service& service, const Dependency& dependency, co
   }
 }
 
+// Directories that nobody may mean: their owner and mode would be changed, and they would go with --delete-data.
+bool IsOfTheSystem(std::string_view path) {
+  constexpr std::array<std::string_view, 14> kItself{"/",     "/bin", "/boot", "/etc", "/home", "/lib", "/lib64",
+                                                     "/root", "/run", "/sbin", "/srv", "/tmp",  "/usr", "/var"};
+  constexpr std::array<std::string_view, 3> kWithAllBelow{"/dev", "/proc", "/sys"};
+  for (const auto one : kItself) {
+    if (path == one) return true;
+  }
+  for (const auto one : kWithAllBelow) {
+    if (path == one || (path.starts_with(one) && path[one.size()] == '/')) return true;
+  }
+  return false;
+}
+
 void ValidateVolume(const Volume& volume, Reader& reader) {
   const bool persistent = volume.type == VolumeType::kPersistent;
-  if (persistent && volume.path.empty()) {
+  if (IsOfTheSystem(volume.path)) {
+    reader.Report(PlaceOf(volume, "path"), "path: " + volume.path + " is a directory of the system; use one below it");
+  }
+  if (persistent && volume.path.empty() && !volume.places.contains("path")) {
     reader.Report(PlaceOf(volume, ""), "volume " + Quoted(volume.name) + ": a persistent volume needs a path");
   }
   if (!persistent && !volume.path.empty()) {
@@ -85,19 +95,45 @@ void ValidateVolume(const Volume& volume, Reader& reader) {
   }
 }
 
+void ValidateVolumes(const Topology& topology, Reader& reader) {
+  std::map<std::string_view, const Volume*> by_path;
+  for (const auto& [name, volume] : topology.volumes) {
+    ValidateVolume(volume, reader);
+    if (volume.path.empty()) continue;
+    const auto [other, is_new] = by_path.emplace(volume.path, &volume);
+    if (is_new) continue;
+    reader.Report(PlaceOf(volume, "path"), "path: " + Shown(volume.path) + " is that of volume " +
+                                               Quoted(other->second->name) + " at " +
+                                               reader.PlaceText(PlaceOf(*other->second, "path")));
+  }
+}
+
 }  // namespace
 
 void ValidateDependencies(const Topology& topology, Reader& reader) {
   for (const auto& [name, service] : topology.services) {
-    for (const auto& dependency : service.depends_on) ValidateDependency(service, dependency, topology, reader);
+    std::set<std::string_view> seen;
+    for (const auto& dependency : service.depends_on) {
+      ValidateDependency(service, dependency, topology, reader);
+      if (seen.insert(dependency.service).second) continue;
+      reader.Report(PlaceOfItem(service, "depends_on", dependency.service),
+                    "depends_on: " + Quoted(dependency.service) + " is given twice");
+    }
   }
-  const auto cycle = NamesOf(topology, DependencyGraph(topology).Cycle());
-  if (cycle.empty()) return;
-  std::string text;
-  // An edge leads from what comes first to what waits for it; people read the other direction.
-  for (auto name = cycle.rbegin(); name != cycle.rend(); ++name) text += *name + " -> ";
-  reader.Report(PlaceOf(topology.services.at(cycle.back()), "depends_on"),
-                "depends_on: services wait for each other: " + text + cycle.back());
+  // Each cycle is broken where it is reported, so that the next one is found as well.
+  constexpr std::size_t kMostCycles = 16;
+  std::set<std::string> broken;
+  while (broken.size() < kMostCycles) {
+    const auto cycle = NamesOf(topology, DependencyGraph(topology, broken).Cycle());
+    if (cycle.empty()) return;
+    std::string text;
+    // An edge leads from what comes first to what waits for it; people read the other direction.
+    for (auto name = cycle.rbegin(); name != cycle.rend(); ++name) text += " -> " + *name;
+    const std::string& first = cycle.front();
+    reader.Report(PlaceOfItem(topology.services.at(first), "depends_on", cycle.back()),
+                  "depends_on: services wait for each other: " + first + text);
+    broken.insert(first);
+  }
 }
 
 std::vector<std::string> StartOrder(const Topology& topology) {
@@ -105,11 +141,11 @@ std::vector<std::string> StartOrder(const Topology& topology) {
 }
 
 void Validate(const Topology& topology, Reader& reader) {
-  if (topology.services.empty() && topology.networks.empty() && topology.volumes.empty()) {
+  if (!reader.failed() && topology.services.empty() && topology.networks.empty() && topology.volumes.empty()) {
     reader.Report({}, "there is no service, network or volume in it", true);
   }
   ValidateNetworks(topology, reader);
-  for (const auto& [name, volume] : topology.volumes) ValidateVolume(volume, reader);
+  ValidateVolumes(topology, reader);
   for (const auto& [name, service] : topology.services) {
     ValidateService(service, topology, reader);
     ValidateMounts(service, topology, reader);

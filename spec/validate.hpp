@@ -1,5 +1,6 @@
 // What no single key can tell: whether the resources of a topology fit together, and fit the machine's files.
-// Every problem is reported, each at the key that causes it.
+// Every problem is reported, each at the key or item that causes it. The outside may be without functions: then only
+// what the topology says about itself is checked.
 #pragma once
 
 #include "spec/reader.hpp"
@@ -22,6 +23,17 @@ Place PlaceOf(const Resource& resource, std::string_view key) {
   auto place = resource.places.find(key);
   if (place == resource.places.end()) place = resource.places.find("");
   return place == resource.places.end() ? Place{} : place->second;
+}
+
+// The place of one item of a list, by what the item is named after (see read.cpp); else that of the list's key.
+inline Place PlaceOfItem(const Service& service, std::string_view key, std::string_view item) {
+  const auto place = service.places.find(std::string(key) + ":" + std::string(item));
+  return place == service.places.end() ? PlaceOf(service, key) : place->second;
+}
+
+// Whether the key was written, rightly or not.
+inline bool IsGiven(const Service& service, std::string_view key) {
+  return service.places.contains(key);
 }
 
 }  // namespace nucleus::spec

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <tuple>
 
 #include "spec/net.hpp"
 #include "spec/validate.hpp"
@@ -7,7 +8,7 @@ namespace nucleus::spec {
 
 namespace {
 
-void ValidateSubnet(const Network& network, std::size_t members, Reader& reader) {
+void ValidateSubnet(const Network& network, std::size_t members, const std::vector<Ipv4Net>& routes, Reader& reader) {
   const Place place = PlaceOf(network, "subnet");
   if (network.subnet->prefix < 8 || network.subnet->prefix > 30) {
     reader.Report(place, "subnet: " + Format(*network.subnet) + " is not between /8 and /30");
@@ -19,7 +20,7 @@ void ValidateSubnet(const Network& network, std::size_t members, Reader& reader)
     reader.Report(place, "subnet: " + Format(*network.subnet) + " has room for " + std::to_string(room) +
                              " services, and " + std::to_string(members) + " are on it");
   }
-  for (const auto& route : reader.outside().host_routes()) {
+  for (const auto& route : routes) {
     if (!Overlap(*network.subnet, route)) continue;
     reader.Report(place, "subnet: " + Format(*network.subnet) + " overlaps " + Format(route) +
                              ", which this machine reaches already");
@@ -38,50 +39,79 @@ void ValidateGateway(const Network& network, Reader& reader) {
 }
 
 void ValidateOverlaps(const Topology& topology, Reader& reader) {
-  for (auto one = topology.networks.begin(); one != topology.networks.end(); ++one) {
-    for (auto other = std::next(one); other != topology.networks.end(); ++other) {
-      if (!one->second.subnet || !other->second.subnet || !Overlap(*one->second.subnet, *other->second.subnet))
-        continue;
-      reader.Report(PlaceOf(other->second, "subnet"), "subnet: " + Format(*other->second.subnet) +
-                                                          " overlaps that of '" + one->first + "' at " +
-                                                          reader.PlaceText(PlaceOf(one->second, "subnet")));
-    }
+  std::vector<const Network*> sorted;
+  for (const auto& [name, network] : topology.networks) {
+    if (network.subnet) sorted.push_back(&network);
   }
-}
-
-bool Clash(const PortForward& a, const PortForward& b) {
-  return a.protocol == b.protocol && a.host_port == b.host_port &&
-         (!a.host_ip || !b.host_ip || *a.host_ip == *b.host_ip);
+  // Sorted by address, larger ones first: a subnet overlaps one before it when it overlaps the one that reaches
+  // furthest.
+  std::ranges::stable_sort(sorted, [](const Network* a, const Network* b) {
+    return std::tuple(a->subnet->base, a->subnet->prefix) < std::tuple(b->subnet->base, b->subnet->prefix);
+  });
+  const Network* furthest = nullptr;
+  for (const Network* network : sorted) {
+    if (furthest == nullptr || !Overlap(*furthest->subnet, *network->subnet)) {
+      furthest = network;
+      continue;
+    }
+    // The one that is further down in the file is told of the other.
+    const Place a = PlaceOf(*furthest, "subnet");
+    const Place b = PlaceOf(*network, "subnet");
+    const bool in_order = std::tuple(a.file, a.line, a.column) < std::tuple(b.file, b.line, b.column);
+    const Network& one = in_order ? *furthest : *network;
+    const Network& other = in_order ? *network : *furthest;
+    reader.Report(PlaceOf(other, "subnet"), "subnet: " + Format(*other.subnet) + " overlaps that of '" + one.name +
+                                                "' at " + reader.PlaceText(PlaceOf(one, "subnet")));
+  }
 }
 
 }  // namespace
 
 void ValidateNetworks(const Topology& topology, Reader& reader) {
+  std::map<std::string_view, std::size_t> members;
+  for (const auto& [name, service] : topology.services) {
+    for (const auto& network : service.networks) ++members[network];
+  }
+  const auto routes = reader.outside().host_routes && !topology.networks.empty() ? reader.outside().host_routes()
+                                                                                 : std::vector<Ipv4Net>();
   for (const auto& [name, network] : topology.networks) {
-    const auto members = std::ranges::count_if(topology.services, [&name = name](const auto& service) {
-      return std::ranges::find(service.second.networks, name) != service.second.networks.end();
-    });
-    if (network.subnet) ValidateSubnet(network, static_cast<std::size_t>(members), reader);
+    if (network.subnet) ValidateSubnet(network, members[name], routes, reader);
     if (network.gateway) ValidateGateway(network, reader);
   }
   ValidateOverlaps(topology, reader);
 }
 
 void ValidatePorts(const Topology& topology, Reader& reader) {
-  // Sorted by port, only neighbours can clash.
-  std::vector<std::pair<PortForward, const Service*>> all;
+  struct Taken {
+    const PortForward* forward;
+    const Service* service;
+  };
+  // Of one port of the host, who has it: the first on each address, and the first at all. A forward without an address
+  // takes all of them.
+  struct Holders {
+    std::map<std::optional<Ipv4>, Taken> by_address;
+    Taken first{};
+  };
+  std::map<std::pair<Protocol, std::uint16_t>, Holders> ports;
   for (const auto& [name, service] : topology.services) {
-    for (const auto& port : service.port_forwards) all.emplace_back(port, &service);
-  }
-  const auto key = [](const auto& entry) { return std::pair(entry.first.protocol, entry.first.host_port); };
-  std::ranges::stable_sort(all, {}, key);
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    for (std::size_t j = i + 1; j < all.size() && key(all[j]) == key(all[i]); ++j) {
-      if (!Clash(all[i].first, all[j].first) || (all[i].second == all[j].second && all[i].first == all[j].first))
+    for (const auto& forward : service.port_forwards) {
+      const Taken self{&forward, &service};
+      auto& holders = ports[{forward.protocol, forward.host_port}];
+      const auto same = holders.by_address.find(forward.host_ip);
+      const auto all = holders.by_address.find(std::nullopt);
+      const Taken* other = nullptr;
+      if (same != holders.by_address.end()) other = &same->second;
+      if (other == nullptr && all != holders.by_address.end()) other = &all->second;
+      if (other == nullptr && !forward.host_ip && !holders.by_address.empty()) other = &holders.first;
+      if (other != nullptr) {
+        reader.Report(PlaceOfItem(service, "port_forwards", Format(forward)),
+                      "port_forwards: " + Format(forward) + " clashes with " + Format(*other->forward) + " of '" +
+                          other->service->name + "' at " +
+                          reader.PlaceText(PlaceOfItem(*other->service, "port_forwards", Format(*other->forward))));
         continue;
-      reader.Report(PlaceOf(*all[j].second, "port_forwards"),
-                    "port_forwards: " + Format(all[j].first) + " clashes with " + Format(all[i].first) + " of '" +
-                        all[i].second->name + "' at " + reader.PlaceText(PlaceOf(*all[i].second, "port_forwards")));
+      }
+      if (holders.by_address.empty()) holders.first = self;
+      holders.by_address.emplace(forward.host_ip, self);
     }
   }
 }

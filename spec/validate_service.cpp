@@ -1,7 +1,8 @@
 #include <algorithm>
 #include <array>
+#include <ranges>
+#include <set>
 
-#include "spec/core/nearest.hpp"
 #include "spec/validate.hpp"
 
 namespace nucleus::spec {
@@ -11,9 +12,16 @@ namespace {
 void ValidateIsolation(const Service& service, Reader& reader) {
   if (service.mode == ServiceMode::kProduction) {
     const std::string why = " is required in production (service_mode = \"agent\" does without)";
-    if (service.rootfs.empty()) reader.Report(PlaceOf(service, ""), service.name + ": a rootfs" + why);
-    if (!service.memory) reader.Report(PlaceOf(service, ""), service.name + ": a memory limit" + why);
+    if (!IsGiven(service, "rootfs") && service.rootfs.empty()) {
+      reader.Report(PlaceOf(service, ""), service.name + ": a rootfs" + why);
+    }
+    if (!IsGiven(service, "memory") && !service.memory) {
+      reader.Report(PlaceOf(service, ""), service.name + ": a memory limit" + why);
+    }
   }
+  if (service.memory == 0) reader.Report(PlaceOf(service, "memory"), "memory: nothing runs in no memory");
+  if (service.memory_high == 0)
+    reader.Report(PlaceOf(service, "memory_high"), "memory_high: nothing runs in no memory");
   if (!service.rootfs.empty() && reader.outside().path_kind &&
       reader.outside().path_kind(service.rootfs) != Outside::PathKind::kDirectory) {
     reader.Report(PlaceOf(service, "rootfs"), "rootfs: there is no directory " + Shown(service.rootfs));
@@ -28,7 +36,7 @@ void ValidateSupervision(const Service& service, Reader& reader) {
                                                       "health_start_period", "on_unhealthy"};
   const bool job = service.type == ServiceType::kJob;
   for (const auto key : kSettings) {
-    if (!service.health && service.places.contains(key))
+    if (!service.health && IsGiven(service, key) && !IsGiven(service, "health_check"))
       reader.Report(PlaceOf(service, key), std::string(key) + ": there is no health_check");
   }
   if (job && service.health) reader.Report(PlaceOf(service, "health_check"), "health_check: a job has no health");
@@ -44,21 +52,25 @@ void ValidateSupervision(const Service& service, Reader& reader) {
 }
 
 void ValidateMembership(const Service& service, const Topology& topology, Reader& reader) {
-  std::vector<std::string_view> known;
-  for (const auto& [name, network] : topology.networks) known.push_back(name);
-  for (auto name = service.networks.begin(); name != service.networks.end(); ++name) {
-    if (!topology.networks.contains(*name)) {
-      const auto nearest = Nearest(*name, known);
-      reader.Report(PlaceOf(service, "networks"),
-                    "networks: there is no network '" + Shown(*name) + "'" +
-                        (nearest ? ", did you mean '" + std::string(*nearest) + "'?" : ""));
+  std::set<std::string_view> seen;
+  for (const auto& name : service.networks) {
+    const Place place = PlaceOfItem(service, "networks", name);
+    if (!topology.networks.contains(name)) {
+      reader.Report(place, "networks: there is no network '" + Shown(name) + "'" +
+                               reader.Suggestion(name, std::views::keys(topology.networks)));
     }
-    if (std::find(service.networks.begin(), name, *name) != name) {
-      reader.Report(PlaceOf(service, "networks"), "networks: '" + *name + "' is given twice");
-    }
+    if (!seen.insert(name).second) reader.Report(place, "networks: '" + name + "' is given twice");
   }
-  if (service.networks.empty() && !service.port_forwards.empty()) {
+  if (!IsGiven(service, "networks") && service.networks.empty() && !service.port_forwards.empty()) {
     reader.Report(PlaceOf(service, "port_forwards"), "port_forwards: the service is on no network");
+  }
+}
+
+void ValidateDevices(const Service& service, Reader& reader) {
+  std::set<std::string_view> seen;
+  for (const auto& limit : service.io_limits) {
+    if (seen.insert(limit.device).second) continue;
+    reader.Report(PlaceOfItem(service, "io_limits", limit.device), "io_limits: '" + limit.device + "' is given twice");
   }
 }
 
@@ -75,7 +87,7 @@ bool Below(std::string_view path, std::string_view above) {
 
 void ValidateDestination(const Destination& destination, const Service& service, Reader& reader) {
   constexpr std::array<std::string_view, 3> kKernel{"/proc", "/sys", "/dev"};
-  const Place place = PlaceOf(service, destination.key);
+  const Place place = PlaceOfItem(service, destination.key, destination.path);
   const std::string what = std::string(destination.key) + ": '" + Shown(destination.path) + "'";
   if (destination.path == "/") {
     reader.Report(place, what + " is the root, which rootfs is for");
@@ -89,14 +101,11 @@ void ValidateDestination(const Destination& destination, const Service& service,
 }
 
 void ValidateSource(const VolumeMount& mount, const Service& service, const Topology& topology, Reader& reader) {
-  const Place place = PlaceOf(service, "volumes");
+  const Place place = PlaceOfItem(service, "volumes", mount.destination);
   if (!mount.volume.empty() && !topology.volumes.contains(mount.volume)) {
-    std::vector<std::string_view> known;
-    for (const auto& [name, volume] : topology.volumes) known.push_back(name);
-    const auto nearest = Nearest(mount.volume, known);
-    reader.Report(
-        place, "volumes: there is no volume '" + Shown(mount.volume) + "'" +
-                   (nearest ? ", did you mean '" + std::string(*nearest) + "'?" : "; a host path begins with / or ./"));
+    const auto suggestion = reader.Suggestion(mount.volume, std::views::keys(topology.volumes));
+    reader.Report(place, "volumes: there is no volume '" + Shown(mount.volume) + "'" +
+                             (suggestion.empty() ? "; a host path begins with / or ./" : suggestion));
   }
   if (!mount.source.empty() && reader.outside().path_kind &&
       reader.outside().path_kind(mount.source) == Outside::PathKind::kAbsent) {
@@ -107,10 +116,13 @@ void ValidateSource(const VolumeMount& mount, const Service& service, const Topo
 }  // namespace
 
 void ValidateService(const Service& service, const Topology& topology, Reader& reader) {
-  if (service.command.empty()) reader.Report(PlaceOf(service, "command"), service.name + ": a command is required");
+  if (service.command.empty() && !IsGiven(service, "command")) {
+    reader.Report(PlaceOf(service, ""), service.name + ": a command is required");
+  }
   ValidateIsolation(service, reader);
   ValidateSupervision(service, reader);
   ValidateMembership(service, topology, reader);
+  ValidateDevices(service, reader);
 }
 
 void ValidateMounts(const Service& service, const Topology& topology, Reader& reader) {
@@ -124,7 +136,7 @@ void ValidateMounts(const Service& service, const Topology& topology, Reader& re
   std::ranges::stable_sort(destinations, {}, &Destination::path);
   for (std::size_t i = 1; i < destinations.size(); ++i) {
     if (destinations[i].path != destinations[i - 1].path) continue;
-    reader.Report(PlaceOf(service, destinations[i].key),
+    reader.Report(PlaceOfItem(service, destinations[i].key, destinations[i].path),
                   std::string(destinations[i].key) + ": two mounts on '" + Shown(destinations[i].path) + "'");
   }
 }

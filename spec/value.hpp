@@ -26,6 +26,7 @@ struct Value {
   std::int64_t integer = 0;
   double number = 0;
   bool flag = false;
+  bool refused = false;  // a problem of it was reported already, whatever its key makes of it
   std::vector<Value> items;
   std::vector<Member> members;  // kTable, in the order of the file
 
@@ -45,6 +46,9 @@ struct Member {
   Place place;  // of the key
   Value value;
 };
+
+// Whether a text is well-formed UTF-8 (no surrogates, nothing beyond U+10FFFF): JSON can hold nothing else.
+bool IsUtf8(std::string_view text);
 
 std::string_view TypeName(Value::Type type);  // "a string", "a list"
 

@@ -2,6 +2,7 @@
 
 #include "cli/commands/commands.hpp"
 #include "cli/session.hpp"
+#include "reconcile/key_reference.hpp"
 
 namespace nucleus::cli {
 
@@ -11,8 +12,10 @@ Result<int> RunManual(Context& context) {
     context.console.Out(ManualPage());
   } else if (format == "markdown") {
     context.console.Out(CommandsMarkdown());
+  } else if (format == "file-format") {
+    context.console.Out(reconcile::KeyReference());
   } else {
-    return UsageFault(context, "unknown format '" + format + "'", "man or markdown");
+    return UsageFault(context, "unknown format '" + format + "'", "man, markdown or file-format");
   }
   return exit_code::kDone;
 }

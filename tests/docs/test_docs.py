@@ -36,6 +36,24 @@ def test_the_readmes_topology_validates(tmp_path):
     subprocess.run([NUCLEUS, "validate", "-f", tmp_path / "readme.toml"], check=True)
 
 
+def test_the_tables_of_the_file_format_are_those_of_the_parser():
+    """When they are not: put what `nucleus manual file-format` prints in the place of the last section."""
+    tables = subprocess.run([NUCLEUS, "manual", "file-format"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    text = (TREE / "docs/file-format.md").read_text()
+    assert text[text.index("## All keys\n"):] == tables
+
+
+def test_the_topologies_of_the_file_format_validate(tmp_path):
+    for number, block in enumerate(blocks(TREE / "docs/file-format.md", "toml")):
+        if "[[services.worker" in block:  # a part of a file
+            continue
+        root = tmp_path / "rootfs"
+        root.mkdir(exist_ok=True)
+        file = tmp_path / f"{number}.toml"
+        file.write_text(re.sub(r'rootfs = ".*"', f'rootfs = "{root}"', block))
+        subprocess.run([NUCLEUS, "validate", "-f", file], check=True)
+
+
 def test_commands_of_the_documents_exist():
     known = subprocess.run([NUCLEUS, "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
     for path in DOCUMENTS:

@@ -39,5 +39,49 @@ def test_wrong_files_are_not(validator, text):
     assert list(validator.iter_errors(document)), text
 
 
+# Files that the parser takes, so the schema must.
+VALID = [
+    'pids = "${PIDS:-5}"', 'protect = "${YES:-true}"', 'restart = "${RESTART:-no}"', "memory = 1073741824", 'memory = "1.5GiB"',
+    'stop_timeout = "1m30s"', "stop_timeout = 1.5", "cpus = 0.5", 'cpus = "2"', 'env = ["A=1"]', "environment = { A = 1, B = true }",
+    "labels = { team = 1 }", "user = 70", 'additional_groups = [5, "audio"]', 'stop_signal = "RTMIN+3"', "stop_signal = 15",
+    'io_limits = [{ device = "8:0", read_bps = "1M", write_iops = 5 }]', 'io_limit = ["8:0 rbps=1M"]', 'volumes = ["v:/a:ro,noexec"]',
+    'tmpfs = ["/run:64M", "/b"]', 'health_cmd = "true"', 'health_check = ["true"]', 'health_check = { tcp = 80 }',
+    'health_check = { http = 80, path = "/x" }', 'networks = ["n"]\nport_forwards = ["1-2:3-4/udp", "127.0.0.1:80:80"]', 'name = "a"',
+    'depends_on = ["b", { service = "j", condition = "completed", restart = true }]', 'dns = ["10.0.0.1"]', 'network = "none"',
+    'runtime = "native"', "detach = true", "secrets = []", 'type = "job"', 'swap = "0"', 'nat_backend = "auto"']
+
+# Wrong by themselves, so both say so.
+INVALID = [
+    "memroy = 1", 'pids = "many"', "pids = 0", "protect = 1", 'restart = "sometimes"', "memory = -1", 'memory = "1Q"', 'stop_timeout = "5x"',
+    "cpus = 0", "environment = { A = 1.5 }", "user = -1", 'io_limits = [{ devise = "8:0" }]', 'volumes = ["v"]', 'volumes = ["v:/a:rx"]',
+    'tmpfs = ["run"]', "health_check = 7", "health_check = { udp = 80 }", 'networks = ["n"]\nport_forwards = ["80"]',
+    'depends_on = [{ service = "b", condition = "well" }]', 'dns = ["localhost"]', 'runtime = "docker"', 'command = "x"', "command = []",
+    'egress_allow = ["everywhere"]', "egress_tcp_ports = [0]", 'workdir = "x"', 'seccomp_profile_sha256 = "12"', "tty = 1"]
+
+
+def topology(keys):
+    command = "" if "command" in keys else 'command = ["x"]\n'
+    return (f'name = "s"\n[networks.n]\n[volumes.v]\npath = "/srv/v"\n[services.a]\nservice_mode = "agent"\n{command}{keys}\n'
+            '[services.b]\nservice_mode = "agent"\ncommand = ["x"]\n'
+            '[services.j]\nservice_mode = "agent"\ntype = "job"\ncommand = ["x"]\n')
+
+
+def parser_takes(text, tmp_path):
+    (tmp_path / "s.toml").write_text(text)
+    return subprocess.run([NUCLEUS, "validate", "-f", tmp_path / "s.toml"], stdout=subprocess.DEVNULL).returncode == 0
+
+
+@pytest.mark.parametrize("keys", VALID)
+def test_parser_and_schema_take(validator, tmp_path, keys):
+    assert parser_takes(topology(keys), tmp_path)
+    validator.validate(tomllib.loads(topology(keys)))
+
+
+@pytest.mark.parametrize("keys", INVALID)
+def test_parser_and_schema_refuse(validator, tmp_path, keys):
+    assert not parser_takes(topology(keys), tmp_path)
+    assert list(validator.iter_errors(tomllib.loads(topology(keys))))
+
+
 if __name__ == "__main__":
     sys.exit(pytest.main([__file__]))
