@@ -1,5 +1,5 @@
-// The tables of docs/file-format.md: every key of the desired-state file, and how a change of it reaches what runs. Made
-// from the key table and the field table. Pure.
+// The tables of docs/file-format.md: every key of the desired-state file, and how a change of it reaches what runs.
+// Made from the key table and the field table. Pure.
 #pragma once
 
 #include <string>

@@ -43,6 +43,8 @@ class Forbidden {
           continue;
         case '"':
         case '\'':
+          // toml++ looks on over such a quote for the type of a value.
+          if (at_ > 0 && IsWord(text_[at_ - 1])) return Found{at_, "not TOML: a quote in the midst of a word"};
           SkipString();
           continue;
         case '.':
@@ -65,6 +67,11 @@ class Forbidden {
   }
 
  private:
+  static bool IsWord(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '+' ||
+           c == '-';
+  }
+
   void SkipString() {
     const char quote = text_[at_];
     const std::string triple(3, quote);

@@ -50,7 +50,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "shop.toml:1:1: not TOML: "},
         NotToml{"a = 'never ends\n", "shop.toml:1:"}, NotToml{"[# no name\n", "shop.toml:1:2: not TOML: "},
         NotToml{"\xef\xbb\xbf# ä\na = 'ä' # ä\nb =\xc8\xa8\n", "shop.toml:3:4: not TOML: "},
-        NotToml{"[[#]]\n", "shop.toml:1:3: not TOML: "}));
+        NotToml{"a = 8\"p\xc8\xa8\"\n", "shop.toml:1:6: not TOML: "}, NotToml{"[[#]]\n", "shop.toml:1:3: not TOML: "}));
 
 TEST(Parse, ANulWrittenAsAnEscapeIsRefused) {
   EXPECT_EQ(Files().Problems(testing::Service("workdir = \"/a\\u0000b\"")),
