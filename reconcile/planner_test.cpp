@@ -226,10 +226,12 @@ TEST_F(Planner, ADestroyedVolumeSaysWhatBecomesOfItsData) {
   Start();
   Options options;
   options.destroy = true;
-  EXPECT_EQ(Find(world.MakePlan(nullptr, options).value(), "volume.data")->reasons.at(0).text, "its data stay: /srv/data");
+  EXPECT_EQ(Find(world.MakePlan(nullptr, options).value(), "volume.data")->reasons.at(0).text,
+            "its data stay: /srv/data");
   EXPECT_EQ(Find(world.MakePlan(nullptr, options).value(), "service.db")->reasons.at(0).text, "");
   options.delete_data = true;
-  EXPECT_EQ(Find(world.MakePlan(nullptr, options).value(), "volume.data")->reasons.at(0).text, "its data go too: /srv/data");
+  EXPECT_EQ(Find(world.MakePlan(nullptr, options).value(), "volume.data")->reasons.at(0).text,
+            "its data go too: /srv/data");
 }
 
 TEST_F(Planner, AJobRunsAgainWhenItsInputsChangeOrWhenAsked) {

@@ -191,7 +191,7 @@ Result<> RewriteInPlace(const std::string& path, std::string_view data, mode_t m
 
 Result<> MakeDirectories(const std::string& path, mode_t mode) {
   // One that was there may be gone a moment later: whoever empties a shared directory removes it.
-  constexpr int kAttempts = 10;
+  constexpr int kAttempts = 1000;
   for (int attempt = 1;; ++attempt) {
     auto made = MakeDirectoriesOnce(path, mode);
     if (made || made.error().sys_errno != ENOENT || attempt == kAttempts) return made;
