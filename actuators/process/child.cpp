@@ -92,7 +92,9 @@ bool SetUp(Child& child) {
   if (child.proc_self < 0) return child.Fail(Step::kNamespaces, Call::kOpen);
   ResetOomScore(child);
   if (!EnterNamespaces(child)) return false;
-  if (child.pidns_container < 0 && !(BuildRoot(child) && EnterRoot(child) && AuditMounts(child))) return false;
+  if (child.pidns_container < 0 &&
+      !(LeaveHostMounts(child) && BuildRoot(child) && EnterRoot(child) && AuditMounts(child)))
+    return false;
   return Confine(child);
 }
 

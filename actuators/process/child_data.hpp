@@ -152,10 +152,11 @@ struct Child {
 };
 
 // Each is a part of the list in child.cpp; false: failure says why.
-bool BuildRoot(Child& child);    // child_root.cpp
-bool EnterRoot(Child& child);    // child_root.cpp: pivot_root, the old root is gone
-bool AuditMounts(Child& child);  // child_audit.cpp
-bool Confine(Child& child);      // child_confine.cpp: host name ... Landlock, close_range
+bool LeaveHostMounts(Child& child);  // child_pivot.cpp: a private copy of the host's mounts, rooted where we are
+bool BuildRoot(Child& child);        // child_root.cpp
+bool EnterRoot(Child& child);        // child_pivot.cpp: pivot_root, the old root is gone
+bool AuditMounts(Child& child);      // child_audit.cpp
+bool Confine(Child& child);          // child_confine.cpp: host name ... Landlock, close_range
 bool LoadSeccomp(const sock_filter* program, std::size_t size);
 // Forks; returns (true) in the process that becomes the workload, never in PID 1. child_init.cpp.
 bool BecomeInit(Child& child);

@@ -445,10 +445,6 @@ bool Do(Child& child, int index, const PreparedOp& op) {
 }  // namespace
 
 bool BuildRoot(Child& child) {
-  // Private first: nothing that is mounted here reaches the host, nothing of the host's arrives here any more.
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return child.Fail(Step::kPropagation);
-  child.old_root = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (child.old_root < 0) return child.Fail(Step::kPropagation);
   ::umask(0);
   const auto& ops = child.data.ops;
   for (std::size_t i = 0; i < ops.size(); ++i) {
@@ -457,22 +453,6 @@ bool BuildRoot(Child& child) {
     if (!Do(child, static_cast<int>(i), ops[i])) return false;
   }
   return child.skeleton < 0 || FinishOverlay(child);
-}
-
-// pivot_root(2), "pivot_root(".", ".")": the old root ends up above the new one and is detached from there.
-bool EnterRoot(Child& child) {
-  if (::fchdir(child.root) != 0) return child.Fail(Step::kPivot);
-  if (::syscall(SYS_pivot_root, ".", ".") != 0) return child.Fail(Step::kPivot);
-  if (::umount2(".", MNT_DETACH) != 0) return child.Fail(Step::kPivot);
-  if (::chdir("/") != 0) return child.Fail(Step::kPivot);
-  // Nothing may lie above the root: a step up from it crosses into whatever is mounted there.
-  sys::MountIdentity root, above;
-  const int up = ::open("..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  const bool same = up >= 0 && sys::IdentifyMount(up, above) && sys::IdentifyMount(child.root, root) &&
-                    above.mount == root.mount && above.inode == root.inode;
-  if (!same) return child.Fail(Step::kPivot, Call::kNone, -1, EXDEV);
-  ::close(up);
-  return true;
 }
 
 }  // namespace nucleus::process
