@@ -222,6 +222,7 @@ Result<Work> Prepare(Context& context, Goal& goal) {
             std::move(world), Plan{}};
   TRY(CheckAddresses(goal.options, work.desired(), work.world.applied));
   TRY(Observe(work.world, work.probers, work.desired(), goal.options));
+  TRY(reconcile::RecordSeen(work.store, work.world.project, work.world.observed.parts));
   work.plan = TRY(PlanFor(work.world, work.desired(), goal.options));
   return work;
 }

@@ -256,5 +256,18 @@ TEST_F(Executor, EventsComeOneAtATimeAndEveryStepBeginsAndEnds) {
   for (const auto& [step, count] : open) EXPECT_EQ(count, 2);
 }
 
+TEST_F(Executor, WhatIsRecordedIsWhatIsSeen) {
+  const PartKey gone{"pair", {Kind::kService, "web"}, Part::kNames},
+      there{"pair", {Kind::kService, "db"}, Part::kNetns};
+  Observation present;
+  present.presence = Presence::kPresent;
+  present.facts["a"] = "b";
+  ASSERT_TRUE(store_->PutObservation(gone, present));
+  ASSERT_TRUE(RecordSeen(*store_, "pair", {{there, present}, {{"pair", {Kind::kService, "db"}, Part::kCgroup}, {}}}));
+  const auto recorded = store_->LoadObservations("pair").value();
+  ASSERT_EQ(recorded.size(), 1U);
+  EXPECT_EQ(recorded.begin()->first, there);
+}
+
 }  // namespace
 }  // namespace nucleus::reconcile

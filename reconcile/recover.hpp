@@ -18,6 +18,10 @@ struct Interrupted {
   [[nodiscard]] bool empty() const { return steps.empty(); }
 };
 
+// Makes the store say of the project what the probe has just said, and nothing more: a step that was killed between its
+// work and its record leaves a record that is missing, or one too many.
+Result<> RecordSeen(state::Store& store, const std::string& project, const Observations& seen);
+
 Result<Interrupted> FindInterrupted(state::Store& store, const std::string& project);
 // Once the plan that was made after FindInterrupted has been carried out, or had nothing to do.
 Result<> CloseInterrupted(state::Store& store, const std::string& project);

@@ -83,6 +83,7 @@ Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& director
     return RunNft(FirewallTransaction(wanted, wanted.comment), "replace table", wanted.table);
   }
   const bool was = memory.Any() ? *memory.Any() : TRY(Forwarding());
+  sys::RemoveTemporaries(record);
   if (memory.record != was) TRY(sys::ReplaceFile(record, was ? "1\n" : "0\n", 0644));
   TRY(RunNft(FirewallTransaction(wanted, TableComment(wanted.comment, was)), "replace table", wanted.table));
   return SetForwarding(true);

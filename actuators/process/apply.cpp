@@ -72,6 +72,7 @@ Result<> Update(const PartKey& key, const std::string& directory, const ProcessW
   TRY(Thaw(key));
   const auto found = TRY(Find(directory));
   if (found.status && found.status->policy_digest == wanted.policy_digest) return {};
+  sys::RemoveTemporaries(In(directory, kPolicyFile));
   TRY(sys::ReplaceFile(In(directory, kPolicyFile), Encode(PolicyOf(wanted)), 0600));
   constexpr int kTries = 500;
   for (int i = 0; i < kTries; ++i) {
@@ -92,7 +93,10 @@ Result<> Tag(const Launch& launch) {
 }
 
 void RemoveFiles(const std::string& directory, bool keep_log) {
-  for (const auto file : {kLaunchFile, kPolicyFile, kStatusFile, kLockFile}) ::unlink(In(directory, file).c_str());
+  for (const auto file : {kLaunchFile, kPolicyFile, kStatusFile, kLockFile}) {
+    ::unlink(In(directory, file).c_str());
+    sys::RemoveTemporaries(In(directory, file));
+  }
   (void)sys::RemoveTree(directory + "/files");
   if (keep_log) return;
   ::unlink(In(directory, kLogFile).c_str());
@@ -174,6 +178,7 @@ Result<> ProcessActuator::Start(const PartKey& key, const ProcessWanted& wanted)
   const Launch launch = TRY(compiler_(key, wanted));
   TRY(Tag(launch));
   ::unlink(In(wanted.directory, kStatusFile).c_str());
+  for (const auto file : {kLaunchFile, kPolicyFile, kStatusFile}) sys::RemoveTemporaries(In(wanted.directory, file));
   // Only the owner: the environment may hold what is nobody else's business.
   TRY(sys::ReplaceFile(In(wanted.directory, kLaunchFile), Encode(launch), 0600));
   TRY(sys::ReplaceFile(In(wanted.directory, kPolicyFile), Encode(launch.policy), 0600));

@@ -1,5 +1,6 @@
 #include "actuators/sys/file.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -7,6 +8,7 @@
 
 #include <array>
 #include <climits>
+#include <memory>
 #include <vector>
 
 namespace nucleus::sys {
@@ -22,14 +24,20 @@ std::pair<std::string, std::string> Split(const std::string& path) {
   return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
 }
 
+constexpr std::size_t kRandomBytes = 8;
+
+std::string TemporaryPrefix(std::string_view name) {
+  return "." + std::string(name) + ".";
+}
+
 // A name beside `path` that nobody else uses: two writers of one file must not share their temporary.
 Result<std::string> TemporaryName(const std::string& path) {
-  std::array<unsigned char, 8> random{};
+  std::array<unsigned char, kRandomBytes> random{};
   if (getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size())) {
     return FailSys("getrandom", path);
   }
   const auto [directory, name] = Split(path);
-  std::string temporary = directory + "/." + name + ".";
+  std::string temporary = directory + "/" + TemporaryPrefix(name);
   for (const unsigned char byte : random) {
     temporary += "0123456789abcdef"[byte >> 4];
     temporary += "0123456789abcdef"[byte & 15];
@@ -178,6 +186,20 @@ Result<> ReplaceFile(const std::string& path, std::string_view data, mode_t mode
   const Fd fd = TRY(Open(directory, O_RDONLY | O_DIRECTORY));
   if (fsync(fd.get()) != 0) return FailSys("fsync", directory);
   return {};
+}
+
+void RemoveTemporaries(const std::string& path) {
+  const auto [directory, name] = Split(path);
+  const auto close = [](DIR* stream) { ::closedir(stream); };
+  const std::unique_ptr<DIR, decltype(close)> stream(::opendir(directory.c_str()), close);
+  if (!stream) return;
+  const std::string prefix = TemporaryPrefix(name);
+  while (const dirent* entry = ::readdir(stream.get())) {
+    const std::string_view found = entry->d_name;
+    if (found.starts_with(prefix) && found.size() == prefix.size() + 2 * kRandomBytes) {
+      ::unlinkat(::dirfd(stream.get()), entry->d_name, 0);
+    }
+  }
 }
 
 Result<> RewriteInPlace(const std::string& path, std::string_view data, mode_t mode) {

@@ -26,6 +26,8 @@ Result<> WriteAll(int fd, std::string_view data, std::string_view subject);
 Result<> WriteKernelFile(const std::string& path, std::string_view data);
 // A new file beside it, then rename(2): readers see the old or the new. `durable`: fsync of file and directory.
 Result<> ReplaceFile(const std::string& path, std::string_view data, mode_t mode, bool durable = false);
+// What a ReplaceFile of that path left behind when it was killed. Not while somebody may be replacing it.
+void RemoveTemporaries(const std::string& path);
 // Truncates and rewrites the same inode, for files that are bind mounted elsewhere; made if missing.
 Result<> RewriteInPlace(const std::string& path, std::string_view data, mode_t mode);
 

@@ -84,6 +84,17 @@ TEST(File, TheLastOneOutRemovesASharedDirectoryAndNobodyTripsOverIt) {
   EXPECT_EQ(::access((dir / "shared/kept").c_str(), F_OK), 0);
 }
 
+TEST(File, WhatAKilledReplacementLeftIsRemovedAndNothingElse) {
+  const TemporaryDirectory dir;
+  for (const auto* name : {"f", ".f.0123456789abcdef", ".f.0123456789abcde", ".g.0123456789abcdef"})
+    ASSERT_TRUE(RewriteInPlace(dir / name, "", 0600));
+  RemoveTemporaries(dir / "f");
+  EXPECT_NE(::access((dir / ".f.0123456789abcdef").c_str(), F_OK), 0);
+  for (const auto* name : {"f", ".f.0123456789abcde", ".g.0123456789abcdef"})
+    EXPECT_EQ(::access((dir / name).c_str(), F_OK), 0) << name;
+  RemoveTemporaries(dir / "none/f");
+}
+
 TEST(File, ReadersOfAReplacedFileSeeOneOfItsVersions) {
   const TemporaryDirectory dir;
   const std::string path = dir / "f";

@@ -141,8 +141,13 @@ class World:
         root = cgroup_root()
         if root is None:
             return []
-        found = [path for path in root.glob("**/nucleus/" + (project or self.project)) if path.is_dir()]
-        return [path for top in found for path in [top, *(p for p in sorted(top.rglob("*")) if p.is_dir())]]
+        for _ in range(10):
+            try:
+                found = [path for path in root.glob("**/nucleus/" + (project or self.project)) if path.is_dir()]
+                return [path for top in found for path in [top, *(p for p in sorted(top.rglob("*")) if p.is_dir())]]
+            except FileNotFoundError:  # one has just gone
+                continue
+        return []
 
     def processes(self):
         """Command lines of every process of the world but its first."""
