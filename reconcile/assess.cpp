@@ -121,11 +121,12 @@ class Assessor {
     }
     if (r_.applied) {
       r_.Because(Action::kDestroy, Type::kRemoved, RemovalWords());
-      // A persistent volume, or something gone already: the record goes all the same.
-      if (!any) r_.Find(MainPart(r_.address.kind))->Raise(Remedy::kUndo, Action::kDestroy);
     } else if (any) {
       r_.Because(Action::kDestroy, Type::kLeftover, "left over: nothing that was applied asks for it");
     }
+    // Also where that is gone already: an undo that was killed may have left the places it was in, and the record goes
+    // with it.
+    if (r_.applied || any) r_.Find(MainPart(r_.address.kind))->Raise(Remedy::kUndo, Action::kDestroy);
   }
 
   // Why it goes, where that is not the command itself; and whoever reads "destroy" beside a volume wants to know of the

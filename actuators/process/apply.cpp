@@ -193,7 +193,10 @@ Result<> ProcessActuator::Undo(const PartKey& key, const Wanted* /*wanted*/, con
   TRY(StopSupervisor(directory, progress));
   TRY(KillRest(key, directory));
   RemoveFiles(directory, options.keep_log);
-  return {};
+  // The group of the supervisors is ours. Where the service's own has gone before us, after a kill, nobody else is left
+  // to remove the project's.
+  auto root = sys::FindCgroupRoot();
+  return root ? cgroup::RemoveEmptyParents(*root, key.project) : Result<>();
 }
 
 Result<> ProcessActuator::Signal(const PartKey& process, const ProcessWanted& wanted, int signal) {
