@@ -263,7 +263,7 @@ Result<> GoBack(Work& work, const reconcile::Machinery& machinery, std::uint64_t
   PrintPlan(again.context, again.plan, {});
   if (again.plan.empty() && !again.plan.HasChanges()) return {};
   std::optional<std::uint64_t> failed_again;
-  TRY(Execute(again, machinery, failed_again));
+  (void)TRY(Execute(again, machinery, failed_again));
   return {};
 }
 

@@ -27,7 +27,12 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # A false alarm on moving out of a std::optional that was tested (GCC bug 80635).
   target_compile_options(nucleus_options INTERFACE -Wno-maybe-uninitialized)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+  # std::stable_sort of GCC 12's library uses what that library deprecates.
+  target_compile_options(nucleus_options INTERFACE -Wno-deprecated-declarations)
+endif()
 if(NUCLEUS_SANITIZE)
+  target_compile_definitions(nucleus_options INTERFACE NUCLEUS_SANITIZED)
   target_compile_options(nucleus_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   target_link_options(nucleus_options INTERFACE -fsanitize=address,undefined)
 endif()

@@ -71,7 +71,7 @@ TEST_F(StoreTest, WritersKilledAtAnyMomentLeaveWholeTransactions) {
     const pid_t child = InChild([&] {
       auto store = Store::Open(directories_, Store::Access::kWrite);
       if (!store) return 1;
-      for (std::uint64_t base = 0;; ++base) {
+      while (true) {
         const auto project = store->LoadProject("shop");
         if (!project) return 2;
         Store::NewRevision revision;

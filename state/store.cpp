@@ -53,7 +53,7 @@ Result<Database> OpenForReading(const std::string& path, const Schema& schema, s
   if (!state && IsUnfinishedCommit(state.error()) && ::access(path.c_str(), W_OK) == 0) {
     // A killed writer left a journal that must be played back. That restores what was, so it is reading still.
     auto writable = TRY(Database::Open(path, Database::Mode::kReadWrite, advice));
-    TRY(InspectSchema(writable, schema));
+    (void)TRY(InspectSchema(writable, schema));
     state = InspectSchema(database, schema);
   }
   if (!state) return Fail(std::move(state).error());

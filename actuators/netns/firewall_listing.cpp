@@ -36,10 +36,16 @@ std::string Value(const json& value, bool quoted) {
   return value.dump();
 }
 
+// Of an object of one member: items() would refer to a temporary of its own.
+std::pair<const std::string&, const json&> OnlyMember(const json& object) {
+  const auto only = object.begin();
+  return {only.key(), only.value()};
+}
+
 // The left side of a match: "iifname", "ip saddr", "ct status", "fib daddr type".
 std::string Selector(const json& left) {
   if (left.is_object() && left.size() == 1) {
-    const auto& [kind, detail] = *left.items().begin();
+    const auto& [kind, detail] = OnlyMember(left);
     if (detail.is_object()) {
       if (kind == "meta") return Member(detail, "key");
       if (kind == "payload" && detail.contains("field"))
@@ -71,7 +77,7 @@ std::string Dnat(const json& dnat) {
 
 std::string Statement(const json& statement) {
   if (!statement.is_object() || statement.size() != 1) return statement.dump();
-  const auto& [kind, detail] = *statement.items().begin();
+  const auto& [kind, detail] = OnlyMember(statement);
   if (kind == "match") return Match(detail);
   if (kind == "dnat") return Dnat(detail);
   if (detail.is_null()) return kind;  // accept, drop, masquerade

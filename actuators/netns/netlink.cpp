@@ -143,7 +143,7 @@ Result<Netlink::Ending> Netlink::Receive(std::string_view operation, std::string
 Result<> Netlink::Do(Message& message, std::string_view operation, std::string_view subject) {
   message.raw()->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
   TRY(Send(message, operation, subject));
-  TRY(Receive(operation, subject, nullptr));
+  (void)TRY(Receive(operation, subject, nullptr));
   return {};
 }
 
@@ -152,7 +152,7 @@ Result<> Netlink::Get(Message& message, std::string_view operation, std::string_
   // With an acknowledgement asked for, the answer is followed by one: no guessing whether more comes.
   message.raw()->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
   TRY(Send(message, operation, subject));
-  TRY(Receive(operation, subject, answer));
+  (void)TRY(Receive(operation, subject, answer));
   return {};
 }
 

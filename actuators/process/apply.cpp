@@ -119,7 +119,7 @@ Result<> StopSupervisor(const std::string& directory, const ProgressSink& progre
   progress("does not stop: killing it");
   // The workload dies with it: PR_SET_PDEATHSIG.
   TRY(sys::SendSignal(holder->pidfd, SIGKILL, "supervisor"));
-  TRY(sys::WaitForExit(holder->pidfd, static_cast<int>(kKillPatience.count())));
+  (void)TRY(sys::WaitForExit(holder->pidfd, static_cast<int>(kKillPatience.count())));
   return {};
 }
 

@@ -52,14 +52,20 @@ constexpr sock_filter kFilter[] = {
 
 // Kernel's signal set: 64 bits.
 constexpr std::uint64_t kAllSignals = ~0ULL;
+constexpr std::uint64_t SetOf(int signal) {
+  return 1ULL << (signal - 1);
+}
 
-[[noreturn]] void Exit(int code) {
+// AddressSanitizer makes system calls of its own, which are not in the filter.
+#define NUCLEUS_INIT_CODE [[gnu::no_sanitize_address]]
+
+NUCLEUS_INIT_CODE [[noreturn]] void Exit(int code) {
   for (;;) ::syscall(SYS_exit_group, code);
 }
 
 // Takes every child that has ended; leaves with the workload's code once it is among them. The kernel then kills what
 // is left in the namespace; pid_namespaces(7).
-void Reap(pid_t workload) {
+NUCLEUS_INIT_CODE void Reap(pid_t workload) {
   for (;;) {
     int status = 0;
     const auto pid = static_cast<pid_t>(::syscall(SYS_wait4, -1, &status, WNOHANG | __WALL, nullptr));
@@ -68,7 +74,8 @@ void Reap(pid_t workload) {
   }
 }
 
-[[noreturn]] void RunInit(pid_t workload) {
+NUCLEUS_INIT_CODE [[noreturn]] void RunInit(pid_t workload) {
+  ::syscall(SYS_kill, workload, SIGCONT);  // AwaitInit
   for (;;) {
     Reap(workload);
     siginfo_t info;
@@ -79,9 +86,17 @@ void Reap(pid_t workload) {
   }
 }
 
+// The workload does not begin before its init is confined, or whoever looks at both would find one that is not. It
+// holds all signals back, so the one that says so cannot be missed.
+void AwaitInit() {
+  constexpr std::uint64_t kContinue = SetOf(SIGCONT);
+  while (::syscall(SYS_rt_sigtimedwait, &kContinue, nullptr, nullptr, sizeof kContinue) != SIGCONT) {
+  }
+}
+
 }  // namespace
 
-bool BecomeInit(Child& child) {
+NUCLEUS_INIT_CODE bool BecomeInit(Child& child) {
   // Set before the fork, so that the workload's first moments are covered too; exec gives it back.
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return child.Fail(Step::kInit);
   ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &kAllSignals, nullptr, sizeof kAllSignals);
@@ -89,7 +104,9 @@ bool BecomeInit(Child& child) {
   if (workload < 0) return child.Fail(Step::kInit);
   if (workload == 0) {
     // Not the init's session: a terminal's signals are the workload's.
-    return ::syscall(SYS_setsid) >= 0 || child.Fail(Step::kInit);
+    if (::syscall(SYS_setsid) < 0) return child.Fail(Step::kInit);
+    AwaitInit();
+    return true;
   }
   if (::syscall(SYS_close_range, 0, ~0U, 0) != 0 || !LoadSeccomp(kFilter, std::size(kFilter))) Exit(125);
   RunInit(workload);

@@ -209,7 +209,7 @@ Result<> RemoveEmptyParents(const sys::CgroupRoot& root, std::string_view projec
   const std::string supervisors = directory + "/" + std::string(kSupervisors);
   const auto below = TRY(Below(directory));
   if (below.size() == 1 && below.front() == supervisors && !TRY(RemoveIfEmpty(supervisors))) return {};
-  if (TRY(RemoveIfEmpty(directory))) TRY(RemoveIfEmpty(top));
+  if (TRY(RemoveIfEmpty(directory))) (void)TRY(RemoveIfEmpty(top));
   return {};
 }
 

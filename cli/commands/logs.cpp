@@ -122,7 +122,7 @@ Result<int> RunLogs(Context& context) {
     if (rotated) rotated_tail = TRY(FindTail(rotated.get(), rotated_path, wanted - tail.lines));
   }
   LogText log({.timestamps = context.arguments.Has("timestamps"), .clean = context.console.out_is_terminal()});
-  if (rotated) TRY(Print(context, log, rotated.get(), rotated_path, rotated_tail.offset));
+  if (rotated) (void)TRY(Print(context, log, rotated.get(), rotated_path, rotated_tail.offset));
   off_t offset = tail.offset;
   if (file) offset = TRY(Print(context, log, file.get(), path, offset));
   if (follow) return Follow(context, log, directory, std::move(file), offset);
