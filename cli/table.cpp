@@ -36,11 +36,12 @@ std::string TableText(const std::vector<std::vector<std::string>>& rows) {
 }
 
 std::string RoughDuration(std::int64_t milliseconds) {
+  constexpr std::int64_t kMinute = 60, kHour = 60 * kMinute, kDay = 24 * kHour;
   const std::int64_t seconds = std::max<std::int64_t>(milliseconds, 0) / 1000;
   if (seconds < 100) return std::to_string(seconds) + "s";
-  if (seconds < 100 * 60) return std::to_string(seconds / 60) + "m";
-  if (seconds < 48 * 3600) return std::to_string(seconds / 3600) + "h";
-  return std::to_string(seconds / 86400) + "d";
+  if (seconds < 100 * kMinute) return std::to_string(seconds / kMinute) + "m";
+  if (seconds < 48 * kHour) return std::to_string(seconds / kHour) + "h";
+  return std::to_string(seconds / kDay) + "d";
 }
 
 std::string LocalTime(std::int64_t unix_ms) {

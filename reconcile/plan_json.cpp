@@ -98,7 +98,7 @@ Json OutcomeJson(const Plan& plan, const Outcome& outcome, std::uint64_t revisio
   return json;
 }
 
-Json Document(std::string_view type, Json body) {
+Json Document(std::string_view type, const Json& body) {
   Json json{{"format_version", kPlanFormat}, {"type", type}};
   json.update(body);
   return json;

@@ -60,7 +60,7 @@ class Planner : public ::testing::Test {
     for (const auto& [step, error] : ran.failed) ADD_FAILURE() << step << ": " << error.Message();
     ASSERT_TRUE(ran.ok());
   }
-  Plan Planned(Options options = {}) {
+  Plan Planned(const Options& options = {}) {
     auto plan = world.MakePlan(&shop, options);
     EXPECT_TRUE(plan.has_value()) << plan.error().Message();
     return plan.value_or(Plan{});

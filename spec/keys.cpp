@@ -56,6 +56,8 @@ constexpr KeySpec Key(std::string_view name, std::string_view summary) {
     if (!read) return;
     if constexpr (std::is_arithmetic_v<Field>) {
       static_cast<Owner*>(resource)->*kMember = static_cast<Field>(*read);
+    } else if constexpr (std::is_same_v<Field, decltype(read)>) {
+      static_cast<Owner*>(resource)->*kMember = std::move(read);
     } else {
       static_cast<Owner*>(resource)->*kMember = *std::move(read);
     }

@@ -94,7 +94,7 @@ TEST_F(StoreFiles, ACorruptObservedDbIsMovedAsideAndSaidSo) {
     if (damage == "scribbled") {
       std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
       for (int page = 2; page < 8; ++page) {
-        file.seekp(page * 4096);
+        file.seekp(std::streamoff{4096} * page);
         file << std::string(2000, '\xee');
       }
     }

@@ -130,8 +130,8 @@ class Arranger {
     return {};
   }
 
-  std::vector<MountOp> skeleton() && { return std::move(skeleton_ops_); }
-  std::vector<MountOp> ops() && { return std::move(ops_); }
+  std::vector<MountOp> TakeSkeleton() { return std::move(skeleton_ops_); }
+  std::vector<MountOp> TakeOps() { return std::move(ops_); }
 
  private:
   static std::unexpected<Error> Refuse(std::string_view target, std::string_view why) {
@@ -262,7 +262,7 @@ Result<std::vector<MountOp>> OnHost(const MountsInput& input, std::vector<Wish> 
     if (IsMount(op)) arranger.AddPlaced(op);
   }
   for (Wish& wish : wishes) TRY(arranger.Place(std::move(wish)));
-  Append(ops, std::move(arranger).ops());
+  Append(ops, arranger.TakeOps());
   Append(ops, StandardFinish());
   MountOp seal;
   seal.type = Type::kSealRoot;
@@ -275,7 +275,7 @@ Result<std::vector<MountOp>> OnRootfs(const MountsInput& input, std::vector<Wish
   const auto base = TRY(Rootfs::Open(rootfs));
   Arranger arranger(*base, true);
   for (Wish& wish : wishes) TRY(arranger.Place(std::move(wish)));
-  std::vector<MountOp> skeleton = std::move(arranger).skeleton();
+  std::vector<MountOp> skeleton = arranger.TakeSkeleton();
   MountOp root;
   root.type = skeleton.empty() ? Type::kRootBind : Type::kRootOverlay;
   root.source = rootfs;
@@ -283,7 +283,7 @@ Result<std::vector<MountOp>> OnRootfs(const MountsInput& input, std::vector<Wish
   root.recursive = skeleton.empty();
   std::vector<MountOp> ops{root};
   Append(ops, std::move(skeleton));
-  Append(ops, std::move(arranger).ops());
+  Append(ops, arranger.TakeOps());
   Append(ops, StandardFinish());
   return ops;
 }

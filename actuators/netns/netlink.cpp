@@ -14,7 +14,7 @@ namespace nucleus::netns {
 namespace {
 
 // The kernel fills at most 32 KiB per message of a dump (NLMSG_GOODSIZE and what the reader offers).
-constexpr std::size_t kBufferSize = 64 * 1024;
+constexpr std::size_t kBufferSize = 64 << 10;
 constexpr int kDumpAttempts = 8;
 
 // What the kernel says about an error beyond its number; "" where it says nothing.

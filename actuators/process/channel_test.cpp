@@ -17,8 +17,8 @@ std::string WithoutZero(std::string text) {
 }
 
 RC_GTEST_PROP(ReadyTest, AnErrorComesOutAsItWentIn,
-              (std::string operation, std::string subject, std::string cause, std::vector<std::string> trail,
-               int number)) {
+              (const std::string& operation, const std::string& subject, const std::string& cause,
+               const std::vector<std::string>& trail, int number)) {
   Error error;
   error.code = static_cast<ErrorCode>(*rc::gen::inRange(0, static_cast<int>(ErrorCode::kInternal) + 1));
   error.operation = WithoutZero(operation);
@@ -33,7 +33,7 @@ RC_GTEST_PROP(ReadyTest, AnErrorComesOutAsItWentIn,
   RC_ASSERT(back.error().trail == error.trail);
 }
 
-RC_GTEST_PROP(ReadyTest, OnlyTheOneMessageIsSuccess, (std::string message)) {
+RC_GTEST_PROP(ReadyTest, OnlyTheOneMessageIsSuccess, (const std::string& message)) {
   RC_ASSERT(DecodeReady(message).has_value() == (message == "+"));
 }
 

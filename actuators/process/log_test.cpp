@@ -89,7 +89,7 @@ TEST(LogTest, WhatIsNoEntryIsPassedOver) {
 }
 
 RC_GTEST_PROP(LogTest, HowTheBytesComeInPiecesMakesNoDifference, (std::vector<std::string> pieces)) {
-  std::string whole, all;
+  std::string whole;
   for (std::string& piece : pieces) {
     for (char& c : piece) c = c % 4 == 0 ? '\n' : 'a';
     whole += piece;
@@ -104,7 +104,7 @@ RC_GTEST_PROP(LogTest, HowTheBytesComeInPiecesMakesNoDifference, (std::vector<st
   RC_ASSERT(written(pieces) == written({whole}));
 }
 
-RC_GTEST_PROP(EscapedTest, LetsNoControlCharacterThrough, (std::string text)) {
+RC_GTEST_PROP(EscapedTest, LetsNoControlCharacterThrough, (const std::string& text)) {
   for (const char c : Escaped(text)) RC_ASSERT(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
 }
 

@@ -105,7 +105,7 @@ TEST(HealthTrackerTest, FailuresOfTheStartPeriodDoNotCount) {
 }
 
 RC_GTEST_PROP(HealthTrackerTest, NeverProbesInThePastAndBecomesUnhealthyOnlyByFailures,
-              (std::vector<bool> results, std::uint16_t interval, std::uint8_t retries)) {
+              (const std::vector<bool>& results, std::uint16_t interval, std::uint8_t retries)) {
   auto check = Check();
   check.interval = Duration(interval);
   check.retries = retries;

@@ -39,7 +39,7 @@ class SupervisorTest : public testing::Test {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 
-  Result<> Start(Launch launch) {
+  Result<> Start(const Launch& launch) {
     TRY(sys::ReplaceFile(directory_ / kLaunchFile, Encode(launch), 0600));
     return StartSupervisor(NUCLEUS_SUPERVISOR, directory_.path(), "");
   }

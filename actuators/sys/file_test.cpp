@@ -101,7 +101,7 @@ TEST(File, ReadersOfAReplacedFileSeeOneOfItsVersions) {
   const std::string a(100'000, 'a');
   const std::string b(100'000, 'b');
   ASSERT_TRUE(ReplaceFile(path, a, 0600));
-  std::jthread writer([&](std::stop_token stop) {
+  std::jthread writer([&](const std::stop_token& stop) {
     for (bool flip = false; !stop.stop_requested(); flip = !flip) EXPECT_TRUE(ReplaceFile(path, flip ? a : b, 0600));
   });
   for (int i = 0; i < 200; ++i) {

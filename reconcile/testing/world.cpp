@@ -106,7 +106,7 @@ World::Ran World::Execute(const Plan& plan, const spec::Topology* desired, std::
   return ran;
 }
 
-World::Ran World::Converge(const spec::Topology* desired, Options options) {
+World::Ran World::Converge(const spec::Topology* desired, const Options& options) {
   const auto plan = MakePlan(desired, options);
   if (!plan) return {0, {{"plan", plan.error()}}, {}};
   return Execute(*plan, desired);

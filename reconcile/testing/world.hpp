@@ -25,7 +25,7 @@ class World {
   // stop_before: the machine loses its nucleus before that many steps were done; nothing but the finished is recorded.
   Ran Execute(const Plan& plan, const spec::Topology* desired, std::size_t stop_before = ~std::size_t{0});
   // Plan and execute; the plan must not be refused.
-  Ran Converge(const spec::Topology* desired, Options options = {});
+  Ran Converge(const spec::Topology* desired, const Options& options = {});
 
   [[nodiscard]] PartKey Key(Kind kind, const std::string& name, Part part) const;
   [[nodiscard]] PartKey Process(const std::string& service) const {
