@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <system_error>
 
 #include "reconcile/explain.hpp"
 #include "reconcile/plan_json.hpp"
@@ -43,7 +44,12 @@ Progress::Progress(Console& console, const reconcile::Plan& plan, OutputForm for
       form_(form),
       verbose_(verbose),
       live_(console.err_is_terminal() && form != OutputForm::kJsonLines) {
-  if (live_) ticker_ = std::thread([this] { Tick(); });
+  if (!live_) return;
+  try {
+    ticker_ = std::thread([this] { Tick(); });
+  } catch (const std::system_error&) {
+    // Without it the clocks move when a step begins or ends.
+  }
 }
 
 Progress::~Progress() {

@@ -5,11 +5,11 @@
 #include <deque>
 #include <mutex>
 #include <optional>
-#include <thread>
 
 #include "dag/graph.hpp"
 #include "reconcile/commit.hpp"
 #include "reconcile/perform.hpp"
+#include "spec/core/threads.hpp"
 
 namespace nucleus::reconcile {
 
@@ -43,14 +43,10 @@ class Crew {
         commits_(plan, desired, store) {}
 
   Outcome Run() {
-    {
-      // A wait holds no processor: it must not keep others from working.
-      const auto waits = std::count_if(plan_.steps.begin(), plan_.steps.end(), IsWait);
-      const auto wanted = workers_ + std::min<std::size_t>(static_cast<std::size_t>(waits), kMostWaits);
-      const auto threads = std::clamp<std::size_t>(plan_.steps.size(), 1, wanted);
-      std::vector<std::jthread> crew;
-      for (std::size_t i = 0; i < threads; ++i) crew.emplace_back([this] { Work(); });
-    }
+    // A wait holds no processor: it must not keep others from working.
+    const auto waits = std::count_if(plan_.steps.begin(), plan_.steps.end(), IsWait);
+    const auto wanted = workers_ + std::min<std::size_t>(static_cast<std::size_t>(waits), kMostWaits);
+    RunTogether(std::clamp<std::size_t>(plan_.steps.size(), 1, wanted) - 1, [this] { Work(); });
     for (auto& [step, error] : commits_.FinishWithoutSteps(outcome_.ok()))
       outcome_.failed.emplace_back(step, std::move(error));
     std::sort(outcome_.skipped.begin(), outcome_.skipped.end());

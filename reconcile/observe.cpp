@@ -1,7 +1,9 @@
 #include "reconcile/observe.hpp"
 
-#include <thread>
+#include <atomic>
 #include <vector>
+
+#include "spec/core/threads.hpp"
 
 namespace nucleus::reconcile {
 
@@ -34,11 +36,11 @@ std::vector<Question> Questions(const std::string& project, const std::map<PartK
 Result<Observations> Observe(const std::string& project, const std::map<PartKey, Wanted>& wanted,
                              const std::map<Part, Prober*>& probers) {
   auto questions = Questions(project, wanted, probers);
-  {
-    std::vector<std::jthread> threads;
-    for (auto& question : questions)
-      threads.emplace_back([&question] { question.answer = question.prober->Probe(question.request); });
-  }
+  std::atomic<std::size_t> next = 0;
+  RunTogether(questions.empty() ? 0 : questions.size() - 1, [&] {
+    for (std::size_t i = next++; i < questions.size(); i = next++)
+      questions[i].answer = questions[i].prober->Probe(questions[i].request);
+  });
   Observations all;
   for (auto& question : questions) all.merge(TRY(std::move(question.answer)));
   for (const auto& [key, part] : wanted) all.try_emplace(key);  // a part that nobody probes is absent

@@ -6,7 +6,8 @@
 #include <atomic>
 #include <cstddef>
 #include <thread>
-#include <vector>
+
+#include "spec/core/threads.hpp"
 
 namespace nucleus::reconcile {
 
@@ -22,9 +23,7 @@ void ForEachInParallel(std::size_t count, const F& call) {
       for (std::size_t i = begin; i < std::min(count, begin + kPiece); ++i) call(i);
     }
   };
-  std::vector<std::jthread> others;
-  for (std::size_t t = 1; t < threads; ++t) others.emplace_back(work);
-  work();
+  RunTogether(threads - 1, work);
 }
 
 }  // namespace nucleus::reconcile
