@@ -12,6 +12,7 @@
 #include <nftables/libnftables.h>
 
 #include <array>
+#include <csignal>
 #include <cstring>
 #include <mutex>
 
@@ -77,10 +78,28 @@ ErrorCode CodeOf(std::string_view message) {
   return ErrorCode::kSystem;
 }
 
+// libnftables takes an interrupted recvmsg(2) for a broken kernel and ends the process. So no signal comes to the
+// thread that it works on.
+class SignalsHeld {
+ public:
+  SignalsHeld() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_BLOCK, &all, &before_);
+  }
+  ~SignalsHeld() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
 Result<std::string> Run(const std::string& commands, unsigned flags, std::string_view operation,
                         std::string_view subject) {
   static std::mutex one_at_a_time;
   const std::lock_guard lock(one_at_a_time);
+  const SignalsHeld held;
   const Functions nft = TRY(Load());
   const std::unique_ptr<nft_ctx, decltype(nft.destroy)> context(nft.create(NFT_CTX_DEFAULT), nft.destroy);
   if (!context) return Fail(ErrorCode::kSystem, "open", "nftables", "libnftables made no context");
