@@ -10,6 +10,7 @@
 #include "reconcile/explain.hpp"
 #include "reconcile/plan_json.hpp"
 #include "reconcile/recover.hpp"
+#include "reconcile/scope.hpp"
 #include "spec/load.hpp"
 #include "spec/net.hpp"
 
@@ -31,6 +32,7 @@ struct Work {
   Probers probers;
   World world;
   Plan plan;
+  spec::Topology effective;  // what there is once the plan is carried out
 
   [[nodiscard]] const spec::Topology* desired() const { return goal.desired ? &*goal.desired : nullptr; }
   [[nodiscard]] const Arguments& arguments() const { return context.arguments; }
@@ -52,7 +54,7 @@ Result<> TellInterrupted(Work& work) {
   if (interrupted.empty()) return {};
   std::string steps;
   for (const std::string& step : interrupted.steps) steps += (steps.empty() ? "" : ", ") + step;
-  work.console().Err("an earlier run was cut off in " + steps + "; going on from what is there\n");
+  work.console().Err("an earlier run failed or was cut off in " + steps + "; going on from what is there\n");
   return {};
 }
 
@@ -111,16 +113,14 @@ bool Agreed(const Work& work) {
 }
 
 Result<std::uint64_t> Record(Work& work) {
-  spec::Topology nothing;
-  nothing.name = work.world.project;
-  nothing.single_container = work.world.applied.topology.single_container;
-  const spec::Topology& wanted = work.goal.desired ? *work.goal.desired : nothing;
-  return work.store.BeginRevision(reconcile::RevisionOf(work.plan, wanted, reconcile::Summary(work.plan)));
+  const auto revision = reconcile::RevisionOf(work.plan, work.effective, reconcile::Summary(work.plan));
+  return work.store.BeginRevision(revision);
 }
 
-Outcome RunPlan(Work& work, const reconcile::Machinery& machinery) {
+Outcome RunPlan(Work& work, const reconcile::Machinery& machinery, std::uint64_t revision) {
   Progress progress(work.console(), work.plan, OutputFormOf(work.arguments()), work.arguments().Has("verbose"));
   reconcile::RunOptions options;
+  options.revision = revision;
   options.parallelism = static_cast<unsigned>(std::max<std::uint64_t>(1, work.arguments().Unsigned("parallelism")));
   options.timeout = work.arguments().Time("timeout");
   options.interrupt = &Interrupted();
@@ -153,16 +153,33 @@ std::string_view ResultName(int code) {
   }
 }
 
-void Tell(const Work& work, const Outcome& outcome, std::uint64_t revision, int code) {
+// What came of an apply.
+struct Executed {
+  Outcome outcome;
+  std::uint64_t revision = 0;
+  int code = exit_code::kDone;
+  [[nodiscard]] bool failed() const { return !outcome.ok() && !outcome.interrupted; }
+};
+
+std::vector<std::string> FilesOf(const Work& work) {
+  return work.desired() != nullptr ? work.desired()->files : std::vector<std::string>{};
+}
+
+std::string DocumentOf(const Work& work, const Executed& executed, std::string_view rollback = {}) {
+  return reconcile::ApplyJson(work.plan, FilesOf(work), executed.outcome, executed.revision, ResultName(executed.code),
+                              rollback);
+}
+
+// The one document of --output json is not printed here: a rollback may belong to it.
+void Tell(const Work& work, const Executed& executed) {
+  const auto& [outcome, revision, code] = executed;
   const std::string_view name = work.arguments().command().name;
   for (const auto& [step, error] : outcome.failed) {
     const std::string where = step < work.plan.steps.size() ? work.plan.steps[step].Text() : "";
     work.console().Fail(name, Error(error).In(where));
   }
-  const std::vector<std::string> files = work.desired() != nullptr ? work.desired()->files : std::vector<std::string>{};
   switch (OutputFormOf(work.arguments())) {
     case OutputForm::kJson:
-      work.console().Out(reconcile::ApplyJson(work.plan, files, outcome, revision, ResultName(code)));
       return;
     case OutputForm::kJsonLines:
       work.console().Out(reconcile::FinishedEvent(work.plan, outcome, revision, ResultName(code)));
@@ -183,10 +200,10 @@ void Tell(const Work& work, const Outcome& outcome, std::uint64_t revision, int 
 // Where nothing was to be done, json and jsonl still end with their result.
 int NothingToDo(const Work& work) {
   const Outcome outcome;
-  const std::vector<std::string> files = work.desired() != nullptr ? work.desired()->files : std::vector<std::string>{};
   const OutputForm form = OutputFormOf(work.arguments());
   if (form == OutputForm::kJson) {
-    work.console().Out(reconcile::ApplyJson(work.plan, files, outcome, work.world.applied.revision, "unchanged"));
+    work.console().Out(
+        reconcile::ApplyJson(work.plan, FilesOf(work), outcome, work.world.applied.revision, "unchanged"));
   } else if (form == OutputForm::kJsonLines) {
     work.console().Out(reconcile::FinishedEvent(work.plan, outcome, work.world.applied.revision, "unchanged"));
   }
@@ -218,34 +235,43 @@ Result<Work> Prepare(Context& context, Goal& goal) {
   if (goal.must_be_known) TRY(KnownProject(store, goal.project));
   state::ProjectLock lock = TRY(TakeLock(context, directories, goal.project));
   World world = TRY(LoadWorld(store, goal.project));
-  Work work{context,          goal,  directories, std::move(store), std::move(lock), Probers(directories),
-            std::move(world), Plan{}};
+  Work work{context,          goal,   directories,     std::move(store), std::move(lock), Probers(directories),
+            std::move(world), Plan{}, spec::Topology{}};
   TRY(CheckAddresses(goal.options, work.desired(), work.world.applied));
   TRY(Observe(work.world, work.probers, work.desired(), goal.options));
   TRY(reconcile::RecordSeen(work.store, work.world.project, work.world.observed.parts));
   work.plan = TRY(PlanFor(work.world, work.desired(), goal.options));
+  work.effective = TRY(reconcile::EffectiveTopology(work.desired(), work.world.applied, goal.options));
   return work;
 }
 
-// Records, runs and tells. failed receives the number of the revision where it did not come through.
-Result<int> Execute(Work& work, const reconcile::Machinery& machinery, std::optional<std::uint64_t>& failed) {
-  const std::uint64_t revision = TRY(Record(work));
-  const Outcome outcome = RunPlan(work, machinery);
-  const auto state = outcome.ok() ? state::RevisionState::kApplied : state::RevisionState::kFailed;
-  TRY(work.store.FinishRevision(work.world.project, revision, state));
-  if (outcome.ok()) TRY(reconcile::CloseInterrupted(work.store, work.world.project));
-  if (outcome.ok() && !work.goal.desired) {
-    const auto row = TRY(work.store.LoadProject(work.world.project));
-    if (row && row->resources.empty()) TRY(work.store.RemoveProject(work.world.project, false));
+// The machine is as it was asked to be: nothing is left open, and what is not needed any more is given back.
+Result<> Settle(Work& work) {
+  TRY(reconcile::CloseInterrupted(work.store, work.world.project));
+  const auto row = TRY(work.store.LoadProject(work.world.project));
+  if (!row) return {};
+  if (row->resources.empty() && work.effective.services.empty() && !work.goal.desired) {
+    return work.store.RemoveProject(work.world.project, false);
   }
-  const int code = ExitCodeOf(outcome, work.arguments().Has("detailed-exitcode"));
-  Tell(work, outcome, revision, code);
-  if (!outcome.ok() && !outcome.interrupted) failed = revision;
-  return code;
+  return work.store.SettlePorts(work.world.project, reconcile::PortsOf(work.effective));
 }
 
-// Takes a failed apply back. The exit code stays that of the failure.
-Result<> GoBack(Work& work, const reconcile::Machinery& machinery, std::uint64_t failed) {
+// Records, runs and tells.
+Result<Executed> Execute(Work& work, const reconcile::Machinery& machinery) {
+  Executed executed;
+  executed.revision = TRY(Record(work));
+  executed.outcome = RunPlan(work, machinery, executed.revision);
+  executed.code = ExitCodeOf(executed.outcome, work.arguments().Has("detailed-exitcode"));
+  const bool ok = executed.outcome.ok();
+  TRY(work.store.FinishRevision(work.world.project, executed.revision,
+                                ok ? state::RevisionState::kApplied : state::RevisionState::kFailed));
+  if (ok) TRY(Settle(work));
+  Tell(work, executed);
+  return executed;
+}
+
+// Takes a failed apply back; its document, where one is asked for. The exit code stays that of the failure.
+Result<std::string> GoBack(Work& work, const reconcile::Machinery& machinery, std::uint64_t failed) {
   auto before = TRY(RevisionBefore(work, failed));
   work.console().Err(before ? "going back to the revision before\n"
                             : "there was no revision before: taking it all back\n");
@@ -255,16 +281,16 @@ Result<> GoBack(Work& work, const reconcile::Machinery& machinery, std::uint64_t
   back.options.directories = work.directories;
   back.options.destroy = !back.desired;
   Work again{
-      work.context, back,  work.directories, std::move(work.store), std::move(work.lock), Probers(work.directories),
-      World{},      Plan{}};
+      work.context, back,   work.directories, std::move(work.store), std::move(work.lock), Probers(work.directories),
+      World{},      Plan{}, spec::Topology{}};
   again.world = TRY(LoadWorld(again.store, back.project));
   TRY(Observe(again.world, again.probers, again.desired(), back.options));
   again.plan = TRY(PlanFor(again.world, again.desired(), back.options));
-  PrintPlan(again.context, again.plan, {});
-  if (again.plan.empty() && !again.plan.HasChanges()) return {};
-  std::optional<std::uint64_t> failed_again;
-  (void)TRY(Execute(again, machinery, failed_again));
-  return {};
+  again.effective = TRY(reconcile::EffectiveTopology(again.desired(), again.world.applied, back.options));
+  if (OutputFormOf(again.arguments()) != OutputForm::kJson) PrintPlan(again.context, again.plan, {});
+  if (again.plan.empty() && !again.plan.HasChanges()) return std::string();
+  const Executed executed = TRY(Execute(again, machinery));
+  return DocumentOf(again, executed);
 }
 
 }  // namespace
@@ -279,7 +305,7 @@ Result<int> Converge(Context& context, Goal goal) {
   TRY(SavePlan(work));
   if (const int refused = Gates(context, work.plan); refused != exit_code::kDone) return refused;
   if (work.plan.empty() && !work.plan.HasChanges()) {
-    TRY(reconcile::CloseInterrupted(work.store, work.world.project));
+    TRY(Settle(work));
     return NothingToDo(work);
   }
   if (const auto unreadable = Unreadable(work.world); !unreadable.empty()) {
@@ -296,10 +322,13 @@ Result<int> Converge(Context& context, Goal goal) {
 
   const Actuators actuators = TRY(Actuators::Make(work.directories));
   const reconcile::Machinery machinery = actuators.With(work.probers);
-  std::optional<std::uint64_t> failed;
-  const int code = TRY(Execute(work, machinery, failed));
-  if (failed && context.arguments.Value("on-failure") == "rollback") TRY(GoBack(work, machinery, *failed));
-  return code;
+  const Executed executed = TRY(Execute(work, machinery));
+  std::string rollback;
+  if (executed.failed() && context.arguments.Value("on-failure") == "rollback") {
+    rollback = TRY(GoBack(work, machinery, executed.revision));
+  }
+  if (OutputFormOf(context.arguments) == OutputForm::kJson) context.console.Out(DocumentOf(work, executed, rollback));
+  return executed.code;
 }
 
 }  // namespace nucleus::cli

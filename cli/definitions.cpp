@@ -48,16 +48,22 @@ constexpr Option kFailOn{.name = "fail-on",
                          .summary = "Refuse (exit 3), before anything is touched, a plan that has one of these.",
                          .choices = "destroy|replace|restart|drift",
                          .repeatable = true};
-constexpr Option kTarget{.name = "target",
-                         .type = kAddress,
-                         .value = "ADDRESS",
-                         .summary = "Only this resource, and what it depends on; several with commas or repeated.",
-                         .repeatable = true};
-constexpr Option kExclude{.name = "exclude",
-                          .type = kAddress,
-                          .value = "ADDRESS",
-                          .summary = "Not this resource, nor what depends on it; several with commas or repeated.",
-                          .repeatable = true};
+constexpr Option kTarget{
+    .name = "target",
+    .type = kAddress,
+    .value = "ADDRESS",
+    .summary =
+        "Only this resource, and what it depends on (of one that goes: what depends on it); several with commas or "
+        "repeated.",
+    .repeatable = true};
+constexpr Option kExclude{
+    .name = "exclude",
+    .type = kAddress,
+    .value = "ADDRESS",
+    .summary =
+        "Not this resource, nor what depends on it (of one that goes: what it depends on); several with commas or "
+        "repeated.",
+    .repeatable = true};
 constexpr Option kParallelism{.name = "parallelism",
                               .type = kUnsigned,
                               .value = "N",

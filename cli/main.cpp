@@ -66,6 +66,8 @@ int ExitCodeOf(ErrorCode code) {
       return exit_code::kStale;
     case ErrorCode::kLocked:
       return exit_code::kLocked;
+    case ErrorCode::kInterrupted:
+      return exit_code::kInterrupted;
     case ErrorCode::kTimeout:
     case ErrorCode::kUnhealthy:
     case ErrorCode::kInvalid:

@@ -1,5 +1,7 @@
 #include "cli/services.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 
@@ -7,6 +9,7 @@
 #include "cli/session.hpp"
 #include "cli/table.hpp"
 #include "reconcile/observe.hpp"
+#include "spec/load.hpp"
 #include "spec/net.hpp"
 
 namespace nucleus::cli {
@@ -54,6 +57,21 @@ ServiceRow RowOf(const World& world, const spec::Service& service, const Observa
   return row;
 }
 
+// What is listed of a project: what was applied, and what an apply that has not come through has begun.
+Result<spec::Topology> Listed(state::Store& store, const Directories& directories, const World& world) {
+  spec::Topology listed = world.applied.topology;
+  const auto last = TRY(store.LastRevision(world.project));
+  if (!last || last->state == state::RevisionState::kApplied) return listed;
+  auto begun = TRY(spec::FromJson(last->spec_json));
+  for (auto& [name, service] : begun.services) {
+    const std::string directory = directories.ServiceDir(world.project, {Kind::kService, name});
+    if (::access(directory.c_str(), F_OK) == 0) listed.services.emplace(name, std::move(service));
+  }
+  listed.networks.merge(begun.networks);
+  listed.volumes.merge(begun.volumes);
+  return listed;
+}
+
 }  // namespace
 
 bool ServiceRow::Ended() const {
@@ -76,10 +94,11 @@ Result<std::vector<ServiceRow>> ListServices(state::Store& store, const Director
   for (const std::string& project : TRY(store.Projects())) {
     if (!only.empty() && project != only) continue;
     const World world = TRY(LoadWorld(store, project));
-    auto wanted = TRY(reconcile::WantedParts(&world.applied.topology, world.applied, host, world.taken, options));
+    const spec::Topology listed = TRY(Listed(store, directories, world));
+    auto wanted = TRY(reconcile::WantedParts(&listed, world.applied, host, world.taken, options));
     std::erase_if(wanted, [](const auto& entry) { return entry.first.part != Part::kProcess; });
     const Observations seen = TRY(reconcile::Observe(project, wanted, process_only));
-    for (const auto& [name, service] : world.applied.topology.services) {
+    for (const auto& [name, service] : listed.services) {
       const auto found = seen.find({project, {Kind::kService, name}, Part::kProcess});
       rows.push_back(RowOf(world, service, found == seen.end() ? Observation{} : found->second));
     }

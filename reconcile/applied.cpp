@@ -52,6 +52,14 @@ Taken ToTaken(const state::HostLeases& leases, const std::string& project) {
   return taken;
 }
 
+state::Store::Ports PortsOf(const spec::Topology& topology) {
+  state::Store::Ports ports;
+  for (const auto& [name, service] : topology.services) {
+    for (const auto& port : service.port_forwards) ports.emplace_back(name, port);
+  }
+  return ports;
+}
+
 state::Store::NewRevision RevisionOf(const Plan& plan, const spec::Topology& desired, std::string summary) {
   state::Store::NewRevision revision{.project = plan.project,
                                      .single_container = desired.single_container,
@@ -61,10 +69,7 @@ state::Store::NewRevision RevisionOf(const Plan& plan, const spec::Topology& des
                                      .base_revision = plan.base_revision,
                                      .addresses = plan.addresses,
                                      .subnets = plan.subnets,
-                                     .ports = {}};
-  for (const auto& [name, service] : desired.services) {
-    for (const auto& port : service.port_forwards) revision.ports.emplace_back(name, port);
-  }
+                                     .ports = PortsOf(desired)};
   return revision;
 }
 

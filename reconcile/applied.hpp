@@ -12,7 +12,10 @@ Result<Applied> ToApplied(const std::string& project, const std::optional<state:
 // What the other projects hold.
 Taken ToTaken(const state::HostLeases& leases, const std::string& project);
 
-// The revision that a plan opens: its leases and every published port of the desired state.
+// Every published port, by service.
+state::Store::Ports PortsOf(const spec::Topology& topology);
+// The revision that a plan opens: its leases and every published port. desired: the whole of what is to be, see
+// scope.hpp.
 state::Store::NewRevision RevisionOf(const Plan& plan, const spec::Topology& desired, std::string summary);
 
 }  // namespace nucleus::reconcile

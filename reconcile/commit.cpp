@@ -30,8 +30,8 @@ std::optional<std::string> DesiredJson(const spec::Topology& desired, const Addr
 
 }  // namespace
 
-Commits::Commits(const Plan& plan, const spec::Topology* desired, state::Store& store)
-    : plan_(plan), desired_(desired), store_(store) {
+Commits::Commits(const Plan& plan, const spec::Topology* desired, std::uint64_t revision, state::Store& store)
+    : plan_(plan), desired_(desired), revision_(revision), store_(store) {
   for (const auto& step : plan.steps) ++left_[step.key.address];
   for (const auto& change : plan.changes) {
     if (change.action != Action::kNone) changed_.insert(change.address);
@@ -71,8 +71,7 @@ Result<> Commits::Write(const Address& address) {
   if (address.kind == Kind::kTopology) return {};  // it has no row: its firewall follows from the others
   const auto json = desired_ != nullptr ? DesiredJson(*desired_, address) : std::nullopt;
   if (!json) return store_.RemoveResource(plan_.project, address);
-  return store_.PutResource(plan_.project,
-                            {.address = address, .spec_json = *json, .revision = plan_.base_revision + 1});
+  return store_.PutResource(plan_.project, {.address = address, .spec_json = *json, .revision = revision_});
 }
 
 }  // namespace nucleus::reconcile

@@ -14,7 +14,7 @@ namespace nucleus::reconcile {
 class Commits {
  public:
   // Everything outlives it. desired null: nothing is desired any more.
-  Commits(const Plan& plan, const spec::Topology* desired, state::Store& store);
+  Commits(const Plan& plan, const spec::Topology* desired, std::uint64_t revision, state::Store& store);
 
   // A step is about to begin: a job that runs anew has not completed until it does.
   Result<> Begin(std::uint32_t step);
@@ -30,6 +30,7 @@ class Commits {
 
   const Plan& plan_;
   const spec::Topology* desired_;
+  std::uint64_t revision_;
   state::Store& store_;
   std::set<Address> changed_;            // waits for a resource that stays as it is write nothing
   std::map<Address, std::size_t> left_;  // steps of a resource that have not succeeded yet

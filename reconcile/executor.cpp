@@ -40,7 +40,7 @@ class Crew {
         graph_(GraphOf(plan)),
         queue_(graph_),
         performer_(machinery, store, options),
-        commits_(plan, desired, store) {}
+        commits_(plan, desired, options.revision, store) {}
 
   Outcome Run() {
     // A wait holds no processor: it must not keep others from working.
@@ -116,6 +116,12 @@ class Crew {
     --running_;
     --(IsWait(plan_.steps[node]) ? waiting_ : working_);
     auto committed = result ? commits_.Done(node) : result;
+    if (!committed && committed.error().code == ErrorCode::kInterrupted) {
+      // A wait that was given up has not failed, and what comes after it is not skipped for that.
+      outcome_.interrupted = true;
+      changed_.notify_all();
+      return;
+    }
     if (committed) {
       ++outcome_.done;
       queue_.Done(node);

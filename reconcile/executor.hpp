@@ -40,6 +40,7 @@ struct Machinery {
 };
 
 struct RunOptions {
+  std::uint64_t revision = 0;  // the number that BeginRevision gave
   unsigned parallelism = 4;
   Duration timeout{0};  // of every wait; 0: none
   std::function<void(const Event&)> on_event;

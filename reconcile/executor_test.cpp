@@ -87,6 +87,7 @@ class Executor : public ::testing::Test {
     const auto revision = store_->BeginRevision(RevisionOf(*plan, desired ? *desired : nothing, "test"));
     EXPECT_TRUE(revision.has_value()) << revision.error().Message();
     events_.clear();
+    options.revision = revision.value_or(0);
     options.on_event = [this](const Event& event) { events_.push_back(event); };
     auto outcome = reconcile::Run(*plan, desired, machinery_, *store_, options);
     for (const auto& [step, error] : outcome.failed) failures_ += error.Message() + "\n";

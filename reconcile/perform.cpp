@@ -155,13 +155,16 @@ Result<> Performer::Wait(const Step& step, Milestone milestone) {
   const auto end = Clock::now() + options_.timeout;
   while (true) {
     if (options_.interrupt != nullptr && options_.interrupt->load()) {
-      return Fail(ErrorCode::kTimeout, VerbName(step.verb), step.Text(), "interrupted");
+      return Fail(ErrorCode::kInterrupted, VerbName(step.verb), step.Text(), "interrupted");
     }
     const auto left = std::chrono::ceil<Duration>(end - Clock::now());
     const auto slice = forever ? kSlice : std::clamp(left, Duration{1}, kSlice);
     auto reached = machinery_.waiter->Wait(step.key, *process, milestone, slice);
     if (reached || reached.error().code != ErrorCode::kTimeout) return reached;
-    if (!forever && Clock::now() >= end) return reached;
+    if (forever || Clock::now() < end) continue;
+    Error error = std::move(reached).error();
+    error.cause = "not within " + FormatDuration(options_.timeout) + " (--timeout); " + error.cause;
+    return Fail(std::move(error));
   }
 }
 

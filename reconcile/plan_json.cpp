@@ -183,10 +183,11 @@ std::string PlanJson(const Plan& plan, std::span<const std::string> files) {
 }
 
 std::string ApplyJson(const Plan& plan, std::span<const std::string> files, const Outcome& outcome,
-                      std::uint64_t revision, std::string_view result) {
+                      std::uint64_t revision, std::string_view result, std::string_view rollback) {
   Json body{{"project", plan.project}};
   body.update(OutcomeJson(plan, outcome, revision, result));
   body["plan"] = PlanValue(plan, files);
+  if (!rollback.empty()) body["rollback"] = Json::parse(rollback);
   return Dump(Document("apply", body));
 }
 

@@ -16,8 +16,9 @@ inline constexpr int kPlanFormat = 1;
 // The document of `diff --output json`. One line, with a newline.
 std::string PlanJson(const Plan& plan, std::span<const std::string> files);
 // The document of `apply --output json`: the plan and its outcome. result: "applied", "unchanged", "failed", ...
+// rollback: such a document of the apply that took this one back, or empty.
 std::string ApplyJson(const Plan& plan, std::span<const std::string> files, const Outcome& outcome,
-                      std::uint64_t revision, std::string_view result);
+                      std::uint64_t revision, std::string_view result, std::string_view rollback = {});
 
 // jsonl: the plan as events (one "plan", one "change" each, one "warning" each) ...
 std::string PlanEvents(const Plan& plan, std::span<const std::string> files);

@@ -14,17 +14,13 @@ namespace {
 
 // ---- what is refused before any step ----
 
-bool Clash(const spec::PortForward& a, const spec::PortForward& b) {
-  return a.protocol == b.protocol && a.host_port == b.host_port && (!a.host_ip || !b.host_ip || a.host_ip == b.host_ip);
-}
-
 Result<> CheckPorts(const spec::Topology& desired, const Scope& scope, const Taken& taken) {
   if (taken.ports.empty()) return {};
   for (const auto& [name, service] : desired.services) {
     if (!scope.Has({Kind::kService, name})) continue;
     for (const auto& port : service.port_forwards) {
       const auto other = std::find_if(taken.ports.begin(), taken.ports.end(),
-                                      [&](const auto& entry) { return Clash(entry.first, port); });
+                                      [&](const auto& entry) { return spec::Collide(entry.first, port); });
       if (other == taken.ports.end()) continue;
       return Fail(ErrorCode::kConflict, "publish " + spec::Format(port) + " of", "service." + name,
                   "the port is published by " + other->second);

@@ -133,4 +133,9 @@ Result<Scope> MakeScope(const spec::Topology* desired, const Applied& applied, c
   return scope;
 }
 
+Result<spec::Topology> EffectiveTopology(const spec::Topology* desired, const Applied& applied,
+                                         const Options& options) {
+  return *TRY(MakeScope(desired, applied, options)).desired;
+}
+
 }  // namespace nucleus::reconcile

@@ -23,4 +23,7 @@ struct Scope {
 // address.
 Result<Scope> MakeScope(const spec::Topology* desired, const Applied& applied, const Options& options);
 
+// What the topology is once the plan is carried out: as desired within the scope, as applied outside of it.
+Result<spec::Topology> EffectiveTopology(const spec::Topology* desired, const Applied& applied, const Options& options);
+
 }  // namespace nucleus::reconcile

@@ -158,4 +158,8 @@ std::string Format(const PortForward& forward) {
   return text;
 }
 
+bool Collide(const PortForward& a, const PortForward& b) {
+  return a.protocol == b.protocol && a.host_port == b.host_port && (!a.host_ip || !b.host_ip || a.host_ip == b.host_ip);
+}
+
 }  // namespace nucleus::spec

@@ -22,5 +22,7 @@ Result<std::vector<PortForward>> ParsePortForwards(std::string_view text);
 // The same for a single port.
 Result<PortForward> ParsePortForward(std::string_view text);
 std::string Format(const PortForward& forward);
+// Whether both would want the same packets: one protocol and host port, on addresses that meet.
+bool Collide(const PortForward& a, const PortForward& b);
 
 }  // namespace nucleus::spec

@@ -38,12 +38,6 @@ Result<std::pair<std::string, std::string>> SplitKey(const std::string& key) {
   return std::pair{key.substr(0, slash), key.substr(slash + 1)};
 }
 
-// Whether both would want the same packets: one protocol and port, on addresses that meet.
-bool Collide(const spec::PortForward& a, const spec::PortForward& b) {
-  return a.protocol == b.protocol && a.host_port == b.host_port &&
-         (!a.host_ip || !b.host_ip || *a.host_ip == *b.host_ip);
-}
-
 Result<> CheckAgainstOthers(Database& db, const Store::NewRevision& revision) {
   const auto taken = TRY(LoadHostLeases(db));
   for (const auto& [project, lease] : taken.subnets) {
@@ -57,7 +51,7 @@ Result<> CheckAgainstOthers(Database& db, const Store::NewRevision& revision) {
   for (const auto& [project, lease] : taken.ports) {
     if (project == revision.project) continue;
     for (const auto& [service, port] : revision.ports) {
-      if (!Collide(port, lease.second)) continue;
+      if (!spec::Collide(port, lease.second)) continue;
       return Fail(ErrorCode::kConflict, "take", "published port " + spec::Format(port) + " for service." + service,
                   "taken by " + project + "/service." + lease.first);
     }
@@ -98,13 +92,20 @@ Result<> TakeAddresses(Database& db, const Store::NewRevision& revision) {
   return {};
 }
 
-Result<> TakePorts(Database& db, const Store::NewRevision& revision) {
-  TRY(db.Run("DELETE FROM port_lease WHERE project = ?", revision.project));
-  for (const auto& [service, port] : revision.ports) {
+// Beside those that it has: until an apply is through, the kernel may publish the old ports as well as the new.
+Result<> TakePorts(Database& db, std::string_view project, const Store::Ports& ports) {
+  for (const auto& [service, port] : ports) {
+    auto held =
+        TRY(db.Prepare("DELETE FROM port_lease WHERE project = ? AND service = ? AND host_port = ? AND protocol = ? "
+                       "AND container_port = ? AND host_ip IS ?"));
+    held.Bind(project).Bind(service).Bind(std::int64_t{port.host_port}).Bind(ProtocolText(port.protocol));
+    held.Bind(std::int64_t{port.container_port});
+    port.host_ip ? held.Bind(Number(*port.host_ip)) : held.Bind(std::nullopt);
+    TRY(held.Run());
     auto row =
         TRY(db.Prepare("INSERT INTO port_lease (project, service, host_port, container_port, protocol, host_ip) "
                        "VALUES (?, ?, ?, ?, ?, ?)"));
-    row.Bind(revision.project).Bind(service).Bind(std::int64_t{port.host_port});
+    row.Bind(project).Bind(service).Bind(std::int64_t{port.host_port});
     row.Bind(std::int64_t{port.container_port}).Bind(ProtocolText(port.protocol));
     if (port.host_ip) {
       row.Bind(Number(*port.host_ip));
@@ -153,7 +154,12 @@ Result<> TakeLeases(Database& db, const Store::NewRevision& revision) {
   TRY(CheckAgainstOthers(db, revision));
   TRY(TakeSubnets(db, revision));
   TRY(TakeAddresses(db, revision));
-  return TakePorts(db, revision);
+  return TakePorts(db, revision.project, revision.ports);
+}
+
+Result<> SettlePorts(Database& db, std::string_view project, const Store::Ports& ports) {
+  TRY(db.Run("DELETE FROM port_lease WHERE project = ?", project));
+  return TakePorts(db, project, ports);
 }
 
 Result<> GiveBackLeases(Database& db, std::string_view project, const Address& address) {

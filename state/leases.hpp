@@ -13,6 +13,9 @@ Result<HostLeases> LoadHostLeases(Database& db);
 // would share an address. Leases of resources that were never applied and are not asked for any more are given back.
 Result<> TakeLeases(Database& db, const Store::NewRevision& revision);
 
+// The project's published ports are these, and no others.
+Result<> SettlePorts(Database& db, std::string_view project, const Store::Ports& ports);
+
 Result<> GiveBackLeases(Database& db, std::string_view project, const Address& address);
 
 }  // namespace nucleus::state

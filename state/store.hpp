@@ -89,6 +89,8 @@ class Store {
   Result<std::optional<ProjectRow>> LoadProject(std::string_view project);
   Result<HostLeases> Leases();
 
+  using Ports = std::vector<std::pair<std::string, spec::PortForward>>;  // service, port
+
   // Opens revision n+1 of a project (made if new), in state kApplying, and takes the host-wide leases, all in one
   // transaction. kConflict names the other project where a subnet or a port is taken meanwhile.
   struct NewRevision {
@@ -100,11 +102,14 @@ class Store {
     std::uint64_t base_revision = 0;  // kStale where it is not the newest any more
     std::map<std::string, spec::Ipv4> addresses;
     std::map<std::string, spec::Ipv4Net> subnets;  // of every network of the project, chosen or declared
-    std::vector<std::pair<std::string, spec::PortForward>> ports;  // by service; replaces the project's
+    Ports ports;                                   // taken beside those the project has, until SettlePorts
   };
   Result<std::uint64_t> BeginRevision(const NewRevision& revision);
+  // The kernel publishes these ports now and no others: what was taken beyond is given back.
+  Result<> SettlePorts(std::string_view project, const Ports& ports);
   Result<> FinishRevision(std::string_view project, std::uint64_t number, RevisionState state);
   Result<std::vector<RevisionRow>> Revisions(std::string_view project);
+  Result<std::optional<RevisionRow>> LastRevision(std::string_view project);
 
   Result<> PutResource(std::string_view project, const ResourceRow& row);
   Result<> RemoveResource(std::string_view project, const Address& address);  // and its leases

@@ -127,6 +127,14 @@ Result<std::uint64_t> Store::BeginRevision(const NewRevision& revision) {
   return static_cast<std::uint64_t>(number);
 }
 
+Result<> Store::SettlePorts(std::string_view project, const Ports& ports) {
+  const std::lock_guard lock(impl_->mutex);
+  TRY(impl_->MayWrite());
+  auto transaction = TRY(Transaction::Begin(impl_->applied, Transaction::Kind::kWrite));
+  TRY(state::SettlePorts(impl_->applied, project, ports));
+  return transaction.Commit();
+}
+
 Result<> Store::FinishRevision(std::string_view project, std::uint64_t number, RevisionState state) {
   const std::lock_guard lock(impl_->mutex);
   TRY(impl_->MayWrite());
@@ -139,12 +147,14 @@ Result<> Store::FinishRevision(std::string_view project, std::uint64_t number, R
   return {};
 }
 
-Result<std::vector<RevisionRow>> Store::Revisions(std::string_view project) {
-  const std::lock_guard lock(impl_->mutex);
-  Database& db = impl_->applied;
+namespace {
+
+// Whole rows of `revision`.
+Result<std::vector<RevisionRow>> ReadRevisions(Database& db, std::string_view project, std::string_view order) {
   auto rows =
       TRY(db.Prepare("SELECT number, time_ms, state, summary, spec_json, plan_digest FROM revision "
-                     "WHERE project = ? ORDER BY number"));
+                     "WHERE project = ? ORDER BY number " +
+                     std::string(order)));
   rows.Bind(project);
   std::vector<RevisionRow> revisions;
   while (TRY(rows.Step())) {
@@ -158,6 +168,20 @@ Result<std::vector<RevisionRow>> Store::Revisions(std::string_view project) {
                          .plan_digest = rows.Text(5)});
   }
   return revisions;
+}
+
+}  // namespace
+
+Result<std::vector<RevisionRow>> Store::Revisions(std::string_view project) {
+  const std::lock_guard lock(impl_->mutex);
+  return ReadRevisions(impl_->applied, project, "");
+}
+
+Result<std::optional<RevisionRow>> Store::LastRevision(std::string_view project) {
+  const std::lock_guard lock(impl_->mutex);
+  auto rows = TRY(ReadRevisions(impl_->applied, project, "DESC LIMIT 1"));
+  if (rows.empty()) return std::nullopt;
+  return std::move(rows.front());
 }
 
 Result<> Store::PutResource(std::string_view project, const ResourceRow& row) {

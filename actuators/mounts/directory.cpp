@@ -22,7 +22,9 @@ std::unexpected<Error> NotADirectory(int parent, const std::string& name, const 
     return Fail(Error::Of(ErrorCode::kInvalid, "open", path, "'" + name + "' is a symbolic link, which is not followed")
                     .Hint("write the path that it leads to"));
   }
-  return FailSys("open", path, err);
+  if (err != ENOTDIR) return FailSys("open", path, err);
+  return Fail(Error::Of(ErrorCode::kInvalid, "open", path, "'" + name + "' is not a directory")
+                  .Hint("move it away: what is in the way is nothing that nucleus made"));
 }
 
 // Takes the next component off `rest`; empty at the end.

@@ -37,11 +37,11 @@ Result<Observation> Look(const DirectoryWanted& wanted) {
   return Describe(TRY(StateOf(**directory, wanted.path)), wanted);
 }
 
-// A link where a directory is wanted is drift that no apply repairs: shown as what it is, and refused there.
+// A link or a file where a directory is wanted is drift that no apply repairs: shown, and refused there.
 Result<Observation> LookOrTell(const DirectoryWanted& wanted) {
   auto seen = Look(wanted);
   if (seen || seen.error().code != ErrorCode::kInvalid) return seen;
-  return Observation{.presence = Presence::kPresent, .facts = {{"type", "link"}}, .notes = {}, .detail = {}};
+  return Observation{.presence = Presence::kPresent, .facts = {{"type", "no directory"}}, .notes = {}, .detail = {}};
 }
 
 }  // namespace

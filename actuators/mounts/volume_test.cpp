@@ -103,7 +103,7 @@ TEST_F(Volumes, NoLinkIsFollowed) {
   ASSERT_FALSE(applied);
   EXPECT_NE(applied.error().Message().find("'srv' is a symbolic link"), std::string::npos) << applied.error().Message();
   EXPECT_NE(::access((scratch_ / "elsewhere/db").c_str(), F_OK), 0);
-  EXPECT_EQ(Probe(wanted).facts.at("type"), "link");
+  EXPECT_EQ(Probe(wanted).facts.at("type"), "no directory");
   const Wanted was = wanted;
   EXPECT_FALSE(actuator_.Undo(key_, &was, {.delete_data = true}, kNoProgress));
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <limits>
 
 #include "actuators/process/channel.hpp"
@@ -110,12 +111,14 @@ Duration StopTimeoutOf(const std::string& directory) {
   return policy ? Duration(policy->stop_timeout_ms) : Duration(10'000);
 }
 
-Result<> StopSupervisor(const std::string& directory, const ProgressSink& progress) {
+Result<> StopSupervisor(const PartKey& key, const std::string& directory, const ProgressSink& progress) {
   const auto holder = TRY(FindSupervisor(directory));
   if (!holder) return {};
+  // What is frozen handles no signal, and holds up a supervisor that waits for a probe in it.
+  TRY(Thaw(key));
   TRY(sys::SendSignal(holder->pidfd, SIGTERM, "supervisor"));
-  const auto patience = StopTimeoutOf(directory) + kGrace;
-  if (TRY(sys::WaitForExit(holder->pidfd, static_cast<int>(patience.count())))) return {};
+  const auto patience = std::min<std::int64_t>((StopTimeoutOf(directory) + kGrace).count(), INT_MAX);
+  if (TRY(sys::WaitForExit(holder->pidfd, static_cast<int>(patience)))) return {};
   progress("does not stop: killing it");
   // The workload dies with it: PR_SET_PDEATHSIG.
   TRY(sys::SendSignal(holder->pidfd, SIGKILL, "supervisor"));
@@ -166,7 +169,7 @@ Result<> ProcessActuator::Apply(const PartKey& key, const Wanted& part, const Pr
   if (found.supervisor != 0 && found.status && found.status->digest == wanted->digest)
     return Update(key, wanted->directory, *wanted, found.supervisor);
   // Another one, or the remains of one, makes room first.
-  TRY(StopSupervisor(wanted->directory, progress));
+  TRY(StopSupervisor(key, wanted->directory, progress));
   TRY(KillRest(key, wanted->directory));
   auto started = Start(key, *wanted);
   if (!started) RemoveFiles(wanted->directory, true);
@@ -190,7 +193,7 @@ Result<> ProcessActuator::Start(const PartKey& key, const ProcessWanted& wanted)
 Result<> ProcessActuator::Undo(const PartKey& key, const Wanted* /*wanted*/, const UndoOptions& options,
                                const ProgressSink& progress) {
   const std::string directory = directories_.ServiceDir(key.project, key.address);
-  TRY(StopSupervisor(directory, progress));
+  TRY(StopSupervisor(key, directory, progress));
   TRY(KillRest(key, directory));
   RemoveFiles(directory, options.keep_log);
   // The group of the supervisors is ours. Where the service's own has gone before us, after a kill, nobody else is left

@@ -28,12 +28,13 @@ std::int64_t UnixNow() {
       .count();
 }
 
-Progress OfEnded(const Status& status, Milestone milestone) {
+// A service that has ended does not run, however it ended; a job has started once it has completed.
+Progress OfEnded(const Status& status, Milestone milestone, bool job) {
   const bool good = status.state == Status::State::kExited && status.exit_code == 0;
   switch (milestone) {
     case Milestone::kCompleted:
     case Milestone::kStarted:
-      return good ? Progress::kReached : Progress::kHopeless;
+      return good && job ? Progress::kReached : Progress::kHopeless;
     case Milestone::kHealthy:
       return Progress::kHopeless;
   }
@@ -53,13 +54,13 @@ Progress OfRunning(const Status& status, Milestone milestone) {
   return Progress::kWaiting;
 }
 
-Progress Judge(const Found& found, Milestone milestone) {
+Progress Judge(const Found& found, Milestone milestone, bool job) {
   if (!found.status) return found.supervisor != 0 ? Progress::kWaiting : Progress::kHopeless;
   const Status& status = *found.status;
   switch (status.state) {
     case Status::State::kExited:
     case Status::State::kFailed:
-      return OfEnded(status, milestone);
+      return OfEnded(status, milestone, job);
     case Status::State::kRunning:
       return found.supervisor != 0 ? OfRunning(status, milestone) : Progress::kHopeless;
     case Status::State::kBackoff:
@@ -92,13 +93,23 @@ std::string Describe(const Found& found) {
   return text;
 }
 
-Error Explain(const PartKey& key, const std::string& directory, const Found& found) {
-  std::string text = Describe(found);
-  if (const auto entries = LastEntries(directory, kLogLines); entries && !entries->empty()) {
-    text += "\n  last lines of its log:";
-    for (const auto& entry : *entries) text += "\n    " + Escaped(entry.text);
+// What this run has written: the log goes on from run to run.
+std::string LogOf(const std::string& directory, const Found& found) {
+  std::string text;
+  const auto entries = LastEntries(directory, kLogLines);
+  if (!entries || !found.status || found.status->started_ms == 0) return text;
+  for (const auto& entry : *entries) {
+    if (entry.time_ms >= found.status->started_ms) text += "\n    " + Escaped(entry.text);
   }
-  return Error::Of(ErrorCode::kUnhealthy, "", key.address.Text(), text);
+  return text.empty() ? text : "\n  last lines of its log:" + text;
+}
+
+Error Explain(const PartKey& key, const std::string& directory, const Found& found, bool job) {
+  const std::string text = Describe(found) + LogOf(directory, found);
+  Error error = Error::Of(ErrorCode::kUnhealthy, "", key.address.Text(), text);
+  const bool ended_well = found.status && found.status->exit_code == 0 && !job;
+  return ended_well ? std::move(error).Hint("a service stays up; what runs to its end is a job: type = \"job\"")
+                    : error;
 }
 
 // Woken when the status file is replaced. Without inotify it is looked at now and then all the same.
@@ -125,14 +136,15 @@ class Watch {
 Result<> ProcessActuator::Wait(const PartKey& process, const ProcessWanted& wanted, Milestone milestone,
                                Duration timeout) {
   const Watch watch(wanted.directory);
+  const bool job = wanted.service && wanted.service->type == spec::ServiceType::kJob;
   const auto deadline = Clock::now() + timeout;
   while (true) {
     const Found found = TRY(Find(wanted.directory));
-    switch (Judge(found, milestone)) {
+    switch (Judge(found, milestone, job)) {
       case Progress::kReached:
         return {};
       case Progress::kHopeless:
-        return Fail(Explain(process, wanted.directory, found));
+        return Fail(Explain(process, wanted.directory, found, job));
       case Progress::kWaiting:
         break;
     }
@@ -140,7 +152,7 @@ Result<> ProcessActuator::Wait(const PartKey& process, const ProcessWanted& want
     if (timeout != Duration{0}) {
       left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
       if (left <= 0) {
-        auto error = Explain(process, wanted.directory, found);
+        auto error = Explain(process, wanted.directory, found, job);
         error.code = ErrorCode::kTimeout;
         return Fail(std::move(error));
       }

@@ -21,6 +21,9 @@ namespace nucleus::process {
 namespace {
 
 constexpr std::size_t kTail = 1024;
+// A probe is born into the container's group, and in a frozen one it gets nowhere: the supervisor has other things to
+// do.
+constexpr Millis kMostToStart = 5'000;
 
 std::string ProbeCgroup(const std::string& container) {
   return container + "/probe";
@@ -85,7 +88,7 @@ Result<HealthProbe> HealthProbe::Start(const Launch& launch, const spec::HealthC
     const Prepared prepared = TRY(PrepareInside(launch, command->argv));
     const Stdio stdio{.in = -1, .out = write.get(), .err = write.get()};
     probe.running_ = TRY(SpawnInside(prepared, container, cgroup.get(), stdio,
-                                     static_cast<int>(std::clamp<Millis>(check.timeout.count(), 1, INT_MAX))));
+                                     static_cast<int>(std::clamp<Millis>(check.timeout.count(), 1, kMostToStart))));
   } else {
     probe.running_ = TRY(StartNetworkProbe(launch, check, container, cgroup.get(), write.get()));
   }

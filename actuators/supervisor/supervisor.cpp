@@ -129,6 +129,7 @@ Result<> Supervisor::Load() {
 }
 
 Result<> Supervisor::StartWorkload() {
+  started_ = Now();  // also of a start that fails: it has not run for long
   auto out = TRY(MakePipe(launch_.identity));
   auto error = TRY(MakePipe(launch_.identity));
   oom_kills_ = OomKills();

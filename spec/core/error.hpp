@@ -27,10 +27,11 @@ enum class ErrorCode {
   kLocked,      // another nucleus is at work on it
   kStale,       // what the decision rested on has changed
   kTimeout,
-  kUnhealthy,  // it runs, but not as it should
-  kSystem,     // a system call failed otherwise; see sys_errno
-  kCorrupt,    // data of our own does not read back
-  kInternal,   // a broken promise between our own parts
+  kInterrupted,  // somebody asked to stop
+  kUnhealthy,    // it runs, but not as it should
+  kSystem,       // a system call failed otherwise; see sys_errno
+  kCorrupt,      // data of our own does not read back
+  kInternal,     // a broken promise between our own parts
 };
 
 struct Error {

@@ -67,3 +67,42 @@ def test_apply_of_a_bad_file_touches_nothing(world):
 def test_the_nearest_command_and_flag_are_offered(world):
     assert "apply" in world.nucleus("aply", status=64).stderr
     assert "--detailed-exitcode" in world.nucleus("diff", "--detailed-exitcod", status=64).stderr
+
+
+def test_a_service_that_ends_at_once_is_no_success(world):
+    path = world.write('name = "PROJECT"\n[services.a]\ncommand = ["/bin/true"]\nrestart = "no"\n')
+    refused = world.apply(path, status=6)
+    assert 'type = "job"' in refused.stderr, refused.stderr
+
+
+def test_what_a_failed_first_apply_has_begun_is_listed_with_its_log(world):
+    path = world.write('name = "PROJECT"\n[services.a]\ncommand = ["/bin/sh", "-c", "echo hello there; exec sleep infinity"]\n'
+                       'health_check = ["/bin/false"]\nhealth_interval = "100ms"\nhealth_retries = 1\non_unhealthy = "none"\n')
+    refused = world.apply(path, status=6)
+    assert "hello there" in refused.stderr
+    assert world.container("a")["state"] == "running"
+    assert "hello there" in world.nucleus("logs", "a").stdout
+    world.nucleus("destroy", world.project, "--yes")
+    world.nothing_left()
+
+
+def test_the_words_of_an_earlier_run_are_not_taken_for_those_of_this(world):
+    text = 'name = "PROJECT"\n[services.j]\ntype = "job"\ncommand = ["/bin/sh", "-c", "{}"]\n'
+    path = world.write(text.format("echo of the past"))
+    world.apply(path)
+    world.write(text.format("sleep 20"))
+    refused = world.apply(path, "--timeout", "1s", status=6)
+    assert "not within 1s (--timeout)" in refused.stderr and "of the past" not in refused.stderr, refused.stderr
+
+
+def test_a_file_where_a_volume_was_is_drift_and_keeps_nothing_from_being_destroyed(world):
+    path = world.write(f'name = "PROJECT"\n[volumes.v]\npath = "{world.directory}/v"\n[services.a]\n'
+                       'command = ["/bin/sleep", "infinity"]\nvolumes = ["v:/v"]\n')
+    world.apply(path)
+    (world.directory / "v").rmdir()
+    (world.directory / "v").write_text("in the way")
+    assert "no directory" in world.nucleus("drift", world.project, "--detailed-exitcode", status=2).stdout
+    assert "move it away" in world.apply(path, status=1).stderr
+    world.nucleus("destroy", world.project, "--yes")
+    world.nothing_left()
+    assert (world.directory / "v").read_text() == "in the way"

@@ -159,3 +159,71 @@ def test_diff_needs_no_root_where_it_may_read(world):
 def test_the_example_validates(world):
     world.environment["SHOP_ROOTFS"] = "/usr"
     world.nucleus("validate", "-f", TREE / "examples/shop/shop.toml")
+
+
+TWO = """
+name = "PROJECT"
+[networks.n]
+subnet = "10.91.31.0/24"
+[services.w]
+command = ["/bin/sleep", "infinity"]
+networks = ["n"]
+port_forwards = ["127.0.0.1:18090:80"]
+[services.x]
+command = ["/bin/sleep", "infinity"]
+"""
+RIVAL = """
+name = "PROJECT-rival"
+[networks.n]
+subnet = "10.91.32.0/24"
+[services.w]
+command = ["/bin/sleep", "infinity"]
+networks = ["n"]
+port_forwards = ["127.0.0.1:18090:80"]
+"""
+
+
+def test_a_part_that_is_destroyed_gives_back_no_port_of_the_rest(world):
+    path = world.write(TWO)
+    rival = world.write(RIVAL, "rival.toml")
+    world.apply(path)
+    world.nucleus("destroy", world.project, "--target", "service.x", "--yes")
+    assert "18090" in world.apply(rival, status=1).stderr
+    world.nucleus("destroy", world.project, "--yes")
+    world.apply(rival)
+    world.nucleus("destroy", world.project + "-rival", "--yes")
+
+
+def test_a_port_that_is_moved_is_held_until_it_has_moved(world):
+    path = world.write(TWO)
+    rival = world.write(RIVAL, "rival.toml")
+    world.apply(path)
+    world.write(TWO.replace("18090", "18091").replace('[services.x]\ncommand = ["/bin/sleep", "infinity"]', '[services.x]\ncommand = ["/bin/sleep", "9"]'))
+    world.apply(path, "--target", "service.x")
+    assert "18090" in world.apply(rival, status=1).stderr
+    world.apply(path)
+    world.apply(rival)
+    world.nucleus("destroy", world.project + "-rival", "--yes")
+
+
+def test_a_rollback_after_a_partial_destroy_goes_back_to_what_was_there(world):
+    path = world.write(TWO)
+    world.apply(path)
+    pid = world.pid("w")
+    world.nucleus("destroy", world.project, "--target", "service.x", "--yes")
+    world.write(TWO.replace('[services.x]\ncommand = ["/bin/sleep", "infinity"]', '[services.x]\ncommand = ["/bin/false"]\nrestart = "no"'))
+    failed = world.apply(path, "--on-failure", "rollback", "--output", "json", status=None)
+    document = json.loads(failed.stdout)
+    assert failed.returncode in (1, 6) and document["rollback"]["result"] == "applied", document
+    assert world.pid("w") == pid
+    assert set(world.containers()) == {f"{world.project}/w"}
+
+
+def test_resources_know_the_revision_they_are_of(world):
+    path = world.write(SLEEPER)
+    world.apply(path)
+    world.nucleus("destroy", world.project, "--yes")
+    world.apply(path)
+    newest = world.json("history", world.project)["revisions"][-1]["revision"]
+    shown = world.json("show", world.project)
+    assert newest == 3 and all(resource["revision"] == newest for resource in shown["resources"]), shown

@@ -25,7 +25,7 @@ LEAKS = {
     "sysctls": ["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"],
     "mounts": ["mount", "-t", "tmpfs", "leak", "/mnt"],
     "processes": ["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 & true"],
-    "network namespaces": ["ip", "netns", "add", "leak"],
+    "network namespaces": ["sh", "-c", "setsid unshare --net sleep 1000 >/dev/null 2>&1 &"],
     "files": ["sh", "-c", "mkdir -p $NUCLEUS_RUNTIME_DIR/projects/leak"],
     "open files": ["sh", "-c", "setsid sleep 1000 3</etc/passwd >/dev/null 2>&1 & true"],
 }
@@ -59,7 +59,7 @@ def test_a_change_that_did_not_happen_is_told(trial):
 
 def test_a_kill_kills_and_an_error_fails(trial):
     assert injector.run(trial.world, trial.command, injector.Point("mkdir", 1)).returncode in (-9, 137)
-    failed = injector.run(trial.world, trial.command, injector.Point("clone3", 1, "ENOMEM"))
+    failed = injector.run(trial.world, trial.command, injector.Point("unshare", 1, "ENOMEM"))
     assert failed.returncode == 1 and "nucleus: " in failed.stderr, failed
 
 
