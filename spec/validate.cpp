@@ -67,9 +67,12 @@ void ValidateDependency(const Service& service, const Dependency& dependency, co
 
 // Directories that nobody may mean: their owner and mode would be changed, and they would go with --delete-data.
 bool IsOfTheSystem(std::string_view path) {
-  constexpr std::array<std::string_view, 14> kItself{"/",     "/bin", "/boot", "/etc", "/home", "/lib", "/lib64",
-                                                     "/root", "/run", "/sbin", "/srv", "/tmp",  "/usr", "/var"};
-  constexpr std::array<std::string_view, 3> kWithAllBelow{"/dev", "/proc", "/sys"};
+  constexpr auto kItself =
+      std::to_array<std::string_view>({"/", "/etc", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp",
+                                       "/var", "/var/cache", "/var/lib", "/var/log", "/var/spool", "/var/tmp"});
+  constexpr auto kWithAllBelow = std::to_array<std::string_view>(
+      {"/bin", "/boot", "/dev", "/etc/cron.d", "/etc/pam.d", "/etc/ssh", "/etc/ssl", "/etc/sudoers.d", "/etc/systemd",
+       "/lib", "/lib64", "/proc", "/root/.ssh", "/sbin", "/sys", "/usr"});
   for (const auto one : kItself) {
     if (path == one) return true;
   }

@@ -92,9 +92,14 @@ Result<> VolumeActuator::Undo(const PartKey& key, const Wanted* part, const Undo
   const auto* wanted = part != nullptr ? std::get_if<DirectoryWanted>(part) : nullptr;
   if (wanted != nullptr && wanted->type == spec::VolumeType::kPersistent) {
     if (!options.delete_data) return {};
-    if (!TRY(OpenDirectory(wanted->path))) return {};  // and no component of it is a link
+    // The directory above is held open, and no component of it is a link: whoever can write one on the way, a container
+    // with a volume there perhaps, cannot lead this elsewhere.
+    const auto slash = wanted->path.find_last_of('/', wanted->path.find_last_not_of('/'));
+    const std::string name = wanted->path.substr(slash + 1, wanted->path.find_last_not_of('/') - slash);
+    const auto above = TRY(OpenDirectory(wanted->path.substr(0, slash + 1)));
+    if (!above) return {};
     progress("deleting " + wanted->path);
-    return sys::RemoveTree(wanted->path);
+    return sys::RemoveTreeAt(above->get(), name, wanted->path);
   }
   return UnmountEphemeral(directories_.VolumeMount(key.project, key.address.name));
 }

@@ -38,6 +38,8 @@ Result<> MakeDirectories(const std::string& path, mode_t mode);
 void RemoveIfEmpty(std::string path, int levels);
 // Removes a tree without following links and without leaving its file system. Absent is success.
 Result<> RemoveTree(const std::string& path);
+// The same of a name in a directory that is held open: nothing above it is looked up again. path: for messages.
+Result<> RemoveTreeAt(int parent, const std::string& name, const std::string& path);
 
 Result<std::optional<std::string>> GetXattr(const std::string& path, std::string_view name);
 Result<> SetXattr(const std::string& path, std::string_view name, std::string_view value);

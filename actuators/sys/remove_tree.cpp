@@ -91,17 +91,22 @@ class Remover {
 
 }  // namespace
 
-Result<> RemoveTree(const std::string& path) {
-  if (::unlink(path.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) return {};
+Result<> RemoveTreeAt(int parent, const std::string& name, const std::string& path) {
+  if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT || errno == ENOTDIR) return {};
   if (errno != EISDIR && errno != EPERM) return FailSys("unlink", path);
-  if (::rmdir(path.c_str()) == 0) return {};
+  if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0) return {};
   if (errno != ENOTEMPTY && errno != EEXIST) return FailSys("rmdir", path);
-  Fd top = TRY(Open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  Fd top(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!top) return FailSys("open", path);
   const Fd held(::fcntl(top.get(), F_DUPFD_CLOEXEC, 3));
   if (!held) return FailSys("dup", path);
   TRY(Remover(held.get(), path).Empty(std::move(top), 0));
-  if (::rmdir(path.c_str()) != 0 && errno != ENOENT) return FailSys("rmdir", path);
+  if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) return FailSys("rmdir", path);
   return {};
+}
+
+Result<> RemoveTree(const std::string& path) {
+  return RemoveTreeAt(AT_FDCWD, path, path);
 }
 
 }  // namespace nucleus::sys
