@@ -13,6 +13,7 @@
 #include "reconcile/scope.hpp"
 #include "spec/load.hpp"
 #include "spec/net.hpp"
+#include "spec/refresh.hpp"
 
 namespace nucleus::cli {
 
@@ -224,7 +225,9 @@ Result<std::optional<spec::Topology>> RevisionBefore(Work& work, std::uint64_t f
     if (best == nullptr || row.number > best->number) best = &row;
   }
   if (best == nullptr) return std::nullopt;
-  return TRY(spec::FromJson(best->spec_json));
+  spec::Topology before = TRY(spec::FromJson(best->spec_json));
+  for (const std::string& line : spec::TakeContentsAsTheyAre(before, OutsideOfFiles())) work.console().Warn(line);
+  return before;
 }
 
 Result<Work> Prepare(Context& context, Goal& goal) {

@@ -76,6 +76,20 @@ Result<> CheckLimits(const Model& model, Plan& plan) {
   return {};
 }
 
+// --target and --exclude may leave out a service that asks to be restarted with another one.
+void WarnLeftOut(const Model& model, Plan& plan) {
+  for (const auto& resource : model.resources) {
+    if (resource.in_scope || resource.service.desired == nullptr) continue;
+    for (const auto& dependency : resource.service.desired->depends_on) {
+      const auto other = dependency.restart ? model.IndexOf(Kind::kService, dependency.service) : std::nullopt;
+      if (!other || !model.resources[*other].in_scope || !model.resources[*other].Restarts()) continue;
+      plan.warnings.push_back(resource.address.Text() + ": not restarted with " +
+                              model.resources[*other].address.Text() +
+                              ", although its depends_on asks for it: it is left out of this plan");
+    }
+  }
+}
+
 // ---- what people read ----
 
 void AddChanges(const Model& model, Plan& plan) {
@@ -226,6 +240,7 @@ Result<Plan> MakePlan(const Input& input) {
   Assess(model);
   TRY(CheckProtected(model));
   TRY(CheckLimits(model, plan));
+  WarnLeftOut(model, plan);
   AddChanges(model, plan);
   plan.steps = TRY(MakeSteps(model));
   AddLeases(scope, std::move(leases), plan);

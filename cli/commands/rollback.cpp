@@ -3,6 +3,7 @@
 #include "cli/converge.hpp"
 #include "cli/session.hpp"
 #include "spec/load.hpp"
+#include "spec/refresh.hpp"
 #include "state/store.hpp"
 
 namespace nucleus::cli {
@@ -24,6 +25,9 @@ Result<int> RunRollback(Context& context) {
     }
     spec::Topology topology = TRY(spec::FromJson(found->spec_json));
     const bool nothing = topology.services.empty() && topology.networks.empty() && topology.volumes.empty();
+    for (const std::string& line : spec::TakeContentsAsTheyAre(topology, OutsideOfFiles())) {
+      context.console.Warn(line);
+    }
     if (!nothing) goal.desired = std::move(topology);  // the revision of a destroy is that there is nothing
   }
   goal.project = project;

@@ -229,3 +229,26 @@ def test_resources_know_the_revision_they_are_of(world):
     newest = world.json("history", world.project)["revisions"][-1]["revision"]
     shown = world.json("show", world.project)
     assert newest == 3 and all(resource["revision"] == newest for resource in shown["resources"]), shown
+
+
+def test_a_rollback_takes_mounted_files_as_they_are_now(world):
+    (world.directory / "conf").write_text("one")
+    text = SLEEPER + 'volumes = ["./conf:/conf:ro"]\n'
+    path = world.write(text)
+    world.apply(path)
+    (world.directory / "conf").write_text("two")
+    world.write(text.replace("infinity", "1000"))
+    world.apply(path)
+    back = world.nucleus("rollback", world.project, "1", "--yes")
+    assert "conf is another than in that revision" in back.stderr
+    assert "infinity" in world.run("cat", f"/proc/{world.pid('service.a')}/cmdline").stdout
+
+
+def test_a_restart_that_is_left_out_is_said(world):
+    text = SLEEPER + '[services.b]\ncommand = ["/bin/sleep", "infinity"]\ndepends_on = [{ service = "a", restart = true }]\n'
+    path = world.write(text)
+    world.apply(path)
+    world.write(text.replace('["/bin/sleep", "infinity"]', '["/bin/sleep", "1000"]', 1))
+    pid = world.pid("b")
+    assert "service.b: not restarted with service.a" in world.apply(path, "--target", "service.a").stdout
+    assert world.pid("b") == pid
