@@ -16,7 +16,8 @@ inline std::optional<std::string> ReadText(const Value& value, std::string_view 
   return std::nullopt;
 }
 
-// All items, each by its codec; nothing where one is wrong, yet every wrong one is reported.
+// The items, each by its codec. A wrong one is reported and left out, so that what is wrong with the others, and with
+// them among each other, is found in the same go: with a problem reported, nothing is made of any of it.
 template <class Item>
 std::optional<std::vector<typename Item::T>> ReadItems(const Value& value, std::string_view key, Reader& reader,
                                                        std::string_view expected) {
@@ -25,16 +26,9 @@ std::optional<std::vector<typename Item::T>> ReadItems(const Value& value, std::
     return std::nullopt;
   }
   std::vector<typename Item::T> items;
-  bool good = true;
   for (const auto& item : value.items) {
-    auto read = Item::Read(item, key, reader);
-    if (read) {
-      items.push_back(*std::move(read));
-    } else {
-      good = false;
-    }
+    if (auto read = Item::Read(item, key, reader)) items.push_back(*std::move(read));
   }
-  if (!good) return std::nullopt;
   return items;
 }
 

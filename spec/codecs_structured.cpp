@@ -163,12 +163,10 @@ std::optional<std::vector<PortForward>> Ports::Read(const Value& value, std::str
     return std::nullopt;
   }
   std::vector<PortForward> forwards;
-  bool good = true;
   for (const auto& item : value.items) {
     const auto text = ReadText(item, key, reader, "a string such as \"8080:80\"");
     auto parsed = text ? ParsePortForwards(*text) : Result<std::vector<PortForward>>();
     if (text && !parsed) reader.Wrong(key, item, parsed.error().cause);
-    good = good && text && parsed;
     if (parsed) forwards.insert(forwards.end(), parsed->begin(), parsed->end());
     constexpr std::size_t kMost = 65536;  // a list of full ranges would ask for all memory
     if (forwards.size() > kMost) {
@@ -176,7 +174,7 @@ std::optional<std::vector<PortForward>> Ports::Read(const Value& value, std::str
       return std::nullopt;
     }
   }
-  return good ? std::optional(std::move(forwards)) : std::nullopt;
+  return forwards;
 }
 Value Ports::Write(const std::vector<PortForward>& value) {
   std::vector<Value> items;

@@ -136,8 +136,9 @@ constexpr KeySpec Later(Scope scope, std::string_view name, std::string_view sum
   spec.schema = SchemaOf<Codec>;
   spec.working = working;
   spec.read = [](const Value& value, std::string_view key, Reader& reader, void* /*resource*/) {
+    const auto before = reader.errors();
     const auto read = Codec::Read(value, key, reader);
-    if (!read) return;
+    if (!read || reader.errors() != before) return;
     const auto* self = FindKeySpec(Scope::kService, key);
     if (self == nullptr || self->info.supported) self = FindKeySpec(Scope::kNetwork, key);
     const std::string written = ToCompactJson(Codec::Write(*read));

@@ -106,3 +106,22 @@ def test_a_file_where_a_volume_was_is_drift_and_keeps_nothing_from_being_destroy
     world.nucleus("destroy", world.project, "--yes")
     world.nothing_left()
     assert (world.directory / "v").read_text() == "in the way"
+
+
+def test_a_bad_item_of_a_list_hides_nothing_of_the_others(world):
+    path = world.write("""
+name = "PROJECT"
+[services.a]
+command = ["/bin/true"]
+networks = ["n"]
+volumes = ["/tmp:/proc", "/tmp:/a", "/var:/a", "/var:/a/../b", "/nonexistent:/z", "vol:/q"]
+port_forwards = ["8080:80", "garbage"]
+[services.b]
+command = ["/bin/true"]
+networks = ["n"]
+port_forwards = ["8080:80"]
+[networks.n]
+""")
+    refused = world.nucleus("validate", "-f", path, status=1).stderr
+    for words in ("/proc", "/a/../b", "/nonexistent", "vol", "garbage", "8080", "'/a'"):
+        assert words in refused, f"{words}\n{refused}"
