@@ -122,7 +122,7 @@ Outcome RunPlan(Work& work, const reconcile::Machinery& machinery, std::uint64_t
   Progress progress(work.console(), work.plan, OutputFormOf(work.arguments()), work.arguments().Has("verbose"));
   reconcile::RunOptions options;
   options.revision = revision;
-  options.parallelism = static_cast<unsigned>(std::max<std::uint64_t>(1, work.arguments().Unsigned("parallelism")));
+  options.parallelism = static_cast<unsigned>(work.arguments().Unsigned("parallelism"));
   options.timeout = work.arguments().Time("timeout");
   options.interrupt = &Interrupted();
   options.on_event = [&progress](const reconcile::Event& event) { progress.On(event); };
@@ -299,6 +299,7 @@ Result<std::string> GoBack(Work& work, const reconcile::Machinery& machinery, st
 }  // namespace
 
 Result<int> Converge(Context& context, Goal goal) {
+  if (context.arguments.Unsigned("parallelism") == 0) return UsageFault(context, "--parallelism: at least 1");
   CatchSignals();
   Work work = TRY(Prepare(context, goal));
   if (const int stale = CheckSaved(work); stale != exit_code::kDone) return stale;

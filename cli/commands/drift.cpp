@@ -14,6 +14,26 @@ Result<std::vector<std::string>> ProjectsAsked(Context& context, state::Store& s
   return store.Projects();
 }
 
+// Of one project. unreadable: what could not be read is added.
+Result<int> DriftOf(Context& context, state::Store& store, const Probers& probers, const std::string& project,
+                    std::vector<std::string>& unreadable) {
+  reconcile::Options options = TRY(PlanOptionsOf(context.arguments));
+  options.drift_only = true;
+  World world = TRY(LoadWorld(store, project));
+  TRY(CheckAddresses(options, nullptr, world.applied));
+  TRY(Observe(world, probers, &world.applied.topology, options));
+  const reconcile::Plan plan = TRY(PlanFor(world, &world.applied.topology, options));
+  PrintPlan(context, plan, {});
+  for (const std::string& text : Unreadable(world)) unreadable.push_back(project + "/" + text);
+  if (const int refused = Gates(context, plan); refused != exit_code::kDone) return refused;
+  return context.arguments.Has("detailed-exitcode") && plan.HasChanges() ? exit_code::kChanges : exit_code::kDone;
+}
+
+// What decides the exit status of several: a gate, an error, changes, nothing.
+constexpr int Weight(int code) {
+  return code == exit_code::kError ? exit_code::kChanges : code == exit_code::kChanges ? exit_code::kError : code;
+}
+
 }  // namespace
 
 Result<int> RunDrift(Context& context) {
@@ -22,22 +42,16 @@ Result<int> RunDrift(Context& context) {
   }
   const Directories directories = TRY(DirectoriesOf(context.arguments));
   state::Store store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
-  reconcile::Options options = TRY(PlanOptionsOf(context.arguments));
-  options.drift_only = true;
   const Probers probers(directories);
   int worst = exit_code::kDone;
   std::vector<std::string> unreadable;
-  for (const std::string& project : TRY(ProjectsAsked(context, store))) {
-    World world = TRY(LoadWorld(store, project));
-    TRY(CheckAddresses(options, nullptr, world.applied));
-    TRY(Observe(world, probers, &world.applied.topology, options));
-    const reconcile::Plan plan = TRY_IN(project, PlanFor(world, &world.applied.topology, options));
-    PrintPlan(context, plan, {});
-    worst = std::max(worst, Gates(context, plan));
-    if (worst == exit_code::kDone && context.arguments.Has("detailed-exitcode") && plan.HasChanges()) {
-      worst = exit_code::kChanges;
-    }
-    for (std::string& text : Unreadable(world)) unreadable.push_back(project + "/" + std::move(text));
+  const auto projects = TRY(ProjectsAsked(context, store));
+  for (const std::string& project : projects) {
+    auto code = DriftOf(context, store, probers, project, unreadable);
+    if (!code && projects.size() == 1) return code;
+    // The others are to be seen all the same.
+    if (!code) context.console.Fail("drift", std::move(code).error().In(project));
+    worst = std::max(worst, code.value_or(exit_code::kError), [](int a, int b) { return Weight(a) < Weight(b); });
   }
   if (worst < exit_code::kGate && !unreadable.empty()) {
     return Fail(Error::Of(ErrorCode::kPermission, "read", unreadable.front(), "the answer above is not all")

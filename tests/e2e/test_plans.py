@@ -90,6 +90,7 @@ def test_exit_codes(world):
     world.apply(path, "--detailed-exitcode", status=0)
     world.nucleus("aply", status=64)
     world.nucleus("apply", "--no-such-flag", status=64)
+    world.nucleus("apply", "-f", path, "--parallelism", "0", status=64)
     world.nucleus("diff", "-f", "absent.toml", status=1)
 
 
