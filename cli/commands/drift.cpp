@@ -50,7 +50,7 @@ Result<int> RunDrift(Context& context) {
     auto code = DriftOf(context, store, probers, project, unreadable);
     if (!code && projects.size() == 1) return code;
     // The others are to be seen all the same.
-    if (!code) context.console.Fail("drift", std::move(code).error().In(project));
+    if (!code) context.console.Fail("drift", Error(code.error()).In(project));
     worst = std::max(worst, code.value_or(exit_code::kError), [](int a, int b) { return Weight(a) < Weight(b); });
   }
   if (worst < exit_code::kGate && !unreadable.empty()) {
