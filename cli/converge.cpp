@@ -251,10 +251,10 @@ Result<Work> Prepare(Context& context, Goal& goal) {
 // The machine is as it was asked to be: nothing is left open, and what is not needed any more is given back.
 Result<> Settle(Work& work) {
   TRY(reconcile::CloseInterrupted(work.store, work.world.project));
-  const auto row = TRY(work.store.LoadProject(work.world.project));
-  if (!row) return {};
-  if (row->resources.empty() && work.effective.services.empty() && !work.goal.desired) {
-    return work.store.RemoveProject(work.world.project, false);
+  if (!work.goal.desired) {
+    const auto row = TRY(work.store.LoadProject(work.world.project));
+    if (!row) return {};
+    if (row->resources.empty()) return work.store.RemoveProject(work.world.project, false);
   }
   return work.store.SettlePorts(work.world.project, reconcile::PortsOf(work.effective));
 }

@@ -131,6 +131,15 @@ Result<> Store::SettlePorts(std::string_view project, const Ports& ports) {
   const std::lock_guard lock(impl_->mutex);
   TRY(impl_->MayWrite());
   auto transaction = TRY(Transaction::Begin(impl_->applied, Transaction::Kind::kWrite));
+  // Mostly it is so already, and a write would be waited for until it is on the disk.
+  Ports held;
+  for (auto& [owner, port] : TRY(LoadHostLeases(impl_->applied)).ports) {
+    if (owner == project) held.push_back(std::move(port));
+  }
+  Ports wanted = ports;
+  std::ranges::sort(held);
+  std::ranges::sort(wanted);
+  if (held == wanted) return {};
   TRY(state::SettlePorts(impl_->applied, project, ports));
   return transaction.Commit();
 }
