@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -38,6 +39,10 @@ class Arguments {
   std::map<std::string_view, std::vector<std::string>> values_;  // keys live in the tables
   std::vector<std::string> operands_;
 };
+
+// The digits of "sha256:7c1e…" as a plan is printed: twelve of them or more, with or without the marks at either end,
+// in lower case. Nothing for anything else.
+std::optional<std::string> ParseDigestPrefix(std::string_view text);
 
 // A wrong command line: one sentence, and a hint where there is one ("did you mean 'apply'?").
 struct UsageError {

@@ -37,7 +37,7 @@ constexpr Option kFiles{.name = "file",
 constexpr Option kOut{.name = "out", .type = kFile, .value = "PLAN", .summary = "Save the plan to this file."};
 constexpr Option kExpect{
     .name = "expect",
-    .type = kText,
+    .type = kDigest,
     .value = "sha256:DIGEST",
     .summary = "Refuse (exit 4) unless the plan has this digest; its first twelve digits suffice."};
 constexpr Option kDetailed{.name = "detailed-exitcode",

@@ -19,7 +19,8 @@ enum class ValueType : std::uint8_t {
   kDuration,
   kChoice,
   kChoices,
-  kAddress
+  kAddress,
+  kDigest,
 };
 
 struct Option {

@@ -147,6 +147,8 @@ std::string Fault(const Option& option, const std::string& value) {
       }
       return given.empty() || value.empty() ? "is empty" : "";
     }
+    case ValueType::kDigest:
+      return ParseDigestPrefix(value) ? "" : "is not a plan's digest: sha256: and twelve digits or more";
     case ValueType::kAddress: {
       for (const std::string_view item : Split(value, ',')) {
         if (!Address::Parse(item)) return "is not an address such as service.web";
@@ -239,6 +241,23 @@ std::optional<UsageError> CheckOperands(const Arguments& arguments) {
 }
 
 }  // namespace
+
+std::optional<std::string> ParseDigestPrefix(std::string_view text) {
+  constexpr std::string_view kAlgorithm = "sha256:";
+  constexpr std::string_view kEllipsis = "…";
+  constexpr std::size_t kFewest = 12;
+  constexpr std::size_t kMost = 64;
+  if (text.starts_with(kAlgorithm)) text.remove_prefix(kAlgorithm.size());
+  if (text.ends_with(kEllipsis)) text.remove_suffix(kEllipsis.size());
+  if (text.size() < kFewest || text.size() > kMost) return std::nullopt;
+  std::string digits;
+  for (const char c : text) {
+    const char low = c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
+    if ((low < '0' || low > '9') && (low < 'a' || low > 'f')) return std::nullopt;
+    digits += low;
+  }
+  return digits;
+}
 
 std::variant<Arguments, UsageError> Parse(const std::vector<std::string>& words) {
   auto named = FindNamed(words);

@@ -88,6 +88,9 @@ TEST(Parser, RefusesGarbage) {
   EXPECT_EQ(Bad({"diff", "--output", "json", "--output", "text"}).message, "option '--output' is given twice");
   EXPECT_EQ(Bad({"diff", "stray"}).message, "unexpected argument 'stray'");
   EXPECT_EQ(Bad({"rollback", "shop"}).message, "needs REVISION");
+  for (const char* digest : {"sha256:7c1e", "", "sha256:", "sha512:0123456789ab", "0123456789ag", "…"}) {
+    EXPECT_NE(Bad({"diff", "--expect", digest}).message.find("is not a plan's digest"), std::string::npos) << digest;
+  }
   Bad({"diff", "-f"});
 }
 
@@ -110,6 +113,12 @@ TEST(Definitions, AreSound) {
     };
     for (const Option* option : command.options) check(*option);
     for (const Option* option : CommonOptions()) check(*option);
+  }
+}
+
+TEST(Parser, ADigestIsTakenAsAPlanPrintsIt) {
+  for (const char* text : {"0123456789ab", "sha256:0123456789AB", "sha256:0123456789ab…"}) {
+    EXPECT_EQ(ParseDigestPrefix(text), "0123456789ab") << text;
   }
 }
 

@@ -74,8 +74,9 @@ Result<state::Store> OpenToRead(const Arguments& arguments) {
   return state::Store::Open(directories, state::Store::Access::kRead);
 }
 
-Result<spec::Topology> LoadFiles(Context& context) {
-  spec::Loaded loaded = spec::Load(context.arguments.Values("file"), OutsideOfFiles());
+namespace {
+
+Result<spec::Topology> TellProblems(Context& context, spec::Loaded loaded) {
   std::size_t errors = 0;
   for (const spec::Problem& problem : loaded.problems) {
     if (!problem.warning) ++errors;
@@ -85,10 +86,20 @@ Result<spec::Topology> LoadFiles(Context& context) {
   return Fail(ErrorCode::kInvalid, "", "", std::to_string(errors) + (errors == 1 ? " problem" : " problems"));
 }
 
+}  // namespace
+
+Result<spec::Topology> LoadFiles(Context& context) {
+  return TellProblems(context, spec::Load(context.arguments.Values("file"), OutsideOfFiles()));
+}
+
+Result<std::string> LoadName(Context& context) {
+  return TRY(TellProblems(context, spec::LoadName(context.arguments.Values("file"), OutsideOfFiles()))).name;
+}
+
 std::vector<std::string> AbsoluteSources(const Arguments& arguments) {
   std::vector<std::string> out;
   for (const std::string& path : arguments.Values("file")) {
-    if (path == "-") return {};
+    if (spec::IsStream(path)) return {};
     std::error_code failed;
     const auto absolute = std::filesystem::absolute(path, failed);
     if (failed) return {};
@@ -164,14 +175,9 @@ Result<std::string> KnownProject(state::Store& store, const std::string& name) {
 
 int Gates(Context& context, const reconcile::Plan& plan) {
   const std::string_view name = context.arguments.command().name;
-  constexpr std::size_t kFewestDigits = 12;
   if (context.arguments.Has("expect")) {
-    std::string expected = context.arguments.Value("expect");
-    if (expected.starts_with("sha256:")) expected.erase(0, 7);
-    if (expected.ends_with("…")) expected.resize(expected.size() - std::string_view("…").size());
-    std::ranges::transform(expected, expected.begin(), [](unsigned char c) { return static_cast<char>(tolower(c)); });
-    if (expected.size() < kFewestDigits) return UsageFault(context, "--expect: needs twelve digits or more");
-    if (!plan.digest.Hex().starts_with(expected)) {
+    const auto expected = ParseDigestPrefix(context.arguments.Value("expect"));
+    if (!plan.digest.Hex().starts_with(expected.value_or(""))) {
       context.console.Fail(name, Error::Of(ErrorCode::kStale, "", "plan",
                                            "it is sha256:" + plan.digest.Hex() + ", not the one expected"));
       return exit_code::kStale;

@@ -25,7 +25,9 @@ Result<state::Store> OpenToRead(const Arguments& arguments);
 
 // The files of -f. All problems are printed, then comes the error; warnings are printed only.
 Result<spec::Topology> LoadFiles(Context& context);
-// The paths of -f, absolute; empty where standard input is among them.
+// Which project the files of -f are about; what they point at may be gone.
+Result<std::string> LoadName(Context& context);
+// The paths of -f, absolute; empty where one of them can be read once only.
 std::vector<std::string> AbsoluteSources(const Arguments& arguments);
 
 // --target, --exclude, --rerun, --replace, --delete-data; an address that `known` has not is an error that offers the

@@ -5,6 +5,7 @@
 #include <set>
 #include <vector>
 
+#include "reconcile/place.hpp"
 #include "spec/net.hpp"
 
 namespace nucleus::reconcile {
@@ -36,11 +37,13 @@ Result<spec::Ipv4Net> ChooseSubnet(const Occupied& occupied, std::uint32_t& curs
                   .Hint("name one: subnet = \"...\""));
 }
 
-Result<> CheckDeclared(const spec::Network& network, const spec::Ipv4Net& subnet, const Taken& taken) {
+Result<> CheckDeclared(const spec::Topology& desired, const spec::Network& network, const spec::Ipv4Net& subnet,
+                       const Taken& taken) {
   for (const auto& [other, owner] : taken.subnets) {
     if (!spec::Overlap(subnet, other)) continue;
-    return Fail(ErrorCode::kConflict, "take subnet", "network." + network.name,
-                spec::Format(subnet) + " overlaps " + spec::Format(other) + " of " + owner);
+    return Fail(Error::Of(ErrorCode::kConflict, "take subnet", "network." + network.name,
+                          spec::Format(subnet) + " overlaps " + spec::Format(other) + " of " + owner)
+                    .In(ExactPlaceText(FindPlace(network.places, "subnet"), desired.files)));
   }
   return {};
 }
@@ -51,7 +54,7 @@ Result<> AllocateSubnets(const spec::Topology& desired, const Applied& applied, 
   for (const auto& [net, owner] : taken.subnets) occupied.push_back(net);
   for (const auto& [name, network] : desired.networks) {
     if (!network.subnet) continue;
-    TRY(CheckDeclared(network, *network.subnet, taken));
+    TRY(CheckDeclared(desired, network, *network.subnet, taken));
     leases.subnets[SubnetKey(name)] = *network.subnet;
     occupied.push_back(*network.subnet);
   }

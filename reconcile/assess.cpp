@@ -5,6 +5,7 @@
 
 #include "dag/graph.hpp"
 #include "reconcile/diff.hpp"
+#include "reconcile/place.hpp"
 
 namespace nucleus::reconcile {
 
@@ -166,11 +167,14 @@ class Assessor {
                                  : r_.volume.desired  ? &r_.volume.desired->places
                                  : r_.service.desired ? &r_.service.desired->places
                                                       : nullptr;
-    if (places == nullptr) return {};
-    const auto exact = places->find(key.substr(0, key.find_first_of(":#")));
-    if (exact != places->end()) return exact->second;
-    const auto whole = places->find("");
-    return whole == places->end() ? spec::Place{} : whole->second;
+    return places == nullptr ? spec::Place{} : FindPlace(*places, key);
+  }
+
+  // A volume is looked for where it is to be; what is different there from what was applied elsewhere is no drift.
+  [[nodiscard]] bool Moves() const {
+    const auto& [desired, applied] = r_.volume;
+    return desired != nullptr && applied != nullptr &&
+           (desired->path != applied->path || desired->type != applied->type);
   }
 
   void AssessPart(PartState& part) {
@@ -193,7 +197,7 @@ class Assessor {
     }
     if (!part.present()) {
       part.Raise(Remedy::kApply, Action::kCreate);
-      if (r_.applied && !r_.job() && model_.Was(r_, part.part)) {
+      if (r_.applied && !r_.job() && !Moves() && model_.Was(r_, part.part)) {
         r_.Because(Action::kCreate, Type::kDrift, std::string(WordsOf(part.part).absent), "", PlaceOf(""));
       }
       return;
@@ -226,7 +230,7 @@ class Assessor {
       const bool as_applied = then == before.end() ? !fact.seen.has_value() : fact.seen == then->second;
       if (!r_.applied) {
         if (effect.remedy == Remedy::kRemake) stale_ = true;
-      } else if (!as_applied) {
+      } else if (!as_applied && !Moves()) {
         r_.Because(effect.action, Type::kDrift, Describe(fact), fact.name);
       } else {
         followed = true;
@@ -242,12 +246,18 @@ class Assessor {
     return FactOf(*process, "digest") == wanted.digest.Hex();
   }
 
+  // A job that has run before, or runs, is run anew: whoever gates restarts means that too.
+  [[nodiscard]] Action Rerun() const {
+    const bool ran = model_.input().applied->completed_jobs.contains(r_.address.name);
+    return ran || r_.Find(Part::kProcess)->present() ? Action::kRestart : Action::kCreate;
+  }
+
   // What the change of a field really calls for: nothing but a record where the kernel is there already, which is so
   // after an apply that was cut short.
   [[nodiscard]] Action NeededFor(const FieldChange& change) {
     const Action action = ActionOf(change.rule.effect);
     if (change.rule.home == Home::kRecord || action == Action::kLive) return action;
-    if (r_.job()) return r_.job_done ? Action::kLive : Action::kCreate;
+    if (r_.job()) return r_.job_done ? Action::kLive : Rerun();
     if (r_.address.kind == Kind::kVolume) return action;
     if (r_.address.kind == Kind::kNetwork) {
       const auto& bridge = r_.parts[0];
@@ -295,7 +305,7 @@ class Assessor {
     if (r_.address.kind != Kind::kService) return;
     if (IsAsked(options.replace)) r_.Because(Action::kReplace, Type::kAsked, "asked for by --replace");
     if (IsAsked(options.rerun)) {
-      r_.Because(r_.job() ? Action::kCreate : Action::kRestart, Type::kAsked, "asked for by --rerun");
+      r_.Because(r_.job() ? Rerun() : Action::kRestart, Type::kAsked, "asked for by --rerun");
     } else if (r_.job() && !r_.job_done && r_.applied && r_.reasons.empty()) {
       r_.Because(Action::kCreate, Type::kChanged, "has not completed as it is now");
     }

@@ -179,27 +179,6 @@ std::string ShortDigest(const Digest& digest) {
   return "sha256:" + digest.Hex().substr(0, 12);
 }
 
-std::string CleanText(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
-      out += c;
-      continue;
-    }
-    std::array<char, 8> escaped{};
-    std::snprintf(escaped.data(), escaped.size(), "\\x%02x", byte);
-    out += escaped.data();
-  }
-  return out;
-}
-
-std::string PlaceText(const spec::Place& place, std::span<const std::string> files) {
-  if (place.line == 0 || place.file >= files.size()) return "";
-  return CleanText(files[place.file]) + ":" + std::to_string(place.line);
-}
-
 std::string StepWords(const Step& step) {
   switch (step.verb) {
     case Verb::kApply:

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "reconcile/place.hpp"
 #include "reconcile/plan.hpp"
 
 namespace nucleus::reconcile {
@@ -54,10 +55,6 @@ Counts CountLines(const Plan& plan);
 
 // The first twelve digits of a plan's digest: enough for people, and for --expect.
 std::string ShortDigest(const Digest& digest);
-// Control characters as \xNN, so that nothing from a file or a kernel object reaches a terminal raw.
-std::string CleanText(std::string_view text);
-// "shop.toml:14", or nothing for a place that is none.
-std::string PlaceText(const spec::Place& place, std::span<const std::string> files);
 
 // "create service.a/cgroup", "remove service.a/netns", "wait for service.db/process (healthy)".
 std::string StepWords(const Step& step);

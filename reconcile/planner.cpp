@@ -5,6 +5,7 @@
 
 #include "reconcile/assess.hpp"
 #include "reconcile/model.hpp"
+#include "reconcile/place.hpp"
 #include "reconcile/steps.hpp"
 #include "spec/net.hpp"
 
@@ -22,8 +23,9 @@ Result<> CheckPorts(const spec::Topology& desired, const Scope& scope, const Tak
       const auto other = std::find_if(taken.ports.begin(), taken.ports.end(),
                                       [&](const auto& entry) { return spec::Collide(entry.first, port); });
       if (other == taken.ports.end()) continue;
-      return Fail(ErrorCode::kConflict, "publish " + spec::Format(port) + " of", "service." + name,
-                  "the port is published by " + other->second);
+      return Fail(Error::Of(ErrorCode::kConflict, "publish " + spec::Format(port) + " of", "service." + name,
+                            "the port is published by " + other->second)
+                      .In(ExactPlaceText(FindPlace(service.places, "port_forwards"), desired.files)));
     }
   }
   return {};

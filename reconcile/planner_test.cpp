@@ -239,6 +239,7 @@ TEST_F(Planner, AJobRunsAgainWhenItsInputsChangeOrWhenAsked) {
   const auto job = world.Process("migrate");
   EXPECT_EQ(world.kernel.StartsOf(job), 1u);
   shop.services["migrate"].inputs["volumes:/schema.sql"] = Sha256::Of("new");
+  EXPECT_EQ(Find(Planned(), "service.migrate")->action, Action::kRestart);  // so that a gate can name it
   EXPECT_TRUE(world.Converge(&shop).ok());
   EXPECT_EQ(world.kernel.StartsOf(job), 2u);
   EXPECT_FALSE(Planned().HasChanges());
@@ -311,8 +312,14 @@ TEST_F(Planner, TakenPortsAndSubnetsAreRefused) {
   EXPECT_NE(world.MakePlan(&shop).error().Message().find("blog/web"), std::string::npos);
   world.taken.ports[0].first.protocol = spec::Protocol::kUdp;
   EXPECT_TRUE(world.MakePlan(&shop).has_value());
+  shop.files = {"shop.toml"};
+  shop.services["web"].places["port_forwards"] = {0, 7, 1};
+  world.taken.ports[0].first.protocol = spec::Protocol::kTcp;
+  EXPECT_NE(world.MakePlan(&shop).error().Message().find("<- shop.toml:7:1"), std::string::npos);
+  world.taken.ports.clear();
+  shop.networks["internal"].places["subnet"] = {0, 3, 1};
   world.taken.subnets = {{spec::Ipv4Net{{0x0a2a0000}, 16}, "blog/back"}};
-  EXPECT_NE(world.MakePlan(&shop).error().Message().find("blog/back"), std::string::npos);
+  EXPECT_NE(world.MakePlan(&shop).error().Message().find("blog/back <- shop.toml:3:1"), std::string::npos);
 }
 
 TEST_F(Planner, SubnetsAndAddressesAreChosenLowestAndKept) {
@@ -363,6 +370,12 @@ TEST_F(Planner, AnUnhealthyServiceIsWaitedForAgain) {
   const auto again = Planned();
   EXPECT_EQ(Find(again, "service.db")->action, Action::kAdopt);
   At(again, "service.db/process (healthy)");
+}
+
+TEST_F(Planner, WhatIsFoundInTheNewPlaceOfAVolumeIsNoDrift) {
+  Start();
+  shop.volumes["data"].path = "/srv/moved";
+  for (const auto& reason : Find(Planned(), "volume.data")->reasons) EXPECT_NE(reason.type, Reason::Type::kDrift);
 }
 
 }  // namespace

@@ -96,7 +96,7 @@ class Assembler {
   std::optional<Value> Text(std::string_view text, const std::string& name, const std::string& path) {
     const auto index = static_cast<std::uint32_t>(reader_.files().size());
     const std::string directory =
-        path == "-" ? reader_.outside().working_directory : std::filesystem::path(path).parent_path().string();
+        IsStream(path) ? reader_.outside().working_directory : std::filesystem::path(path).parent_path().string();
     reader_.files().push_back({name, directory});
     auto document = ParseToml(text, index, reader_);
     if (!document) return std::nullopt;
@@ -109,7 +109,7 @@ class Assembler {
 
   // The absolute path of a file as the user named it.
   std::string Absolute(const std::string& name) const {
-    if (name == "-") return name;
+    if (IsStream(name)) return name;
     return (std::filesystem::path(reader_.outside().working_directory) / name).lexically_normal().string();
   }
 
@@ -252,7 +252,7 @@ void GiveName(Value& document, const std::string& path) {
     }
   }
   const std::string stem = std::filesystem::path(path).stem().string();
-  if (path != "-" && IsValidProjectName(stem)) document.members.push_back({"name", {}, Value::String(stem)});
+  if (!IsStream(path) && IsValidProjectName(stem)) document.members.push_back({"name", {}, Value::String(stem)});
 }
 
 }  // namespace
@@ -262,7 +262,7 @@ std::optional<Value> Assemble(std::span<const std::string> paths, Reader& reader
   std::vector<std::pair<std::string, std::string>> files;  // as named, absolute
   for (const auto& name : paths) {
     const std::string path = assembler.Absolute(name);
-    if (name == "-" || reader.outside().path_kind(path) != Outside::PathKind::kDirectory) {
+    if (IsStream(name) || reader.outside().path_kind(path) != Outside::PathKind::kDirectory) {
       files.emplace_back(name, path);
       continue;
     }

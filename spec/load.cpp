@@ -28,6 +28,17 @@ Loaded Load(std::span<const std::string> paths, const Outside& outside) {
   return Finish(Assemble(paths, reader), reader);
 }
 
+Loaded LoadName(std::span<const std::string> paths, const Outside& outside) {
+  Reader reader(outside);
+  Loaded loaded;
+  if (const auto document = Assemble(paths, reader)) {
+    Topology topology = ReadTopologyName(*document, reader);
+    if (!reader.failed()) loaded.topology = std::move(topology);
+  }
+  loaded.problems = reader.TakeProblems();
+  return loaded;
+}
+
 Loaded LoadText(std::string_view text, const std::string& file_name, const Outside& outside) {
   Reader reader(outside);
   return Finish(AssembleText(text, file_name, reader), reader);

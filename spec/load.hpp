@@ -47,11 +47,18 @@ struct Loaded {
   [[nodiscard]] bool ok() const { return topology.has_value(); }
 };
 
-// paths: files, "-" (stdin, read through read_file("-")), or directories, whose *.toml are taken in name order.
+// A name that can be read once only, by reading on from where its descriptor stands: "-" is standard input, /dev/fd/N
+// what shells put in the place of <(command). read_file() takes it as it is.
+bool IsStream(std::string_view path);
+
+// paths: files, streams, or directories, whose *.toml are taken in name order.
 // Relative paths inside a file are relative to that file. Merged by address; a clash is a problem. [defaults] of any
 // of them hold for all services.
 Loaded Load(std::span<const std::string> paths, const Outside& outside);
-// The same for text in hand.
+// Which topology the files are about: its name and its files, no resources. What the files point at is not looked at,
+// so it may be gone.
+Loaded LoadName(std::span<const std::string> paths, const Outside& outside);
+// Load() for text in hand.
 Loaded LoadText(std::string_view text, const std::string& file_name, const Outside& outside);
 
 // The canonical JSON of a topology: every field that is not its default, keys sorted, no places.

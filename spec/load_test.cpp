@@ -75,5 +75,43 @@ TEST(Load, ProblemsAreInTheOrderOfTheFile) {
   EXPECT_TRUE(std::ranges::is_sorted(problems, {}, &Problem::line));
 }
 
+TEST(Load, ABadNameHidesNothingBelowIt) {
+  const auto problems =
+      Files().Problems("name = 'shop'\n[services.'a b']\ncommand = ['x']\nmemroy = '1M'\nservice_mode = 'agent'\n");
+  EXPECT_NE(problems.find("'a b' is not a name"), std::string::npos) << problems;
+  EXPECT_NE(problems.find("shop.toml:4:1: unknown key 'memroy', did you mean 'memory'?"), std::string::npos)
+      << problems;
+}
+
+TEST(Load, TheNameAloneIsReadWhateverTheFilePointsAt) {
+  Files files;
+  files.files["/w/shop.toml"] = "name = 'shop'\n[services.a]\ncommand = ['x']\nenv_file = 'gone'\nrootfs = '/gone'\n";
+  const std::vector<std::string> paths{"shop.toml"};
+  EXPECT_FALSE(spec::Load(paths, files.outside()).ok());
+  const auto loaded = LoadName(paths, files.outside());
+  ASSERT_TRUE(loaded.ok()) << Files::Lines(loaded);
+  EXPECT_EQ(loaded.topology->name, "shop");
+  EXPECT_TRUE(loaded.topology->services.empty());
+  files.files["/w/shop.toml"] = "name = 'Not A Name'\n";
+  EXPECT_FALSE(LoadName(paths, files.outside()).ok());
+}
+
+TEST(Load, AStreamIsKnownByItsName) {
+  for (const char* path : {"-", "/dev/stdin", "/dev/fd/63", "/proc/self/fd/0"}) EXPECT_TRUE(IsStream(path)) << path;
+  for (const char* path : {"", "--", "/dev/fd/", "/dev/fd/x", "/dev/fd/1x", "/dev/fd/-1", "shop.toml"}) {
+    EXPECT_FALSE(IsStream(path)) << path;
+  }
+}
+
+TEST(Load, AFileOfAStreamIsRelativeToTheWorkingDirectoryAndGivesNoName) {
+  Files files;
+  files.files["/dev/fd/63"] = "[services.a]\ncommand = ['x']\nservice_mode = 'agent'\nenv_file = 'env'\n";
+  files.files["/w/env"] = "A=1\n";
+  const std::vector<std::string> paths{"/dev/fd/63"};
+  EXPECT_NE(Files::Lines(spec::Load(paths, files.outside())).find("name is missing"), std::string::npos);
+  files.files["/dev/fd/63"] = "name = 'shop'\n" + files.files["/dev/fd/63"];
+  EXPECT_TRUE(spec::Load(paths, files.outside()).ok()) << Files::Lines(spec::Load(paths, files.outside()));
+}
+
 }  // namespace
 }  // namespace nucleus::spec

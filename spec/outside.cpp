@@ -3,9 +3,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <charconv>
 #include <climits>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 
 #include "spec/load.hpp"
 
@@ -19,15 +22,29 @@ struct CloseFile {
   void operator()(FILE* file) const { std::fclose(file); }
 };
 
+// The descriptor that the name of a stream means.
+std::optional<int> StreamOf(std::string_view path) {
+  if (path == "-" || path == "/dev/stdin") return STDIN_FILENO;
+  for (const std::string_view prefix : {"/dev/fd/", "/proc/self/fd/"}) {
+    if (!path.starts_with(prefix)) continue;
+    const std::string_view digits = path.substr(prefix.size());
+    int number = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (error == std::errc() && end == digits.data() + digits.size() && number >= 0) return number;
+  }
+  return std::nullopt;
+}
+
 Result<std::string> ReadFile(const std::string& path) {
-  const bool standard_input = path == "-";
+  const auto stream = StreamOf(path);
   // Not blocking: a FIFO in the place of a file must not hang us.
-  const int fd = standard_input ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const int fd =
+      stream ? ::fcntl(*stream, F_DUPFD_CLOEXEC, 0) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return FailSys("read", path);
   const std::unique_ptr<FILE, CloseFile> file(::fdopen(fd, "r"));
   struct stat st{};
   if (::fstat(fd, &st) != 0) return FailSys("read", path);
-  if (!standard_input && !S_ISREG(st.st_mode)) return Fail(ErrorCode::kInvalid, "read", path, "not a regular file");
+  if (!stream && !S_ISREG(st.st_mode)) return Fail(ErrorCode::kInvalid, "read", path, "not a regular file");
   std::string text;
   std::array<char, 1 << 16> buffer{};
   while (const std::size_t size = std::fread(buffer.data(), 1, buffer.size(), file.get())) {
@@ -60,6 +77,10 @@ std::optional<std::string> Variable(const std::string& name) {
 }
 
 }  // namespace
+
+bool IsStream(std::string_view path) {
+  return StreamOf(path).has_value();
+}
 
 Outside Outside::Real() {
   Outside outside;

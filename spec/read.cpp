@@ -127,20 +127,20 @@ void ReadSection(const Value& document, std::string_view section, Reader& reader
     return;
   }
   for (const auto& member : table->members) {
-    if (!IsValidName(member.name)) {
+    const bool named = IsValidName(member.name);
+    if (!named) {
       reader.Report(member.place,
                     std::string(section) + ": '" + Shown(member.name) + "' is not a name: " + std::string(kNameRule));
-      continue;
     }
     if (member.value.type != Type::kTable) {
-      reader.WrongType(std::string(section) + "." + member.name, member.value, "a table of keys");
+      reader.WrongType(std::string(section) + "." + Shown(member.name), member.value, "a table of keys");
       continue;
     }
     Resource resource;
     resource.name = member.name;
     resource.places[""] = member.place;
     ReadOne(member.value, reader, resource);
-    resources.emplace(member.name, std::move(resource));
+    if (named) resources.emplace(member.name, std::move(resource));
   }
 }
 
@@ -195,6 +195,13 @@ void ReadDefaults(const Value& document, Reader& reader) {
 }
 
 }  // namespace
+
+Topology ReadTopologyName(const Value& document, Reader& reader) {
+  Topology topology;
+  for (const auto& file : reader.files()) topology.files.push_back(file.name);
+  ReadName(document, reader, topology);
+  return topology;
+}
 
 Topology ReadTopology(const Value& document, Reader& reader) {
   Topology topology;

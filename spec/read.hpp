@@ -8,5 +8,7 @@ namespace nucleus::spec {
 
 // Problems go to the reader; what could be read is in the topology nevertheless.
 Topology ReadTopology(const Value& document, Reader& reader);
+// Its name and its files; of the rest nothing is read.
+Topology ReadTopologyName(const Value& document, Reader& reader);
 
 }  // namespace nucleus::spec

@@ -8,7 +8,7 @@ Result<int> RunDestroy(Context& context) {
   const bool files = context.arguments.Has("file");
   if (files == !name.empty()) return UsageFault(context, "takes a name or -f FILE");
   Goal goal;
-  goal.project = files ? TRY(LoadFiles(context)).name : name;
+  goal.project = files ? TRY(LoadName(context)) : name;
   goal.must_be_known = !files;  // what a file names may well be gone already
   goal.options = TRY(PlanOptionsOf(context.arguments));
   return Converge(context, std::move(goal));

@@ -8,7 +8,7 @@ namespace nucleus::cli {
 namespace {
 
 Result<std::vector<std::string>> ProjectsAsked(Context& context, state::Store& store) {
-  if (context.arguments.Has("file")) return std::vector{TRY(LoadFiles(context)).name};
+  if (context.arguments.Has("file")) return std::vector{TRY(LoadName(context))};
   if (const std::string name = context.arguments.Operand(0); !name.empty())
     return std::vector{TRY(KnownProject(store, name))};
   return store.Projects();

@@ -33,7 +33,7 @@ Result<int> RunPs(Context& context) {
 
 Result<int> RunComposePs(Context& context) {
   if (!context.arguments.Has("file")) return UsageFault(context, "needs -f FILE");
-  return Print(context, TRY(LoadFiles(context)).name);
+  return Print(context, TRY(LoadName(context)));
 }
 
 }  // namespace nucleus::cli

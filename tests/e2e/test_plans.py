@@ -56,6 +56,7 @@ def test_expect_names_the_plan(world):
     digest = digest if digest.startswith("sha256:") else "sha256:" + digest
     world.nucleus("apply", "-f", path, "--expect", "sha256:" + "0" * 64, status=4)
     assert world.containers() == {}
+    world.nucleus("apply", "-f", path, "--expect", "sha256:0", status=64)
     world.nucleus("apply", "-f", path, "--expect", digest)
 
 
@@ -253,3 +254,34 @@ def test_a_restart_that_is_left_out_is_said(world):
     pid = world.pid("b")
     assert "service.b: not restarted with service.a" in world.apply(path, "--target", "service.a").stdout
     assert world.pid("b") == pid
+
+
+def test_a_file_may_be_what_a_command_writes(world):
+    path = world.write(SLEEPER)
+    world.run("bash", "-c", f"nucleus apply -f <(cat {path})")
+    assert list(world.containers()) == [f"{world.project}/a"]
+    world.run("sh", "-c", f"nucleus diff -f - --detailed-exitcode < {path}")
+
+
+def test_a_fifo_that_nobody_writes_to_is_refused(world):
+    world.run("mkfifo", "pipe.toml")
+    assert "not a regular file" in world.nucleus("diff", "-f", "pipe.toml", status=1).stderr
+
+
+def test_destroy_asks_for_nothing_that_the_file_points_at(world):
+    (world.directory / "env").write_text("A=1\n")
+    path = world.write(SLEEPER + 'env_file = "env"\n')
+    world.apply(path)
+    (world.directory / "env").unlink()
+    world.nucleus("diff", "-f", path, status=1)
+    world.nucleus("drift", "-f", path, "--detailed-exitcode")
+    world.nucleus("destroy", "-f", path, "--yes")
+    world.nothing_left()
+
+
+def test_a_clash_with_another_project_has_its_line(world):
+    text = 'name = "PROJECT"\n[networks.n]\nsubnet = "10.91.40.0/24"\n[services.a]\ncommand = ["/bin/sleep", "infinity"]\nnetworks = ["n"]\n'
+    world.apply(world.write(text))
+    other = world.write(text.replace("PROJECT", world.project + "b"), "other.toml")
+    refused = world.apply(other, status=1).stderr
+    assert f"{world.project}/" in refused and "other.toml:5:1" in refused, refused
