@@ -6,6 +6,7 @@
 #include "cli/converge_wiring.hpp"
 #include "cli/progress.hpp"
 #include "cli/signals.hpp"
+#include "cli/timings.hpp"
 #include "reconcile/applied.hpp"
 #include "reconcile/explain.hpp"
 #include "reconcile/plan_json.hpp"
@@ -34,6 +35,7 @@ struct Work {
   World world;
   Plan plan;
   spec::Topology effective;  // what there is once the plan is carried out
+  Timings timings;
 
   [[nodiscard]] const spec::Topology* desired() const { return goal.desired ? &*goal.desired : nullptr; }
   [[nodiscard]] const Arguments& arguments() const { return context.arguments; }
@@ -113,19 +115,36 @@ bool Agreed(const Work& work) {
   return work.console().Ask("Do this?");
 }
 
+// Others may be choosing subnets at the same moment. What they were quicker to take is left to them and another one
+// chosen, unless this very plan was asked for.
 Result<std::uint64_t> Record(Work& work) {
-  const auto revision = reconcile::RevisionOf(work.plan, work.effective, reconcile::Summary(work.plan));
-  return work.store.BeginRevision(revision);
+  constexpr int kMostAttempts = 256;  // each time somebody else got what they wanted
+  const bool may_choose =
+      work.goal.saved == nullptr && !work.arguments().Has("expect") &&
+      std::ranges::any_of(work.effective.networks, [](const auto& entry) { return !entry.second.subnet; });
+  for (int attempt = 1;; ++attempt) {
+    auto begun =
+        work.store.BeginRevision(reconcile::RevisionOf(work.plan, work.effective, reconcile::Summary(work.plan)));
+    if (begun || begun.error().code != ErrorCode::kConflict || !may_choose || attempt == kMostAttempts) return begun;
+    work.world.taken = reconcile::ToTaken(TRY(work.store.Leases()), work.world.project);
+    auto plan = TRY(PlanFor(work.world, work.desired(), work.goal.options));
+    if (plan.subnets == work.plan.subnets) return begun;  // it was about something else
+    work.plan = std::move(plan);
+  }
 }
 
 Outcome RunPlan(Work& work, const reconcile::Machinery& machinery, std::uint64_t revision) {
+  const auto phase = work.timings.Time("carry it out");
   Progress progress(work.console(), work.plan, OutputFormOf(work.arguments()), work.arguments().Has("verbose"));
   reconcile::RunOptions options;
   options.revision = revision;
   options.parallelism = static_cast<unsigned>(work.arguments().Unsigned("parallelism"));
   options.timeout = work.arguments().Time("timeout");
   options.interrupt = &Interrupted();
-  options.on_event = [&progress](const reconcile::Event& event) { progress.On(event); };
+  options.on_event = [&](const reconcile::Event& event) {
+    progress.On(event);
+    work.timings.On(work.plan, event);
+  };
   Outcome outcome = reconcile::Run(work.plan, work.desired(), machinery, work.store, options);
   progress.Finish();
   return outcome;
@@ -238,11 +257,15 @@ Result<Work> Prepare(Context& context, Goal& goal) {
   if (goal.must_be_known) TRY(KnownProject(store, goal.project));
   state::ProjectLock lock = TRY(TakeLock(context, directories, goal.project));
   World world = TRY(LoadWorld(store, goal.project));
-  Work work{context,          goal,   directories,     std::move(store), std::move(lock), Probers(directories),
-            std::move(world), Plan{}, spec::Topology{}};
+  Work work{context,          goal,   directories,      std::move(store), std::move(lock), Probers(directories),
+            std::move(world), Plan{}, spec::Topology{}, Timings{}};
   TRY(CheckAddresses(goal.options, work.desired(), work.world.applied));
-  TRY(Observe(work.world, work.probers, work.desired(), goal.options));
+  {
+    const auto phase = work.timings.Time("look at the machine");
+    TRY(Observe(work.world, work.probers, work.desired(), goal.options));
+  }
   TRY(reconcile::RecordSeen(work.store, work.world.project, work.world.observed.parts));
+  const auto phase = work.timings.Time("plan");
   work.plan = TRY(PlanFor(work.world, work.desired(), goal.options));
   work.effective = TRY(reconcile::EffectiveTopology(work.desired(), work.world.applied, goal.options));
   return work;
@@ -262,7 +285,10 @@ Result<> Settle(Work& work) {
 // Records, runs and tells.
 Result<Executed> Execute(Work& work, const reconcile::Machinery& machinery) {
   Executed executed;
-  executed.revision = TRY(Record(work));
+  {
+    const auto phase = work.timings.Time("record the intent");
+    executed.revision = TRY(Record(work));
+  }
   executed.outcome = RunPlan(work, machinery, executed.revision);
   executed.code = ExitCodeOf(executed.outcome, work.arguments().Has("detailed-exitcode"));
   const bool ok = executed.outcome.ok();
@@ -270,6 +296,7 @@ Result<Executed> Execute(Work& work, const reconcile::Machinery& machinery) {
                                 ok ? state::RevisionState::kApplied : state::RevisionState::kFailed));
   if (ok) TRY(Settle(work));
   Tell(work, executed);
+  if (work.arguments().Has("timings")) work.console().Err(work.timings.Text());
   return executed;
 }
 
@@ -283,9 +310,16 @@ Result<std::string> GoBack(Work& work, const reconcile::Machinery& machinery, st
   back.desired = std::move(before);
   back.options.directories = work.directories;
   back.options.destroy = !back.desired;
-  Work again{
-      work.context, back,   work.directories, std::move(work.store), std::move(work.lock), Probers(work.directories),
-      World{},      Plan{}, spec::Topology{}};
+  Work again{work.context,
+             back,
+             work.directories,
+             std::move(work.store),
+             std::move(work.lock),
+             Probers(work.directories),
+             World{},
+             Plan{},
+             spec::Topology{},
+             Timings{}};
   again.world = TRY(LoadWorld(again.store, back.project));
   TRY(Observe(again.world, again.probers, again.desired(), back.options));
   again.plan = TRY(PlanFor(again.world, again.desired(), back.options));

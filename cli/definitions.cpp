@@ -98,6 +98,7 @@ constexpr Option kOnFailure{.name = "on-failure",
                                 "to the revision before.",
                             .choices = "keep|rollback",
                             .fallback = "keep"};
+constexpr Option kTimings{.name = "timings", .summary = "Say at the end where the time went, by kind of step."};
 constexpr Option kYes{.name = "yes", .letter = 'y', .summary = "Do not ask, also on a terminal."};
 constexpr Option kDeleteData{.name = "delete-data",
                              .summary = "Remove persistent volumes with what is in them. Without it they stay."};
@@ -138,9 +139,10 @@ constexpr std::array kDiffOptions{&kFiles,   &kOut,   &kExpect,  &kDetailed, &kF
                                   &kExclude, &kRerun, &kReplace, &kOutput,   &kSummary};
 constexpr std::array kApplyOptions{&kFiles,       &kYes,     &kOut,        &kExpect,  &kDetailed,  &kFailOn,
                                    &kTarget,      &kExclude, &kRerun,      &kReplace, &kOnFailure, &kParallelism,
-                                   &kLockTimeout, &kTimeout, &kDeleteData, &kOutput,  &kSummary};
-constexpr std::array kDestroyOptions{&kFiles,   &kYes,         &kDeleteData,  &kExpect,  &kDetailed, &kFailOn, &kTarget,
-                                     &kExclude, &kParallelism, &kLockTimeout, &kTimeout, &kOutput,   &kSummary};
+                                   &kLockTimeout, &kTimeout, &kDeleteData, &kTimings, &kOutput,    &kSummary};
+constexpr std::array kDestroyOptions{&kFiles,   &kYes,     &kDeleteData, &kExpect,      &kDetailed,
+                                     &kFailOn,  &kTarget,  &kExclude,    &kParallelism, &kLockTimeout,
+                                     &kTimeout, &kTimings, &kOutput,     &kSummary};
 constexpr std::array kDriftOptions{&kFiles, &kDetailed, &kFailOn, &kTarget, &kExclude, &kOutput, &kSummary};
 constexpr std::array kShowOptions{&kOutputJson};
 constexpr std::array kGraphOptions{&kFiles, &kGraphAll, &kTarget, &kExclude, &kGraphOutput};

@@ -18,17 +18,21 @@ Probers::Probers(const Directories& directories) {
   }
 }
 
-Result<Host> LookAtHost() {
+Result<Host> LookAtHost(const std::string& project, const std::vector<std::string>& networks) {
   Host host;
   TRY(cgroup::FillHost(host));
-  host.routes = TRY(netns::HostRoutes());
+  host.routes = TRY(netns::HostRoutes(project, networks));
   return host;
+}
+
+Result<netns::LeasesInUse> LeasesInUse(const Directories& directories, const std::string& project) {
+  return netns::FindLeasesInUse(directories, project);
 }
 
 spec::Outside OutsideOfFiles() {
   spec::Outside outside = spec::Outside::Real();
   // Where routes cannot be read no overlap is found here; the planner looks again.
-  outside.host_routes = [] { return netns::HostRoutes().value_or(std::vector<spec::Ipv4Net>{}); };
+  outside.host_routes = [] { return netns::HostRoutes("").value_or(std::vector<spec::Ipv4Net>{}); };
   return outside;
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "actuators/netns/probe.hpp"
 #include "spec/core/error.hpp"
 #include "spec/core/names.hpp"
 #include "spec/load.hpp"
@@ -25,8 +26,11 @@ class Probers {
   std::map<Part, Prober*> by_part_;
 };
 
-// What the machine can do.
-Result<Host> LookAtHost();
+// What the machine can do; its routes without those over links of a project ("": of any), whose networks these are.
+Result<Host> LookAtHost(const std::string& project, const std::vector<std::string>& networks = {});
+
+// The addresses and subnets that a project has in the kernel, where the store knows nothing of it.
+Result<netns::LeasesInUse> LeasesInUse(const Directories& directories, const std::string& project);
 
 // spec::Outside::Real() with the routes of this machine.
 spec::Outside OutsideOfFiles();

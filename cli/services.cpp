@@ -88,7 +88,7 @@ Result<std::vector<ServiceRow>> ListServices(state::Store& store, const Director
   const Probers probers(directories);
   std::map<Part, Prober*> process_only = probers.by_part();
   std::erase_if(process_only, [](const auto& entry) { return entry.first != Part::kProcess; });
-  const Host host = TRY(LookAtHost());
+  const Host host = TRY(LookAtHost(""));
   reconcile::Options options;
   options.directories = directories;
   for (const std::string& project : TRY(store.Projects())) {

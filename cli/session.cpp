@@ -149,7 +149,18 @@ Result<World> LoadWorld(state::Store& store, const std::string& project) {
 
 Result<> Observe(World& world, const Probers& probers, const spec::Topology* desired,
                  const reconcile::Options& options) {
-  world.observed.host = TRY(LookAtHost());
+  std::vector<std::string> networks;
+  for (const spec::Topology* topology : {desired, static_cast<const spec::Topology*>(&world.applied.topology)}) {
+    if (topology == nullptr) continue;
+    for (const auto& [name, network] : topology->networks) networks.push_back(name);
+  }
+  world.observed.host = TRY(LookAtHost(world.project, networks));
+  if (!world.known) {
+    // What runs keeps its addresses when it is adopted.
+    auto leases = TRY(LeasesInUse(options.directories, world.project));
+    world.applied.addresses = std::move(leases.addresses);
+    world.applied.subnets = std::move(leases.subnets);
+  }
   const auto wanted = TRY(reconcile::WantedParts(desired, world.applied, world.observed.host, world.taken, options));
   world.observed.parts = TRY(reconcile::Observe(world.project, wanted, probers.by_part()));
   return {};

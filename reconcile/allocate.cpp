@@ -37,13 +37,21 @@ Result<spec::Ipv4Net> ChooseSubnet(const Occupied& occupied, std::uint32_t& curs
                   .Hint("name one: subnet = \"...\""));
 }
 
-Result<> CheckDeclared(const spec::Topology& desired, const spec::Network& network, const spec::Ipv4Net& subnet,
-                       const Taken& taken) {
+// routes: what the machine reaches otherwise.
+Result<> CheckDeclared(const spec::Topology& desired, const spec::Network& network, const Taken& taken,
+                       const std::vector<spec::Ipv4Net>& routes) {
+  const spec::Ipv4Net& subnet = *network.subnet;
+  const auto refuse = [&](const std::string& other) {
+    return Fail(Error::Of(ErrorCode::kConflict, "take subnet", "network." + network.name,
+                          spec::Format(subnet) + " overlaps " + other)
+                    .In(ExactPlaceText(FindPlace(network.places, "subnet"), desired.files)));
+  };
   for (const auto& [other, owner] : taken.subnets) {
     if (!spec::Overlap(subnet, other)) continue;
-    return Fail(Error::Of(ErrorCode::kConflict, "take subnet", "network." + network.name,
-                          spec::Format(subnet) + " overlaps " + spec::Format(other) + " of " + owner)
-                    .In(ExactPlaceText(FindPlace(network.places, "subnet"), desired.files)));
+    return refuse(spec::Format(other) + " of " + owner);
+  }
+  for (const auto& other : routes) {
+    if (spec::Overlap(subnet, other)) return refuse(spec::Format(other) + ", which this machine reaches already");
   }
   return {};
 }
@@ -52,13 +60,15 @@ Result<> AllocateSubnets(const spec::Topology& desired, const Applied& applied, 
                          Leases& leases) {
   Occupied occupied(host.routes.begin(), host.routes.end());
   for (const auto& [net, owner] : taken.subnets) occupied.push_back(net);
+  const Leases before = AppliedLeases(applied);
   for (const auto& [name, network] : desired.networks) {
     if (!network.subnet) continue;
-    TRY(CheckDeclared(desired, network, *network.subnet, taken));
+    const auto had = before.subnets.find(SubnetKey(name));
+    const bool is_new = had == before.subnets.end() || had->second != *network.subnet;
+    TRY(CheckDeclared(desired, network, taken, is_new ? host.routes : std::vector<spec::Ipv4Net>()));
     leases.subnets[SubnetKey(name)] = *network.subnet;
     occupied.push_back(*network.subnet);
   }
-  const Leases before = AppliedLeases(applied);
   std::vector<std::string_view> open;
   for (const auto& [name, network] : desired.networks) {
     if (network.subnet) continue;

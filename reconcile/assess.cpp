@@ -28,6 +28,7 @@ constexpr auto kFactRules = std::to_array<FactRule>({
     {Part::kProcess, "frozen", Cure::kInPlace},
     {Part::kProcess, "file:", Cure::kReload},
     {Part::kProcess, "", Cure::kRestart},
+    {Part::kNetns, "pin", Cure::kRestart},  // what is at its place is another namespace than the workload's
 });
 
 Cure CureOf(Part part, std::string_view fact, bool takes_signal) {
@@ -376,6 +377,10 @@ class Assessor {
     RaiseProcess();
   }
 
+  static bool IsMadeAnew(const PartState& part) {
+    return part.remedy == Remedy::kRemake || (part.remedy == Remedy::kApply && part.action == Action::kCreate);
+  }
+
   // A running workload does not see a namespace, cgroup, file or volume that is made under it.
   void RaiseProcess() {
     auto* process = r_.Find(Part::kProcess);
@@ -383,12 +388,10 @@ class Assessor {
     bool underneath = false;
     for (std::size_t i = 0; i < r_.part_count; ++i) {
       const auto& part = r_.parts[i];
-      underneath |= part.part != Part::kProcess && part.remedy == Remedy::kApply && part.action == Action::kCreate;
+      underneath |= part.part != Part::kProcess && IsMadeAnew(part);
     }
     for (const auto index : model_.VolumesOf(r_.service.desired)) {
-      const auto& directory = model_.resources[index].parts[0];
-      underneath |= directory.remedy == Remedy::kRemake ||
-                    (directory.remedy == Remedy::kApply && directory.action == Action::kCreate);
+      underneath |= IsMadeAnew(model_.resources[index].parts[0]);
     }
     if (!underneath) return;
     process->Raise(Remedy::kRemake, Action::kRestart);

@@ -1,6 +1,7 @@
 #include "reconcile/diff.hpp"
 
 #include <algorithm>
+#include <span>
 
 namespace nucleus::reconcile {
 
@@ -66,6 +67,48 @@ std::string FieldText(const FieldRule& rule, spec::Scope scope, const std::strin
   return key + " " + before + " → " + after;
 }
 
+std::vector<std::string_view> WordsOf(std::string_view text) {
+  std::vector<std::string_view> words;
+  while (!text.empty()) {
+    words.push_back(text.substr(0, text.find(' ')));
+    text.remove_prefix(std::min(words.back().size() + 1, text.size()));
+  }
+  return words;
+}
+
+std::string Joined(std::span<const std::string_view> words) {
+  std::string text;
+  for (const auto word : words) text.append(text.empty() ? "" : " ").append(word);
+  return text;
+}
+
+bool IsLabel(std::string_view word) {
+  return std::all_of(word.begin(), word.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+}
+
+// Of two values of several words what tells them apart, with the label that stands before it: of "up mtu 1400 ok" and
+// "up mtu 1500 ok" it is "mtu", "1400" and "1500".
+struct Apart {
+  std::string before, seen, expected;
+};
+Apart TakeApart(std::string_view seen, std::string_view expected) {
+  const auto a = WordsOf(seen);
+  const auto b = WordsOf(expected);
+  const std::size_t shorter = std::min(a.size(), b.size());
+  std::size_t head = 0, tail = 0;
+  while (head < shorter && a[head] == b[head]) ++head;
+  while (tail < shorter - head && a[a.size() - 1 - tail] == b[b.size() - 1 - tail]) ++tail;
+  Apart apart;
+  if (head > 0 && IsLabel(a[head - 1])) apart.before = a[head - 1];
+  apart.seen = Joined(std::span(a).subspan(head, a.size() - head - tail));
+  apart.expected = Joined(std::span(b).subspan(head, b.size() - head - tail));
+  return apart;
+}
+
+std::string Shortened(const std::string& text) {
+  return text.size() > kLongestValue ? "a part" : text;
+}
+
 }  // namespace
 
 std::vector<FieldChange> DiffFields(spec::Scope scope, const spec::Fields& applied, const spec::Fields& desired) {
@@ -101,8 +144,12 @@ std::vector<FactChange> DiffFacts(const Facts& seen, const Facts& expected) {
 std::string Describe(const FactChange& change) {
   if (!change.seen) return change.name + " missing → restore";
   if (!change.expected) return change.name + " unexpected → remove";
-  if (change.seen->size() > kLongestValue || change.expected->size() > kLongestValue) return change.name + " differs";
-  return change.name + " " + *change.seen + " → " + *change.expected;
+  const Apart apart = TakeApart(*change.seen, *change.expected);
+  const std::string name = change.name + (apart.before.empty() ? "" : " " + apart.before);
+  if (apart.seen.empty()) return name + " " + Shortened(apart.expected) + " missing → restore";
+  if (apart.expected.empty()) return name + " " + Shortened(apart.seen) + " unexpected → remove";
+  if (apart.seen.size() > kLongestValue || apart.expected.size() > kLongestValue) return name + " differs";
+  return name + " " + apart.seen + " → " + apart.expected;
 }
 
 std::string Describe(const std::vector<FactChange>& changes) {

@@ -33,6 +33,16 @@ std::string BootId() {
   return id;
 }
 
+// SQLite takes the stump of a file for an empty database. Ours has no bytes until its first transaction is through.
+Result<SchemaState> Inspect(Database& database, const Schema& schema, const std::string& path) {
+  const auto state = TRY(InspectSchema(database, schema));
+  struct stat st{};
+  if (state == SchemaState::kEmpty && ::stat(path.c_str(), &st) == 0 && st.st_size > 0) {
+    return Fail(database.Corrupt("there is nothing in it"));
+  }
+  return state;
+}
+
 Result<Database> Empty(const std::string& path, const Schema& schema) {
   auto database = TRY(Database::Memory(path));
   TRY(BringUpToDate(database, schema));
@@ -49,12 +59,12 @@ Result<Database> OpenForReading(const std::string& path, const Schema& schema, s
   }
   if (::access(path.c_str(), R_OK) != 0) return FailSys("open", path);
   auto database = TRY(Database::Open(path, Database::Mode::kReadOnly, advice));
-  auto state = InspectSchema(database, schema);
+  auto state = Inspect(database, schema, path);
   if (!state && IsUnfinishedCommit(state.error()) && ::access(path.c_str(), W_OK) == 0) {
     // A killed writer left a journal that must be played back. That restores what was, so it is reading still.
     auto writable = TRY(Database::Open(path, Database::Mode::kReadWrite, advice));
     (void)TRY(InspectSchema(writable, schema));
-    state = InspectSchema(database, schema);
+    state = Inspect(database, schema, path);
   }
   if (!state) return Fail(std::move(state).error());
   switch (*state) {
@@ -73,21 +83,21 @@ Result<Database> OpenForReading(const std::string& path, const Schema& schema, s
 
 Result<Database> OpenForWriting(const std::string& path, const Schema& schema, std::string_view advice,
                                 const std::string& pragmas, const FileAccess& access) {
+  // The file of the journal is kept and its header cleared: the cheapest way to end a transaction. A reader has to look
+  // at that header.
+  TRY(PrepareJournal(path + "-journal", access));
   TRY(PrepareFile(path, access));
   auto database = TRY(Database::Open(path, Database::Mode::kReadWrite, advice));
   TRY(database.Execute(pragmas));
-  if (TRY(InspectSchema(database, schema)) != SchemaState::kCurrent) TRY(BringUpToDate(database, schema));
+  TRY(database.Execute("PRAGMA journal_mode=PERSIST; PRAGMA journal_size_limit=1048576;"));
+  if (TRY(Inspect(database, schema, path)) != SchemaState::kCurrent) TRY(BringUpToDate(database, schema));
   return database;
 }
 
 // observed.db is rebuilt from the kernel, so it is checked whole: better empty than half right.
 Result<Database> OpenObserved(const std::string& path, const FileAccess& access) {
-  // On tmpfs nothing is ever synced. The rollback journal still makes a killed process leave all or nothing; keeping
-  // the file and clearing its header is the cheapest way to end a transaction there. A reader has to look at that
-  // header.
-  TRY(PrepareJournal(path + "-journal", access));
-  auto database = TRY(OpenForWriting(path, ObservedSchema(), kObservedAdvice,
-                                     "PRAGMA synchronous=OFF; PRAGMA journal_mode=PERSIST;", access));
+  // On tmpfs nothing is ever synced. The rollback journal still makes a killed process leave all or nothing.
+  auto database = TRY(OpenForWriting(path, ObservedSchema(), kObservedAdvice, "PRAGMA synchronous=OFF;", access));
   const auto verdict = TRY(database.QueryText("PRAGMA quick_check(1)"));
   if (verdict != "ok") return Fail(database.Corrupt(verdict));
   return database;
@@ -166,8 +176,8 @@ Result<Opened> OpenBothForWriting(const Directories& directories) {
   }
   if (!observed) return Fail(std::move(observed).error());
   TRY(ForgetOtherBoots(*observed));
-  auto applied = TRY(OpenForWriting(directories.AppliedDb(), AppliedSchema(), kAppliedAdvice,
-                                    "PRAGMA synchronous=FULL; PRAGMA journal_mode=DELETE;", access));
+  auto applied =
+      TRY(OpenForWriting(directories.AppliedDb(), AppliedSchema(), kAppliedAdvice, "PRAGMA synchronous=FULL;", access));
   return Opened{std::move(applied), *std::move(observed), std::move(warnings)};
 }
 

@@ -60,6 +60,9 @@ struct HostLeases {
   std::vector<std::pair<std::string, std::pair<std::string, spec::PortForward>>> ports;  // project, service, port
 };
 
+// How many revisions of a project are kept.
+inline constexpr std::int64_t kKeptRevisions = 100;
+
 struct JournalRow {
   std::uint64_t id = 0;
   std::string project;

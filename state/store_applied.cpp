@@ -51,6 +51,15 @@ Result<> LoadCompletedJobs(Database& db, ProjectRow& project) {
   return {};
 }
 
+// A machine that converges every minute must not fill its disk with what it was once asked for. The newest that was
+// applied in full stays whatever came after it: --on-failure rollback goes back to it.
+Result<> ForgetOldRevisions(Database& db, std::string_view project, std::int64_t newest) {
+  return db.Run(
+      "DELETE FROM revision WHERE project = ?1 AND number <= ?2 AND number NOT IN "
+      "(SELECT max(number) FROM revision WHERE project = ?1 AND state = 'applied')",
+      project, newest - kKeptRevisions);
+}
+
 // The newest revision of a project; 0 where there is no such project.
 Result<std::uint64_t> NewestRevision(Database& db, std::string_view project) {
   auto row = TRY(db.Prepare("SELECT revision FROM project WHERE name = ?"));
@@ -122,6 +131,7 @@ Result<std::uint64_t> Store::BeginRevision(const NewRevision& revision) {
              revision.spec_json, revision.plan_digest));
   TRY(db.Run("INSERT OR REPLACE INTO project (name, revision, single_container) VALUES (?, ?, ?)", revision.project,
              number, std::int64_t{revision.single_container}));
+  TRY(ForgetOldRevisions(db, revision.project, number));
   TRY(TakeLeases(db, revision));
   TRY(transaction.Commit());
   return static_cast<std::uint64_t>(number);

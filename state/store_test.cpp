@@ -124,6 +124,19 @@ TEST_F(StoreTest, HistoryOutlivesItsProjectAndNumbersAreNotGivenTwice) {
   EXPECT_EQ(store.FinishRevision("shop", 7, RevisionState::kFailed).error().code, ErrorCode::kNotFound);
 }
 
+TEST_F(StoreTest, OfALongHistoryTheNewestAreKeptAndTheOneToGoBackTo) {
+  Store store = Writer();
+  constexpr std::uint64_t kLast = kKeptRevisions + 20;
+  for (std::uint64_t i = 1; i <= kLast; ++i) {
+    ASSERT_EQ(store.BeginRevision(Revision("shop", i - 1)).value(), i);
+    ASSERT_OK(store.FinishRevision("shop", i, i == 5 ? RevisionState::kApplied : RevisionState::kFailed));
+  }
+  const auto revisions = store.Revisions("shop").value();
+  ASSERT_EQ(revisions.size(), static_cast<std::size_t>(kKeptRevisions) + 1);
+  EXPECT_EQ(revisions.front().number, 5U);
+  EXPECT_EQ(revisions.back().number, kLast);
+}
+
 TEST_F(StoreTest, ConflictsNameTheOtherProjectAndLeaveNothing) {
   Store store = Writer();
   auto shop = Revision("shop", 0);

@@ -156,6 +156,9 @@ Result<> WriteSysctls() {
   return {};
 }
 
+constexpr spec::Ipv4 kLoopback{0x7f000001};  // the kernel's own, of every loopback that is up
+constexpr std::uint8_t kLoopbackPrefix = 8;
+
 // On a thread that is in the namespace.
 Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd) {
   auto inside = TRY(Netlink::Open(NETLINK_ROUTE));
@@ -164,7 +167,10 @@ Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd) {
   for (const auto& link : links) {
     LinkChange up;
     up.up = true;
-    if (link.name == "lo") TRY(ChangeLink(inside, link.index, link.name, Difference(link, up)));
+    if (link.name == "lo") {
+      TRY(ChangeLink(inside, link.index, link.name, Difference(link, up)));
+      TRY(SetAddress(inside, link.index, link.name, kLoopback, kLoopbackPrefix));
+    }
     const bool is_wanted =
         std::ranges::find(wanted.attachments, link.name, &NetnsWanted::Attachment::link) != wanted.attachments.end();
     if (link.kind == "veth" && !is_wanted) TRY(DeleteLink(inside, link.index, link.name));
@@ -177,7 +183,7 @@ Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd) {
     const auto link = TRY(GetLink(inside, attachment.link));
     if (link) route = DefaultRoute{*attachment.gateway, link->index};
   }
-  return SetDefaultRoute(inside, route);
+  return SetRoutes(inside, route);
 }
 
 }  // namespace

@@ -10,10 +10,11 @@ namespace nucleus::netns {
 
 namespace {
 
-// What somebody renamed still has our alias, and with it the gateway's address.
-Result<> DeleteRenamed(Netlink& netlink, const std::string& alias) {
+// What somebody renamed still has our alias, and with it the gateway's address; what somebody made like it may.
+Result<> DeleteOthers(Netlink& netlink, const std::string& alias, const std::string& keep) {
   for (const auto& link : TRY(DumpLinks(netlink))) {
-    if (link.alias == alias && link.kind == "bridge") TRY(DeleteLink(netlink, link.index, link.name));
+    if (link.alias == alias && link.kind == "bridge" && link.name != keep)
+      TRY(DeleteLink(netlink, link.index, link.name));
   }
   return {};
 }
@@ -28,7 +29,6 @@ Result<Link> FindOrCreate(Netlink& netlink, const BridgeWanted& wanted, bool& cr
     link.reset();
   }
   if (!link) {
-    TRY(DeleteRenamed(netlink, wanted.alias));
     TRY(CreateBridge(netlink, wanted.link, MacOf(wanted.gateway), wanted.mtu));
     created = true;
     link = TRY(GetLink(netlink, wanted.link));
@@ -58,6 +58,7 @@ Result<> Configure(Netlink& netlink, const BridgeWanted& wanted, const Link& lin
 
 Result<> ApplyBridge(const BridgeWanted& wanted) {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
+  TRY(DeleteOthers(netlink, wanted.alias, wanted.link));
   bool created = false;
   auto link = FindOrCreate(netlink, wanted, created);
   auto done = link ? Configure(netlink, wanted, *link) : Result<>(Fail(link.error()));
@@ -70,8 +71,8 @@ Result<> UndoBridge(const std::string& name, const std::string& alias) {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
   const auto link = TRY(GetLink(netlink, name));
   // A name of ours is a hash; a link that has it by accident would hardly be a bridge.
-  if (link && link->kind == "bridge") return DeleteLink(netlink, link->index, link->name);
-  return DeleteRenamed(netlink, alias);
+  if (link && link->kind == "bridge") TRY(DeleteLink(netlink, link->index, link->name));
+  return DeleteOthers(netlink, alias, "");
 }
 
 }  // namespace nucleus::netns

@@ -45,8 +45,10 @@ Message RouteMessage(std::uint16_t type, std::uint16_t flags, const Route& route
   header.rtm_type = RTN_UNICAST;
   header.rtm_protocol = type == RTM_NEWROUTE ? RTPROT_STATIC : RTPROT_UNSPEC;
   header.rtm_scope = type == RTM_NEWROUTE ? RT_SCOPE_UNIVERSE : RT_SCOPE_NOWHERE;
+  header.rtm_dst_len = route.to.prefix;
   Message message(type, flags);
   message.Header(header).Put(RTA_OIF, route.index);
+  if (route.to.prefix != 0) message.PutAddress(RTA_DST, route.to.base);
   if (route.gateway) message.PutAddress(RTA_GATEWAY, *route.gateway);
   if (route.metric != 0) message.Put(RTA_PRIORITY, route.metric);
   return message;
@@ -156,16 +158,17 @@ Result<> SetAddress(Netlink& netlink, int index, std::string_view name, spec::Ip
                        spec::Format(address) + " on " + std::string(name));
 }
 
-Result<> SetDefaultRoute(Netlink& netlink, const std::optional<DefaultRoute>& wanted) {
+Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted) {
   bool there = false;
   for (const auto& route : TRY(DumpRoutes(netlink))) {
-    if (route.to.prefix != 0) continue;
-    if (wanted && !there && route.gateway == wanted->gateway && route.index == wanted->index && route.metric == 0) {
+    if (route.kernels) continue;
+    if (wanted && route.to.prefix == 0 && !there && route.gateway == wanted->gateway && route.index == wanted->index &&
+        route.metric == 0) {
       there = true;
       continue;
     }
     auto message = RouteMessage(RTM_DELROUTE, 0, route);
-    TRY(netlink.Do(message, "delete route", "default"));
+    TRY(netlink.Do(message, "delete route", spec::Format(route.to)));
   }
   if (!wanted || there) return {};
   auto message = RouteMessage(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL,

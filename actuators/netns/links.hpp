@@ -50,6 +50,7 @@ struct DefaultRoute {
   spec::Ipv4 gateway;
   int index = 0;
 };
-Result<> SetDefaultRoute(Netlink& netlink, const std::optional<DefaultRoute>& wanted);
+// No other unicast route but those the kernel makes beside an address.
+Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted);
 
 }  // namespace nucleus::netns

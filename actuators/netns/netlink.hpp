@@ -105,11 +105,12 @@ struct LinkAddress {
   std::uint8_t prefix = 0;
 };
 
-struct Route {  // IPv4, main table
+struct Route {  // IPv4, unicast, main table
   spec::Ipv4Net to;
   std::optional<spec::Ipv4> gateway;
   int index = 0;  // of the link
   std::uint32_t metric = 0;
+  bool kernels = false;  // the kernel's own, beside an address
 };
 
 struct Snapshot {
@@ -122,6 +123,7 @@ struct Snapshot {
   // "10.42.0.1/24"; several in order, a blank between them; "no address".
   [[nodiscard]] std::string AddressesOf(int index) const;
   [[nodiscard]] std::vector<Route> DefaultRoutes() const;
+  [[nodiscard]] std::vector<Route> OtherRoutes() const;  // neither default nor the kernel's own
 };
 
 Result<std::vector<Link>> DumpLinks(Netlink& netlink);

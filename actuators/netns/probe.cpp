@@ -64,13 +64,19 @@ class HostView {
   std::unordered_map<int, const Link*> by_index_;
 };
 
+spec::Ipv4Net SubnetOf(spec::Ipv4 address, std::uint8_t prefix) {
+  const std::uint32_t mask = prefix == 0 ? 0U : ~0U << (32 - prefix);
+  return {{address.value & mask}, prefix};
+}
+
 bool IsService(const Address& address) {
   return address.kind == Kind::kService || address.kind == Kind::kContainer;
 }
 
 // ---- bridges ----
 
-Observation ObserveBridge(const HostView& host, const Link* link) {
+// others: bridges that have its alias as well.
+Observation ObserveBridge(const HostView& host, const Link* link, const std::vector<const Link*>& others) {
   Observation observation;
   if (link == nullptr) return observation;
   observation.presence = Presence::kPresent;
@@ -80,6 +86,9 @@ Observation ObserveBridge(const HostView& host, const Link* link) {
                        {"up", link->up ? "yes" : "no"}};
   observation.facts.merge(ReadSysctls(BridgeSysctls(), link->name));
   observation.notes["index"] = std::to_string(link->index);
+  for (const Link* other : others) {
+    if (other != link) observation.facts["link " + other->name] = "a second one with its alias";
+  }
   return observation;
 }
 
@@ -90,6 +99,14 @@ struct NetnsJob {
   Result<Pin> pin;
   std::vector<const Link*> host_ends;  // links on the host with the service's alias
 };
+
+// "up", and what addresses it has where these are not the kernel's own.
+std::string LoopbackText(const Snapshot& snapshot, const Link& link) {
+  std::string text = link.up ? "up" : "down";
+  const std::string addresses = snapshot.AddressesOf(link.index);
+  if (link.up && addresses != "127.0.0.1/8") text += " " + addresses;
+  return text;
+}
 
 Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result<Inside>& inside) {
   Observation observation;
@@ -117,7 +134,7 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
     const Snapshot& snapshot = inside->snapshot;
     observation.facts.insert(inside->sysctls.begin(), inside->sysctls.end());
     for (const auto& link : snapshot.links) {
-      if (link.name == "lo") observation.facts["lo"] = link.up ? "up" : "down";
+      if (link.name == "lo") observation.facts["lo"] = LoopbackText(snapshot, link);
       // Tunnels and the like that the kernel puts into every namespace are nobody's doing.
       if (link.kind != "veth") continue;
       observation.facts[link.name] = InsideText(snapshot.AddressesOf(link.index), link.mac, link.mtu, link.up);
@@ -135,6 +152,11 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
       routes += RouteText(route.gateway.value_or(spec::Ipv4{}), link == nullptr ? "?" : link->name);
     }
     if (!routes.empty()) observation.facts["default route"] = routes;
+    for (const auto& route : snapshot.OtherRoutes()) {
+      const Link* link = snapshot.Find(route.index);
+      observation.facts["route " + spec::Format(route.to)] =
+          RouteText(route.gateway.value_or(spec::Ipv4{}), link == nullptr ? "?" : link->name);
+    }
   }
   for (const Link* end : job.host_ends) {
     if (!paired.contains(end)) observation.facts["link " + end->name] = "without its other end in the namespace";
@@ -219,12 +241,15 @@ class Look {
     for (const auto& [key, wanted] : request_.parts) {
       if (key.part == Part::kBridge) {
         // The name decides; the alias finds what was renamed.
+        auto& links = bridges_[key];
         const Link* link = host.Find(LinkOf(key, wanted));
-        if (link != nullptr || !bridges_.contains(key)) bridges_[key] = link;
+        if (link != nullptr) links.insert(links.begin(), link);
       }
       if (key.part == Part::kNetns) netns_[key];
     }
-    for (const auto& [key, link] : bridges_) observations_[key] = ObserveBridge(host, link);
+    for (const auto& [key, links] : bridges_) {
+      observations_[key] = ObserveBridge(host, links.empty() ? nullptr : links.front(), links);
+    }
     ObserveNamespaces(host);
     ObserveTable();
     ObserveNameFiles();
@@ -246,7 +271,7 @@ class Look {
       const auto address = Address::Parse(std::string_view(link.alias).substr(tag.size()));
       if (!address) continue;
       if (address->kind == Kind::kNetwork) {
-        bridges_[Key(*address, Part::kBridge)] = &link;
+        if (link.kind == "bridge") bridges_[Key(*address, Part::kBridge)].push_back(&link);
       } else if (IsService(*address)) {
         netns_[Key(*address, Part::kNetns)].push_back(&link);
       }
@@ -305,7 +330,7 @@ class Look {
   const Directories& directories_;
   const ProbeRequest& request_;
   Observations observations_;
-  std::map<PartKey, const Link*> bridges_;
+  std::map<PartKey, std::vector<const Link*>> bridges_;
   std::map<PartKey, std::vector<const Link*>> netns_;
 };
 
@@ -321,18 +346,56 @@ Result<Observations> NetnsProber::Probe(const ProbeRequest& request) {
   return TRY_IN("network of " + request.project, Look(directories_, request).Take());
 }
 
-Result<std::vector<spec::Ipv4Net>> HostRoutes() {
+Result<std::vector<spec::Ipv4Net>> HostRoutes(const std::string& project, const std::vector<std::string>& networks) {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
   const auto links = TRY(DumpLinks(netlink));
+  const std::string tag = std::string(kAliasTag) + (project.empty() ? "" : project + "/");
+  std::set<std::string> names;
+  for (const auto& network : networks) names.insert(BridgeLink(project, network));
   std::set<int> ours;
   for (const auto& link : links) {
-    if (link.alias.starts_with(kAliasTag)) ours.insert(link.index);
+    const bool named = link.kind == "bridge" && (project.empty() ? IsBridgeLink(link.name) : names.contains(link.name));
+    if (link.alias.starts_with(tag) || named) ours.insert(link.index);
   }
   std::set<spec::Ipv4Net> subnets;
   for (const auto& route : TRY(DumpRoutes(netlink))) {
     if (route.to.prefix != 0 && !ours.contains(route.index)) subnets.insert(route.to);
   }
   return std::vector<spec::Ipv4Net>(subnets.begin(), subnets.end());
+}
+
+Result<LeasesInUse> FindLeasesInUse(const Directories& directories, const std::string& project) {
+  LeasesInUse leases;
+  const auto host = TRY(HostView::Take());
+  const std::string tag = std::string(kAliasTag) + project + "/";
+  std::map<int, std::string> networks;  // index of the bridge
+  for (const auto& link : host.snapshot().links) {
+    if (link.kind != "bridge" || !link.alias.starts_with(tag)) continue;
+    const auto address = Address::Parse(std::string_view(link.alias).substr(tag.size()));
+    if (!address || address->kind != Kind::kNetwork) continue;
+    networks.emplace(link.index, address->name);
+    for (const auto& [index, ip, prefix] : host.snapshot().addresses) {
+      if (index == link.index) leases.subnets.try_emplace(address->Text(), SubnetOf(ip, prefix));
+    }
+  }
+  for (const auto& service : PinnedServices(directories, project)) {
+    std::vector<Pin> pins;
+    if (auto pin = OpenPin(directories.NetnsPin(project, service)); pin && pin->state == PinState::kMounted) {
+      pins.push_back(std::move(*pin));
+    }
+    for (const auto& inside : LookInside(pins)) {
+      if (!inside) continue;  // told by the probe of the part
+      for (const auto& link : inside->snapshot.links) {
+        const Link* end = link.kind == "veth" ? host.Find(link.peer) : nullptr;
+        const auto network = end == nullptr ? networks.end() : networks.find(end->master);
+        if (network == networks.end()) continue;
+        for (const auto& [index, ip, prefix] : inside->snapshot.addresses) {
+          if (index == link.index) leases.addresses.try_emplace(service.Text() + "/" + network->second, ip);
+        }
+      }
+    }
+  }
+  return leases;
 }
 
 }  // namespace nucleus::netns

@@ -5,6 +5,8 @@
 // In the network namespace of the process. One call at a time per object.
 #pragma once
 
+#include <map>
+#include <string>
 #include <vector>
 
 #include "spec/core/names.hpp"
@@ -22,7 +24,16 @@ class NetnsProber : public Prober {
   Directories directories_;
 };
 
-// Subnets that the host reaches over links that are not ours: what no network of ours may overlap with.
-Result<std::vector<spec::Ipv4Net>> HostRoutes();
+// The IPv4 subnets that the host reaches over links that are not of this project: neither by their alias nor, its
+// networks' bridges, by their name. "": of no project of ours.
+Result<std::vector<spec::Ipv4Net>> HostRoutes(const std::string& project,
+                                              const std::vector<std::string>& networks = {});
+
+// What the kernel says a project has of host-wide choices, for one that the store has lost.
+struct LeasesInUse {
+  std::map<std::string, spec::Ipv4> addresses;   // "service.web/internal"
+  std::map<std::string, spec::Ipv4Net> subnets;  // "network.internal"
+};
+Result<LeasesInUse> FindLeasesInUse(const Directories& directories, const std::string& project);
 
 }  // namespace nucleus::netns

@@ -96,6 +96,13 @@ std::vector<Route> Snapshot::DefaultRoutes() const {
   return found;
 }
 
+std::vector<Route> Snapshot::OtherRoutes() const {
+  std::vector<Route> found;
+  std::ranges::copy_if(routes, std::back_inserter(found),
+                       [](const Route& route) { return route.to.prefix != 0 && !route.kernels; });
+  return found;
+}
+
 Result<std::vector<Link>> DumpLinks(Netlink& netlink) {
   Message message(RTM_GETLINK, 0);
   message.Header(ifinfomsg{}).Put(IFLA_EXT_MASK, kSkipStatistics);
@@ -143,6 +150,7 @@ Result<std::vector<Route>> DumpRoutes(Netlink& netlink) {
     if (attributes[RTA_GATEWAY] != nullptr) route.gateway = AddressIn(attributes[RTA_GATEWAY]);
     if (attributes[RTA_OIF] != nullptr) route.index = static_cast<int>(nla_get_u32(attributes[RTA_OIF]));
     if (attributes[RTA_PRIORITY] != nullptr) route.metric = nla_get_u32(attributes[RTA_PRIORITY]);
+    route.kernels = info->rtm_protocol == RTPROT_KERNEL;
     routes.push_back(route);
   });
   // With strict checks, a table that was never used is an error; it is as good as empty.

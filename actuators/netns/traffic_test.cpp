@@ -123,7 +123,7 @@ TEST_F(NetnsTraffic, TheWayOutIsMasqueradedAndInternalHasNone) {
   Done(testing::RunInside(shop_.Pin("db"), []() -> Result<> {
     auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
     const auto link = TRY(GetLink(netlink, "eth0"));
-    return SetDefaultRoute(netlink, DefaultRoute{spec::ParseIpv4("10.77.2.1").value(), link->index});
+    return SetRoutes(netlink, DefaultRoute{spec::ParseIpv4("10.77.2.1").value(), link->index});
   }));
   EXPECT_EQ(AskOnce(shop_.Pin("db"), kOutside, 80), "");
   EXPECT_EQ(AskOnce(shop_.Pin("db"), "10.77.1.3", 80), "");
@@ -253,7 +253,7 @@ TEST_F(NetnsTraffic, HoldersOfAPortAreNamed) {
 }
 
 TEST_F(NetnsTraffic, RoutesOfTheHostAreToldButNotOurOwn) {
-  const auto routes = HostRoutes();
+  const auto routes = HostRoutes("");
   ASSERT_TRUE(routes) << routes.error().Message();
   EXPECT_EQ(*routes, std::vector{spec::ParseIpv4Net("192.0.2.0/24").value()});
 }

@@ -1,9 +1,12 @@
 #include "actuators/process/probe.hpp"
 
 #include <dirent.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "actuators/process/channel.hpp"
 #include "actuators/sys/cgroup_control.hpp"
@@ -50,6 +53,42 @@ void AddStagedFiles(const std::string& directory, const ProcessWanted& wanted, F
   }
 }
 
+// Where in the cgroup2 hierarchy a process is, from the root that this process sees: cgroups(7), /proc/PID/cgroup.
+std::optional<std::string> CgroupOf(pid_t pid) {
+  const auto text = sys::ReadFileIfThere("/proc/" + std::to_string(pid) + "/cgroup");
+  if (!text || !*text) return std::nullopt;
+  std::string_view rest = **text;
+  while (!rest.empty()) {
+    const auto line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    if (line.starts_with("0::/")) return std::string(line.substr(4));
+  }
+  return std::nullopt;
+}
+
+bool SameFile(const std::string& a, const std::string& b, bool& known) {
+  struct stat one{}, other{};
+  known = ::stat(a.c_str(), &one) == 0 && ::stat(b.c_str(), &other) == 0;
+  return known && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+// Whether a workload that runs is still where it was put. Of one that has just ended, or may not be looked at, nothing
+// is said here: its state says the one, its namespace's part the other.
+void AddGround(const Found& found, const ProcessWanted& wanted, Facts& facts) {
+  if (!wanted.cgroup.empty()) facts["cgroup"] = wanted.cgroup;
+  if (!wanted.netns.empty()) facts["network namespace"] = kPinnedNamespace;
+  if (found.supervisor == 0 || !found.status || found.status->workload.pid == 0) return;
+  const pid_t pid = found.status->workload.pid;
+  if (const auto path = CgroupOf(pid); path && !wanted.cgroup.empty()) {
+    const std::string there = "/" + *path + "/";
+    if (there.find("/" + wanted.cgroup + "/") == std::string::npos) facts["cgroup"] = *path;
+  }
+  bool known = false;
+  if (!wanted.netns.empty() && !SameFile(wanted.netns, "/proc/" + std::to_string(pid) + "/ns/net", known) && known) {
+    facts["network namespace"] = "another";
+  }
+}
+
 Result<Observation> Look(const PartKey& key, const std::string& directory, const ProcessWanted* wanted) {
   Observation seen;
   auto found = Find(directory);
@@ -69,7 +108,10 @@ Result<Observation> Look(const PartKey& key, const std::string& directory, const
     seen.facts["policy"] = found->status->policy_digest.Hex();
     AddNotes(*found->status, found->supervisor, seen.notes);
   }
-  if (wanted != nullptr) AddStagedFiles(directory, *wanted, seen.facts);
+  if (wanted != nullptr) {
+    AddStagedFiles(directory, *wanted, seen.facts);
+    AddGround(*found, *wanted, seen.facts);
+  }
   return seen;
 }
 

@@ -23,7 +23,7 @@ Result<int> RunGraph(Context& context) {
   world.project = desired.name;
   world.applied.topology.name = desired.name;
   if (context.arguments.Has("all")) {
-    world.observed.host = TRY(LookAtHost());
+    world.observed.host = TRY(LookAtHost(""));
   } else {
     state::Store store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
     world = TRY(LoadWorld(store, desired.name));

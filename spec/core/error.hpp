@@ -48,7 +48,8 @@ struct Error {
   static Error Of(ErrorCode code, std::string_view operation, std::string_view subject, std::string_view cause);
   static Error Invalid(std::string_view subject, std::string_view cause);
 
-  // Adds a step of the way out. For use on a temporary: `return std::unexpected(std::move(e).In("service.web"))`.
+  // Adds a step of the way out, if there is one to name. For use on a temporary: `return
+  // std::unexpected(std::move(e).In("service.web"))`.
   [[nodiscard]] Error In(std::string_view where) &&;
   [[nodiscard]] Error Hint(std::string_view what_to_do) &&;
 

@@ -11,6 +11,8 @@ namespace nucleus {
 
 namespace {
 
+constexpr std::size_t kShortHashDigits = 10;
+
 // An environment variable; an empty one counts as not set, as the XDG base directory specification has it.
 std::string_view Variable(const char* name) {
   const char* value = std::getenv(name);
@@ -78,11 +80,17 @@ std::string Directories::NetnsPin(std::string_view project, const Address& servi
 }
 
 std::string ShortHash(std::string_view project, std::string_view text) {
-  return Sha256().AddField(project).AddField(text).Finish().Hex().substr(0, 10);
+  return Sha256().AddField(project).AddField(text).Finish().Hex().substr(0, kShortHashDigits);
 }
 
 std::string BridgeLink(std::string_view project, std::string_view network) {
   return "nb" + ShortHash(project, "network." + std::string(network));
+}
+
+bool IsBridgeLink(std::string_view link) {
+  constexpr std::size_t kSize = 2 + kShortHashDigits;
+  return link.size() == kSize && link.starts_with("nb") &&
+         link.find_first_not_of("0123456789abcdef", 2) == std::string_view::npos;
 }
 
 std::string VethLink(std::string_view project, const Address& service, std::string_view network) {

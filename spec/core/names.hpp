@@ -46,6 +46,7 @@ inline constexpr std::string_view kHostnameFile = "hostname";
 std::string ShortHash(std::string_view project, std::string_view text);
 
 std::string BridgeLink(std::string_view project, std::string_view network);                        // "nb" + hash
+bool IsBridgeLink(std::string_view link);                                                          // of any project
 std::string VethLink(std::string_view project, const Address& service, std::string_view network);  // "nv" + hash
 // The alias of every link we make: "nucleus:PROJECT/network.internal" or "nucleus:PROJECT/service.web".
 std::string LinkAlias(std::string_view project, const Address& address);

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -132,7 +133,9 @@ Facts ExpectedFacts(const DirectoryWanted& wanted);  // type, uid, gid, mode, si
 Facts ExpectedFacts(const CgroupWanted& wanted);     // owner, and one per limit
 Facts ExpectedFacts(const NetnsWanted& wanted);      // lo, and per link: bridge, address, up, mtu; default route
 Facts ExpectedFacts(const NamesWanted& wanted);      // digests of the three files
-Facts ExpectedFacts(const ProcessWanted& wanted);    // state=running, digest, policy, frozen=0
+Facts ExpectedFacts(const ProcessWanted& wanted);    // state=running, digest, policy, frozen=0, cgroup, namespace
+
+inline constexpr std::string_view kPinnedNamespace = "as pinned";  // of a process: it is in the one of its service
 
 // What an actuator's probe is asked: the parts of one project that somebody believes in. The answer also has every
 // other part of the same kind that carries the project's tags, so that orphans are found.

@@ -8,6 +8,8 @@ Facts ExpectedFacts(const ProcessWanted& wanted) {
                  {"digest", wanted.digest.Hex()},
                  {"policy", wanted.policy_digest.Hex()},
                  {"frozen", "0"}};
+  if (!wanted.cgroup.empty()) facts["cgroup"] = wanted.cgroup;
+  if (!wanted.netns.empty()) facts["network namespace"] = kPinnedNamespace;
   for (const auto& [destination, digest] : wanted.files) facts["file:" + destination] = digest;
   return facts;
 }

@@ -70,8 +70,8 @@ class World:
     # ---- commands ----
 
     def popen(self, *command, **options):
-        return subprocess.Popen(["nsenter", "-t", str(self.init), *ENTER, "--", *map(str, command)],
-                                **{"cwd": self.directory, "env": self.environment, "stdin": subprocess.DEVNULL, **options})
+        return subprocess.Popen(["nsenter", "-t", str(self.init), *ENTER, f"--wdns={options.pop('cwd', self.directory)}", "--", *map(str, command)],
+                                **{"env": self.environment, "stdin": subprocess.DEVNULL, **options})
 
     def run(self, *command, status=0, timeout=60, **options):
         """Runs a command in the world. status None: any will do."""
