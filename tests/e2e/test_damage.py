@@ -7,8 +7,6 @@ import sqlite3
 import pytest
 from test_topology import STACK, stack
 
-FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "state/testdata"
-
 
 def pids(world):
     found = world.pids()
@@ -133,19 +131,3 @@ def test_addresses_that_were_chosen_are_found_again_in_the_kernel(world):
         world.nucleus("diff", "-f", file, "--detailed-exitcode")
     refused = world.write(other.replace("b\"", "d\"", 1).replace("[networks.n]", f'[networks.n]\nsubnet = "{leases["subnets"]["network.internal"]}"'), "d.toml")
     assert f"{world.project}/network.internal" in world.apply(refused, status=1).stderr
-
-
-@pytest.mark.parametrize("schema", sorted(path.stem.removeprefix("applied-") for path in FIXTURES.glob("applied-*.sql")))
-def test_the_databases_of_an_older_version_are_used(world, schema):
-    """Fixtures made by the version that had that schema: a project with a revision, a service and a volume."""
-    for directory, name in ((world.state, "applied"), (world.runtime, "observed")):
-        database = sqlite3.connect(":memory:")
-        database.executescript((FIXTURES / f"{name}-{schema}.sql").read_text())
-        world.run("mkdir", "-p", directory)
-        (world.directory / f"{name}.db").write_bytes(database.serialize())
-        world.run("cp", world.directory / f"{name}.db", directory / f"{name}.db")
-    assert [row["revision"] for row in world.json("history", "shop")["revisions"]] != []
-    seen = world.nucleus("drift", "shop", "--detailed-exitcode", status=2).stdout
-    assert "service.web" in seen and "network.internal" in seen, seen
-    world.nucleus("destroy", "shop", "--yes")
-    world.nothing_left()

@@ -40,6 +40,15 @@ depends_on = [{ service = "fill", condition = "completed" }]
 """
 
 
+# Parts that are in the journal or have been recorded; SQLite plays back what a killed writer left.
+PARTS_TOLD = """import sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+for table in ("journal", "observation"):
+    for row in database.execute(f"SELECT part FROM {table} WHERE project = ?", (sys.argv[2],)):
+        print(row[0])
+"""
+
+
 @dataclasses.dataclass(frozen=True)
 class Change:
     """From one file to another; None: nothing is there, destroyed."""
@@ -98,6 +107,24 @@ class Trial:
     def rows(self):
         rows = self.world.directory / "data/rows"
         return rows.read_text() if rows.exists() else ""
+
+    def untold(self):
+        """Objects of the project of which the store says nothing: neither that they are there nor that somebody was at it."""
+        told = set(self.world.run("/usr/bin/python3", "-c", PARTS_TOLD, self.world.runtime / "observed.db", self.world.project).stdout.split())
+        project, found = self.world.project, {}
+        for alias in self.world.links():
+            owner, _, address = alias.removeprefix("nucleus:").partition("/")
+            if owner == project:
+                found[f"link {alias}"] = address + ("/bridge" if address.startswith("network.") else "/netns")
+        for path in self.world.cgroups():
+            if path.name.startswith("service."):
+                found[f"cgroup {path.name}"] = path.name + "/cgroup"
+        found |= {f"table {table}": f"topology.{project}/firewall" for table in self.world.tables()}
+        for pin in self.world.run("find", self.world.runtime / "netns", "-type", "f", status=None).stdout.split():
+            found[f"pin {pin}"] = pin.rsplit("/", 1)[1] + "/netns"
+        for status in self.world.run("find", self.world.runtime / "projects", "-name", "launch", status=None).stdout.split():
+            found[f"launch of {status}"] = status.split("/")[-2] + "/process"
+        return [f"nobody's word of {what}" for what, part in found.items() if part not in told]
 
     def problems(self, reference=None):
         """After the change was made: what is not as it should be, as lines. The world is empty afterwards."""

@@ -113,6 +113,8 @@ def command_of(pid):
 def processes(world):
     for pid in processes_of(world):
         try:
+            if command_of(pid).startswith("strace "):
+                continue  # the injector's, on its way out
             state = re.search(r"^State:\s*(\S)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1]
             yield command_of(pid) + (" (zombie)" if state == "Z" else "")
         except (OSError, TypeError):
@@ -123,6 +125,8 @@ def open_files(world):
     for pid in processes_of(world):
         try:
             command = command_of(pid)
+            if command.startswith("strace "):
+                continue
             for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
                 yield f"{command}: {re.sub(r':.[0-9]+.$', '', os.readlink(fd))}"
         except OSError:

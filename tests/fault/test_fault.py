@@ -53,19 +53,48 @@ def test_an_undo_left_out_is_told(trial):
     assert any(line.startswith("files: + ") for line in snapshot.difference(trial.empty, snapshot.take(trial.world)))
 
 
+def test_a_step_that_does_not_journal_is_told(trial):
+    """strace answers in the kernel's place that the database was written, and it was not."""
+    trial.made()
+    assert trial.untold() == []
+    trial.world.nucleus("destroy", trial.world.project)
+    trial.world.run(*injector.strace("-o", "/dev/null", "-P", trial.world.runtime / "observed.db", "-e", "trace=pwrite64",
+                                     "-e", "inject=pwrite64:retval=4096"), *trial.command)
+    lines = trial.untold()
+    assert any("cgroup service.db" in line for line in lines) and any("table " in line for line in lines), lines
+
+
+def test_a_supervisor_is_killed_and_the_command_says_so(trial):
+    done = injector.Supervisor("service.db").run(trial, injector.Point("clone3", 1))
+    assert done.returncode == 1 and "service.db" in done.stderr, done
+    trial.made()
+    assert trial.problems() == []
+
+
 def test_a_change_that_did_not_happen_is_told(trial):
     assert any(line.startswith("diff is not empty") for line in trial.problems())
 
 
 def test_a_kill_kills_and_an_error_fails(trial):
-    assert injector.run(trial.world, trial.command, injector.Point("mkdir", 1)).returncode in (-9, 137)
-    failed = injector.run(trial.world, trial.command, injector.Point("unshare", 1, "ENOMEM"))
+    assert injector.Command().run(trial, injector.Point("mkdir", 1)).returncode in (-9, 137)
+    failed = injector.Command().run(trial, injector.Point("unshare", 1, "ENOMEM"))
     assert failed.returncode == 1 and "nucleus: " in failed.stderr, failed
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_killed_at_a_few_points_it_converges_without_a_leak(change):
     done = subprocess.run([sys.executable, RUN, "--change", change, "--sample", "4"], stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("change", ["create", "restart", "destroy"])
+def test_with_the_supervisor_killed_at_a_few_points_it_converges_without_a_leak(change):
+    done = subprocess.run([sys.executable, RUN, "--supervisor", "--change", change, "--sample", "4"], stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_with_the_repair_killed_too_it_converges_without_a_leak():
+    done = subprocess.run([sys.executable, RUN, "--change", "replace", "--pairs", "6"], stdout=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
