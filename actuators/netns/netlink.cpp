@@ -9,6 +9,8 @@
 #include <array>
 #include <cstring>
 
+#include "actuators/netns/answers.hpp"
+
 namespace nucleus::netns {
 
 namespace {
@@ -17,25 +19,9 @@ namespace {
 constexpr std::size_t kBufferSize = 64 << 10;
 constexpr int kDumpAttempts = 8;
 
-// What the kernel says about an error beyond its number; "" where it says nothing.
-std::string Explanation(const nlmsghdr* header) {
-  if ((header->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return {};
-  const auto* error = static_cast<const nlmsgerr*>(nlmsg_data(header));
-  std::size_t skip = sizeof(nlmsgerr);
-  // Without NLM_F_CAPPED the request is repeated in full before the attributes.
-  if ((header->nlmsg_flags & NLM_F_CAPPED) == 0) skip += error->msg.nlmsg_len - sizeof(nlmsghdr);
-  const auto size = static_cast<std::size_t>(nlmsg_datalen(header));
-  if (skip >= size) return {};
-  auto* first = reinterpret_cast<nlattr*>(static_cast<char*>(nlmsg_data(header)) + NLMSG_ALIGN(skip));
-  const nlattr* text = nla_find(first, static_cast<int>(size - NLMSG_ALIGN(skip)), NLMSGERR_ATTR_MSG);
-  if (text == nullptr) return {};
-  const auto* data = static_cast<const char*>(nla_data(text));
-  return std::string(data, strnlen(data, static_cast<std::size_t>(nla_len(text))));
-}
-
-Error KernelError(const nlmsghdr* header, int err, std::string_view operation, std::string_view subject) {
-  Error error = Error::Sys(operation, subject, err);
-  if (auto words = Explanation(header); !words.empty()) error.cause = std::move(words);
+Error KernelError(Ending ending, std::string_view operation, std::string_view subject) {
+  Error error = Error::Sys(operation, subject, ending.err);
+  if (!ending.words.empty()) error.cause = std::move(ending.words);
   return error;
 }
 
@@ -104,9 +90,9 @@ Result<> Netlink::Send(Message& message, std::string_view operation, std::string
   return {};
 }
 
-Result<Netlink::Ending> Netlink::Receive(std::string_view operation, std::string_view subject,
-                                         const std::function<void(nlmsghdr*)>& each) {
-  Ending ending = Ending::kDone;
+Result<Netlink::Completion> Netlink::Receive(std::string_view operation, std::string_view subject,
+                                             const std::function<void(nlmsghdr*)>& each) {
+  Completion how = Completion::kWhole;
   while (true) {
     sockaddr_nl from{};
     iovec vector{buffer_.get(), kBufferSize};
@@ -128,13 +114,11 @@ Result<Netlink::Ending> Netlink::Receive(std::string_view operation, std::string
     for (auto* header = reinterpret_cast<nlmsghdr*>(buffer_.get()); nlmsg_ok(header, left);
          header = nlmsg_next(header, &left)) {
       if (header->nlmsg_seq != sequence_) continue;  // of a request that was given up
-      if ((header->nlmsg_flags & NLM_F_DUMP_INTR) != 0) ending = Ending::kInterrupted;
-      if (header->nlmsg_type == NLMSG_ERROR) {
-        const int err = -static_cast<const nlmsgerr*>(nlmsg_data(header))->error;
-        if (err != 0) return Fail(KernelError(header, err, operation, subject));
-        return ending;
+      if ((header->nlmsg_flags & NLM_F_DUMP_INTR) != 0) how = Completion::kInterrupted;
+      if (auto end = EndingOf(header)) {
+        if (end->err != 0) return Fail(KernelError(*std::move(end), operation, subject));
+        return how;
       }
-      if (header->nlmsg_type == NLMSG_DONE) return ending;
       if (each) each(header);
     }
   }
@@ -162,11 +146,11 @@ Result<> Netlink::Dump(Message& message, std::string_view operation, const std::
   for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
     kept.clear();
     TRY(Send(message, operation, "kernel"));
-    const auto ending = TRY(Receive(operation, "kernel", [&](nlmsghdr* header) {
+    const auto how = TRY(Receive(operation, "kernel", [&](nlmsghdr* header) {
       const auto* bytes = reinterpret_cast<const std::byte*>(header);
       kept.emplace_back(bytes, bytes + header->nlmsg_len);
     }));
-    if (ending == Ending::kDone) break;
+    if (how == Completion::kWhole) break;
   }
   // After so many attempts on a busy machine the last one is taken: each message in it is right by itself.
   for (auto& bytes : kept) each(reinterpret_cast<nlmsghdr*>(bytes.data()));

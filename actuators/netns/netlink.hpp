@@ -75,9 +75,9 @@ class Netlink {
  private:
   explicit Netlink(sys::Fd fd);
   Result<> Send(Message& message, std::string_view operation, std::string_view subject);
-  enum class Ending { kDone, kInterrupted };
-  Result<Ending> Receive(std::string_view operation, std::string_view subject,
-                         const std::function<void(nlmsghdr*)>& each);
+  enum class Completion { kWhole, kInterrupted };
+  Result<Completion> Receive(std::string_view operation, std::string_view subject,
+                             const std::function<void(nlmsghdr*)>& each);
 
   sys::Fd fd_;
   std::uint32_t sequence_ = 0;

@@ -1,0 +1,124 @@
+#include "actuators/netns/answers.hpp"
+
+#include <arpa/inet.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+
+#include <array>
+#include <cstring>
+
+namespace nucleus::netns {
+
+namespace {
+
+std::string Text(const nlattr* attribute) {
+  if (attribute == nullptr) return {};
+  const auto* data = static_cast<const char*>(nla_data(attribute));
+  return std::string(data, strnlen(data, static_cast<std::size_t>(nla_len(attribute))));
+}
+
+// 0 where there is none, or one of another size.
+std::uint32_t Number(const nlattr* attribute) {
+  std::uint32_t value = 0;
+  if (attribute != nullptr && nla_len(attribute) == sizeof value)
+    std::memcpy(&value, nla_data(attribute), sizeof value);
+  return value;
+}
+
+spec::Ipv4 AddressIn(const nlattr* attribute) {
+  return {ntohl(Number(attribute))};
+}
+
+bool Hairpin(const nlattr* kind, const nlattr* data) {
+  if (kind == nullptr || data == nullptr || Text(kind) != "bridge") return false;
+  const nlattr* mode = nla_find(static_cast<nlattr*>(nla_data(data)), nla_len(data), IFLA_BRPORT_MODE);
+  return mode != nullptr && nla_len(mode) >= 1 && nla_get_u8(mode) != 0;
+}
+
+// What the kernel says about an error beyond its number; "" where it says nothing.
+std::string Explanation(const nlmsghdr* header) {
+  if ((header->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return {};
+  const auto* error = static_cast<const nlmsgerr*>(nlmsg_data(header));
+  const auto size = static_cast<std::size_t>(nlmsg_datalen(header));
+  std::size_t skip = sizeof(nlmsgerr);
+  if (size <= skip) return {};
+  // Without NLM_F_CAPPED the request is repeated in full before the attributes.
+  if ((header->nlmsg_flags & NLM_F_CAPPED) == 0) {
+    if (error->msg.nlmsg_len < sizeof(nlmsghdr)) return {};
+    skip += error->msg.nlmsg_len - sizeof(nlmsghdr);
+  }
+  if (NLMSG_ALIGN(skip) >= size) return {};
+  auto* first = reinterpret_cast<nlattr*>(static_cast<char*>(nlmsg_data(header)) + NLMSG_ALIGN(skip));
+  const nlattr* text = nla_find(first, static_cast<int>(size - NLMSG_ALIGN(skip)), NLMSGERR_ATTR_MSG);
+  if (text == nullptr) return {};
+  const auto* data = static_cast<const char*>(nla_data(text));
+  return std::string(data, strnlen(data, static_cast<std::size_t>(nla_len(text))));
+}
+
+}  // namespace
+
+std::optional<Ending> EndingOf(const nlmsghdr* message) {
+  if (message->nlmsg_type == NLMSG_DONE) return Ending{};
+  if (message->nlmsg_type != NLMSG_ERROR) return std::nullopt;
+  if (nlmsg_datalen(message) < static_cast<int>(sizeof(int))) return Ending{EBADMSG, "a message without its number"};
+  int err = 0;
+  std::memcpy(&err, nlmsg_data(message), sizeof err);
+  if (err == 0) return Ending{};
+  // The kernel's are between -1 and -4095.
+  if (err > 0 || err < -4095) return Ending{EBADMSG, "an error without a meaning"};
+  return Ending{-err, Explanation(message)};
+}
+
+std::optional<Link> LinkOf(nlmsghdr* header) {
+  if (header->nlmsg_type != RTM_NEWLINK) return std::nullopt;
+  std::array<nlattr*, IFLA_MAX + 1> attributes{};
+  if (nlmsg_parse(header, sizeof(ifinfomsg), attributes.data(), IFLA_MAX, nullptr) < 0) return std::nullopt;
+  const auto* info = static_cast<const ifinfomsg*>(nlmsg_data(header));
+  Link link;
+  link.index = info->ifi_index;
+  link.up = (info->ifi_flags & IFF_UP) != 0;
+  link.name = Text(attributes[IFLA_IFNAME]);
+  link.alias = Text(attributes[IFLA_IFALIAS]);
+  link.mtu = Number(attributes[IFLA_MTU]);
+  link.master = static_cast<int>(Number(attributes[IFLA_MASTER]));
+  link.peer = static_cast<int>(Number(attributes[IFLA_LINK]));
+  if (const auto* mac = attributes[IFLA_ADDRESS]; mac != nullptr && nla_len(mac) == static_cast<int>(link.mac.size())) {
+    std::memcpy(link.mac.data(), nla_data(mac), link.mac.size());
+  }
+  if (attributes[IFLA_LINKINFO] != nullptr) {
+    std::array<nlattr*, IFLA_INFO_MAX + 1> details{};
+    if (nla_parse_nested(details.data(), IFLA_INFO_MAX, attributes[IFLA_LINKINFO], nullptr) >= 0) {
+      link.kind = Text(details[IFLA_INFO_KIND]);
+      link.hairpin = Hairpin(details[IFLA_INFO_SLAVE_KIND], details[IFLA_INFO_SLAVE_DATA]);
+    }
+  }
+  return link;
+}
+
+std::optional<LinkAddress> AddressOf(nlmsghdr* message) {
+  std::array<nlattr*, IFA_MAX + 1> attributes{};
+  if (message->nlmsg_type != RTM_NEWADDR) return std::nullopt;
+  if (nlmsg_parse(message, sizeof(ifaddrmsg), attributes.data(), IFA_MAX, nullptr) < 0) return std::nullopt;
+  const auto* info = static_cast<const ifaddrmsg*>(nlmsg_data(message));
+  return LinkAddress{static_cast<int>(info->ifa_index), AddressIn(attributes[IFA_LOCAL]), info->ifa_prefixlen};
+}
+
+std::optional<Route> RouteOf(nlmsghdr* message) {
+  std::array<nlattr*, RTA_MAX + 1> attributes{};
+  if (message->nlmsg_type != RTM_NEWROUTE) return std::nullopt;
+  if (nlmsg_parse(message, sizeof(rtmsg), attributes.data(), RTA_MAX, nullptr) < 0) return std::nullopt;
+  const auto* info = static_cast<const rtmsg*>(nlmsg_data(message));
+  if (info->rtm_table != RT_TABLE_MAIN || info->rtm_type != RTN_UNICAST) return std::nullopt;
+  Route route;
+  route.to = {AddressIn(attributes[RTA_DST]), info->rtm_dst_len};
+  if (attributes[RTA_GATEWAY] != nullptr) route.gateway = AddressIn(attributes[RTA_GATEWAY]);
+  route.index = static_cast<int>(Number(attributes[RTA_OIF]));
+  route.metric = Number(attributes[RTA_PRIORITY]);
+  route.kernels = info->rtm_protocol == RTPROT_KERNEL;
+  return route;
+}
+
+}  // namespace nucleus::netns
