@@ -1,15 +1,12 @@
 #include "reconcile/plan_json.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "reconcile/explain.hpp"
+#include "reconcile/ordered_json.hpp"
 #include "spec/net.hpp"
 
 namespace nucleus::reconcile {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // Texts may hold bytes that are no UTF-8 (a path, a log line): they are replaced, never a reason to fail.
 std::string Dump(const Json& json, int indent = -1) {
@@ -70,9 +67,11 @@ Json PlanValue(const Plan& plan, std::span<const std::string> files) {
   json["steps"] = Json::array();
   for (std::size_t i = 0; i < plan.steps.size(); ++i) json["steps"].push_back(StepJson(plan, i));
   json["warnings"] = plan.warnings;
-  json["leases"] = {{"addresses", Json::object()}, {"subnets", Json::object()}};
-  for (const auto& [name, address] : plan.addresses) json["leases"]["addresses"][name] = spec::Format(address);
-  for (const auto& [name, subnet] : plan.subnets) json["leases"]["subnets"][name] = spec::Format(subnet);
+  Json addresses = Json::object();
+  Json subnets = Json::object();
+  for (const auto& [name, address] : plan.addresses) Append(addresses, name, spec::Format(address));
+  for (const auto& [name, subnet] : plan.subnets) Append(subnets, name, spec::Format(subnet));
+  json["leases"] = {{"addresses", std::move(addresses)}, {"subnets", std::move(subnets)}};
   return json;
 }
 
@@ -142,18 +141,18 @@ std::uint32_t FileIndex(std::vector<std::string>& files, const std::string& file
   return static_cast<std::uint32_t>(files.size() - 1);
 }
 
-Result<Change> ChangeFromJson(const Json& json, std::vector<std::string>& files) {
+Result<Change> ChangeFromJson(const Read& json, std::vector<std::string>& files) {
   Change change;
   change.address = TRY(Address::Parse(json.at("address").get<std::string>()));
   change.action = ActionNamed(json.at("action").get<std::string>());
   change.drift = json.at("drift").get<bool>();
   change.unknown = json.at("unreadable").get<bool>();
-  for (const Json& item : json.at("reasons")) {
+  for (const Read& item : json.at("reasons")) {
     Reason reason;
     reason.type = ReasonNamed(item.at("type").get<std::string>());
     reason.text = item.at("text").get<std::string>();
     reason.field = item.at("field").get<std::string>();
-    if (const Json& place = item.at("place"); !place.is_null()) {
+    if (const Read& place = item.at("place"); !place.is_null()) {
       reason.place.file = FileIndex(files, place.at("file").get<std::string>());
       reason.place.line = place.at("line").get<std::uint32_t>();
       reason.place.column = place.at("column").get<std::uint32_t>();
@@ -212,7 +211,7 @@ std::string FinishedEvent(const Plan& plan, const Outcome& outcome, std::uint64_
 
 Result<Plan> PlanFromJson(std::string_view text, std::vector<std::string>& files) {
   try {
-    const Json json = Json::parse(text);
+    const Read json = Read::parse(text);
     Plan plan;
     if (json.at("format_version").get<int>() != kPlanFormat) {
       return Fail(ErrorCode::kUnsupported, "read", "plan", "it was written by another version of nucleus");
@@ -220,7 +219,7 @@ Result<Plan> PlanFromJson(std::string_view text, std::vector<std::string>& files
     plan.project = json.at("project").get<std::string>();
     plan.base_revision = json.at("base_revision").get<std::uint64_t>();
     plan.digest = TRY(Digest::Parse(json.at("digest").get<std::string>()));
-    for (const Json& change : json.at("changes")) plan.changes.push_back(TRY(ChangeFromJson(change, files)));
+    for (const Read& change : json.at("changes")) plan.changes.push_back(TRY(ChangeFromJson(change, files)));
     plan.warnings = json.at("warnings").get<std::vector<std::string>>();
     return plan;
   } catch (const std::exception& e) {  // nlohmann's parse_error, type_error, out_of_range

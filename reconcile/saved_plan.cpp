@@ -1,15 +1,13 @@
 #include "reconcile/saved_plan.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
+#include "reconcile/ordered_json.hpp"
 #include "spec/load.hpp"
 
 namespace nucleus::reconcile {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr int kFormat = 1;
 constexpr std::string_view kType = "nucleus-plan";
@@ -39,9 +37,9 @@ Json AddressesJson(const std::set<Address>& addresses) {
   return json;
 }
 
-Result<std::set<Address>> AddressesFrom(const Json& json) {
+Result<std::set<Address>> AddressesFrom(const Read& json) {
   std::set<Address> addresses;
-  for (const Json& item : json) addresses.insert(TRY(Address::Parse(item.get<std::string>())));
+  for (const Read& item : json) addresses.insert(TRY(Address::Parse(item.get<std::string>())));
   return addresses;
 }
 
@@ -55,7 +53,7 @@ Json OptionsJson(const Options& options) {
           {"drift_only", options.drift_only}};
 }
 
-Result<Options> OptionsFrom(const Json& json) {
+Result<Options> OptionsFrom(const Read& json) {
   Options options;
   options.targets = TRY(AddressesFrom(json.at("targets")));
   options.excludes = TRY(AddressesFrom(json.at("excludes")));
@@ -67,7 +65,7 @@ Result<Options> OptionsFrom(const Json& json) {
   return options;
 }
 
-Result<Observations> SeenFrom(std::string_view project, const Json& json) {
+Result<Observations> SeenFrom(std::string_view project, const Read& json) {
   Observations seen;
   for (const auto& [name, value] : json.items()) {
     const PartKey key = TRY(PartKey::Parse(project, name));
@@ -151,7 +149,7 @@ void CompareResources(std::string_view kind, const std::map<std::string, Resourc
 std::string Encode(const SavedPlan& saved) {
   Json seen = Json::object();
   for (const auto& [key, observation] : saved.seen) {
-    seen[key.Text()] = {{"presence", PresenceName(observation.presence)}, {"facts", observation.facts}};
+    Append(seen, key.Text(), {{"presence", PresenceName(observation.presence)}, {"facts", observation.facts}});
   }
   Json json{{"type", kType},
             {"format_version", kFormat},
@@ -174,7 +172,7 @@ bool LooksLikeSavedPlan(std::string_view text) {
 
 Result<SavedPlan> DecodeSavedPlan(std::string_view text) {
   try {
-    const Json json = Json::parse(text);
+    const Read json = Read::parse(text);
     if (json.at("type").get<std::string>() != kType) return Fail(ErrorCode::kCorrupt, "read", "plan", "not a plan");
     if (json.at("format_version").get<int>() != kFormat) {
       return Fail(Error::Of(ErrorCode::kUnsupported, "read", "plan", "it was saved by another version of nucleus")
@@ -187,7 +185,7 @@ Result<SavedPlan> DecodeSavedPlan(std::string_view text) {
     saved.base_revision = json.at("base_revision").get<std::uint64_t>();
     saved.sources = json.at("sources").get<std::vector<std::string>>();
     saved.options = TRY(OptionsFrom(json.at("options")));
-    if (const Json& desired = json.at("desired"); !desired.is_null()) {
+    if (const Read& desired = json.at("desired"); !desired.is_null()) {
       saved.desired = TRY(spec::FromJson(desired.get<std::string>()));
     }
     saved.seen = TRY(SeenFrom(saved.project, json.at("seen")));
