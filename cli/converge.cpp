@@ -115,12 +115,18 @@ bool Agreed(const Work& work) {
   return work.console().Ask("Do this?");
 }
 
+bool SameChanges(const Plan& a, const Plan& b) {
+  return std::ranges::equal(a.changes, b.changes, [](const reconcile::Change& one, const reconcile::Change& other) {
+    return one.address == other.address && one.action == other.action;
+  });
+}
+
 // Others may be choosing subnets at the same moment. What they were quicker to take is left to them and another one
-// chosen, unless this very plan was asked for.
+// chosen, unless this very plan was asked for or kept, or would then do other things than was shown.
 Result<std::uint64_t> Record(Work& work) {
   constexpr int kMostAttempts = 256;  // each time somebody else got what they wanted
   const bool may_choose =
-      work.goal.saved == nullptr && !work.arguments().Has("expect") &&
+      work.goal.saved == nullptr && !work.arguments().Has("expect") && !work.arguments().Has("out") &&
       std::ranges::any_of(work.effective.networks, [](const auto& entry) { return !entry.second.subnet; });
   for (int attempt = 1;; ++attempt) {
     auto begun =
@@ -128,7 +134,8 @@ Result<std::uint64_t> Record(Work& work) {
     if (begun || begun.error().code != ErrorCode::kConflict || !may_choose || attempt == kMostAttempts) return begun;
     work.world.taken = reconcile::ToTaken(TRY(work.store.Leases()), work.world.project);
     auto plan = TRY(PlanFor(work.world, work.desired(), work.goal.options));
-    if (plan.subnets == work.plan.subnets) return begun;  // it was about something else
+    // It was about something else, or there is more to it.
+    if (plan.subnets == work.plan.subnets || !SameChanges(plan, work.plan)) return begun;
     work.plan = std::move(plan);
   }
 }
@@ -265,9 +272,11 @@ Result<Work> Prepare(Context& context, Goal& goal) {
     TRY(Observe(work.world, work.probers, work.desired(), goal.options));
   }
   TRY(reconcile::RecordSeen(work.store, work.world.project, work.world.observed.parts));
-  const auto phase = work.timings.Time("plan");
-  work.plan = TRY(PlanFor(work.world, work.desired(), goal.options));
-  work.effective = TRY(reconcile::EffectiveTopology(work.desired(), work.world.applied, goal.options));
+  {
+    const auto phase = work.timings.Time("plan");
+    work.plan = TRY(PlanFor(work.world, work.desired(), goal.options));
+    work.effective = TRY(reconcile::EffectiveTopology(work.desired(), work.world.applied, goal.options));
+  }
   return work;
 }
 
@@ -344,6 +353,7 @@ Result<int> Converge(Context& context, Goal goal) {
   if (const int refused = Gates(context, work.plan); refused != exit_code::kDone) return refused;
   if (work.plan.empty() && !work.plan.HasChanges()) {
     TRY(Settle(work));
+    if (context.arguments.Has("timings")) context.console.Err(work.timings.Text());
     return NothingToDo(work);
   }
   if (const auto unreadable = Unreadable(work.world); !unreadable.empty()) {

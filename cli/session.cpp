@@ -188,7 +188,7 @@ int Gates(Context& context, const reconcile::Plan& plan) {
   const std::string_view name = context.arguments.command().name;
   if (context.arguments.Has("expect")) {
     const auto expected = ParseDigestPrefix(context.arguments.Value("expect"));
-    if (!plan.digest.Hex().starts_with(expected.value_or(""))) {
+    if (!expected || !plan.digest.Hex().starts_with(*expected)) {
       context.console.Fail(name, Error::Of(ErrorCode::kStale, "", "plan",
                                            "it is sha256:" + plan.digest.Hex() + ", not the one expected"));
       return exit_code::kStale;

@@ -58,8 +58,8 @@ Result<> CheckDeclared(const spec::Topology& desired, const spec::Network& netwo
 
 Result<> AllocateSubnets(const spec::Topology& desired, const Applied& applied, const Host& host, const Taken& taken,
                          Leases& leases) {
-  Occupied occupied(host.routes.begin(), host.routes.end());
-  for (const auto& [net, owner] : taken.subnets) occupied.push_back(net);
+  Occupied held;
+  for (const auto& [net, owner] : taken.subnets) held.push_back(net);
   const Leases before = AppliedLeases(applied);
   for (const auto& [name, network] : desired.networks) {
     if (!network.subnet) continue;
@@ -67,18 +67,22 @@ Result<> AllocateSubnets(const spec::Topology& desired, const Applied& applied, 
     const bool is_new = had == before.subnets.end() || had->second != *network.subnet;
     TRY(CheckDeclared(desired, network, taken, is_new ? host.routes : std::vector<spec::Ipv4Net>()));
     leases.subnets[SubnetKey(name)] = *network.subnet;
-    occupied.push_back(*network.subnet);
+    held.push_back(*network.subnet);
   }
+  Occupied occupied = held;
+  occupied.insert(occupied.end(), host.routes.begin(), host.routes.end());
   std::vector<std::string_view> open;
   for (const auto& [name, network] : desired.networks) {
     if (network.subnet) continue;
+    // What is in use stays, whatever else the machine reaches by now: routes count when a subnet is chosen.
     const auto lease = before.subnets.find(SubnetKey(name));
-    if (lease == before.subnets.end() || !Free(lease->second, occupied)) {
+    if (lease == before.subnets.end() || !Free(lease->second, held)) {
       open.push_back(name);
       continue;
     }
     leases.subnets[lease->first] = lease->second;
     occupied.push_back(lease->second);
+    held.push_back(lease->second);
   }
   // Subnets of networks that are on their way out are in use until they are gone.
   for (const auto& [key, net] : before.subnets) {

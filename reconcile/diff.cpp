@@ -146,6 +146,7 @@ std::string Describe(const FactChange& change) {
   if (!change.expected) return change.name + " unexpected → remove";
   const Apart apart = TakeApart(*change.seen, *change.expected);
   const std::string name = change.name + (apart.before.empty() ? "" : " " + apart.before);
+  if (apart.seen.empty() && apart.expected.empty()) return change.name + " differs";  // in blanks alone
   if (apart.seen.empty()) return name + " " + Shortened(apart.expected) + " missing → restore";
   if (apart.expected.empty()) return name + " " + Shortened(apart.seen) + " unexpected → remove";
   if (apart.seen.size() > kLongestValue || apart.expected.size() > kLongestValue) return name + " differs";

@@ -55,8 +55,8 @@ bool IsStream(std::string_view path);
 // Relative paths inside a file are relative to that file. Merged by address; a clash is a problem. [defaults] of any
 // of them hold for all services.
 Loaded Load(std::span<const std::string> paths, const Outside& outside);
-// Which topology the files are about: its name and its files, no resources. What the files point at is not looked at,
-// so it may be gone.
+// Which topology the files are about: its name and its files, no resources. Whatever resources point at (root file
+// systems, env files, policies) is not looked at, so it may be gone; includes and required variables are still needed.
 Loaded LoadName(std::span<const std::string> paths, const Outside& outside);
 // Load() for text in hand.
 Loaded LoadText(std::string_view text, const std::string& file_name, const Outside& outside);

@@ -35,11 +35,12 @@ std::string BootId() {
 
 // SQLite takes the stump of a file for an empty database. Ours has no bytes until its first transaction is through.
 Result<SchemaState> Inspect(Database& database, const Schema& schema, const std::string& path) {
-  const auto state = TRY(InspectSchema(database, schema));
   struct stat st{};
-  if (state == SchemaState::kEmpty && ::stat(path.c_str(), &st) == 0 && st.st_size > 0) {
-    return Fail(database.Corrupt("there is nothing in it"));
-  }
+  auto state = TRY(InspectSchema(database, schema));
+  if (state != SchemaState::kEmpty || ::stat(path.c_str(), &st) != 0 || st.st_size == 0) return state;
+  // Unless somebody else has filled it between the two looks.
+  state = TRY(InspectSchema(database, schema));
+  if (state == SchemaState::kEmpty) return Fail(database.Corrupt("there is nothing in it"));
   return state;
 }
 

@@ -55,8 +55,8 @@ Result<> LoadCompletedJobs(Database& db, ProjectRow& project) {
 // applied in full stays whatever came after it: --on-failure rollback goes back to it.
 Result<> ForgetOldRevisions(Database& db, std::string_view project, std::int64_t newest) {
   return db.Run(
-      "DELETE FROM revision WHERE project = ?1 AND number <= ?2 AND number NOT IN "
-      "(SELECT max(number) FROM revision WHERE project = ?1 AND state = 'applied')",
+      "DELETE FROM revision WHERE project = ?1 AND number <= ?2 AND number <> "
+      "coalesce((SELECT max(number) FROM revision WHERE project = ?1 AND state = 'applied'), 0)",
       project, newest - kKeptRevisions);
 }
 

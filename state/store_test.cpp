@@ -127,14 +127,23 @@ TEST_F(StoreTest, HistoryOutlivesItsProjectAndNumbersAreNotGivenTwice) {
 TEST_F(StoreTest, OfALongHistoryTheNewestAreKeptAndTheOneToGoBackTo) {
   Store store = Writer();
   constexpr std::uint64_t kLast = kKeptRevisions + 20;
-  for (std::uint64_t i = 1; i <= kLast; ++i) {
-    ASSERT_EQ(store.BeginRevision(Revision("shop", i - 1)).value(), i);
-    ASSERT_OK(store.FinishRevision("shop", i, i == 5 ? RevisionState::kApplied : RevisionState::kFailed));
-  }
-  const auto revisions = store.Revisions("shop").value();
-  ASSERT_EQ(revisions.size(), static_cast<std::size_t>(kKeptRevisions) + 1);
-  EXPECT_EQ(revisions.front().number, 5U);
-  EXPECT_EQ(revisions.back().number, kLast);
+  const auto history = [&](const std::string& project, std::uint64_t applied) {
+    for (std::uint64_t i = 1; i <= kLast; ++i) {
+      EXPECT_EQ(store.BeginRevision(Revision(project, i - 1)).value(), i);
+      const auto state = i == applied ? RevisionState::kApplied : RevisionState::kFailed;
+      EXPECT_TRUE(store.FinishRevision(project, i, state).has_value());
+    }
+    std::vector<std::uint64_t> numbers;
+    for (const auto& row : store.Revisions(project).value()) numbers.push_back(row.number);
+    return numbers;
+  };
+  const auto once = history("shop", 5);
+  ASSERT_EQ(once.size(), static_cast<std::size_t>(kKeptRevisions) + 1);
+  EXPECT_EQ(once.front(), 5U);
+  EXPECT_EQ(once.back(), kLast);
+  const auto never = history("blog", 0);
+  ASSERT_EQ(never.size(), static_cast<std::size_t>(kKeptRevisions));
+  EXPECT_EQ(never.back(), kLast);
 }
 
 TEST_F(StoreTest, ConflictsNameTheOtherProjectAndLeaveNothing) {

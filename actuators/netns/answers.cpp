@@ -117,7 +117,9 @@ std::optional<Route> RouteOf(nlmsghdr* message) {
   if (attributes[RTA_GATEWAY] != nullptr) route.gateway = AddressIn(attributes[RTA_GATEWAY]);
   route.index = static_cast<int>(Number(attributes[RTA_OIF]));
   route.metric = Number(attributes[RTA_PRIORITY]);
-  route.kernels = info->rtm_protocol == RTPROT_KERNEL;
+  route.tos = info->rtm_tos;
+  // Anybody may give a route the kernel's protocol; this is what its own look like.
+  route.kernels = info->rtm_protocol == RTPROT_KERNEL && info->rtm_scope == RT_SCOPE_LINK && !route.gateway;
   return route;
 }
 

@@ -156,9 +156,6 @@ Result<> WriteSysctls() {
   return {};
 }
 
-constexpr spec::Ipv4 kLoopback{0x7f000001};  // the kernel's own, of every loopback that is up
-constexpr std::uint8_t kLoopbackPrefix = 8;
-
 // On a thread that is in the namespace.
 Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd) {
   auto inside = TRY(Netlink::Open(NETLINK_ROUTE));
@@ -167,23 +164,22 @@ Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd) {
   for (const auto& link : links) {
     LinkChange up;
     up.up = true;
-    if (link.name == "lo") {
-      TRY(ChangeLink(inside, link.index, link.name, Difference(link, up)));
-      TRY(SetAddress(inside, link.index, link.name, kLoopback, kLoopbackPrefix));
-    }
+    if (link.name == "lo") TRY(ChangeLink(inside, link.index, link.name, Difference(link, up)));
     const bool is_wanted =
         std::ranges::find(wanted.attachments, link.name, &NetnsWanted::Attachment::link) != wanted.attachments.end();
     if (link.kind == "veth" && !is_wanted) TRY(DeleteLink(inside, link.index, link.name));
   }
   Attacher attacher(host, inside, namespace_fd, wanted.alias);
   std::optional<DefaultRoute> route;
+  std::vector<int> attached;
   for (const auto& attachment : wanted.attachments) {
     TRY_IN("network " + attachment.network, attacher.Attach(attachment));
-    if (!attachment.gateway || route) continue;
     const auto link = TRY(GetLink(inside, attachment.link));
+    if (link) attached.push_back(link->index);
+    if (!attachment.gateway || route) continue;
     if (link) route = DefaultRoute{*attachment.gateway, link->index};
   }
-  return SetRoutes(inside, route);
+  return SetRoutes(inside, route, attached);
 }
 
 }  // namespace

@@ -174,7 +174,7 @@ TEST_F(NetnsHost, NetnsDriftIsNoticedAndRepairedInPlace) {
     return ChangeLink(n, l.index, l.name, c);
   }));
   ExpectRepair("service.web/netns: default route: 10.77.1.1 dev eth0 -> (none)");
-  OK(inside([](Netlink& n, const Link&) { return SetRoutes(n, std::nullopt); }));
+  OK(inside([](Netlink& n, const Link&) { return SetRoutes(n, std::nullopt, {}); }));
   ExpectRepair("service.web/netns: default route:");
   OK(inside([](Netlink& n, const Link&) {
     LinkChange c;

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "spec/net.hpp"
 
 namespace nucleus::netns {
@@ -46,6 +48,7 @@ Message RouteMessage(std::uint16_t type, std::uint16_t flags, const Route& route
   header.rtm_protocol = type == RTM_NEWROUTE ? RTPROT_STATIC : RTPROT_UNSPEC;
   header.rtm_scope = type == RTM_NEWROUTE ? RT_SCOPE_UNIVERSE : RT_SCOPE_NOWHERE;
   header.rtm_dst_len = route.to.prefix;
+  header.rtm_tos = route.tos;
   Message message(type, flags);
   message.Header(header).Put(RTA_OIF, route.index);
   if (route.to.prefix != 0) message.PutAddress(RTA_DST, route.to.base);
@@ -158,11 +161,12 @@ Result<> SetAddress(Netlink& netlink, int index, std::string_view name, spec::Ip
                        spec::Format(address) + " on " + std::string(name));
 }
 
-Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted) {
+Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted, const std::vector<int>& attached) {
   bool there = false;
   for (const auto& route : TRY(DumpRoutes(netlink))) {
-    if (route.kernels) continue;
-    if (wanted && route.to.prefix == 0 && !there && route.gateway == wanted->gateway && route.index == wanted->index &&
+    const bool is_default = route.to.prefix == 0;
+    if (route.kernels || (!is_default && std::ranges::find(attached, route.index) == attached.end())) continue;
+    if (wanted && is_default && !there && route.gateway == wanted->gateway && route.index == wanted->index &&
         route.metric == 0) {
       there = true;
       continue;

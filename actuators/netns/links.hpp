@@ -50,7 +50,7 @@ struct DefaultRoute {
   spec::Ipv4 gateway;
   int index = 0;
 };
-// No other unicast route but those the kernel makes beside an address.
-Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted);
+// The default route as wanted and no other; over the links `attached` no route but that and the kernel's own.
+Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted, const std::vector<int>& attached);
 
 }  // namespace nucleus::netns

@@ -110,6 +110,7 @@ struct Route {  // IPv4, unicast, main table
   std::optional<spec::Ipv4> gateway;
   int index = 0;  // of the link
   std::uint32_t metric = 0;
+  std::uint8_t tos = 0;
   bool kernels = false;  // the kernel's own, beside an address
 };
 

@@ -100,14 +100,6 @@ struct NetnsJob {
   std::vector<const Link*> host_ends;  // links on the host with the service's alias
 };
 
-// "up", and what addresses it has where these are not the kernel's own.
-std::string LoopbackText(const Snapshot& snapshot, const Link& link) {
-  std::string text = link.up ? "up" : "down";
-  const std::string addresses = snapshot.AddressesOf(link.index);
-  if (link.up && addresses != "127.0.0.1/8") text += " " + addresses;
-  return text;
-}
-
 Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result<Inside>& inside) {
   Observation observation;
   if (!job.pin) return Unreadable(job.pin.error());
@@ -134,7 +126,7 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
     const Snapshot& snapshot = inside->snapshot;
     observation.facts.insert(inside->sysctls.begin(), inside->sysctls.end());
     for (const auto& link : snapshot.links) {
-      if (link.name == "lo") observation.facts["lo"] = LoopbackText(snapshot, link);
+      if (link.name == "lo") observation.facts["lo"] = link.up ? "up" : "down";
       // Tunnels and the like that the kernel puts into every namespace are nobody's doing.
       if (link.kind != "veth") continue;
       observation.facts[link.name] = InsideText(snapshot.AddressesOf(link.index), link.mac, link.mtu, link.up);
@@ -154,8 +146,10 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
     if (!routes.empty()) observation.facts["default route"] = routes;
     for (const auto& route : snapshot.OtherRoutes()) {
       const Link* link = snapshot.Find(route.index);
+      // Over a link that a workload has made, a tunnel say, it may send what it likes.
+      if (link == nullptr || link->kind != "veth") continue;
       observation.facts["route " + spec::Format(route.to)] =
-          RouteText(route.gateway.value_or(spec::Ipv4{}), link == nullptr ? "?" : link->name);
+          RouteText(route.gateway.value_or(spec::Ipv4{}), link->name);
     }
   }
   for (const Link* end : job.host_ends) {
@@ -386,8 +380,12 @@ Result<LeasesInUse> FindLeasesInUse(const Directories& directories, const std::s
     for (const auto& inside : LookInside(pins)) {
       if (!inside) continue;  // told by the probe of the part
       for (const auto& link : inside->snapshot.links) {
+        // A number alone says nothing: that of a link's other end is one of whatever namespace that is in.
         const Link* end = link.kind == "veth" ? host.Find(link.peer) : nullptr;
-        const auto network = end == nullptr ? networks.end() : networks.find(end->master);
+        if (end == nullptr || end->kind != "veth" || end->peer != link.index ||
+            end->alias != LinkAlias(project, service))
+          continue;
+        const auto network = networks.find(end->master);
         if (network == networks.end()) continue;
         for (const auto& [index, ip, prefix] : inside->snapshot.addresses) {
           if (index == link.index) leases.addresses.try_emplace(service.Text() + "/" + network->second, ip);

@@ -123,7 +123,7 @@ TEST_F(NetnsTraffic, TheWayOutIsMasqueradedAndInternalHasNone) {
   Done(testing::RunInside(shop_.Pin("db"), []() -> Result<> {
     auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
     const auto link = TRY(GetLink(netlink, "eth0"));
-    return SetRoutes(netlink, DefaultRoute{spec::ParseIpv4("10.77.2.1").value(), link->index});
+    return SetRoutes(netlink, DefaultRoute{spec::ParseIpv4("10.77.2.1").value(), link->index}, {});
   }));
   EXPECT_EQ(AskOnce(shop_.Pin("db"), kOutside, 80), "");
   EXPECT_EQ(AskOnce(shop_.Pin("db"), "10.77.1.3", 80), "");

@@ -1,7 +1,6 @@
 """Many at once: of one topology one after the other, of different ones side by side, and the end of whoever holds a lock."""
 import signal
 import subprocess
-import time
 
 from world import NUCLEUS, wait_for
 
@@ -80,6 +79,14 @@ def test_of_several_that_want_the_same_port_and_subnet_one_has_it(world):
     world.apply(next(path for name, path in zip(names, paths) if name not in winners))
 
 
+def test_timings_say_where_the_time_went(world):
+    path = world.write(ONE)
+    told = world.apply(path, "--timings").stderr
+    for words in ("look at the machine", "plan", "record the intent", "carry it out", "apply netns", "apply process"):
+        assert words in told, told
+    assert "look at the machine" in world.apply(path, "--timings").stderr
+
+
 SLOW = ONE + '[services.slow]\ntype = "job"\ncommand = ["/bin/sleep", "300"]\n'
 
 
@@ -94,12 +101,9 @@ def test_when_the_holder_of_the_lock_is_killed_the_next_enters(world):
     assert "waiting for the lock" in second.stderr.readline()
     inside = world.run("pgrep", "-f", "--", "--lock-timeout 60s").stdout.split()
     world.run("pkill", "-KILL", "-f", "--", f"^{NUCLEUS} apply -f {path}$")
-    begin = time.monotonic()
     assert second.stdout.readline(), "it did not begin"
-    waited = time.monotonic() - begin
     assert second.wait(60) == 0, second.stderr.read()
     assert inside and first.wait(10) == -signal.SIGKILL
-    assert waited < 10, f"{waited:.1f} s"  # docs/reliability.md has the figure; this is only not for ever
     world.nucleus("diff", "-f", path, "--detailed-exitcode")
     for stream in (second.stdout, second.stderr):
         stream.close()

@@ -75,6 +75,8 @@ ROWS = {
     "route removed": ("service.client", "default route missing", f"{IN} ip route delete default"),
     "route changed": ("service.client", "default route 10.91.7.77", f"{IN} ip route replace default via 10.91.7.77"),
     "route duplicated": ("service.client", "default route .*10.91.7.76", f"{IN} ip route add default via 10.91.7.76 metric 5"),
+    "route of the kernel's name": ("service.client", "default route .*10.91.7.75", f"{IN} ip route replace default via 10.91.7.75 proto kernel"),
+    "route with a type of service": ("service.client", "route 10.6.0.0/16", f"{IN} ip route add 10.6.0.0/16 tos 8 via 10.91.7.3"),
     "route added": ("service.client", "route 10.5.0.0/16", f"{IN} ip route add 10.5.0.0/16 via 10.91.7.3"),
     # ---- settings of the kernel ----
     "forwarding off": ("topology", "ip_forward 0 → 1", "echo 0 > /proc/sys/net/ipv4/ip_forward"),
@@ -151,7 +153,7 @@ def test_drift_is_told_by_name_and_repaired(world, row):
     before = steady(world)
     shell(world, how, names)
 
-    seen = wait_for("drift", lambda: (lambda out: out if where in out else None)(world.nucleus("drift", world.project, status=None).stdout), 5)
+    seen = wait_for("drift", lambda: (lambda out: out if where in out else None)(world.nucleus("drift", world.project, status=None).stdout))
     lines = seen[seen.index(where):]
     assert re.search(words, lines), seen
     world.nucleus("drift", world.project, "--detailed-exitcode", status=2)
@@ -186,6 +188,17 @@ def test_a_stranger_with_the_same_pid_is_not_signalled(world):
     assert world.run("cat", f"/proc/{names['PID']}/cmdline").stdout == "sleep\x0054321\x00"
     world.nucleus("destroy", world.project, "--yes")
     assert world.run("cat", f"/proc/{names['PID']}/cmdline").stdout == "sleep\x0054321\x00"
+
+
+def test_what_a_workload_may_make_of_its_own_is_no_drift(world):
+    path = stack(world, QUIET)
+    world.apply(path)
+    names = surroundings(world)
+    shell(world, f"{IN} ip link add tunnel type bridge; {IN} ip link set tunnel up; {IN} ip address add 10.8.0.2/24 dev tunnel; "
+                 f"{IN} ip route add 10.9.0.0/16 via 10.8.0.1; {IN} ip address add 10.7.7.7/32 dev lo", names)
+    world.nucleus("drift", world.project, "--detailed-exitcode")
+    world.apply(path, "--replace", "service.client")
+    world.nucleus("drift", world.project, "--detailed-exitcode")
 
 
 def test_a_cgroup_that_is_somebody_elses_is_shown_and_left(world):

@@ -58,13 +58,23 @@ def done():
     return [int(line) for line in DONE.read_text().split()] if DONE.exists() else []
 
 
+def with_pid(pid):
+    """A process of nobody's with that number; None where somebody has it."""
+    for _ in range(20):
+        if pathlib.Path(f"/proc/{pid}").exists():
+            return None
+        pathlib.Path("/proc/sys/kernel/ns_last_pid").write_text(str(pid - 1))
+        process = subprocess.Popen(["sleep", "1000"])
+        if process.pid == pid:
+            return process
+        process.kill()
+        process.wait()
+    return None
+
+
 def check():
     """After a boot: what was reported as done is known, the next apply brings it back, and leaves strangers alone."""
-    strangers = []
-    for pid in json.loads(PIDS.read_text()) if PIDS.exists() else []:
-        if not pathlib.Path(f"/proc/{pid}").exists():
-            pathlib.Path("/proc/sys/kernel/ns_last_pid").write_text(str(pid - 1))
-            strangers.append(subprocess.Popen(["sleep", "1000"]))
+    strangers = [stranger for pid in (json.loads(PIDS.read_text()) if PIDS.exists() else []) if (stranger := with_pid(pid))]
     rows = done()
     if rows:
         revisions = json.loads(guest.nucleus("history", "power", "--output", "json", *WHERE))["revisions"]
@@ -76,6 +86,7 @@ def check():
     guest.nucleus("diff", "-f", str(FILE), "--detailed-exitcode", *WHERE)
     listed = json.loads(guest.nucleus("ps", "--output", "json", *WHERE))["services"]
     assert sorted(entry["name"] for entry in listed) == ["power/a", "power/b"], listed
+    assert strangers or not PIDS.exists(), "none of the numbers could be had again"
     assert all(stranger.poll() is None for stranger in strangers), "a stranger was hit"
     for stranger in strangers:
         stranger.kill()
@@ -114,6 +125,6 @@ def make(boot, how, cut):
 
 _rounds = list(rounds())
 for _index, (_boot, _how, _cut) in enumerate(_rounds):
-    # The first cut is prepared in a boot that was come to by a reboot or the loss of power of another suite.
-    _came = "power loss" if _index == 0 or not _rounds[_index - 1][2] and _how != "reboot" else _how
+    # Nothing runs yet in the boot before the first cut.
+    _came = "power loss" if _how != "reboot" and (_index == 0 or not _rounds[_index - 1][2]) else _how
     globals()[f"test_boot_{_boot}"] = make(_boot, _came, _cut)
