@@ -134,7 +134,8 @@ TEST_F(StoreTest, OfALongHistoryTheNewestAreKeptAndTheOneToGoBackTo) {
       EXPECT_TRUE(store.FinishRevision(project, i, state).has_value());
     }
     std::vector<std::uint64_t> numbers;
-    for (const auto& row : store.Revisions(project).value()) numbers.push_back(row.number);
+    const auto rows = store.Revisions(project).value();
+    for (const auto& row : rows) numbers.push_back(row.number);
     return numbers;
   };
   const auto once = history("shop", 5);
