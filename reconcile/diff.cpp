@@ -144,6 +144,11 @@ std::vector<FactChange> DiffFacts(const Facts& seen, const Facts& expected) {
 std::string Describe(const FactChange& change) {
   if (!change.seen) return change.name + " missing → restore";
   if (!change.expected) return change.name + " unexpected → remove";
+  constexpr std::size_t kFewWords = 3;
+  if (std::min(WordsOf(*change.seen).size(), WordsOf(*change.expected).size()) <= kFewWords) {
+    if (change.seen->size() > kLongestValue || change.expected->size() > kLongestValue) return change.name + " differs";
+    return change.name + " " + *change.seen + " → " + *change.expected;
+  }
   const Apart apart = TakeApart(*change.seen, *change.expected);
   const std::string name = change.name + (apart.before.empty() ? "" : " " + apart.before);
   if (apart.seen.empty() && apart.expected.empty()) return change.name + " differs";  // in blanks alone

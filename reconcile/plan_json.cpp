@@ -1,5 +1,7 @@
 #include "reconcile/plan_json.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "reconcile/explain.hpp"
 #include "reconcile/ordered_json.hpp"
 #include "spec/net.hpp"
@@ -7,6 +9,9 @@
 namespace nucleus::reconcile {
 
 namespace {
+
+using Json = nlohmann::ordered_json;
+using Read = nlohmann::json;  // others may have written thousands of members
 
 // Texts may hold bytes that are no UTF-8 (a path, a log line): they are replaced, never a reason to fail.
 std::string Dump(const Json& json, int indent = -1) {
@@ -69,8 +74,8 @@ Json PlanValue(const Plan& plan, std::span<const std::string> files) {
   json["warnings"] = plan.warnings;
   Json addresses = Json::object();
   Json subnets = Json::object();
-  for (const auto& [name, address] : plan.addresses) Append(addresses, name, spec::Format(address));
-  for (const auto& [name, subnet] : plan.subnets) Append(subnets, name, spec::Format(subnet));
+  for (const auto& [name, address] : plan.addresses) Append<Json>(addresses, name, spec::Format(address));
+  for (const auto& [name, subnet] : plan.subnets) Append<Json>(subnets, name, spec::Format(subnet));
   json["leases"] = {{"addresses", std::move(addresses)}, {"subnets", std::move(subnets)}};
   return json;
 }

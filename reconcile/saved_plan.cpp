@@ -1,6 +1,7 @@
 #include "reconcile/saved_plan.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "reconcile/ordered_json.hpp"
 #include "spec/load.hpp"
@@ -8,6 +9,9 @@
 namespace nucleus::reconcile {
 
 namespace {
+
+using Json = nlohmann::ordered_json;
+using Read = nlohmann::json;  // others may have written thousands of members
 
 constexpr int kFormat = 1;
 constexpr std::string_view kType = "nucleus-plan";
