@@ -87,7 +87,7 @@ Result<std::vector<Route>> DumpRoutes(Netlink& netlink) {
   message.Header(filter);
   std::vector<Route> routes;
   const auto dumped = netlink.Dump(message, "list routes", [&](nlmsghdr* header) {
-    if (auto route = RouteOf(header)) routes.push_back(std::move(*route));
+    if (const auto route = RouteOf(header)) routes.push_back(*route);
   });
   // With strict checks, a table that was never used is an error; it is as good as empty.
   if (!dumped && dumped.error().sys_errno != ENOENT) return Fail(dumped.error());
