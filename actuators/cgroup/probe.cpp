@@ -84,6 +84,7 @@ Result<Observations> CgroupProber::Probe(const ProbeRequest& request) {
     if (key.part != Part::kCgroup || group == nullptr) continue;
     observations[key] = Observe(root.base + "/" + group->path, group->limits);
   }
+  if (request.only_asked) return observations;
   // What else is ours: by its tag, or, where a killed apply made the directory and nothing more, by its place.
   const std::string project_directory = root.base + "/nucleus/" + request.project;
   for (const auto& name : TRY(Children(project_directory))) {

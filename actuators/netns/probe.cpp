@@ -231,7 +231,9 @@ class Look {
   Result<Observations> Take() {
     const auto host = TRY(HostView::Take());
     CollectLinks(host);
-    for (const auto& address : PinnedServices(directories_, request_.project)) netns_[Key(address, Part::kNetns)];
+    if (!request_.only_asked) {
+      for (const auto& address : PinnedServices(directories_, request_.project)) netns_[Key(address, Part::kNetns)];
+    }
     for (const auto& [key, wanted] : request_.parts) {
       if (key.part == Part::kBridge) {
         // The name decides; the alias finds what was renamed.
@@ -264,6 +266,8 @@ class Look {
       if (!link.alias.starts_with(tag)) continue;
       const auto address = Address::Parse(std::string_view(link.alias).substr(tag.size()));
       if (!address) continue;
+      const auto part = address->kind == Kind::kNetwork ? Part::kBridge : Part::kNetns;
+      if (request_.only_asked && !request_.parts.contains(Key(*address, part))) continue;
       if (address->kind == Kind::kNetwork) {
         if (link.kind == "bridge") bridges_[Key(*address, Part::kBridge)].push_back(&link);
       } else if (IsService(*address)) {
@@ -299,7 +303,7 @@ class Look {
       observations_[key] = ObserveFirewall(request_.project);
       asked = true;
     }
-    if (asked) return;
+    if (asked || request_.only_asked) return;
     auto observation = ObserveFirewall(request_.project);
     if (observation.presence == Presence::kPresent) {
       observations_[Key({Kind::kTopology, ""}, Part::kFirewall)] = std::move(observation);
@@ -313,6 +317,7 @@ class Look {
       observations_[key] =
           ObserveNames(names != nullptr ? names->directory : directories_.ServiceDir(request_.project, key.address));
     }
+    if (request_.only_asked) return;
     for (const auto& address : NamedServices(directories_, request_.project)) {
       const auto key = Key(address, Part::kNames);
       if (observations_.contains(key)) continue;
