@@ -52,10 +52,7 @@ std::string Explanation(const nlmsghdr* header) {
   }
   if (NLMSG_ALIGN(skip) >= size) return {};
   auto* first = reinterpret_cast<nlattr*>(static_cast<char*>(nlmsg_data(header)) + NLMSG_ALIGN(skip));
-  const nlattr* text = nla_find(first, static_cast<int>(size - NLMSG_ALIGN(skip)), NLMSGERR_ATTR_MSG);
-  if (text == nullptr) return {};
-  const auto* data = static_cast<const char*>(nla_data(text));
-  return std::string(data, strnlen(data, static_cast<std::size_t>(nla_len(text))));
+  return Text(nla_find(first, static_cast<int>(size - NLMSG_ALIGN(skip)), NLMSGERR_ATTR_MSG));
 }
 
 }  // namespace

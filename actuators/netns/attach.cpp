@@ -68,15 +68,6 @@ Result<Pin> EnsurePin(const std::string& path, bool& created) {
   return made;
 }
 
-Result<> DeleteByAlias(Netlink& host, const std::string& alias, const std::vector<std::string>& keep) {
-  for (const auto& link : TRY(DumpLinks(host))) {
-    if (link.alias == alias && link.kind == "veth" && std::ranges::find(keep, link.name) == keep.end()) {
-      TRY(DeleteLink(host, link.index, link.name));
-    }
-  }
-  return {};
-}
-
 // One attachment, from both sides. `inside` works in the namespace, `host` outside.
 class Attacher {
  public:
@@ -193,7 +184,7 @@ Result<> ApplyNetns(const NetnsWanted& wanted) {
   if (done) {
     std::vector<std::string> keep;
     for (const auto& attachment : wanted.attachments) keep.push_back(attachment.host_link);
-    return DeleteByAlias(host, wanted.alias, keep);
+    return DeleteByAlias(host, "veth", wanted.alias, keep);
   }
   // The first error is the one to tell; what was there before stays as far as it got.
   if (created) (void)UndoNetns(wanted.pin, wanted.alias);
@@ -203,7 +194,7 @@ Result<> ApplyNetns(const NetnsWanted& wanted) {
 Result<> UndoNetns(const std::string& pin, const std::string& alias) {
   auto host = TRY(Netlink::Open(NETLINK_ROUTE));
   // First, and not left to the end of the namespace: somebody may still hold that, and then the veth stays.
-  TRY(DeleteByAlias(host, alias, {}));
+  TRY(DeleteByAlias(host, "veth", alias, {}));
   TRY(RemovePin(pin));
   sys::RemoveIfEmpty(Parent(pin), 1);
   return {};

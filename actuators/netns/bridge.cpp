@@ -10,15 +10,6 @@ namespace nucleus::netns {
 
 namespace {
 
-// What somebody renamed still has our alias, and with it the gateway's address; what somebody made like it may.
-Result<> DeleteOthers(Netlink& netlink, const std::string& alias, const std::string& keep) {
-  for (const auto& link : TRY(DumpLinks(netlink))) {
-    if (link.alias == alias && link.kind == "bridge" && link.name != keep)
-      TRY(DeleteLink(netlink, link.index, link.name));
-  }
-  return {};
-}
-
 Result<Link> FindOrCreate(Netlink& netlink, const BridgeWanted& wanted, bool& created) {
   auto link = TRY(GetLink(netlink, wanted.link));
   if (link && link->kind != "bridge") {
@@ -58,7 +49,8 @@ Result<> Configure(Netlink& netlink, const BridgeWanted& wanted, const Link& lin
 
 Result<> ApplyBridge(const BridgeWanted& wanted) {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
-  TRY(DeleteOthers(netlink, wanted.alias, wanted.link));
+  // What somebody renamed still has our alias, and with it the gateway's address; what somebody made like it may.
+  TRY(DeleteByAlias(netlink, "bridge", wanted.alias, {wanted.link}));
   bool created = false;
   auto link = FindOrCreate(netlink, wanted, created);
   auto done = link ? Configure(netlink, wanted, *link) : Result<>(Fail(link.error()));
@@ -72,7 +64,7 @@ Result<> UndoBridge(const std::string& name, const std::string& alias) {
   const auto link = TRY(GetLink(netlink, name));
   // A name of ours is a hash; a link that has it by accident would hardly be a bridge.
   if (link && link->kind == "bridge") TRY(DeleteLink(netlink, link->index, link->name));
-  return DeleteOthers(netlink, alias, "");
+  return DeleteByAlias(netlink, "bridge", alias, {});
 }
 
 }  // namespace nucleus::netns

@@ -141,6 +141,15 @@ Result<> DeleteLink(Netlink& netlink, int index, std::string_view name) {
   return deleted;
 }
 
+Result<> DeleteByAlias(Netlink& netlink, std::string_view kind, std::string_view alias,
+                       const std::vector<std::string>& keep) {
+  for (const auto& link : TRY(DumpLinks(netlink))) {
+    if (link.kind != kind || link.alias != alias || std::ranges::find(keep, link.name) != keep.end()) continue;
+    TRY(DeleteLink(netlink, link.index, link.name));
+  }
+  return {};
+}
+
 Result<> SetAddress(Netlink& netlink, int index, std::string_view name, spec::Ipv4 address, std::uint8_t prefix) {
   bool there = false;
   for (const auto& found : TRY(DumpAddresses(netlink, index))) {

@@ -41,6 +41,9 @@ Result<> SetHairpin(Netlink& netlink, int index, std::string_view name);
 // No link-local IPv6 address once it is up: a port of a bridge has nothing to say for itself.
 Result<> DenyIpv6Address(Netlink& netlink, int index, std::string_view name);
 Result<> DeleteLink(Netlink& netlink, int index, std::string_view name);  // gone already is success
+// Every link of a kind with that alias, but those of the names to keep.
+Result<> DeleteByAlias(Netlink& netlink, std::string_view kind, std::string_view alias,
+                       const std::vector<std::string>& keep);
 
 // Exactly this address on the link: others are removed, a right one is not touched.
 Result<> SetAddress(Netlink& netlink, int index, std::string_view name, spec::Ipv4 address, std::uint8_t prefix);
