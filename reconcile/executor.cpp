@@ -84,6 +84,8 @@ class Crew {
       }
       if (const auto node = Take()) {
         ++running_;
+        // One wakes one: everybody at once would only queue up at the mutex.
+        if (MayTake()) changed_.notify_one();
         Deliver({.type = Event::Type::kStepStarted, .step = *node, .text = {}, .skipped_because = {}});
         return node;
       }
@@ -111,6 +113,11 @@ class Crew {
     return from(waits_, waiting_, kMostWaits);
   }
 
+  [[nodiscard]] bool MayTake() const {
+    return (!work_.empty() && working_ < workers_) || (!waits_.empty() && waiting_ < kMostWaits);
+  }
+
+  // Whoever finished a step is the first to look for the next.
   void Finish(dag::Node node, const Result<>& result, std::chrono::microseconds took) {
     const std::lock_guard lock(mutex_);
     --running_;
@@ -119,7 +126,6 @@ class Crew {
     if (!committed && committed.error().code == ErrorCode::kInterrupted) {
       // A wait that was given up has not failed, and what comes after it is not skipped for that.
       outcome_.interrupted = true;
-      changed_.notify_all();
       return;
     }
     if (committed) {
@@ -141,7 +147,6 @@ class Crew {
                  .skipped_because = plan_.steps[node].Text()});
       }
     }
-    changed_.notify_all();
   }
 
   [[nodiscard]] std::size_t Left() const {

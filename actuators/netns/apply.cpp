@@ -18,7 +18,8 @@ Error NotOurs(std::string_view operation, const PartKey& key) {
 
 }  // namespace
 
-NetnsActuator::NetnsActuator(Directories directories) : directories_(std::move(directories)) {}
+NetnsActuator::NetnsActuator(Directories directories)
+    : directories_(std::move(directories)), aliases_(std::make_shared<AliasIndex>()) {}
 
 std::vector<Part> NetnsActuator::Parts() const {
   return {Part::kBridge, Part::kFirewall, Part::kNetns, Part::kNames};
@@ -27,9 +28,9 @@ std::vector<Part> NetnsActuator::Parts() const {
 Result<> NetnsActuator::Apply(const PartKey& key, const Wanted& wanted, const ProgressSink&) {
   switch (key.part) {
     case Part::kBridge:
-      return ApplyBridge(*TRY(As<BridgeWanted>(key, wanted)));
+      return ApplyBridge(*TRY(As<BridgeWanted>(key, wanted)), *aliases_);
     case Part::kNetns:
-      return ApplyNetns(*TRY(As<NetnsWanted>(key, wanted)));
+      return ApplyNetns(*TRY(As<NetnsWanted>(key, wanted)), *aliases_);
     case Part::kFirewall:
       return ApplyFirewall(*TRY(As<FirewallWanted>(key, wanted)), directories_);
     case Part::kNames:
@@ -46,10 +47,11 @@ Result<> NetnsActuator::Undo(const PartKey& key, const Wanted* wanted, const Und
   const std::string alias = LinkAlias(key.project, key.address);
   switch (key.part) {
     case Part::kBridge:
-      return UndoBridge(BridgeLink(key.project, key.address.name), alias);
+      return UndoBridge(BridgeLink(key.project, key.address.name), alias, *aliases_);
     case Part::kNetns: {
       const auto* netns = wanted == nullptr ? nullptr : std::get_if<NetnsWanted>(wanted);
-      return UndoNetns(netns != nullptr ? netns->pin : directories_.NetnsPin(key.project, key.address), alias);
+      return UndoNetns(netns != nullptr ? netns->pin : directories_.NetnsPin(key.project, key.address), alias,
+                       *aliases_);
     }
     case Part::kFirewall:
       return UndoFirewall(FirewallTable(key.project), directories_);

@@ -3,15 +3,18 @@
 // By netlink and system calls only, in the network namespace of the process; needs CAP_NET_ADMIN and CAP_SYS_ADMIN.
 // Apply changes what differs and leaves the rest alone, so it repairs under a running workload. Different keys may be
 // worked on from several threads; what is host-wide (the table of nftables, net.ipv4.ip_forward) is serialised
-// by an flock(2) on Directories::HostLock().
+// by an flock(2) on Directories::HostLock(). One actuator serves one command: it lists the machine's links once.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "spec/core/names.hpp"
 #include "state/parts/actuator.hpp"
 
 namespace nucleus::netns {
+
+class AliasIndex;
 
 class NetnsActuator : public Actuator {
  public:
@@ -23,6 +26,7 @@ class NetnsActuator : public Actuator {
 
  private:
   Directories directories_;
+  std::shared_ptr<AliasIndex> aliases_;
 };
 
 }  // namespace nucleus::netns

@@ -175,26 +175,29 @@ Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd) {
 
 }  // namespace
 
-Result<> ApplyNetns(const NetnsWanted& wanted) {
+Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases) {
   auto host = TRY(Netlink::Open(NETLINK_ROUTE));
+  // What was there before goes by the list, what is made now is added to it.
+  const auto before = TRY(aliases.Names(host, wanted.alias));
+  std::vector<std::string> keep;
+  for (const auto& attachment : wanted.attachments) {
+    keep.push_back(attachment.host_link);
+    if (std::ranges::find(before, keep.back()) == before.end()) aliases.Add(wanted.alias, keep.back());
+  }
   bool created = false;
   auto pin = EnsurePin(wanted.pin, created);
   auto done = pin ? InNamespace(pin->fd, wanted.pin, [&] { return Furnish(host, wanted, pin->fd.get()); })
                   : Result<>(Fail(pin.error()));
-  if (done) {
-    std::vector<std::string> keep;
-    for (const auto& attachment : wanted.attachments) keep.push_back(attachment.host_link);
-    return DeleteByAlias(host, "veth", wanted.alias, keep);
-  }
+  if (done) return DeleteByAlias(host, aliases, "veth", wanted.alias, keep);
   // The first error is the one to tell; what was there before stays as far as it got.
-  if (created) (void)UndoNetns(wanted.pin, wanted.alias);
+  if (created) (void)UndoNetns(wanted.pin, wanted.alias, aliases);
   return done;
 }
 
-Result<> UndoNetns(const std::string& pin, const std::string& alias) {
+Result<> UndoNetns(const std::string& pin, const std::string& alias, AliasIndex& aliases) {
   auto host = TRY(Netlink::Open(NETLINK_ROUTE));
   // First, and not left to the end of the namespace: somebody may still hold that, and then the veth stays.
-  TRY(DeleteByAlias(host, "veth", alias, {}));
+  TRY(DeleteByAlias(host, aliases, "veth", alias, {}));
   TRY(RemovePin(pin));
   sys::RemoveIfEmpty(Parent(pin), 1);
   return {};

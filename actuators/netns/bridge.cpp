@@ -47,10 +47,11 @@ Result<> Configure(Netlink& netlink, const BridgeWanted& wanted, const Link& lin
 
 }  // namespace
 
-Result<> ApplyBridge(const BridgeWanted& wanted) {
+Result<> ApplyBridge(const BridgeWanted& wanted, AliasIndex& aliases) {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
   // What somebody renamed still has our alias, and with it the gateway's address; what somebody made like it may.
-  TRY(DeleteByAlias(netlink, "bridge", wanted.alias, {wanted.link}));
+  TRY(DeleteByAlias(netlink, aliases, "bridge", wanted.alias, {wanted.link}));
+  aliases.Add(wanted.alias, wanted.link);
   bool created = false;
   auto link = FindOrCreate(netlink, wanted, created);
   auto done = link ? Configure(netlink, wanted, *link) : Result<>(Fail(link.error()));
@@ -59,12 +60,12 @@ Result<> ApplyBridge(const BridgeWanted& wanted) {
   return done;
 }
 
-Result<> UndoBridge(const std::string& name, const std::string& alias) {
+Result<> UndoBridge(const std::string& name, const std::string& alias, AliasIndex& aliases) {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
   const auto link = TRY(GetLink(netlink, name));
   // A name of ours is a hash; a link that has it by accident would hardly be a bridge.
   if (link && link->kind == "bridge") TRY(DeleteLink(netlink, link->index, link->name));
-  return DeleteByAlias(netlink, "bridge", alias, {});
+  return DeleteByAlias(netlink, aliases, "bridge", alias, {});
 }
 
 }  // namespace nucleus::netns

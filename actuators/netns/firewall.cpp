@@ -24,7 +24,7 @@ Result<sys::Fd> LockHost(const std::string& path) {
   if (const auto slash = path.rfind('/'); slash != 0 && slash != std::string::npos) {
     TRY(sys::MakeDirectories(path.substr(0, slash), 0755));
   }
-  auto lock = TRY(sys::Open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+  auto lock = TRY(sys::Open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   while (::flock(lock.get(), LOCK_EX) != 0) {
     if (errno != EINTR) return FailSys("lock", path);
   }

@@ -141,11 +141,31 @@ Result<> DeleteLink(Netlink& netlink, int index, std::string_view name) {
   return deleted;
 }
 
-Result<> DeleteByAlias(Netlink& netlink, std::string_view kind, std::string_view alias,
+void AliasIndex::Add(std::string alias, std::string name) {
+  const std::lock_guard lock(mutex_);
+  names_.emplace(std::move(alias), std::move(name));
+}
+
+Result<std::vector<std::string>> AliasIndex::Names(Netlink& netlink, const std::string& alias) {
+  const std::lock_guard lock(mutex_);
+  if (!listed_) {
+    for (auto& link : TRY(DumpLinks(netlink))) {
+      if (!link.alias.empty()) names_.emplace(std::move(link.alias), std::move(link.name));
+    }
+    listed_ = true;
+  }
+  std::vector<std::string> found;
+  const auto [begin, end] = names_.equal_range(alias);
+  for (auto it = begin; it != end; ++it) found.push_back(it->second);
+  return found;
+}
+
+Result<> DeleteByAlias(Netlink& netlink, AliasIndex& aliases, std::string_view kind, const std::string& alias,
                        const std::vector<std::string>& keep) {
-  for (const auto& link : TRY(DumpLinks(netlink))) {
-    if (link.kind != kind || link.alias != alias || std::ranges::find(keep, link.name) != keep.end()) continue;
-    TRY(DeleteLink(netlink, link.index, link.name));
+  for (const auto& name : TRY(aliases.Names(netlink, alias))) {
+    if (std::ranges::find(keep, name) != keep.end()) continue;
+    const auto link = TRY(GetLink(netlink, name));
+    if (link && link->kind == kind && link->alias == alias) TRY(DeleteLink(netlink, link->index, link->name));
   }
   return {};
 }

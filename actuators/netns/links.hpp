@@ -1,6 +1,8 @@
 // Changes to links, addresses and routes, one request each: rtnetlink(7). In the namespace of the socket.
 #pragma once
 
+#include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,8 +43,21 @@ Result<> SetHairpin(Netlink& netlink, int index, std::string_view name);
 // No link-local IPv6 address once it is up: a port of a bridge has nothing to say for itself.
 Result<> DenyIpv6Address(Netlink& netlink, int index, std::string_view name);
 Result<> DeleteLink(Netlink& netlink, int index, std::string_view name);  // gone already is success
+
+// The host's links by alias: listed at the first question and kept up with what is made, so that a thousand parts need
+// not list a thousand links each. For the time of one command; any thread. What others tag meanwhile is not in it.
+class AliasIndex {
+ public:
+  void Add(std::string alias, std::string name);
+  Result<std::vector<std::string>> Names(Netlink& netlink, const std::string& alias);
+
+ private:
+  std::mutex mutex_;
+  bool listed_ = false;
+  std::multimap<std::string, std::string> names_;
+};
 // Every link of a kind with that alias, but those of the names to keep.
-Result<> DeleteByAlias(Netlink& netlink, std::string_view kind, std::string_view alias,
+Result<> DeleteByAlias(Netlink& netlink, AliasIndex& aliases, std::string_view kind, const std::string& alias,
                        const std::vector<std::string>& keep);
 
 // Exactly this address on the link: others are removed, a right one is not touched.

@@ -4,16 +4,17 @@
 
 #include <string>
 
+#include "actuators/netns/links.hpp"
 #include "spec/core/names.hpp"
 #include "state/parts/parts.hpp"
 
 namespace nucleus::netns {
 
-Result<> ApplyBridge(const BridgeWanted& wanted);
-Result<> UndoBridge(const std::string& link, const std::string& alias);
+Result<> ApplyBridge(const BridgeWanted& wanted, AliasIndex& aliases);
+Result<> UndoBridge(const std::string& link, const std::string& alias, AliasIndex& aliases);
 
-Result<> ApplyNetns(const NetnsWanted& wanted);
-Result<> UndoNetns(const std::string& pin, const std::string& alias);
+Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases);
+Result<> UndoNetns(const std::string& pin, const std::string& alias, AliasIndex& aliases);
 
 Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& directories);
 Result<> UndoFirewall(const std::string& table, const Directories& directories);

@@ -33,14 +33,26 @@ class HostView {
  public:
   static Result<HostView> Take() {
     auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
-    HostView view;
-    view.snapshot_.links = TRY(DumpLinks(netlink));
-    view.snapshot_.addresses = TRY(DumpAddresses(netlink, 0));
-    for (const auto& link : view.snapshot_.links) {
-      view.by_name_.emplace(link.name, &link);
-      view.by_index_.emplace(link.index, &link);
+    Snapshot snapshot;
+    snapshot.links = TRY(DumpLinks(netlink));
+    snapshot.addresses = TRY(DumpAddresses(netlink, 0));
+    return HostView(std::move(snapshot));
+  }
+  // Only these links, as far as they are there: a whole list grows with the machine, and while others make links the
+  // kernel has it begun anew.
+  static Result<HostView> Take(const std::set<std::string>& names) {
+    Snapshot snapshot;
+    if (names.empty()) return HostView(std::move(snapshot));
+    auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
+    for (const auto& name : names) {
+      auto link = TRY(GetLink(netlink, name));
+      if (!link) continue;
+      if (link->kind == "bridge") {
+        for (const auto& address : TRY(DumpAddresses(netlink, link->index))) snapshot.addresses.push_back(address);
+      }
+      snapshot.links.push_back(*std::move(link));
     }
-    return view;
+    return HostView(std::move(snapshot));
   }
   HostView(HostView&&) = default;  // moving a vector leaves its elements where they are
   HostView& operator=(HostView&&) = default;
@@ -52,7 +64,12 @@ class HostView {
   [[nodiscard]] const Link* Find(int index) const { return At(by_index_, index); }
 
  private:
-  HostView() = default;
+  explicit HostView(Snapshot snapshot) : snapshot_(std::move(snapshot)) {
+    for (const auto& link : snapshot_.links) {
+      by_name_.emplace(link.name, &link);
+      by_index_.emplace(link.index, &link);
+    }
+  }
   template <class Map, class Key>
   static const Link* At(const Map& map, const Key& key) {
     const auto it = map.find(key);
@@ -229,7 +246,7 @@ class Look {
   Look(const Directories& directories, const ProbeRequest& request) : directories_(directories), request_(request) {}
 
   Result<Observations> Take() {
-    const auto host = TRY(HostView::Take());
+    const auto host = TRY(request_.only_asked ? HostView::Take(AskedLinks()) : HostView::Take());
     CollectLinks(host);
     if (!request_.only_asked) {
       for (const auto& address : PinnedServices(directories_, request_.project)) netns_[Key(address, Part::kNetns)];
@@ -258,6 +275,20 @@ class Look {
   [[nodiscard]] std::string LinkOf(const PartKey& key, const Wanted& wanted) const {
     const auto* bridge = std::get_if<BridgeWanted>(&wanted);
     return bridge != nullptr ? bridge->link : BridgeLink(request_.project, key.address.name);
+  }
+
+  [[nodiscard]] std::set<std::string> AskedLinks() const {
+    std::set<std::string> names;
+    for (const auto& [key, wanted] : request_.parts) {
+      if (key.part == Part::kBridge) names.insert(LinkOf(key, wanted));
+      const auto* netns = std::get_if<NetnsWanted>(&wanted);
+      if (netns == nullptr) continue;
+      for (const auto& attachment : netns->attachments) {
+        names.insert(attachment.bridge);
+        names.insert(attachment.host_link);
+      }
+    }
+    return names;
   }
 
   void CollectLinks(const HostView& host) {

@@ -1,6 +1,7 @@
 #include "actuators/process/start_supervisor.hpp"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <vector>
 
 #include "actuators/process/channel.hpp"
 #include "actuators/sys/file.hpp"
@@ -18,6 +20,8 @@ namespace nucleus::process {
 namespace {
 
 constexpr int kReadyFd = 3;  // in the supervisor
+constexpr int kGroupFd = 4;
+constexpr std::size_t kStackSize = 64 << 10;
 
 // A clone of the mount the program is on, read-only: /proc/PID/exe of a supervisor leads there, so that not even root
 // in a container could write to it, while all supervisors share the pages of one file. open_tree(2).
@@ -30,32 +34,49 @@ Result<sys::Fd> OpenProgram(const std::string& program) {
   return clone;
 }
 
-// Everything the new process needs, made before fork(2): after it only system calls are allowed.
+// Everything the new process needs, made beforehand: it shares our memory, and may only make system calls.
 struct Plan {
   int program = -1;
   int ready = -1;
   int null = -1;
-  int cgroup = -1;  // cgroup.procs
-  std::array<const char*, 4> argv{};
+  int cgroup = -1;  // the directory
+  std::array<const char*, 5> argv{};
 };
 
-[[noreturn]] void Become(const Plan& plan) {
+int Become(void* argument) {
+  const Plan& plan = *static_cast<const Plan*>(argument);
   ::setsid();
+  // No handler of ours may run here: they go first, and only then is anything let through.
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD}) ::signal(signal, SIG_DFL);
-  if (plan.cgroup >= 0 && ::write(plan.cgroup, "0", 1) < 0) ::_exit(125);
   if (::chdir("/") != 0) ::_exit(125);
   // Descriptors above 3 were opened there, so nothing that is still needed is overwritten.
   for (int fd = 0; fd < 3; ++fd) {
     if (::dup2(plan.null, fd) < 0) ::_exit(125);
   }
   if (::dup2(plan.ready, kReadyFd) < 0) ::_exit(125);
-  ::syscall(SYS_close_range, kReadyFd + 1, ~0U, 1U << 2 /* CLOSE_RANGE_CLOEXEC */);
+  if (plan.cgroup >= 0 && ::dup2(plan.cgroup, kGroupFd) < 0) ::_exit(125);
+  ::syscall(SYS_close_range, kGroupFd + 1, ~0U, 1U << 2 /* CLOSE_RANGE_CLOEXEC */);
   const std::array<const char*, 1> environment{nullptr};
   ::syscall(SYS_execveat, plan.program, "", plan.argv.data(), environment.data(), AT_EMPTY_PATH);
   ::_exit(127);
+}
+
+// A child on a stack of its own that shares our memory until it executes something, while this thread stands still:
+// nothing of a large process need be copied for it. clone(2), CLONE_VFORK.
+Result<pid_t> SpawnSharing(Plan& plan) {
+  std::vector<std::byte> stack(kStackSize);
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  // Stacks grow down on everything we run on; operator new aligns the lower end, and the size is a multiple.
+  const pid_t pid = ::clone(Become, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, &plan);
+  const int err = errno;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (pid < 0) return FailSys("clone", "supervisor", err);
+  return pid;
 }
 
 // A descriptor above those the supervisor starts with.
@@ -72,24 +93,18 @@ Result<> StartSupervisor(const std::string& program, const std::string& director
   const sys::Fd file = TRY(Above(OpenProgram(program), program));
   const sys::Fd null = TRY(Above(sys::Open("/dev/null", O_RDWR), "/dev/null"));
   sys::Fd group;
-  if (!cgroup.empty()) group = TRY(Above(sys::Open(cgroup + "/cgroup.procs", O_WRONLY), cgroup));
+  if (!cgroup.empty()) group = TRY(Above(sys::Open(cgroup, O_RDONLY | O_DIRECTORY), cgroup));
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe2", "readiness");
   sys::Fd reader(ends[0]);
   sys::Fd writer = TRY(Above(sys::Fd(ends[1]), "readiness"));
-  const Plan plan{.program = file.get(),
-                  .ready = writer.get(),
-                  .null = null.get(),
-                  .cgroup = group.get(),
-                  .argv = {"nucleus-supervisor", directory.c_str(), "3", nullptr}};
-  // Twice: the one between ends at once, and the supervisor is adopted by init.
-  const pid_t between = ::fork();
-  if (between < 0) return FailSys("fork", "supervisor");
-  if (between == 0) {
-    const pid_t supervisor = ::fork();
-    if (supervisor == 0) Become(plan);
-    ::_exit(supervisor < 0 ? 1 : 0);
-  }
+  Plan plan{.program = file.get(),
+            .ready = writer.get(),
+            .null = null.get(),
+            .cgroup = group.get(),
+            .argv = {"nucleus-supervisor", directory.c_str(), "3", group ? "4" : "-1", nullptr}};
+  // It ends at once, and what it started is adopted by init.
+  const pid_t between = TRY(SpawnSharing(plan));
   writer.reset();
   int status = 0;
   while (::waitpid(between, &status, 0) < 0 && errno == EINTR) {

@@ -17,7 +17,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::int64_t kSettledMs = 200;  // a program that fails at once has done so by then
+constexpr std::int64_t kSettledMs = 100;  // a program that fails at once has done so by then
 constexpr std::uint32_t kCrashLoop = 3;   // restarts after which nobody believes in it any more
 constexpr std::size_t kLogLines = 20;
 

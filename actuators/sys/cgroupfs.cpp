@@ -1,8 +1,12 @@
 #include "actuators/sys/cgroupfs.hpp"
 
 #include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#include <mutex>
 
 #include "actuators/sys/file.hpp"
 
@@ -30,13 +34,40 @@ std::optional<std::string> DelegatedSubtree(std::string own, const std::string& 
   return highest;
 }
 
-Result<std::optional<MountEntry>> CurrentMount() {
+// What would be another mount where one of these is another.
+struct MountMark {
+  dev_t device = 0;
+  ino_t inode = 0;
+  unsigned long flags = 0;
+  bool operator==(const MountMark&) const = default;
+};
+
+std::optional<MountMark> MarkOf(const std::string& path) {
+  struct stat st{};
+  struct statvfs fs{};
+  if (!IsCgroup2(path) || ::stat(path.c_str(), &st) != 0 || ::statvfs(path.c_str(), &fs) != 0) return std::nullopt;
+  return MountMark{st.st_dev, st.st_ino, fs.f_flag};
+}
+
+Result<std::optional<MountEntry>> LookForMount() {
   // A later mount on the same point hides an earlier one, so that it must be tried whether cgroup2 is what is seen.
   std::vector<MountEntry> seen;
   for (auto& mount : TRY(ReadMountinfo())) {
     if (mount.fstype == "cgroup2" && IsCgroup2(mount.mount_point)) seen.push_back(std::move(mount));
   }
   return ChooseCgroupMount(seen);
+}
+
+// The one found last, as long as it is still there: a thousand network namespaces are a thousand lines of mountinfo.
+Result<std::optional<MountEntry>> CurrentMount() {
+  static std::mutex mutex;
+  static std::optional<MountEntry> last;
+  static std::optional<MountMark> mark;
+  const std::lock_guard lock(mutex);
+  if (last && mark && MarkOf(last->mount_point) == mark) return last;
+  last = TRY(LookForMount());
+  mark = last ? MarkOf(last->mount_point) : std::nullopt;
+  return last;
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { kMostWords = 64, kReadyFd = 3 };
+enum { kMostWords = 64, kReadyFd = 3, kGroupFd = 4 };
 
 /* The lines of a file, in place; 0 where there is none. */
 static int Lines(const char* path, char* buffer, size_t size, char** lines) {
@@ -44,6 +44,7 @@ static void Trace(char** words, const char* cgroup) {
   if (between == 0) {
     if (fork() != 0) _exit(0);
     close(kReadyFd);
+    close(kGroupFd);
     int procs = open(cgroup, O_WRONLY | O_CLOEXEC);
     if (procs >= 0 && write(procs, "0", 1) != 1) _exit(1);
     char pid[16];
@@ -64,6 +65,15 @@ static void Trace(char** words, const char* cgroup) {
   for (int i = 0; i < 2000 && !IsTraced(); ++i) usleep(1000);
 }
 
+/* What the real one does with its third word, so that strace need not follow: into the group, in a child that init adopts. */
+static void Detach(int group) {
+  if (fork() != 0) _exit(0);
+  if (group < 0) return;
+  int procs = openat(group, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+  if (procs < 0 || write(procs, "0", 1) != 1) _exit(1);
+  close(procs);
+}
+
 int main(int argc, char** argv) {
   static char buffer[16384];
   char* words[kMostWords];
@@ -75,7 +85,11 @@ int main(int argc, char** argv) {
   if (count < 4) return 125;
   const char* service = strrchr(argv[1], '/') + 1;
   /* service, real program, cgroup.procs of the root, then strace's words */
-  if (strcmp(words[0], service) == 0) Trace(words + 3, words[2]);
+  if (strcmp(words[0], service) == 0) {
+    Detach(argc > 3 ? atoi(argv[3]) : -1);
+    argv[3] = NULL;
+    Trace(words + 3, words[2]);
+  }
   execv(words[1], argv);
   return 127;
 }
