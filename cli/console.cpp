@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "spec/core/text.hpp"
+
 namespace nucleus::cli {
 
 namespace {
@@ -70,13 +72,14 @@ bool Console::Ask(std::string_view question) {
 void Console::Fail(std::string_view command, const Error& error) {
   std::string text = colour_err() ? "\x1b[31mnucleus:\x1b[0m " : "nucleus: ";
   if (!command.empty()) text += std::string(command) + ": ";
-  text += error.Message() + "\n";
-  if (!error.hint.empty()) text += "  hint: " + error.hint + "\n";
+  // Whatever it names may come from an image, a workload or another user.
+  text += Printable(error.Message(), "\n") + "\n";
+  if (!error.hint.empty()) text += "  hint: " + Printable(error.hint, "\n") + "\n";
   Err(text);
 }
 
 void Console::Warn(std::string_view text) {
-  Err("nucleus: warning: " + std::string(text) + "\n");
+  Err("nucleus: warning: " + Printable(text, "\n") + "\n");
 }
 
 }  // namespace nucleus::cli

@@ -220,6 +220,7 @@ void Tell(const Work& work, const Executed& executed) {
   } else {
     line += std::string(ResultName(code)) + ": " + std::to_string(outcome.done) + " done, " +
             std::to_string(outcome.failed.size()) + " failed, " + std::to_string(outcome.skipped.size()) + " skipped";
+    if (outcome.interrupted) line += "; the next apply goes on from here";
   }
   work.console().Out(line + "\n");
 }
@@ -301,8 +302,11 @@ Result<Executed> Execute(Work& work, const reconcile::Machinery& machinery) {
   executed.outcome = RunPlan(work, machinery, executed.revision);
   executed.code = ExitCodeOf(executed.outcome, work.arguments().Has("detailed-exitcode"));
   const bool ok = executed.outcome.ok();
-  TRY(work.store.FinishRevision(work.world.project, executed.revision,
-                                ok ? state::RevisionState::kApplied : state::RevisionState::kFailed));
+  // One that was interrupted neither came through nor failed: it stays begun.
+  if (!executed.outcome.interrupted) {
+    TRY(work.store.FinishRevision(work.world.project, executed.revision,
+                                  ok ? state::RevisionState::kApplied : state::RevisionState::kFailed));
+  }
   if (ok) TRY(Settle(work));
   Tell(work, executed);
   if (work.arguments().Has("timings")) work.console().Err(work.timings.Text());

@@ -180,9 +180,11 @@ constexpr std::array kCompleteOperand{Operand{"WHAT", kWord, true, "projects, se
 constexpr std::array kCommands{
     Command{CommandId::kValidate,
             "validate",
-            "Check files without looking at the machine",
+            "Check files, and what they name on this machine",
             "Parses and checks the desired state and prints the order in which services would start. Every problem is "
-            "found in one go, each as file:line:column: message. No kernel object is looked at, no privilege needed.",
+            "found in one go, each as file:line:column: message. Of the machine it looks at the files that are named "
+            "and at the "
+            "subnets that are taken; nothing is changed, and no privilege is needed.",
             kValidateOptions,
             {}},
     Command{

@@ -1,5 +1,6 @@
 #include "cli/listing_json.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cli/table.hpp"
@@ -34,16 +35,19 @@ Json Embedded(const std::string& text) {
 
 }  // namespace
 
-std::string_view RevisionStateName(state::RevisionState state) {
-  switch (state) {
-    case state::RevisionState::kApplying:
-      return "applying";
+std::string_view RevisionStateName(const state::RevisionRow& row, const std::vector<state::RevisionRow>& all,
+                                   bool running) {
+  switch (row.state) {
+    case state::RevisionState::kApplying: {
+      const bool newest = std::ranges::none_of(all, [&](const auto& other) { return other.number > row.number; });
+      return newest && running ? "applying" : "interrupted";
+    }
     case state::RevisionState::kApplied:
       return "applied";
     case state::RevisionState::kFailed:
       return "failed";
   }
-  return "failed";
+  return "";
 }
 
 std::string ServicesJson(const std::vector<ServiceRow>& rows) {
@@ -73,14 +77,14 @@ std::string ServicesJson(const std::vector<ServiceRow>& rows) {
   return Document("services", body);
 }
 
-std::string HistoryJson(std::string_view project, const std::vector<state::RevisionRow>& revisions) {
+std::string HistoryJson(std::string_view project, const std::vector<state::RevisionRow>& revisions, bool running) {
   Json body = Json::object();
   body["project"] = project;
   body["revisions"] = Json::array();
   for (const state::RevisionRow& row : revisions) {
     body["revisions"].push_back({{"revision", row.number},
                                  {"time", TimeJson(row.time_ms)},
-                                 {"state", RevisionStateName(row.state)},
+                                 {"state", RevisionStateName(row, revisions, running)},
                                  {"summary", row.summary},
                                  {"plan", row.plan_digest}});
   }

@@ -12,13 +12,16 @@
 namespace nucleus::cli {
 
 std::string ServicesJson(const std::vector<ServiceRow>& rows);
-std::string HistoryJson(std::string_view project, const std::vector<state::RevisionRow>& revisions);
+// running: an apply of the project is under way.
+std::string HistoryJson(std::string_view project, const std::vector<state::RevisionRow>& revisions, bool running);
 std::string ProjectJson(const state::ProjectRow& project);
 // order: the names of services as they would start; ok: whether the topology stands.
 std::string ValidateJson(std::string_view name, bool ok, const std::vector<std::string>& order,
                          std::span<const spec::Problem> problems);
 std::string VersionJson(std::string_view version);
 
-std::string_view RevisionStateName(state::RevisionState state);
+// "applying" is only what is under way: the newest of them, while somebody runs.
+std::string_view RevisionStateName(const state::RevisionRow& row, const std::vector<state::RevisionRow>& all,
+                                   bool running);
 
 }  // namespace nucleus::cli

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "cli/table.hpp"
-#include "reconcile/explain.hpp"
+#include "spec/core/text.hpp"
 
 namespace nucleus::cli {
 
@@ -27,8 +27,8 @@ std::string Cleaned(std::string_view text) {
     if (size != 0) {
       out += text.substr(0, size);
     } else {
-      size = 1;
-      out += reconcile::CleanText(text.substr(0, 1));
+      size = std::max<std::size_t>(Utf8Length(text), 1);
+      out += Printable(text.substr(0, size));
     }
     text.remove_prefix(size);
   }

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <system_error>
 
+#include "cli/signals.hpp"
 #include "reconcile/explain.hpp"
 #include "reconcile/plan_json.hpp"
 
@@ -72,13 +73,23 @@ void Progress::Tick() {
   std::unique_lock lock(mutex_);
   while (!finished_) {
     wake_.wait_for(lock, kFrame);
-    if (!finished_ && !running_.empty()) Redraw("");
+    if (finished_) return;
+    TellInterrupted();
+    if (!running_.empty()) Redraw("");
   }
+}
+
+void Progress::TellInterrupted() {
+  if (told_ || !Interrupted() || form_ != OutputForm::kText) return;
+  told_ = true;
+  const std::string words = "interrupted: waiting for the steps that run; once more ends at once\n";
+  live_ ? Redraw(words) : console_.Err(words);
 }
 
 void Progress::On(const Event& event) {
   const std::lock_guard lock(mutex_);
   if (event.step >= plan_.steps.size()) return;
+  TellInterrupted();
   if (form_ == OutputForm::kJsonLines) {
     console_.Out(reconcile::StepEvent(plan_, event));
     return;

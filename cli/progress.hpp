@@ -41,6 +41,7 @@ class Progress {
   std::string EndLine(const reconcile::Event& event);
   void Redraw(const std::string& scrolled);
   void Tick();
+  void TellInterrupted();
 
   Console& console_;
   const reconcile::Plan& plan_;
@@ -50,6 +51,7 @@ class Progress {
   std::mutex mutex_;
   std::condition_variable wake_;
   bool finished_ = false;
+  bool told_ = false;  // of the interrupt
   std::size_t ended_ = 0;
   std::size_t drawn_ = 0;
   std::map<std::uint32_t, Running> running_;

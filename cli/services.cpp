@@ -57,22 +57,26 @@ ServiceRow RowOf(const World& world, const spec::Service& service, const Observa
   return row;
 }
 
-// What is listed of a project: what was applied, and what an apply that has not come through has begun.
-Result<spec::Topology> Listed(state::Store& store, const Directories& directories, const World& world) {
-  spec::Topology listed = world.applied.topology;
+}  // namespace
+
+Result<spec::Topology> AppliedAndBegun(state::Store& store, const Directories& directories, const World& world) {
+  spec::Topology known = world.applied.topology;
   const auto last = TRY(store.LastRevision(world.project));
-  if (!last || last->state == state::RevisionState::kApplied) return listed;
+  if (!last || last->state == state::RevisionState::kApplied) return known;
   auto begun = TRY(spec::FromJson(last->spec_json));
   for (auto& [name, service] : begun.services) {
     const std::string directory = directories.ServiceDir(world.project, {Kind::kService, name});
-    if (::access(directory.c_str(), F_OK) == 0) listed.services.emplace(name, std::move(service));
+    if (::access(directory.c_str(), F_OK) != 0 || known.services.contains(name)) continue;
+    for (const std::string& network : service.networks) {
+      if (auto node = begun.networks.extract(network)) known.networks.insert(std::move(node));
+    }
+    for (const auto& mount : service.volumes) {
+      if (auto node = begun.volumes.extract(mount.volume)) known.volumes.insert(std::move(node));
+    }
+    known.services.emplace(name, std::move(service));
   }
-  listed.networks.merge(begun.networks);
-  listed.volumes.merge(begun.volumes);
-  return listed;
+  return known;
 }
-
-}  // namespace
 
 bool ServiceRow::Ended() const {
   return state == "exited" || state == "failed" || state == "stopped" || state == "completed";
@@ -94,7 +98,7 @@ Result<std::vector<ServiceRow>> ListServices(state::Store& store, const Director
   for (const std::string& project : TRY(store.Projects())) {
     if (!only.empty() && project != only) continue;
     const World world = TRY(LoadWorld(store, project));
-    const spec::Topology listed = TRY(Listed(store, directories, world));
+    const spec::Topology listed = TRY(AppliedAndBegun(store, directories, world));
     auto wanted = TRY(reconcile::WantedParts(&listed, world.applied, host, world.taken, options));
     std::erase_if(wanted, [](const auto& entry) { return entry.first.part != Part::kProcess; });
     const Observations seen = TRY(reconcile::Observe(project, wanted, process_only));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/observe_wiring.hpp"
+#include "cli/session.hpp"
 #include "spec/core/error.hpp"
 #include "state/store.hpp"
 
@@ -28,6 +29,10 @@ struct ServiceRow {
   [[nodiscard]] bool Ended() const;        // nothing runs, nothing is going to
   [[nodiscard]] std::string Name() const;  // "shop/web"
 };
+
+// What was applied of a project, and the services that an apply which has not come through has begun, with what they
+// use.
+Result<spec::Topology> AppliedAndBegun(state::Store& store, const Directories& directories, const World& world);
 
 // By project and name. only: one project; "": all.
 Result<std::vector<ServiceRow>> ListServices(state::Store& store, const Directories& directories,

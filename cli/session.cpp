@@ -12,6 +12,7 @@
 #include "reconcile/observe.hpp"
 #include "reconcile/plan_json.hpp"
 #include "reconcile/saved_plan.hpp"
+#include "spec/core/text.hpp"
 #include "spec/load.hpp"
 
 namespace nucleus::cli {
@@ -80,7 +81,7 @@ Result<spec::Topology> TellProblems(Context& context, spec::Loaded loaded) {
   std::size_t errors = 0;
   for (const spec::Problem& problem : loaded.problems) {
     if (!problem.warning) ++errors;
-    context.console.Err(problem.Text() + "\n");
+    context.console.Err(Printable(problem.Text(), "\n") + "\n");
   }
   if (loaded.ok()) return std::move(*loaded.topology);
   return Fail(ErrorCode::kInvalid, "", "", std::to_string(errors) + (errors == 1 ? " problem" : " problems"));

@@ -23,6 +23,12 @@ void Install(int signal, void (*handler)(int), int flags) {
   sigaction(signal, &action, nullptr);
 }
 
+// nohup(1): who was told to outlive the terminal does.
+bool IsIgnored(int signal) {
+  struct sigaction action{};
+  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 }  // namespace
 
 void CatchSignals() {
@@ -30,6 +36,7 @@ void CatchSignals() {
   // terminal and a sleep are to end.
   Install(SIGINT, Note, static_cast<int>(SA_RESETHAND));
   Install(SIGTERM, Note, static_cast<int>(SA_RESETHAND));
+  if (!IsIgnored(SIGHUP)) Install(SIGHUP, Note, static_cast<int>(SA_RESETHAND));
   Install(SIGPIPE, Nothing, SA_RESTART);
 }
 

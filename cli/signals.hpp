@@ -1,5 +1,5 @@
-// SIGINT and SIGTERM as a flag: what runs is finished, nothing new begins. A second one ends the process at once.
-// signal(7), sigaction(2).
+// SIGINT, SIGTERM and SIGHUP as a flag: what runs is finished, nothing new begins. A second one ends the process at
+// once. signal(7), sigaction(2).
 #pragma once
 
 #include <atomic>
@@ -10,7 +10,7 @@ namespace nucleus::cli {
 // SIG_IGN, which programs started from here would inherit.
 void CatchSignals();
 
-// Set once SIGINT or SIGTERM has come.
+// Set once one of them has come.
 const std::atomic<bool>& Interrupted();
 
 }  // namespace nucleus::cli

@@ -15,7 +15,7 @@ using Type = Reason::Type;
 
 // ---- what differing facts of a part call for ----
 
-enum class Cure : std::uint8_t { kInPlace, kRestart, kReload };
+enum class Cure : std::uint8_t { kInPlace, kRestart, kReload, kRemake };
 
 struct FactRule {
   Part part;
@@ -28,7 +28,8 @@ constexpr auto kFactRules = std::to_array<FactRule>({
     {Part::kProcess, "frozen", Cure::kInPlace},
     {Part::kProcess, "file:", Cure::kReload},
     {Part::kProcess, "", Cure::kRestart},
-    {Part::kNetns, "pin", Cure::kRestart},  // what is at its place is another namespace than the workload's
+    {Part::kNetns, "pin", Cure::kRestart},      // what is at its place is another namespace than the workload's
+    {Part::kDirectory, "type", Cure::kRemake},  // what is mounted in the workload is another file system
 });
 
 Cure CureOf(Part part, std::string_view fact, bool takes_signal) {
@@ -43,10 +44,11 @@ struct CureEffect {
   Remedy remedy;
   Action action;
 };
-constexpr std::array<CureEffect, 3> kCureEffects = {{
+constexpr std::array<CureEffect, 4> kCureEffects = {{
     {Remedy::kApply, Action::kLive},
     {Remedy::kRemake, Action::kRestart},
     {Remedy::kApply, Action::kSignal},
+    {Remedy::kRemake, Action::kCreate},
 }};
 CureEffect EffectOf(Cure cure) {
   return kCureEffects[static_cast<std::size_t>(cure)];
@@ -80,13 +82,31 @@ std::string_view FactOf(const PartState& part, std::string_view name) {
   return found == part.seen->facts.end() ? std::string_view() : std::string_view(found->second);
 }
 
-// A state that time alone turns into the expected one.
+// Whether what runs or ran there ended with success.
+bool EndedWell(const PartState& process) {
+  if (FactOf(process, "state") != "exited") return false;
+  const auto code = process.seen->notes.find("exit_code");
+  return code != process.seen->notes.end() && code->second == "0";
+}
+
+// A state that time alone turns into the expected one, or that is the end of a job.
 bool OnItsWay(const Resource& resource, const PartState& part, const FactChange& fact) {
-  if (part.part != Part::kProcess || fact.name != "state" || !fact.seen) return false;
-  if (*fact.seen == "starting") return true;
-  if (!resource.job() || *fact.seen != "exited") return false;
-  const auto code = part.seen->notes.find("exit_code");
-  return code != part.seen->notes.end() && code->second == "0";
+  if (part.part != Part::kProcess) return false;
+  if (fact.name == "state" && fact.seen == "starting") return true;
+  return resource.job() && (fact.name == "state" || fact.name == "supervisor") && EndedWell(part);
+}
+
+bool IsMadeAnew(const PartState& part) {
+  return part.remedy == Remedy::kRemake || (part.remedy == Remedy::kApply && part.action == Action::kCreate);
+}
+
+// What a person makes of a fact of the process.
+std::string DriftWords(Part part, const FactChange& fact) {
+  const bool differs = fact.seen.has_value() && fact.expected.has_value();
+  if (differs && part == Part::kProcess && fact.name == "digest")
+    return "it was started with other settings than these";
+  if (differs && part == Part::kProcess && fact.name == "policy") return "its supervisor follows other settings";
+  return Describe(fact);
 }
 
 // ---- one resource ----
@@ -101,7 +121,7 @@ class Assessor {
       return;
     }
     CheckJob();
-    if (!r_.applied) r_.Because(Action::kCreate, Type::kNew, "", "", PlaceOf(""));
+    if (!Known()) r_.Because(Action::kCreate, Type::kNew, "", "", PlaceOf(""));
     for (std::size_t i = 0; i < r_.part_count; ++i) AssessPart(r_.parts[i]);
     AssessFields();
     AssessAsked();
@@ -150,6 +170,9 @@ class Assessor {
     return was && ExpectedFacts(*was) == netns->seen->facts;
   }
 
+  // What is applied; and, where only drift is asked for, what an apply that failed has begun.
+  [[nodiscard]] bool Known() const { return r_.applied || model_.input().options.drift_only; }
+
   void CheckJob() {
     if (!r_.job()) return;
     const auto& completed = model_.input().applied->completed_jobs;
@@ -157,6 +180,21 @@ class Assessor {
     if (found == completed.end() || IsAsked(model_.input().options.rerun)) return;
     const auto wanted = model_.desired().Process(*r_.service.desired, r_.fields);
     r_.job_done = found->second == wanted.digest;
+    if (!r_.job_done) return;
+    // What it did for a volume is gone with what was in it.
+    for (const auto index : model_.VolumesOf(r_.service.desired)) {
+      const auto& volume = model_.resources[index];
+      if (!IsMadeAnew(volume.parts[0])) continue;
+      r_.job_done = false;
+      r_.Because(Action::kRestart, Type::kDependency, volume.address.Text() + " is made anew");
+      r_.drift_cause &= volume.drift_cause;
+    }
+  }
+
+  // A job that has completed keeps nothing that could be missing.
+  [[nodiscard]] bool WasJob() const {
+    const auto* service = r_.service.applied;
+    return service != nullptr && service->type == spec::ServiceType::kJob;
   }
 
   [[nodiscard]] bool IsAsked(const std::set<std::string>& asked) const {
@@ -198,7 +236,8 @@ class Assessor {
     }
     if (!part.present()) {
       part.Raise(Remedy::kApply, Action::kCreate);
-      if (r_.applied && !r_.job() && !Moves() && model_.Was(r_, part.part)) {
+      const bool missed = r_.applied ? model_.Was(r_, part.part).has_value() : Known();
+      if (missed && !r_.job() && !WasJob() && !Moves()) {
         r_.Because(Action::kCreate, Type::kDrift, std::string(WordsOf(part.part).absent), "", PlaceOf(""));
       }
       return;
@@ -228,11 +267,13 @@ class Assessor {
       const auto effect = EffectOf(CureOf(part.part, fact.name, takes_signal));
       part.Raise(effect.remedy, effect.action);
       const auto then = before.find(fact.name);
+      // Nothing was said of it before: whatever is there is no drift, but what the file changes.
+      const bool fresh = r_.applied && then == before.end() && fact.expected.has_value();
       const bool as_applied = then == before.end() ? !fact.seen.has_value() : fact.seen == then->second;
-      if (!r_.applied) {
-        if (effect.remedy == Remedy::kRemake) stale_ = true;
-      } else if (!as_applied && !Moves()) {
-        r_.Because(effect.action, Type::kDrift, Describe(fact), fact.name);
+      if (!Known()) {
+        if (effect.remedy == Remedy::kRemake) stale_ = fact.name;
+      } else if (!as_applied && !fresh && !Moves()) {
+        r_.Because(effect.action, Type::kDrift, DriftWords(part.part, fact), fact.name);
       } else {
         followed = true;
       }
@@ -247,6 +288,14 @@ class Assessor {
     return FactOf(*process, "digest") == wanted.digest.Hex();
   }
 
+  // It runs as it is wanted, or has done so to its good end.
+  [[nodiscard]] bool JobSettled() const {
+    if (!WorkloadSettled()) return false;
+    const auto& process = *r_.Find(Part::kProcess);
+    const auto state = FactOf(process, "state");
+    return (state != "exited" && state != "failed") || EndedWell(process);
+  }
+
   // A job that has run before, or runs, is run anew: whoever gates restarts means that too.
   [[nodiscard]] Action Rerun() const {
     const bool ran = model_.input().applied->completed_jobs.contains(r_.address.name);
@@ -258,7 +307,8 @@ class Assessor {
   [[nodiscard]] Action NeededFor(const FieldChange& change) {
     const Action action = ActionOf(change.rule.effect);
     if (change.rule.home == Home::kRecord || action == Action::kLive) return action;
-    if (r_.job()) return r_.job_done ? Action::kLive : Rerun();
+    if (r_.job() && r_.job_done) return Action::kLive;
+    if (r_.job()) return JobSettled() ? Action::kAdopt : Rerun();
     if (r_.address.kind == Kind::kVolume) return action;
     if (r_.address.kind == Kind::kNetwork) {
       const auto& bridge = r_.parts[0];
@@ -308,7 +358,9 @@ class Assessor {
     if (IsAsked(options.rerun)) {
       r_.Because(r_.job() ? Rerun() : Action::kRestart, Type::kAsked, "asked for by --rerun");
     } else if (r_.job() && !r_.job_done && r_.applied && r_.reasons.empty()) {
-      r_.Because(Action::kCreate, Type::kChanged, "has not completed as it is now");
+      const bool ended = JobSettled() && EndedWell(*r_.Find(Part::kProcess));
+      r_.Because(ended ? Action::kAdopt : Action::kCreate, Type::kChanged,
+                 ended ? "has completed meanwhile" : "has not completed as it is now");
     }
   }
 
@@ -377,10 +429,6 @@ class Assessor {
     RaiseProcess();
   }
 
-  static bool IsMadeAnew(const PartState& part) {
-    return part.remedy == Remedy::kRemake || (part.remedy == Remedy::kApply && part.action == Action::kCreate);
-  }
-
   // A running workload does not see a namespace, cgroup, file or volume that is made under it.
   void RaiseProcess() {
     auto* process = r_.Find(Part::kProcess);
@@ -406,8 +454,8 @@ class Assessor {
     auto* process = r_.Find(Part::kProcess);
     bool idle = true;
     for (std::size_t i = 0; i < r_.part_count; ++i) idle &= r_.parts[i].remedy == Remedy::kKeep;
-    if (!r_.applied && idle && !r_.unknown) Adopt();
-    if (stale_ && !r_.applied) r_.Because(Action::kRestart, Type::kLeftover, "an older process is in its place");
+    if (!Known() && idle && !r_.unknown) Adopt();
+    if (!stale_.empty()) ExplainStale();
     if (idle && r_.applied && r_.action() >= Action::kAdopt) {
       r_.Find(MainPart(r_.address.kind))->Raise(Remedy::kRecord, Action::kAdopt);
     }
@@ -418,20 +466,32 @@ class Assessor {
     r_.await = started || r_.job() || (process->remedy == Remedy::kRecord && r_.action() == Action::kAdopt);
   }
 
+  // Begun by an apply that did not come through.
+  void ExplainStale() {
+    const auto state = FactOf(*r_.Find(Part::kProcess), "state");
+    std::string words = "what was begun there is made anew";
+    if (stale_ == "digest") words = "it was started with other settings by an apply that failed";
+    if (stale_ == "state") words = "its last start failed: it is " + std::string(state);
+    if (stale_ == "supervisor") words = "its supervisor is gone";
+    r_.reasons.clear();
+    r_.Because(Action::kRestart, Type::kLeftover, std::move(words), "", PlaceOf(""));
+  }
+
   void Adopt() {
-    const bool done = r_.job_done;
+    const auto* process = r_.Find(Part::kProcess);
+    const bool done = r_.job_done || (r_.job() && process->present() && EndedWell(*process));
     r_.reasons.clear();
     r_.Because(Action::kAdopt, Type::kAdopted, done ? "has completed" : "is there as desired", "", PlaceOf(""));
     for (std::size_t i = 0; i < r_.part_count; ++i) {
       if (r_.parts[i].wanted) r_.parts[i].Raise(Remedy::kRecord, Action::kAdopt);
     }
-    if (done) r_.Find(Part::kProcess)->Raise(Remedy::kRecord, Action::kAdopt);
+    if (r_.job_done) r_.Find(Part::kProcess)->Raise(Remedy::kRecord, Action::kAdopt);
   }
 
   Model& model_;
   Resource& r_;
   std::vector<std::pair<Part, Action>> followed_;  // parts that differ as their makings do
-  bool stale_ = false;                             // a process of another make runs in the place of a new service
+  std::string stale_;  // the fact by which the process in the place of a new service is not the one that is wanted
 };
 
 // Networks and volumes first, then services after those they depend on, and the firewall.

@@ -1,24 +1,11 @@
 #include "reconcile/place.hpp"
 
-#include <array>
-#include <cstdio>
+#include "spec/core/text.hpp"
 
 namespace nucleus::reconcile {
 
 std::string CleanText(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
-      out += c;
-      continue;
-    }
-    std::array<char, 8> escaped{};
-    std::snprintf(escaped.data(), escaped.size(), "\\x%02x", byte);
-    out += escaped.data();
-  }
-  return out;
+  return Printable(text);
 }
 
 spec::Place FindPlace(const spec::Places& places, std::string_view field) {

@@ -186,6 +186,12 @@ std::string PlanJson(const Plan& plan, std::span<const std::string> files) {
   return Dump(Document("plan", PlanValue(plan, files)));
 }
 
+std::string PlansJson(std::span<const std::string> documents) {
+  Json body{{"plans", Json::array()}};
+  for (const std::string& document : documents) body["plans"].push_back(Json::parse(document));
+  return Dump(Document("plans", body));
+}
+
 std::string ApplyJson(const Plan& plan, std::span<const std::string> files, const Outcome& outcome,
                       std::uint64_t revision, std::string_view result, std::string_view rollback) {
   Json body{{"project", plan.project}};

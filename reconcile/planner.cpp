@@ -92,6 +92,17 @@ void WarnLeftOut(const Model& model, Plan& plan) {
   }
 }
 
+// What is published over a network without a way out is reached from this machine alone.
+void WarnInternalPorts(const Scope& scope, Plan& plan) {
+  for (const auto& [name, service] : scope.desired->services) {
+    if (service.port_forwards.empty() || service.networks.empty() || !scope.Has({Kind::kService, name})) continue;
+    const auto network = scope.desired->networks.find(service.networks.front());
+    if (network == scope.desired->networks.end() || !network->second.internal) continue;
+    plan.warnings.push_back("service." + name + " port_forwards: reached from this machine only, network." +
+                            network->first + " is internal");
+  }
+}
+
 // ---- what people read ----
 
 void AddChanges(const Model& model, Plan& plan) {
@@ -243,6 +254,7 @@ Result<Plan> MakePlan(const Input& input) {
   TRY(CheckProtected(model));
   TRY(CheckLimits(model, plan));
   WarnLeftOut(model, plan);
+  WarnInternalPorts(scope, plan);
   AddChanges(model, plan);
   plan.steps = TRY(MakeSteps(model));
   AddLeases(scope, std::move(leases), plan);

@@ -19,7 +19,7 @@ struct Options {
   std::set<std::string> replace;  // services to replace although nothing changed
   bool destroy = false;           // desired is nothing
   bool delete_data = false;
-  bool drift_only = false;  // `nucleus drift`: desired is what was applied
+  bool drift_only = false;  // `nucleus drift`: desired is what was applied, or what an apply that failed has begun
   Directories directories;
 };
 

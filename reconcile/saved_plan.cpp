@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "reconcile/diff.hpp"
 #include "reconcile/ordered_json.hpp"
 #include "spec/load.hpp"
 
@@ -89,6 +90,12 @@ const Observation& At(const Observations& observations, const PartKey& key) {
   return found == observations.end() ? kAbsentPart : found->second;
 }
 
+// A digest says nothing in full.
+std::string Shown(const std::string& value) {
+  constexpr std::size_t kLongest = 48, kHead = 12;
+  return value.size() <= kLongest ? value : value.substr(0, kHead) + "…";
+}
+
 void CompareFacts(const std::string& where, const Facts& before, const Facts& now, std::vector<std::string>& out) {
   std::set<std::string> names;
   for (const auto& [name, value] : before) names.insert(name);
@@ -97,11 +104,11 @@ void CompareFacts(const std::string& where, const Facts& before, const Facts& no
     const auto old_value = before.find(name);
     const auto new_value = now.find(name);
     if (old_value == before.end()) {
-      out.push_back(where + ": " + name + " is " + new_value->second + ", was not there");
+      out.push_back(where + ": " + name + " is " + Shown(new_value->second) + ", was not there");
     } else if (new_value == now.end()) {
-      out.push_back(where + ": " + name + " is not there, was " + old_value->second);
+      out.push_back(where + ": " + name + " is not there, was " + Shown(old_value->second));
     } else if (old_value->second != new_value->second) {
-      out.push_back(where + ": " + name + " is " + new_value->second + ", was " + old_value->second);
+      out.push_back(where + ": " + name + " is " + Shown(new_value->second) + ", was " + Shown(old_value->second));
     }
   }
 }
@@ -122,6 +129,16 @@ void CompareSeen(const Observations& before, const Observations& now, std::vecto
   }
 }
 
+constexpr spec::Scope ScopeOf(const spec::Network&) {
+  return spec::Scope::kNetwork;
+}
+constexpr spec::Scope ScopeOf(const spec::Volume&) {
+  return spec::Scope::kVolume;
+}
+constexpr spec::Scope ScopeOf(const spec::Service&) {
+  return spec::Scope::kService;
+}
+
 template <class Resource>
 void CompareResources(std::string_view kind, const std::map<std::string, Resource>& before,
                       const std::map<std::string, Resource>& now, std::vector<std::string>& out) {
@@ -137,13 +154,11 @@ void CompareResources(std::string_view kind, const std::map<std::string, Resourc
     } else if (b == now.end()) {
       out.push_back(where + ": is gone from the file");
     } else {
-      Facts old_fields;
-      Facts new_fields;
-      for (const spec::Field& field : spec::CanonicalFields(a->second)) old_fields[field.name] = field.value;
-      for (const spec::Field& field : spec::CanonicalFields(b->second)) new_fields[field.name] = field.value;
-      std::vector<std::string> differences;
-      CompareFacts(where, old_fields, new_fields, differences);
-      for (const std::string& difference : differences) out.push_back(difference + ", in the file");
+      // In the words of a diff, which show no value that may be a secret.
+      for (const auto& change :
+           DiffFields(ScopeOf(a->second), spec::CanonicalFields(a->second), spec::CanonicalFields(b->second))) {
+        out.push_back(where + ": " + change.text + ", in the file");
+      }
     }
   }
 }

@@ -96,7 +96,7 @@ TEST(SavedPlan, NamesEveryDifference) {
   std::string all;
   for (const auto& line : because) all += line + "\n";
   EXPECT_NE(all.find("revision: is 8, was 7"), std::string::npos) << all;
-  EXPECT_NE(all.find("service.db: memory is "), std::string::npos) << all;
+  EXPECT_NE(all.find("service.db: memory 512M → 1G, in the file"), std::string::npos) << all;
   EXPECT_NE(all.find("service.web: is new in the file"), std::string::npos) << all;
   EXPECT_NE(all.find("network.front: is gone from the file"), std::string::npos) << all;
   EXPECT_NE(all.find("service.db/cgroup: memory.max is max, was 536870912"), std::string::npos) << all;

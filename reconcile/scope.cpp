@@ -104,7 +104,7 @@ void Collect(const spec::Topology& wished, const spec::Topology& before, const O
 Result<Scope> MakeScope(const spec::Topology* desired, const Applied& applied, const Options& options) {
   const spec::Topology& before = applied.topology;
   const auto own = std::make_shared<spec::Topology>();
-  const spec::Topology& wished = options.destroy ? *own : options.drift_only || desired == nullptr ? before : *desired;
+  const spec::Topology& wished = options.destroy ? *own : desired == nullptr ? before : *desired;
   TRY(CheckKnown(options.targets, wished, before));
   TRY(CheckKnown(options.excludes, wished, before));
   Scope scope;

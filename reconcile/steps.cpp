@@ -79,6 +79,7 @@ class Builder {
     for (std::uint32_t i = 0; i < nodes_.size(); ++i) AddWaits(i);
     graph_ = dag::Graph(drafts_.size());
     for (std::uint32_t i = 0; i < nodes_.size(); ++i) Connect(i);
+    for (std::uint32_t i = 0; i < nodes_.size(); ++i) KeepUp(i);
     return Finish();
   }
 
@@ -251,6 +252,27 @@ class Builder {
       if (!other) continue;
       const auto& wait = nodes_[*other].waits[static_cast<std::size_t>(dependency.condition)];
       Edge(wait ? wait : NodesOf(*other, Part::kProcess)->apply, process.apply);
+    }
+  }
+
+  // A service that is restarted goes on until what its new run waits for is there, so that it is not down for that
+  // time, nor for good where that fails; unless its end is what the others wait for.
+  void KeepUp(std::uint32_t index) {
+    const auto& resource = model_.resources[index];
+    if (!resource.in_scope || resource.service.desired == nullptr) return;
+    const auto& process = *NodesOf(index, Part::kProcess);
+    if (!process.undo || !process.apply) return;
+    std::vector<Node> waits;
+    for (const auto& dependency : resource.service.desired->depends_on) {
+      const auto other = model_.IndexOf(Kind::kService, dependency.service);
+      if (!other) continue;
+      if (const auto& wait = nodes_[*other].waits[static_cast<std::size_t>(dependency.condition)])
+        waits.push_back(*wait);
+    }
+    if (waits.empty()) return;
+    const auto after = graph_.Descendants({*process.undo});
+    for (const auto wait : waits) {
+      if (!std::binary_search(after.begin(), after.end(), wait)) graph_.AddEdge(wait, *process.undo);
     }
   }
 

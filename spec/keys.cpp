@@ -192,7 +192,8 @@ constexpr auto kKeys = std::to_array<KeySpec>({
 
     Key<&Network::subnet, Subnet>("subnet", "Addresses of the network; without one, a free subnet is chosen."),
     Key<&Network::gateway, Ip>("gateway", "The host's address on it; without one, the first of the subnet."),
-    Key<&Network::internal, Flag>("internal", "Without a way out: its services reach each other only."),
+    Key<&Network::internal, Flag>(
+        "internal", "Without a way out: its services reach each other, and what this machine itself listens on."),
     Key<&Network::mtu, Number<576, 65535>>("mtu", "Largest packet in bytes; without one, 1500."),
     Later<Text>(Scope::kNetwork, "subnet6", "IPv6 addresses of the network."),
 
@@ -240,10 +241,12 @@ constexpr auto kKeys = std::to_array<KeySpec>({
                                                         "Failures in a row that make it unhealthy; without one, 3."),
     HealthField<&HealthCheck::start_period, Time>("health_start_period",
                                                   "Time after the start in which failures do not count."),
-    HealthField<&HealthCheck::on_unhealthy, Word<kUnhealthyWords, OnUnhealthy>>("on_unhealthy",
-                                                                                "What happens once it is unhealthy."),
+    HealthField<&HealthCheck::on_unhealthy, Word<kUnhealthyWords, OnUnhealthy>>(
+        "on_unhealthy", "What happens once it is unhealthy: restart (the default), stop or none."),
     Key<&Service::restart, Word<kRestartWords, RestartPolicy>>(
-        "restart", "When it is started again after an exit, with back-off; a job never is."),
+        "restart",
+        "When it is started again after an exit, with back-off: always, on-failure (the default) or no; a job never "
+        "is."),
     Key<&Service::depends_on, Dependencies>("depends_on", "Services that come first, and what is waited for."),
     Key<&Service::protect, Flag>("protect", "Plans that would destroy or replace it are refused."),
     Key<&Service::stop_signal, Signal>("stop_signal", "Signal that asks it to stop; without one, SIGTERM."),

@@ -64,8 +64,8 @@ struct Volume {
   VolumeType type = VolumeType::kPersistent;
   std::string path;  // persistent: absolute
   Owner owner;
-  std::uint32_t mode = 0755;
-  Bytes size = 0;  // ephemeral; 0: half of the memory, tmpfs(5)
+  std::optional<std::uint32_t> mode;  // none: 0755 when it is made
+  Bytes size = 0;                     // ephemeral; 0: half of the memory, tmpfs(5)
   bool protect = false;
   Places places;
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "spec/core/text.hpp"
+
 namespace nucleus::spec {
 
 namespace {
@@ -140,21 +142,8 @@ void Value::Set(std::string_view name, Value value) {
 
 bool IsUtf8(std::string_view text) {
   while (!text.empty()) {
-    const auto lead = static_cast<unsigned char>(text.front());
-    const std::size_t length = lead < 0x80   ? 1
-                               : lead < 0xc2 ? 0
-                               : lead < 0xe0 ? 2
-                               : lead < 0xf0 ? 3
-                               : lead < 0xf5 ? 4
-                                             : 0;
-    if (length == 0 || length > text.size()) return false;
-    for (std::size_t i = 1; i < length; ++i) {
-      if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return false;
-    }
-    const auto second = length > 1 ? static_cast<unsigned char>(text[1]) : 0;
-    const bool overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
-    const bool beyond = (lead == 0xed && second >= 0xa0) || (lead == 0xf4 && second >= 0x90);
-    if (overlong || beyond) return false;
+    const std::size_t length = Utf8Length(text);
+    if (length == 0) return false;
     text.remove_prefix(length);
   }
   return true;

@@ -43,12 +43,11 @@ std::string Holder(int fd) {
   return "process " + text.substr(0, blank) + " (" + text.substr(blank + 1) + ")";
 }
 
-Result<> SignFile(int fd, const std::string& path) {
+// The name is for others to read; a file system that is full does not keep anybody from making room on it.
+void SignFile(int fd) {
   const std::string text = std::to_string(::getpid()) + " " + Command() + "\n";
-  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
-    return FailSys("write", path);
-  }
-  return {};
+  if (::ftruncate(fd, 0) != 0) return;
+  [[maybe_unused]] const auto written = ::pwrite(fd, text.data(), text.size(), 0);
 }
 
 }  // namespace
@@ -77,8 +76,14 @@ Result<ProjectLock> ProjectLock::Take(const Directories& directories, std::strin
     std::this_thread::sleep_for(std::min(wait, left));
     wait = std::min(wait * 2, std::chrono::milliseconds(50));
   }
-  TRY(SignFile(lock.fd_, path));
+  SignFile(lock.fd_);
   return lock;
+}
+
+bool ProjectLock::IsHeld(const Directories& directories, std::string_view project) {
+  const ProjectLock lock(::open(directories.ProjectLock(project).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (lock.fd_ < 0) return errno != ENOENT;
+  return ::flock(lock.fd_, LOCK_SH | LOCK_NB) != 0;
 }
 
 ProjectLock::~ProjectLock() {

@@ -23,6 +23,18 @@ Result<> Settle(const std::string& path, mode_t closed, mode_t open, const FileA
   return {};
 }
 
+// Whoever may write there could put a file of his own in the place of ours, and root would run what is in it.
+Result<> CheckOurs(const std::string& path) {
+  struct stat st{};
+  if (::stat(path.c_str(), &st) != 0) return FailSys("stat", path);
+  if (!S_ISDIR(st.st_mode)) return FailSys("open directory", path, ENOTDIR);
+  const bool owned = st.st_uid == ::geteuid() || st.st_uid == 0;
+  if (owned && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0) return {};
+  return Fail(Error::Of(ErrorCode::kPermission, "use directory", path,
+                        owned ? "others may write in it" : "it belongs to user " + std::to_string(st.st_uid))
+                  .Hint("nucleus starts programs from what lies there: give it one of its own, mode 0700"));
+}
+
 }  // namespace
 
 FileAccess FileAccess::Find() {
@@ -43,6 +55,7 @@ Result<> PrepareDirectory(const std::string& path, const FileAccess& access) {
     if (::mkdir(above.c_str(), 0755) != 0 && errno != EEXIST) return FailSys("mkdir", above);
   }
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return FailSys("mkdir", path);
+  TRY(CheckOurs(path));
   return Settle(path, 0700, access.DirectoryMode(), access);
 }
 

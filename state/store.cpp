@@ -55,7 +55,7 @@ Result<Database> Empty(const std::string& path, const Schema& schema) {
 Result<Database> OpenForReading(const std::string& path, const Schema& schema, std::string_view advice) {
   struct stat st{};
   if (::stat(path.c_str(), &st) != 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return Empty(path, schema);
+    if (errno == ENOENT) return Empty(path, schema);
     return FailSys("open", path);
   }
   if (::access(path.c_str(), R_OK) != 0) return FailSys("open", path);

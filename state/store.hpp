@@ -144,6 +144,8 @@ class ProjectLock {
  public:
   // kLocked with pid and command of the holder once `patience` is over.
   static Result<ProjectLock> Take(const Directories& directories, std::string_view project, Duration patience);
+  // Whether somebody has it; where that may not be looked at, yes. Holds it for that moment itself where nobody does.
+  static bool IsHeld(const Directories& directories, std::string_view project);
   ~ProjectLock();
   ProjectLock(ProjectLock&& other) noexcept;
   ProjectLock& operator=(ProjectLock&& other) noexcept;

@@ -24,7 +24,7 @@ Result<> SetOwner(const sys::Fd& directory, const DirectoryWanted& wanted) {
 }
 
 Result<> SetMode(const sys::Fd& directory, const DirectoryWanted& wanted) {
-  if (::fchmod(directory.get(), wanted.mode & 07777U) != 0) return FailSys("chmod", wanted.path);
+  if (::fchmod(directory.get(), wanted.mode.value_or(kDefaultVolumeMode) & 07777U) != 0) return FailSys("chmod", wanted.path);
   return {};
 }
 
@@ -37,7 +37,7 @@ Result<> ApplyPersistent(const DirectoryWanted& wanted) {
 }
 
 std::string TmpfsOptions(const DirectoryWanted& wanted) {
-  std::string options = "mode=" + FormatMode(wanted.mode);
+  std::string options = "mode=" + FormatMode(wanted.mode.value_or(kDefaultVolumeMode));
   options += wanted.size != 0 ? ",size=" + std::to_string(wanted.size) : std::string(",size=50%");
   if (wanted.uid) options += ",uid=" + std::to_string(*wanted.uid);
   if (wanted.gid) options += ",gid=" + std::to_string(*wanted.gid);

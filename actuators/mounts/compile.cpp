@@ -272,6 +272,8 @@ Result<std::vector<MountOp>> OnHost(const MountsInput& input, std::vector<Wish> 
 
 Result<std::vector<MountOp>> OnRootfs(const MountsInput& input, std::vector<Wish> wishes) {
   const std::string rootfs = TRY(NormalPath(input.service->rootfs));
+  const Source source = TRY(CheckSource(rootfs, true, false, input.directories));
+  if (!source.is_directory) return Fail(ErrorCode::kInvalid, "mount", rootfs, "the root is not a directory");
   const auto base = TRY(Rootfs::Open(rootfs));
   Arranger arranger(*base, true);
   for (Wish& wish : wishes) TRY(arranger.Place(std::move(wish)));
@@ -279,6 +281,7 @@ Result<std::vector<MountOp>> OnRootfs(const MountsInput& input, std::vector<Wish
   MountOp root;
   root.type = skeleton.empty() ? Type::kRootBind : Type::kRootOverlay;
   root.source = rootfs;
+  root.no_follow = true;  // looked up again at every start
   root.flags = kMountReadOnly | kMountNoSuid | kMountNoDev;
   root.recursive = skeleton.empty();
   std::vector<MountOp> ops{root};

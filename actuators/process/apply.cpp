@@ -56,6 +56,17 @@ Result<> StageFiles(const std::string& directory, const ProcessWanted& wanted) {
   return {};
 }
 
+// Who may read the runtime directory may read what a supervisor writes: its files inherit the group. inode(7), S_ISGID.
+Result<> ShareWithReaders(const std::string& directory, const std::string& runtime) {
+  struct stat readers{}, st{};
+  if (::stat(runtime.c_str(), &readers) != 0) return FailSys("stat", runtime);
+  if (::stat(directory.c_str(), &st) != 0) return FailSys("stat", directory);
+  if (readers.st_gid == st.st_gid) return {};
+  if (::chown(directory.c_str(), static_cast<uid_t>(-1), readers.st_gid) != 0) return FailSys("chown", directory);
+  if (::chmod(directory.c_str(), 02755) != 0) return FailSys("chmod", directory);
+  return {};
+}
+
 // Where the service's group is; none on a machine without cgroup2.
 std::optional<std::string> GroupOf(const PartKey& key) {
   auto directory = cgroup::AbsolutePath(CgroupPath(key.project, key.address));
@@ -164,6 +175,7 @@ Result<> ProcessActuator::Apply(const PartKey& key, const Wanted& part, const Pr
   const auto* wanted = std::get_if<ProcessWanted>(&part);
   if (wanted == nullptr || !wanted->service) return Fail(ErrorCode::kInternal, "apply", key.Text(), "not a process");
   TRY(sys::MakeDirectories(wanted->directory, 0755));
+  TRY(ShareWithReaders(wanted->directory, directories_.runtime));
   TRY(StageFiles(wanted->directory, *wanted));
   const auto found = TRY(Find(wanted->directory));
   if (found.supervisor != 0 && found.status && found.status->digest == wanted->digest)

@@ -9,6 +9,7 @@
 
 #include "actuators/sys/file.hpp"
 #include "spec/core/names.hpp"
+#include "spec/core/text.hpp"
 
 namespace nucleus::process {
 
@@ -64,21 +65,14 @@ void Collect(std::string_view text, std::size_t count, std::vector<LogEntry>& en
 }  // namespace
 
 std::string Escaped(std::string_view text) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
   std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else {
-      out += "\\x";
-      out += kDigits[byte >> 4];
-      out += kDigits[byte & 15];
-    }
+  while (true) {
+    const auto end = text.find('\n');
+    out += Printable(text.substr(0, end));
+    if (end == std::string_view::npos) return out;
+    out += "\\n";
+    text.remove_prefix(end + 1);
   }
-  return out;
 }
 
 Result<LogWriter> LogWriter::Open(std::string directory, std::uint64_t max_bytes) {

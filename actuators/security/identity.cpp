@@ -12,19 +12,38 @@ std::string Where(const spec::Service& service) {
   return service.rootfs.empty() ? "the host" : service.rootfs;
 }
 
+// The image says who a name is. Of root only root's own name says so.
+Error RootInDisguise(std::string_view what, const std::string& name, std::string_view file,
+                     const spec::Service& service) {
+  return Error::Invalid(std::string(what) + " '" + name + "'",
+                        "it is number 0, root's, in " + std::string(file) + " of " + Where(service))
+      .Hint("write \"0\" or \"root\" if that is meant");
+}
+
 Result<std::uint32_t> ResolveGroup(const std::string& text, const sys::Accounts& accounts,
                                    const spec::Service& service) {
   if (const auto number = TRY(sys::ParseId(text))) return *number;
-  if (const auto* group = sys::FindGroup(accounts.groups, text)) return group->gid;
+  if (const auto* group = sys::FindGroup(accounts.groups, text)) {
+    if (group->gid == 0 && text != "root") return Fail(RootInDisguise("group", text, "/etc/group", service));
+    return group->gid;
+  }
   return Fail(Error::Of(ErrorCode::kNotFound, "look up group", text, "it is not in /etc/group of " + Where(service)));
 }
 
-// The user's entry; one is made up for a number that has none.
+// The user's entry; one is made up for a number that has none. A number's group is the same number, whatever the image
+// says: who writes numbers does not leave them to it.
 Result<sys::UserEntry> ResolveUser(const std::string& text, const sys::Accounts& accounts,
                                    const spec::Service& service) {
   const auto number = TRY(sys::ParseId(text.empty() ? "0" : text));
   const sys::UserEntry* user = number ? sys::FindUser(accounts.users, *number) : sys::FindUser(accounts.users, text);
-  if (user != nullptr) return *user;
+  if (user != nullptr && !number && user->uid == 0 && text != "root") {
+    return Fail(RootInDisguise("user", text, "/etc/passwd", service));
+  }
+  if (user != nullptr) {
+    sys::UserEntry entry = *user;
+    if (number) entry.gid = *number;
+    return entry;
+  }
   if (!number) {
     return Fail(Error::Of(ErrorCode::kNotFound, "look up user", text, "it is not in /etc/passwd of " + Where(service))
                     .Hint("a user can be given by its number too"));

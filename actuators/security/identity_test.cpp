@@ -13,8 +13,10 @@ class IdentityTest : public testing::Test {
   void SetUp() override {
     ASSERT_EQ(::mkdir((root_ / "etc").c_str(), 0755), 0);
     ASSERT_TRUE(sys::ReplaceFile(root_ / "etc/passwd",
-                                 "root:x:0:0::/root:/bin/sh\nweb:x:33:33::/srv:/bin/false\nodd:x:40:0::/:\n", 0644));
-    ASSERT_TRUE(sys::ReplaceFile(root_ / "etc/group", "root:x:0:\nweb:x:33:\nlogs:x:70:web\n", 0644));
+                                 "root:x:0:0::/root:/bin/sh\nweb:x:33:33::/srv:/bin/false\nodd:x:40:0::/:\n"
+                                 "sly:x:0:5::/:\nu:x:1000:42::/home/u:\n",
+                                 0644));
+    ASSERT_TRUE(sys::ReplaceFile(root_ / "etc/group", "root:x:0:\nweb:x:33:\nlogs:x:70:web\nstaff:x:0:\n", 0644));
     service_.name = "a";
     service_.rootfs = root_.path();
   }
@@ -65,6 +67,20 @@ TEST_F(IdentityTest, AnUnknownNameSaysWhereItWasLookedUp) {
 TEST_F(IdentityTest, GroupZeroIsOnlyForWhoAsksForIt) {
   EXPECT_FALSE(Resolve("odd"));
   EXPECT_EQ(Resolve("odd", "0").value().identity.gid, 0U);
+}
+
+TEST_F(IdentityTest, AnImageMakesNobodyRoot) {
+  EXPECT_FALSE(Resolve("sly"));
+  EXPECT_FALSE(Resolve("1", "staff"));
+  EXPECT_FALSE(Resolve("1", "1", {"staff"}));
+  EXPECT_EQ(Resolve("root", "root").value().identity, (Identity{0, 0, {}}));
+}
+
+TEST_F(IdentityTest, ANumbersGroupIsNotTheImagesToSay) {
+  const auto account = Resolve("1000").value();
+  EXPECT_EQ(account.identity, (Identity{1000, 1000, {}}));
+  EXPECT_EQ(account.home, "/home/u");
+  EXPECT_EQ(Resolve("u").value().identity.gid, 42U) << "a name stands for what the image makes of it";
 }
 
 TEST_F(IdentityTest, DeclaredGroupsAreSortedAndOnce) {

@@ -101,11 +101,20 @@ constexpr PolicyRow kRows[] = {
 constexpr std::uint32_t kAll = 0xffffffffU;
 // CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
 constexpr std::uint32_t kNamespaces = 0x7e020000U;
+// A child of its own parent's: of a health probe, the supervisor's, which would have to look after it.
+constexpr std::uint32_t kCloneParent = 0x8000U;
 constexpr std::uint32_t kNewTime = 0x80U;  // unshare only; in clone these bits are the exit signal
 
 constexpr PolicyCondition kConditions[] = {
-    {.call = "clone", .argument = 0, .mask = kNamespaces, .value = 0, .reason = "without a new namespace"},
-    {.call = "clone", .error = EPERM, .reason = "a new user namespace gives capabilities over new parts of the kernel"},
+    {.call = "clone",
+     .argument = 0,
+     .mask = kNamespaces | kCloneParent,
+     .value = 0,
+     .reason = "without a new namespace, as a child of the caller"},
+    {.call = "clone",
+     .error = EPERM,
+     .reason = "a new user namespace gives capabilities over new parts of the kernel; a child of the caller's parent "
+               "(CLONE_PARENT) would be the supervisor's to reap"},
     {.call = "unshare", .argument = 0, .mask = kNamespaces | kNewTime, .value = 0, .reason = "without a new namespace"},
     {.call = "unshare", .error = EPERM, .reason = "as clone"},
 

@@ -21,6 +21,7 @@ class HealthProbe {
   static Result<HealthProbe> Start(const Launch& launch, const spec::HealthCheck& check, const sys::Fd& container,
                                    Millis now);
 
+  [[nodiscard]] pid_t pid() const { return running_.pid; }
   [[nodiscard]] const sys::Fd& pidfd() const { return running_.pidfd; }
   [[nodiscard]] const sys::Fd& output() const { return output_; }
   [[nodiscard]] Millis deadline() const { return deadline_; }

@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -45,7 +46,7 @@ Result<sys::Fd> TakeSignals() {
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
   sigset_t wanted;
   ::sigemptyset(&wanted);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGRTMIN}) ::sigaddset(&wanted, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGRTMIN}) ::sigaddset(&wanted, signal);
   for (const int signal : kForwarded) ::sigaddset(&wanted, signal);
   sys::Fd fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd) return FailSys("signalfd", "supervisor");
@@ -205,7 +206,19 @@ void Supervisor::Step(int timeout_ms) {
   if (polls[4].revents != 0 && probe_) FinishProbe(false);
   if (polls[0].revents != 0) HandleSignals();
   if (polls[1].revents != 0) WorkloadEnded();
+  ReapStrangers();
   if (!done_) HandleTime();
+}
+
+// Children that somebody else made ours, with CLONE_PARENT: the container's PID 1 could not end while they are about.
+void Supervisor::ReapStrangers() {
+  while (true) {
+    siginfo_t info{};
+    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 || info.si_pid == 0) return;
+    const bool known = (workload_ && info.si_pid == workload_->pid) || (probe_ && info.si_pid == probe_->pid());
+    if (known) return;  // looked after in its turn, and what is behind it then
+    if (::waitid(P_PID, static_cast<id_t>(info.si_pid), &info, WEXITED | WNOHANG | __WALL) != 0) return;
+  }
 }
 
 void Supervisor::HandleTime() {
@@ -216,6 +229,8 @@ void Supervisor::HandleTime() {
     kill_at_ = now + kKillAgainMs;
   }
   if (restart_at_ != 0 && now >= restart_at_) {
+    // Somebody took the directory away, and with it the word that this is the supervisor: another may be it by now.
+    if (!OwnsDirectory()) return EndFor(Status::State::kExited);
     ++status_.restarts;
     if (auto started = StartWorkload(); !started) {
       status_.error = started.error().Message();
@@ -234,6 +249,8 @@ void Supervisor::HandleSignals() {
       BeginStop(Intent::kStop);
     } else if (signal == SIGHUP) {
       ReloadPolicy();
+    } else if (signal == SIGCHLD) {
+      continue;  // it only wakes us
     } else {
       Forward(signal == SIGRTMIN ? info.ssi_int : signal);
     }
@@ -291,8 +308,10 @@ void Supervisor::BeginStop(Intent intent) {
 
 void Supervisor::KillAll() {
   kill_at_ = Now() + kKillAgainMs;
-  const bool whole = !launch_.cgroup.empty() && sys::WriteKernelFile(launch_.cgroup + "/cgroup.kill", "1").has_value();
-  if (!whole && workload_) sys::PidfdSendSignal(workload_->pidfd.get(), SIGKILL);
+  if (!launch_.cgroup.empty()) [[maybe_unused]]
+    const auto killed = sys::WriteKernelFile(launch_.cgroup + "/cgroup.kill", "1");
+  // Also by itself: somebody may have moved it out of its group.
+  if (workload_) sys::PidfdSendSignal(workload_->pidfd.get(), SIGKILL);
 }
 
 void Supervisor::WorkloadEnded() {
@@ -328,7 +347,7 @@ void Supervisor::AfterEnd(int exit_code) {
     case Intent::kNone:
       break;
   }
-  if (ShouldRestart(policy_, launch_.job, exit_code)) return ScheduleRestart();
+  if (OwnsDirectory() && ShouldRestart(policy_, launch_.job, exit_code)) return ScheduleRestart();
   EndFor(Status::State::kExited);
 }
 
@@ -373,7 +392,8 @@ void Supervisor::TakeResult(bool healthy, std::string output) {
   if (changed)
     status_.error = unhealthy ? "health check failed " + std::to_string(health_.failures()) + " times in a row" : "";
   if (news) WriteStatus();
-  if (!changed || !unhealthy) return;
+  // Not only when it becomes so: what is to be done then may have changed since.
+  if (!unhealthy) return;
   switch (policy_.health.on_unhealthy) {
     case spec::OnUnhealthy::kRestart:
       return BeginStop(Intent::kRestart);
@@ -400,8 +420,15 @@ void Supervisor::Drain(sys::Fd& pipe, Stream stream, bool all) {
 
 // Where it cannot be written (a full tmpfs) the workload goes on; the next transition tries again.
 void Supervisor::WriteStatus() {
+  if (!OwnsDirectory()) return;
   [[maybe_unused]] const auto written =
       sys::ReplaceFile(directory_ + "/" + std::string(kStatusFile), Encode(status_), 0640);
+}
+
+bool Supervisor::OwnsDirectory() const {
+  struct stat held{}, there{};
+  return ::fstat(lock_.get(), &held) == 0 && ::stat((directory_ + "/" + std::string(kLockFile)).c_str(), &there) == 0 &&
+         held.st_dev == there.st_dev && held.st_ino == there.st_ino;
 }
 
 std::uint64_t Supervisor::OomKills() const {

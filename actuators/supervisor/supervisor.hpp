@@ -36,6 +36,7 @@ class Supervisor {
   Result<> StartWorkload();
   void Step(int timeout_ms);
   void HandleSignals();
+  void ReapStrangers();
   void HandleTime();
   void ReloadPolicy();
   void Forward(int signal);
@@ -52,6 +53,8 @@ class Supervisor {
   void WriteStatus();
   [[nodiscard]] Millis NextDeadline() const;
   [[nodiscard]] std::uint64_t OomKills() const;
+  // Whether the lock in the directory is the one this supervisor holds: not so once the directory was taken away.
+  [[nodiscard]] bool OwnsDirectory() const;
 
   std::string directory_;
   sys::Fd lock_, signals_;

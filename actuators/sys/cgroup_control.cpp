@@ -24,6 +24,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view kTop = "nucleus";
 constexpr std::string_view kSupervisors = "supervisors";
+constexpr Duration kLastPatience{1'000};
 
 struct CloseDir {
   void operator()(DIR* dir) const { ::closedir(dir); }
@@ -208,7 +209,10 @@ Result<> RemoveEmptyParents(const sys::CgroupRoot& root, std::string_view projec
   const std::string directory = top + "/" + std::string(project);
   const std::string supervisors = directory + "/" + std::string(kSupervisors);
   const auto below = TRY(Below(directory));
-  if (below.size() == 1 && below.front() == supervisors && !TRY(RemoveIfEmpty(supervisors))) return {};
+  if (below.size() == 1 && below.front() == supervisors && !TRY(RemoveIfEmpty(supervisors))) {
+    // A supervisor whose directory somebody took away ends by itself once its workload has.
+    if (!TRY(WaitEmpty(supervisors, kLastPatience)) || !TRY(RemoveIfEmpty(supervisors))) return {};
+  }
   if (TRY(RemoveIfEmpty(directory))) (void)TRY(RemoveIfEmpty(top));
   return {};
 }

@@ -1,6 +1,8 @@
 #include <algorithm>
 
+#include "cli/services.hpp"
 #include "cli/session.hpp"
+#include "reconcile/plan_json.hpp"
 #include "state/store.hpp"
 
 namespace nucleus::cli {
@@ -14,17 +16,28 @@ Result<std::vector<std::string>> ProjectsAsked(Context& context, state::Store& s
   return store.Projects();
 }
 
-// Of one project. unreadable: what could not be read is added.
+struct Answers {
+  std::vector<std::string> unreadable;  // what could not be read
+  std::vector<std::string> documents;   // of all projects, where they are to be one
+  bool together = false;
+};
+
+// Of one project.
 Result<int> DriftOf(Context& context, state::Store& store, const Probers& probers, const std::string& project,
-                    std::vector<std::string>& unreadable) {
+                    Answers& answers) {
   reconcile::Options options = TRY(PlanOptionsOf(context.arguments));
   options.drift_only = true;
   World world = TRY(LoadWorld(store, project));
   TRY(CheckAddresses(options, nullptr, world.applied));
-  TRY(Observe(world, probers, &world.applied.topology, options));
-  const reconcile::Plan plan = TRY(PlanFor(world, &world.applied.topology, options));
-  PrintPlan(context, plan, {});
-  for (const std::string& text : Unreadable(world)) unreadable.push_back(project + "/" + text);
+  const spec::Topology asked = TRY(AppliedAndBegun(store, options.directories, world));
+  TRY(Observe(world, probers, &asked, options));
+  const reconcile::Plan plan = TRY(PlanFor(world, &asked, options));
+  if (answers.together) {
+    answers.documents.push_back(reconcile::PlanJson(plan, {}));
+  } else {
+    PrintPlan(context, plan, {});
+  }
+  for (const std::string& text : Unreadable(world)) answers.unreadable.push_back(project + "/" + text);
   if (const int refused = Gates(context, plan); refused != exit_code::kDone) return refused;
   return context.arguments.Has("detailed-exitcode") && plan.HasChanges() ? exit_code::kChanges : exit_code::kDone;
 }
@@ -44,17 +57,21 @@ Result<int> RunDrift(Context& context) {
   state::Store store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
   const Probers probers(directories);
   int worst = exit_code::kDone;
-  std::vector<std::string> unreadable;
+  Answers answers;
+  // One document, whatever the number of projects.
+  answers.together = OutputFormOf(context.arguments) == OutputForm::kJson && !context.arguments.Has("file") &&
+                     context.arguments.operands().empty();
   const auto projects = TRY(ProjectsAsked(context, store));
   for (const std::string& project : projects) {
-    auto code = DriftOf(context, store, probers, project, unreadable);
+    auto code = DriftOf(context, store, probers, project, answers);
     if (!code && projects.size() == 1) return code;
     // The others are to be seen all the same.
     if (!code) context.console.Fail("drift", Error(code.error()).In(project));
     worst = std::max(worst, code.value_or(exit_code::kError), [](int a, int b) { return Weight(a) < Weight(b); });
   }
-  if (worst < exit_code::kGate && !unreadable.empty()) {
-    return Fail(Error::Of(ErrorCode::kPermission, "read", unreadable.front(), "the answer above is not all")
+  if (answers.together) context.console.Out(reconcile::PlansJson(answers.documents));
+  if (worst < exit_code::kGate && !answers.unreadable.empty()) {
+    return Fail(Error::Of(ErrorCode::kPermission, "read", answers.unreadable.front(), "the answer above is not all")
                     .Hint("run it as root"));
   }
   return worst;

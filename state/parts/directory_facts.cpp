@@ -12,14 +12,14 @@ std::string FormatMode(std::uint32_t mode) {
 }
 
 bool IsModeAsked(const DirectoryWanted& wanted) {
-  return wanted.type == spec::VolumeType::kEphemeral || wanted.mode != kDefaultVolumeMode;
+  return wanted.type == spec::VolumeType::kEphemeral || wanted.mode.has_value();
 }
 
 Facts ExpectedFacts(const DirectoryWanted& wanted) {
   constexpr Bytes kPage = 4096;  // tmpfs counts pages and rounds up
   const bool persistent = wanted.type == spec::VolumeType::kPersistent;
   Facts facts{{"type", persistent ? "directory" : "tmpfs"}};
-  if (IsModeAsked(wanted)) facts.emplace("mode", FormatMode(wanted.mode));
+  if (IsModeAsked(wanted)) facts.emplace("mode", FormatMode(wanted.mode.value_or(kDefaultVolumeMode)));
   if (wanted.uid) facts.emplace("uid", std::to_string(*wanted.uid));
   if (wanted.gid) facts.emplace("gid", std::to_string(*wanted.gid));
   if (!persistent && wanted.size != 0) facts.emplace("size", std::to_string((wanted.size + kPage - 1) / kPage * kPage));

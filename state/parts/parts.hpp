@@ -75,7 +75,7 @@ struct DirectoryWanted {
   spec::VolumeType type = spec::VolumeType::kPersistent;
   std::string path;  // where the contents are: the volume's own path, or Directories::VolumeMount
   std::optional<std::uint32_t> uid, gid;
-  std::uint32_t mode = 0755;
+  std::optional<std::uint32_t> mode;  // none: kDefaultVolumeMode when it is made
   Bytes size = 0;
 };
 

@@ -74,6 +74,11 @@ refused("iopl", 172, 3)
 refused("acct", 163, 0)
 refused("setns", 308, 0, 0)
 """,
+    "children of one's parent": r"""
+CLONE_PARENT = 0x8000
+refused("clone", 56, CLONE_PARENT | 17, 0, 0, 0, 0)
+refused("clone without a signal", 56, CLONE_PARENT, 0, 0, 0, 0)
+""",
     "new namespaces": r"""
 for flag in (0x10000000, 0x00020000, 0x40000000, 0x20000000, 0x08000000, 0x04000000, 0x02000000):
     refused(f"unshare {flag:#x}", 272, flag)
