@@ -100,7 +100,7 @@ TEST_F(CgroupHost, ApplyTwiceEqualsOnceAndUndoLeavesNothing) {
     const auto seen = Look("web", wanted);
     EXPECT_EQ(seen.presence, Presence::kPresent);
     EXPECT_EQ(seen.facts, ExpectedFacts(wanted));
-    EXPECT_EQ(seen.notes.at("populated"), "0");
+    EXPECT_FALSE(ReadEvents(Directory("web")).value()->populated);
   }
   EXPECT_EQ(sys::GetXattr(root_.base + "/nucleus/" + project_, kTagOwner).value(), project_);
   for (int i = 0; i < 2; ++i) {
@@ -116,7 +116,7 @@ TEST_F(CgroupHost, UndoKillsWhatRunsAlsoInGroupsBelowAndFrozen) {
   ASSERT_TRUE(sys::MakeDirectories(below, 0755));
   const pid_t one = Spawn(Directory("web"));
   const pid_t two = Spawn(below);
-  EXPECT_EQ(Look("web", Wanted("web")).notes.at("populated"), "1");
+  EXPECT_TRUE(ReadEvents(Directory("web")).value()->populated);
   const auto frozen = Freeze(Directory("web"), Duration(5000));
   ASSERT_TRUE(frozen) << frozen.error().Message();
   EXPECT_TRUE(ReadEvents(Directory("web")).value()->frozen);

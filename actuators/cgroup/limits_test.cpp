@@ -140,8 +140,6 @@ TEST_F(FakeRoot, ReadsWhatIsWantedAndWhatIsUnusual) {
 TEST_F(FakeRoot, ProbesWhatWasAskedForAndFindsOrphans) {
   ASSERT_TRUE(sys::SetXattr(Group("web"), kTagOwner, "shop/service.web"));
   Put(Group("web") + "/pids.max", "7\n");
-  Put(Group("web") + "/pids.current", "3\n");
-  Put(Group("web") + "/cgroup.events", "populated 1\nfrozen 0\n");
   ASSERT_TRUE(sys::MakeDirectories(Group("old"), 0755));
   ASSERT_TRUE(sys::SetXattr(Group("old"), kTagOwner, "shop/service.old"));
   ASSERT_TRUE(sys::MakeDirectories(Group("begun"), 0755));    // killed before the tag
@@ -160,7 +158,6 @@ TEST_F(FakeRoot, ProbesWhatWasAskedForAndFindsOrphans) {
   const auto& web = seen->at(Key("web"));
   EXPECT_EQ(web.presence, Presence::kPresent);
   EXPECT_EQ(web.facts, ExpectedFacts(Wanted("web", {{"pids.max", "7"}})));
-  EXPECT_EQ(web.notes, (Facts{{"populated", "1"}, {"pids.current", "3"}}));
   EXPECT_EQ(seen->at(Key("none")).presence, Presence::kAbsent);
   EXPECT_EQ(seen->at(Key("old")).facts.at("owner"), "shop/service.old");
   EXPECT_FALSE(seen->at(Key("begun")).facts.contains("owner"));

@@ -5,25 +5,12 @@
 #include <memory>
 
 #include "actuators/cgroup/limits.hpp"
-#include "actuators/sys/cgroup_events.hpp"
 #include "actuators/sys/file.hpp"
 #include "spec/core/names.hpp"
 
 namespace nucleus::cgroup {
 
 namespace {
-
-Result<> AddNotes(const std::string& directory, Facts& notes) {
-  const auto events = TRY(ReadEvents(directory));
-  if (events) notes["populated"] = events->populated ? "1" : "0";
-  for (const char* name : {"memory.current", "pids.current"}) {
-    auto text = sys::ReadFileIfThere(directory + "/" + name);
-    if (!text || !*text) continue;  // told where it can be
-    while ((*text)->ends_with('\n')) (*text)->pop_back();
-    notes[name] = **text;
-  }
-  return {};
-}
 
 // What a directory of ours is: absent, present with facts, or unreadable with the reason.
 Observation Observe(const std::string& directory, const Facts& wanted) {
@@ -40,7 +27,6 @@ Observation Observe(const std::string& directory, const Facts& wanted) {
   }
   auto limits = ReadLimits(directory, wanted);
   if (!limits) return unreadable(limits.error());
-  if (auto noted = AddNotes(directory, observation.notes); !noted) return unreadable(noted.error());
   observation.presence = Presence::kPresent;
   observation.facts = *std::move(limits);
   if (*tag) observation.facts["owner"] = **tag;

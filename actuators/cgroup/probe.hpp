@@ -1,5 +1,4 @@
-// Looks at control groups. Facts: "owner" (the tag), and the limits as limits.hpp has them. Notes: populated,
-// memory.current, pids.current. Changes nothing.
+// Looks at control groups. Facts: "owner" (the tag), and the limits as limits.hpp has them. Changes nothing.
 #pragma once
 
 #include <optional>

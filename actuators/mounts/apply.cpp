@@ -24,7 +24,8 @@ Result<> SetOwner(const sys::Fd& directory, const DirectoryWanted& wanted) {
 }
 
 Result<> SetMode(const sys::Fd& directory, const DirectoryWanted& wanted) {
-  if (::fchmod(directory.get(), wanted.mode.value_or(kDefaultVolumeMode) & 07777U) != 0) return FailSys("chmod", wanted.path);
+  if (::fchmod(directory.get(), wanted.mode.value_or(kDefaultVolumeMode) & 07777U) != 0)
+    return FailSys("chmod", wanted.path);
   return {};
 }
 

@@ -272,8 +272,7 @@ Result<std::vector<MountOp>> OnHost(const MountsInput& input, std::vector<Wish> 
 
 Result<std::vector<MountOp>> OnRootfs(const MountsInput& input, std::vector<Wish> wishes) {
   const std::string rootfs = TRY(NormalPath(input.service->rootfs));
-  const Source source = TRY(CheckSource(rootfs, true, false, input.directories));
-  if (!source.is_directory) return Fail(ErrorCode::kInvalid, "mount", rootfs, "the root is not a directory");
+  TRY(CheckRoot(rootfs, input.directories));
   const auto base = TRY(Rootfs::Open(rootfs));
   Arranger arranger(*base, true);
   for (Wish& wish : wishes) TRY(arranger.Place(std::move(wish)));

@@ -130,6 +130,14 @@ std::optional<std::string> KernelMountBelow(std::span<const sys::MountEntry> mou
   return std::nullopt;
 }
 
+Result<> CheckRoot(const std::string& path, const Directories& directories) {
+  if (const auto why = WhyDenied(path, true, directories)) return Refused(path, *why);
+  const sys::Fd fd(sys::OpenAt2(AT_FDCWD, path.c_str(), O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS));
+  if (fd) return {};
+  if (errno == ELOOP) return LinkInPath(path);
+  return FailSys("open root", path);
+}
+
 Result<Source> CheckSource(const std::string& path, bool read_only, bool own, const Directories& directories) {
   const std::string normal = TRY(NormalPath(path));
   if (!own) {

@@ -139,18 +139,10 @@ class Attacher {
   const std::string& alias_;
 };
 
-Result<> WriteSysctls() {
-  const Facts now = ReadSysctls(NetnsSysctls(), "");
-  for (const auto& [setting, value] : NetnsSysctls()) {
-    if (now.at(SettingName(setting)) != value) TRY(sys::WriteKernelFile(SysctlPath(setting, ""), value));
-  }
-  return {};
-}
-
 // On a thread that is in the namespace.
 Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd) {
   auto inside = TRY(Netlink::Open(NETLINK_ROUTE));
-  TRY(WriteSysctls());
+  TRY(WriteSysctls(NetnsSysctls(), ""));
   const auto links = TRY(DumpLinks(inside));
   for (const auto& link : links) {
     LinkChange up;

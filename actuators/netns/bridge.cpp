@@ -35,10 +35,7 @@ Result<> Configure(Netlink& netlink, const BridgeWanted& wanted, const Link& lin
   target.mtu = wanted.mtu;
   TRY(ChangeLink(netlink, link.index, link.name, Difference(link, target)));
   // Before it is up: it never listens to a router advertisement.
-  const Facts now = ReadSysctls(BridgeSysctls(), link.name);
-  for (const auto& [setting, value] : BridgeSysctls()) {
-    if (now.at(SettingName(setting)) != value) TRY(sys::WriteKernelFile(SysctlPath(setting, link.name), value));
-  }
+  TRY(WriteSysctls(BridgeSysctls(), link.name));
   TRY(SetAddress(netlink, link.index, link.name, wanted.gateway, wanted.prefix));
   LinkChange up;
   up.up = true;

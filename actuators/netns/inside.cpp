@@ -1,13 +1,18 @@
 #include "actuators/netns/inside.hpp"
 
+#include <fcntl.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
+#include <mutex>
 #include <system_error>
 #include <thread>
 
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/mount_api.hpp"
 
 namespace nucleus::netns {
 
@@ -16,6 +21,37 @@ namespace {
 // Below this many, starting a second thread costs more than it saves.
 constexpr std::size_t kPinsPerThread = 32;
 constexpr std::size_t kMaxThreads = 8;
+
+std::string SysctlPath(std::string_view setting, std::string_view link) {
+  std::string path = "/proc/sys/";
+  path += setting;
+  if (const auto at = path.find('%'); at != std::string::npos) path.replace(at, 1, link);
+  return path;
+}
+
+// An instance of proc of our own; the machine's /proc where we may not have one. Thread-safe.
+std::shared_ptr<const sys::Fd> ProcInstance() {
+  constexpr int kUses = 256;  // of files: some dozen namespaces
+  static std::mutex mutex;
+  static std::shared_ptr<const sys::Fd> current;
+  static int left = 0;
+  const std::lock_guard lock(mutex);
+  if (left-- > 0) return current;
+  left = kUses;
+  const sys::Fd fs(sys::Fsopen("proc"));
+  sys::Fd mount;
+  if (fs && sys::Fsconfig(fs.get(), sys::FsconfigCommand::kCreate, nullptr, nullptr) == 0) {
+    mount.reset(sys::Fsmount(fs.get(), sys::kAttrNoSuid | sys::kAttrNoDev | sys::kAttrNoExec));
+  }
+  if (!mount) mount.reset(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return current = std::make_shared<const sys::Fd>(std::move(mount));
+}
+
+// path: "/proc/...". errno says why not.
+sys::Fd OpenInProc(const std::string& path, int flags) {
+  const auto proc = ProcInstance();
+  return sys::Fd(::openat(proc->get(), path.c_str() + std::string_view("/proc/").size(), flags | O_CLOEXEC));
+}
 
 Result<Inside> LookHere() {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
@@ -35,30 +71,38 @@ Result<Inside> Look(const Pin& pin) {
 
 }  // namespace
 
-std::string SysctlPath(std::string_view setting, std::string_view link) {
-  std::string path = "/proc/sys/";
-  path += setting;
-  if (const auto at = path.find('%'); at != std::string::npos) path.replace(at, 1, link);
-  return path;
-}
-
 Facts ReadSysctls(std::span<const std::pair<std::string_view, std::string_view>> settings, std::string_view link) {
   Facts facts;
   for (const auto& [setting, expected] : settings) {
-    const std::string name = SettingName(setting);
-    const auto text = sys::ReadFileIfThere(SysctlPath(setting, link), 4096);
-    if (!text) {
-      facts[name] = text.error().Message();
-    } else if (!*text) {
-      facts[name] = expected;
+    const std::string path = SysctlPath(setting, link);
+    const sys::Fd fd = OpenInProc(path, O_RDONLY);
+    const auto text = fd ? sys::ReadAll(fd.get(), path, 4096) : Result<std::string>(FailSys("open", path));
+    std::string& fact = facts[SettingName(setting)];
+    if (!fd && errno == ENOENT) {
+      fact = expected;
+    } else if (!text) {
+      fact = text.error().Message();
     } else {
-      std::string value = **text;
-      while (!value.empty() && value.back() == '\n') value.pop_back();
-      std::ranges::replace(value, '\t', ' ');
-      facts[name] = std::move(value);
+      fact = *text;
+      while (!fact.empty() && fact.back() == '\n') fact.pop_back();
+      std::ranges::replace(fact, '\t', ' ');
     }
   }
   return facts;
+}
+
+Result<> WriteSysctls(std::span<const std::pair<std::string_view, std::string_view>> settings, std::string_view link) {
+  const Facts now = ReadSysctls(settings, link);
+  for (const auto& [setting, value] : settings) {
+    if (now.at(SettingName(setting)) == value) continue;
+    const std::string path = SysctlPath(setting, link);
+    const sys::Fd fd = OpenInProc(path, O_WRONLY);
+    if (!fd) return FailSys("open", path);
+    if (::write(fd.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size())) {
+      return FailSys("write", path + " \"" + std::string(value) + "\"");
+    }
+  }
+  return {};
 }
 
 std::vector<Result<Inside>> LookInside(const std::vector<Pin>& pins) {

@@ -17,10 +17,10 @@ namespace nucleus::process {
 
 namespace {
 
-std::string FrozenFact(const PartKey& key) {
-  const auto directory = cgroup::AbsolutePath(CgroupPath(key.project, key.address));
-  if (!directory) return "0";
-  const auto text = sys::ReadFileIfThere(*directory + "/cgroup.freeze");
+// root: below which the groups are; empty where there are none.
+std::string FrozenFact(const std::string& root, const PartKey& key) {
+  if (root.empty()) return "0";
+  const auto text = sys::ReadFileIfThere(root + CgroupPath(key.project, key.address) + "/cgroup.freeze");
   return text && *text && (*text)->starts_with('1') ? "1" : "0";
 }
 
@@ -89,7 +89,8 @@ void AddGround(const Found& found, const ProcessWanted& wanted, Facts& facts) {
   }
 }
 
-Result<Observation> Look(const PartKey& key, const std::string& directory, const ProcessWanted* wanted) {
+Result<Observation> Look(const PartKey& key, const std::string& directory, const std::string& root,
+                         const ProcessWanted* wanted) {
   Observation seen;
   auto found = Find(directory);
   if (!found) {
@@ -102,7 +103,7 @@ Result<Observation> Look(const PartKey& key, const std::string& directory, const
   seen.presence = Presence::kPresent;
   seen.facts["state"] = StateOf(*found);
   seen.facts["supervisor"] = found->supervisor != 0 ? "running" : "gone";
-  seen.facts["frozen"] = FrozenFact(key);
+  seen.facts["frozen"] = FrozenFact(root, key);
   if (found->status) {
     seen.facts["digest"] = found->status->digest.Hex();
     seen.facts["policy"] = found->status->policy_digest.Hex();
@@ -135,10 +136,11 @@ std::string StagedFile(const std::string& directory, std::string_view destinatio
 
 Result<Observations> ProcessProber::Probe(const ProbeRequest& request) {
   Observations answer;
+  const std::string root = cgroup::AbsolutePath("").value_or("");
   for (const auto& [key, part] : request.parts) {
     const auto* wanted = std::get_if<ProcessWanted>(&part);
     if (wanted == nullptr) return Fail(ErrorCode::kInternal, "probe", key.Text(), "not a process");
-    answer.emplace(key, TRY_IN(key.Text(), Look(key, directories_.ServiceDir(key.project, key.address), wanted)));
+    answer.emplace(key, TRY_IN(key.Text(), Look(key, directories_.ServiceDir(key.project, key.address), root, wanted)));
   }
   if (request.only_asked && !request.parts.empty()) return answer;
   const std::unique_ptr<DIR, decltype([](DIR* d) { ::closedir(d); })> open(
@@ -148,7 +150,7 @@ Result<Observations> ProcessProber::Probe(const ProbeRequest& request) {
     if (!address || (address->kind != Kind::kService && address->kind != Kind::kContainer)) continue;
     const PartKey key{request.project, *address, Part::kProcess};
     if (answer.contains(key)) continue;
-    auto seen = TRY_IN(key.Text(), Look(key, directories_.ServiceDir(request.project, *address), nullptr));
+    auto seen = TRY_IN(key.Text(), Look(key, directories_.ServiceDir(request.project, *address), root, nullptr));
     if (seen.presence != Presence::kAbsent) answer.emplace(key, std::move(seen));
   }
   return answer;

@@ -113,7 +113,7 @@ Result<std::string> ReadAll(int fd, std::string_view subject, std::size_t limit)
   std::size_t used = 0;
   std::size_t chunk = 4096;  // most files here are smaller; then in greater steps
   while (true) {
-    text.resize(used + chunk);
+    if (text.size() < used + chunk) text.resize(used + chunk);
     const ssize_t got = ::read(fd, text.data() + used, chunk);
     if (got < 0) {
       if (errno == EINTR) continue;
@@ -124,7 +124,11 @@ Result<std::string> ReadAll(int fd, std::string_view subject, std::size_t limit)
       return Fail(ErrorCode::kInvalid, "read", subject, "larger than " + std::to_string(limit) + " bytes");
     }
     if (got == 0) break;
-    chunk = kChunk;
+    // What fills a piece may be long; the end of what does not is looked for with what room there is.
+    if (static_cast<std::size_t>(got) == chunk)
+      chunk = kChunk;
+    else
+      chunk = std::max<std::size_t>(text.size() - used, 1);
   }
   text.resize(used);
   return text;
