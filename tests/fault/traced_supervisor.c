@@ -72,6 +72,7 @@ static void Detach(int group) {
   int procs = openat(group, "cgroup.procs", O_WRONLY | O_CLOEXEC);
   if (procs < 0 || write(procs, "0", 1) != 1) _exit(1);
   close(procs);
+  close(group);
 }
 
 int main(int argc, char** argv) {
