@@ -5,6 +5,7 @@
 
 #include "dag/graph.hpp"
 #include "reconcile/diff.hpp"
+#include "reconcile/drift.hpp"
 #include "reconcile/place.hpp"
 
 namespace nucleus::reconcile {
@@ -12,67 +13,6 @@ namespace nucleus::reconcile {
 namespace {
 
 using Type = Reason::Type;
-
-// ---- what differing facts of a part call for ----
-
-enum class Cure : std::uint8_t { kInPlace, kRestart, kReload, kRemake };
-
-struct FactRule {
-  Part part;
-  std::string_view prefix;
-  Cure cure;
-};
-// First match wins. What is in no line is set right in place: links, addresses, limits, rules, modes.
-constexpr auto kFactRules = std::to_array<FactRule>({
-    {Part::kProcess, "policy", Cure::kInPlace},
-    {Part::kProcess, "frozen", Cure::kInPlace},
-    {Part::kProcess, "file:", Cure::kReload},
-    {Part::kProcess, "", Cure::kRestart},
-    {Part::kNetns, "pin", Cure::kRestart},      // what is at its place is another namespace than the workload's
-    {Part::kDirectory, "type", Cure::kRemake},  // what is mounted in the workload is another file system
-});
-
-Cure CureOf(Part part, std::string_view fact, bool takes_signal) {
-  const auto rule = std::find_if(kFactRules.begin(), kFactRules.end(), [&](const FactRule& candidate) {
-    return candidate.part == part && fact.starts_with(candidate.prefix);
-  });
-  const Cure cure = rule == kFactRules.end() ? Cure::kInPlace : rule->cure;
-  return cure == Cure::kReload && !takes_signal ? Cure::kRestart : cure;
-}
-
-struct CureEffect {
-  Remedy remedy;
-  Action action;
-};
-constexpr std::array<CureEffect, 4> kCureEffects = {{
-    {Remedy::kApply, Action::kLive},
-    {Remedy::kRemake, Action::kRestart},
-    {Remedy::kApply, Action::kSignal},
-    {Remedy::kRemake, Action::kCreate},
-}};
-CureEffect EffectOf(Cure cure) {
-  return kCureEffects[static_cast<std::size_t>(cure)];
-}
-
-// ---- words for what is not a field ----
-
-struct PartWords {
-  Part part;
-  std::string_view absent;    // drift
-  std::string_view followed;  // it changes because something it is made from has changed
-};
-constexpr auto kWords = std::to_array<PartWords>({
-    {Part::kBridge, "bridge missing → create", "bridge follows its network"},
-    {Part::kFirewall, "nft table missing → restore", "rules follow networks and ports"},
-    {Part::kDirectory, "directory missing → create", "directory follows its volume"},
-    {Part::kCgroup, "cgroup missing → create", "limits follow the machine's controllers"},
-    {Part::kNetns, "network namespace missing → create", "links follow the networks"},
-    {Part::kNames, "hosts files missing → create", "names on its networks changed"},
-    {Part::kProcess, "not running → start", "its volumes changed"},
-});
-const PartWords& WordsOf(Part part) {
-  return *std::find_if(kWords.begin(), kWords.end(), [&](const auto& words) { return words.part == part; });
-}
 
 // ---- what the process says of itself ----
 
@@ -98,15 +38,6 @@ bool OnItsWay(const Resource& resource, const PartState& part, const FactChange&
 
 bool IsMadeAnew(const PartState& part) {
   return part.remedy == Remedy::kRemake || (part.remedy == Remedy::kApply && part.action == Action::kCreate);
-}
-
-// What a person makes of a fact of the process.
-std::string DriftWords(Part part, const FactChange& fact) {
-  const bool differs = fact.seen.has_value() && fact.expected.has_value();
-  if (differs && part == Part::kProcess && fact.name == "digest")
-    return "it was started with other settings than these";
-  if (differs && part == Part::kProcess && fact.name == "policy") return "its supervisor follows other settings";
-  return Describe(fact);
 }
 
 // ---- one resource ----
@@ -238,7 +169,7 @@ class Assessor {
       part.Raise(Remedy::kApply, Action::kCreate);
       const bool missed = r_.applied ? model_.Was(r_, part.part).has_value() : Known();
       if (missed && !r_.job() && !WasJob() && !Moves()) {
-        r_.Because(Action::kCreate, Type::kDrift, std::string(WordsOf(part.part).absent), "", PlaceOf(""));
+        r_.Because(Action::kCreate, Type::kDrift, std::string(AbsentWords(part.part)), "", PlaceOf(""));
       }
       return;
     }
@@ -264,7 +195,7 @@ class Assessor {
     bool followed = false;
     for (const auto& fact : DiffFacts(seen, expected)) {
       if (OnItsWay(r_, part, fact)) continue;
-      const auto effect = EffectOf(CureOf(part.part, fact.name, takes_signal));
+      const auto effect = CureFor(part.part, fact.name, takes_signal);
       part.Raise(effect.remedy, effect.action);
       const auto then = before.find(fact.name);
       // Nothing was said of it before: whatever is there is no drift, but what the file changes.
@@ -346,7 +277,7 @@ class Assessor {
     // Its parts follow something that is not written in the resource itself.
     if (!changes.empty()) return;
     for (const auto& [part, action] : followed_) {
-      r_.Because(action, Type::kDependency, std::string(WordsOf(part).followed));
+      r_.Because(action, Type::kDependency, std::string(FollowedWords(part)));
       r_.drift_cause = false;
     }
   }

@@ -39,8 +39,8 @@ struct Source {
 // system of the kernel's own, and WhyDenied has nothing against it. `own`: a volume's place in the runtime directory,
 // chosen by nucleus.
 Result<Source> CheckSource(const std::string& path, bool read_only, bool own, const Directories& directories);
-// The same for a directory that is to be a container's root, read-only: path is normal. What is mounted in it lies below
-// what is mounted over it.
+// The same for a directory that is to be a container's root, read-only: path is normal. What is mounted in it lies
+// below what is mounted over it.
 Result<> CheckRoot(const std::string& path, const Directories& directories);
 
 }  // namespace nucleus::mounts
