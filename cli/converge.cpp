@@ -9,6 +9,7 @@
 #include "cli/timings.hpp"
 #include "reconcile/applied.hpp"
 #include "reconcile/explain.hpp"
+#include "reconcile/place.hpp"
 #include "reconcile/plan_json.hpp"
 #include "reconcile/recover.hpp"
 #include "reconcile/scope.hpp"
@@ -83,22 +84,47 @@ int CheckSaved(const Work& work) {
 // Ports that are to be published and were not before. Ours are no sockets, so a listener is always a stranger.
 Result<> CheckPorts(const Work& work) {
   if (!work.goal.desired) return {};
-  std::vector<spec::PortForward> fresh;
   for (const auto& [name, service] : work.goal.desired->services) {
+    std::vector<spec::PortForward> fresh;
     const auto before = work.world.applied.topology.services.find(name);
     for (const spec::PortForward& port : service.port_forwards) {
       const bool had = before != work.world.applied.topology.services.end() &&
                        std::ranges::find(before->second.port_forwards, port) != before->second.port_forwards.end();
       if (!had) fresh.push_back(port);
     }
+    if (fresh.empty()) continue;
+    const auto held = TRY(HeldPorts(fresh));
+    if (held.empty()) continue;
+    std::string all;
+    for (const std::string& text : held) all += (all.empty() ? "" : "; ") + text;
+    return Fail(Error::Of(ErrorCode::kConflict, "publish a port of", "service." + name, all)
+                    .Hint("stop what holds it, or publish another port; nothing was changed")
+                    .In(reconcile::ExactPlaceText(reconcile::FindPlace(service.places, "port_forwards"),
+                                                  work.goal.desired->files)));
   }
-  if (fresh.empty()) return {};
-  const auto held = TRY(HeldPorts(fresh));
-  if (held.empty()) return {};
-  std::string all;
-  for (const std::string& text : held) all += (all.empty() ? "" : "; ") + text;
-  return Fail(Error::Of(ErrorCode::kConflict, "publish", "port", all)
-                  .Hint("stop what holds it, or publish another port; nothing was changed"));
+  return {};
+}
+
+// Where the file asks for a resource; empty where it does not.
+std::string PlaceOf(const Work& work, const Address& address) {
+  if (work.desired() == nullptr) return "";
+  const auto in = [&](const auto& resources) {
+    const auto found = resources.find(address.name);
+    if (found == resources.end()) return std::string();
+    return reconcile::ExactPlaceText(reconcile::FindPlace(found->second.places, ""), work.desired()->files);
+  };
+  switch (address.kind) {
+    case Kind::kNetwork:
+      return in(work.desired()->networks);
+    case Kind::kVolume:
+      return in(work.desired()->volumes);
+    case Kind::kService:
+    case Kind::kContainer:
+      return in(work.desired()->services);
+    case Kind::kTopology:
+      break;
+  }
+  return "";
 }
 
 // True where the plan may run.
@@ -202,8 +228,12 @@ void Tell(const Work& work, const Executed& executed) {
   const auto& [outcome, revision, code] = executed;
   const std::string_view name = work.arguments().command().name;
   for (const auto& [step, error] : outcome.failed) {
-    const std::string where = step < work.plan.steps.size() ? work.plan.steps[step].Text() : "";
-    work.console().Fail(name, Error(error).In(where));
+    if (step >= work.plan.steps.size()) {
+      work.console().Fail(name, error);
+      continue;
+    }
+    const reconcile::Step& failed = work.plan.steps[step];
+    work.console().Fail(name, Error(error).In(failed.Text()).In(PlaceOf(work, failed.key.address)));
   }
   switch (OutputFormOf(work.arguments())) {
     case OutputForm::kJson:

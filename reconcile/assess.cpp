@@ -272,6 +272,9 @@ class Assessor {
     auto changes = ChangedFields();
     for (auto& change : changes) {
       const auto action = NeededFor(change);
+      const auto* moved = change.field == "path" ? r_.volume.applied : nullptr;
+      if (moved != nullptr && moved->type == spec::VolumeType::kPersistent)
+        change.text += "; its data stay: " + moved->path;
       r_.Because(action, Type::kChanged, std::move(change.text), change.field, PlaceOf(change.field));
     }
     // Its parts follow something that is not written in the resource itself.

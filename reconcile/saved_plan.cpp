@@ -211,7 +211,8 @@ Result<SavedPlan> DecodeSavedPlan(std::string_view text) {
     saved.document = json.at("plan").get<std::string>();
     return saved;
   } catch (const std::exception& e) {  // nlohmann's parse_error, type_error, out_of_range
-    return Fail(ErrorCode::kCorrupt, "read", "plan", e.what());
+    return Fail(Error::Of(ErrorCode::kCorrupt, "read", "plan", std::string("it is not whole: ") + e.what())
+                    .Hint("make it anew with `nucleus diff --out`"));
   }
 }
 

@@ -57,7 +57,7 @@ Error Error::Invalid(std::string_view subject, std::string_view cause) {
 }
 
 Error Error::In(std::string_view where) && {
-  if (!where.empty()) trail.emplace_back(where);
+  if (!where.empty() && (trail.empty() || trail.back() != where)) trail.emplace_back(where);
   return std::move(*this);
 }
 
