@@ -86,6 +86,33 @@ spec::Ipv4Net SubnetOf(spec::Ipv4 address, std::uint8_t prefix) {
   return {{address.value & mask}, prefix};
 }
 
+// The resource of the project that a link's alias names.
+std::optional<Address> OwnerOf(const Link& link, std::string_view project) {
+  const std::string tag = std::string(kAliasTag) + std::string(project) + "/";
+  if (!link.alias.starts_with(tag)) return std::nullopt;
+  auto address = Address::Parse(std::string_view(link.alias).substr(tag.size()));
+  if (!address) return std::nullopt;
+  return *std::move(address);
+}
+
+// network -> address of a namespace's links whose other ends are ports of these bridges and have the alias.
+std::vector<std::pair<std::string, spec::Ipv4>> AddressesInUse(const HostView& host, const Snapshot& inside,
+                                                               std::string_view alias,
+                                                               const std::map<int, std::string>& bridges) {
+  std::vector<std::pair<std::string, spec::Ipv4>> found;
+  for (const auto& link : inside.links) {
+    // A number alone says nothing: that of a link's other end is one of whatever namespace that is in.
+    const Link* end = link.kind == "veth" ? host.Find(link.peer) : nullptr;
+    if (end == nullptr || end->kind != "veth" || end->peer != link.index || end->alias != alias) continue;
+    const auto bridge = bridges.find(end->master);
+    if (bridge == bridges.end()) continue;
+    for (const auto& [index, ip, prefix] : inside.addresses) {
+      if (index == link.index) found.emplace_back(bridge->second, ip);
+    }
+  }
+  return found;
+}
+
 bool IsService(const Address& address) {
   return address.kind == Kind::kService || address.kind == Kind::kContainer;
 }
@@ -292,10 +319,8 @@ class Look {
   }
 
   void CollectLinks(const HostView& host) {
-    const std::string tag = std::string(kAliasTag) + request_.project + "/";
     for (const auto& link : host.snapshot().links) {
-      if (!link.alias.starts_with(tag)) continue;
-      const auto address = Address::Parse(std::string_view(link.alias).substr(tag.size()));
+      const auto address = OwnerOf(link, request_.project);
       if (!address) continue;
       const auto part = address->kind == Kind::kNetwork ? Part::kBridge : Part::kNetns;
       if (request_.only_asked && !request_.parts.contains(Key(*address, part))) continue;
@@ -397,36 +422,26 @@ Result<std::vector<spec::Ipv4Net>> HostRoutes(const std::string& project, const 
 Result<LeasesInUse> FindLeasesInUse(const Directories& directories, const std::string& project) {
   LeasesInUse leases;
   const auto host = TRY(HostView::Take());
-  const std::string tag = std::string(kAliasTag) + project + "/";
   std::map<int, std::string> networks;  // index of the bridge
   for (const auto& link : host.snapshot().links) {
-    if (link.kind != "bridge" || !link.alias.starts_with(tag)) continue;
-    const auto address = Address::Parse(std::string_view(link.alias).substr(tag.size()));
-    if (!address || address->kind != Kind::kNetwork) continue;
-    networks.emplace(link.index, address->name);
+    const auto owner = link.kind == "bridge" ? OwnerOf(link, project) : std::nullopt;
+    if (!owner || owner->kind != Kind::kNetwork) continue;
+    networks.emplace(link.index, owner->name);
     for (const auto& [index, ip, prefix] : host.snapshot().addresses) {
-      if (index == link.index) leases.subnets.try_emplace(address->Text(), SubnetOf(ip, prefix));
+      if (index == link.index) leases.subnets.try_emplace(owner->Text(), SubnetOf(ip, prefix));
     }
   }
-  for (const auto& service : PinnedServices(directories, project)) {
-    std::vector<Pin> pins;
-    if (auto pin = OpenPin(directories.NetnsPin(project, service)); pin && pin->state == PinState::kMounted) {
-      pins.push_back(std::move(*pin));
-    }
-    for (const auto& inside : LookInside(pins)) {
-      if (!inside) continue;  // told by the probe of the part
-      for (const auto& link : inside->snapshot.links) {
-        // A number alone says nothing: that of a link's other end is one of whatever namespace that is in.
-        const Link* end = link.kind == "veth" ? host.Find(link.peer) : nullptr;
-        if (end == nullptr || end->kind != "veth" || end->peer != link.index ||
-            end->alias != LinkAlias(project, service))
-          continue;
-        const auto network = networks.find(end->master);
-        if (network == networks.end()) continue;
-        for (const auto& [index, ip, prefix] : inside->snapshot.addresses) {
-          if (index == link.index) leases.addresses.try_emplace(service.Text() + "/" + network->second, ip);
-        }
-      }
+  const auto services = PinnedServices(directories, project);
+  std::vector<Pin> pins;
+  for (const auto& service : services) {
+    auto pin = OpenPin(directories.NetnsPin(project, service));
+    pins.push_back(pin ? std::move(*pin) : Pin{});
+  }
+  const auto insides = LookInside(pins);
+  for (std::size_t i = 0; i < services.size(); ++i) {
+    if (!insides[i]) continue;  // told by the probe of the part
+    for (auto& [network, ip] : AddressesInUse(host, insides[i]->snapshot, LinkAlias(project, services[i]), networks)) {
+      leases.addresses.try_emplace(services[i].Text() + "/" + network, ip);
     }
   }
   return leases;

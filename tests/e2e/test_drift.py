@@ -31,14 +31,14 @@ IN = "nsenter --net=$PIN"
 # what is done: (address, what `drift` says of it, how)
 ROWS = {
     # ---- the process ----
-    "workload and supervisor killed": ("service.client", "failed → running|not running", "kill -9 $SUPERVISOR $PID"),
+    "workload and supervisor killed": ("service.client", "failed → running|not running", "kill -STOP $SUPERVISOR; kill -9 $PID $SUPERVISOR"),
     "supervisor killed": ("service.client", "failed → running|supervisor gone", "kill -9 $SUPERVISOR"),
     "process frozen": ("service.client", "frozen 1 → 0", "echo 1 > $CGROUP/cgroup.freeze"),
     "status removed": ("service.client", "digest missing", "rm $SERVICE/status"),
     "status made nonsense": ("service.client", "digest missing", "echo nonsense > $SERVICE/status"),
     # ---- the cgroup ----
     "cgroup removed": ("service.client", "cgroup missing|not running",
-                       "kill -9 $SUPERVISOR $PID; while ! rmdir $CGROUP 2>/dev/null; do sleep 0.02; done"),
+                       "kill -STOP $SUPERVISOR; kill -9 $PID $SUPERVISOR; while ! rmdir $CGROUP 2>/dev/null; do sleep 0.02; done"),
     "owner of the cgroup removed": ("service.client", "owner missing", "python3 -c 'import os, sys; os.removexattr(sys.argv[1], \"user.nucleus.owner\")' $CGROUP"),
     "process moved out of its cgroup": ("service.client", "cgroup .* → nucleus/.*/service.client", "echo $PID > $CGROUP/../../cgroup.procs"),
     "cgroup duplicated": ("service.copy", "left over", "mkdir $CGROUP/../service.copy"),
@@ -173,7 +173,7 @@ def test_a_stranger_with_the_same_pid_is_not_signalled(world):
     path = stack(world, QUIET)
     world.apply(path)
     names = surroundings(world)
-    stranger = world.run("sh", "-c", """kill -9 $SUPERVISOR $PID
+    stranger = world.run("sh", "-c", """kill -STOP $SUPERVISOR; kill -9 $PID $SUPERVISOR
         while kill -0 $PID 2>/dev/null; do sleep 0.01; done
         for attempt in 1 2 3 4 5 6 7 8 9 10; do
           echo $((PID - 1)) > /proc/sys/kernel/ns_last_pid
