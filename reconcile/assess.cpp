@@ -37,7 +37,8 @@ bool OnItsWay(const Resource& resource, const PartState& part, const FactChange&
 }
 
 bool IsMadeAnew(const PartState& part) {
-  return part.remedy == Remedy::kRemake || (part.remedy == Remedy::kApply && part.action == Action::kCreate);
+  const bool anew = part.action == Action::kCreate || part.action == Action::kRestart;
+  return part.remedy == Remedy::kRemake || (part.remedy == Remedy::kApply && anew);
 }
 
 // ---- one resource ----
@@ -195,7 +196,7 @@ class Assessor {
     bool followed = false;
     for (const auto& fact : DiffFacts(seen, expected)) {
       if (OnItsWay(r_, part, fact)) continue;
-      const auto effect = CureFor(part.part, fact.name, takes_signal);
+      const auto effect = CureFor(part.part, fact, takes_signal);
       part.Raise(effect.remedy, effect.action);
       const auto then = before.find(fact.name);
       // Nothing was said of it before: whatever is there is no drift, but what the file changes.

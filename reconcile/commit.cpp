@@ -1,5 +1,7 @@
 #include "reconcile/commit.hpp"
 
+#include <algorithm>
+
 #include "spec/load.hpp"
 
 namespace nucleus::reconcile {
@@ -40,10 +42,23 @@ Commits::Commits(const Plan& plan, const spec::Topology* desired, std::uint64_t 
 
 Result<> Commits::Begin(std::uint32_t index) {
   const Step& step = plan_.steps[index];
+  const bool anew = step.action != Action::kAdopt && step.action != Action::kLive;
+  if (step.key.part == Part::kDirectory && anew) TRY(ForgetJobsOf(step.key.address.name));
   const auto* process = step.wanted ? std::get_if<ProcessWanted>(&*step.wanted) : nullptr;
   const bool job = process != nullptr && process->service && process->service->type == spec::ServiceType::kJob;
   if (!job || step.verb != Verb::kApply || step.action == Action::kAdopt) return {};
   return store_.PutCompletedJob(plan_.project, step.key.address.name, std::nullopt);
+}
+
+// What they did for a volume that is made anew is gone before they run again, and however that ends.
+Result<> Commits::ForgetJobsOf(const std::string& volume) {
+  if (desired_ == nullptr) return {};
+  for (const auto& [name, service] : desired_->services) {
+    const bool mounts = std::ranges::any_of(service.volumes, [&](const auto& mount) { return mount.volume == volume; });
+    if (service.type == spec::ServiceType::kJob && mounts)
+      TRY(store_.PutCompletedJob(plan_.project, name, std::nullopt));
+  }
+  return {};
 }
 
 Result<> Commits::Done(std::uint32_t index) {

@@ -27,6 +27,7 @@ class Commits {
 
  private:
   Result<> Write(const Address& address);
+  Result<> ForgetJobsOf(const std::string& volume);
 
   const Plan& plan_;
   const spec::Topology* desired_;

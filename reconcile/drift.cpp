@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "state/parts/directory_facts.hpp"
+
 namespace nucleus::reconcile {
 
 namespace {
@@ -10,7 +12,7 @@ namespace {
 constexpr Cure kInPlace{Remedy::kApply, Action::kLive};
 constexpr Cure kRestart{Remedy::kRemake, Action::kRestart};
 constexpr Cure kReload{Remedy::kApply, Action::kSignal};
-constexpr Cure kRemake{Remedy::kRemake, Action::kCreate};
+constexpr Cure kAnew{Remedy::kApply, Action::kRestart};
 
 struct FactRule {
   Part part;
@@ -23,8 +25,8 @@ constexpr auto kFactRules = std::to_array<FactRule>({
     {Part::kProcess, "frozen", kInPlace},
     {Part::kProcess, "file:", kReload},
     {Part::kProcess, "", kRestart},
-    {Part::kNetns, "pin", kRestart},      // what is at its place is another namespace than the workload's
-    {Part::kDirectory, "type", kRemake},  // what is mounted in the workload is another file system
+    {Part::kNetns, "pin", kRestart},    // what is at its place is another namespace than the workload's
+    {Part::kDirectory, "type", kAnew},  // what is mounted in the workload is another file system
 });
 
 struct PartWords {
@@ -47,9 +49,11 @@ const PartWords& WordsOf(Part part) {
 
 }  // namespace
 
-Cure CureFor(Part part, std::string_view fact, bool takes_signal) {
+Cure CureFor(Part part, const FactChange& change, bool takes_signal) {
+  // A link or a file in the place of a volume: no apply repairs it, so nothing is stopped for it.
+  if (part == Part::kDirectory && change.seen == kNoDirectory) return kInPlace;
   const auto rule = std::find_if(kFactRules.begin(), kFactRules.end(), [&](const FactRule& candidate) {
-    return candidate.part == part && fact.starts_with(candidate.prefix);
+    return candidate.part == part && change.name.starts_with(candidate.prefix);
   });
   const Cure cure = rule == kFactRules.end() ? kInPlace : rule->cure;
   return cure.action == Action::kSignal && !takes_signal ? kRestart : cure;

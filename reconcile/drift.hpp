@@ -14,7 +14,7 @@ struct Cure {
   Action action;
 };
 // takes_signal: the workload reads its files anew when it is told to.
-Cure CureFor(Part part, std::string_view fact, bool takes_signal);
+Cure CureFor(Part part, const FactChange& change, bool takes_signal);
 
 // Of a part that is missing; and of one that changes because something it is made from has changed.
 std::string_view AbsentWords(Part part);

@@ -262,6 +262,10 @@ class Builder {
     if (!resource.in_scope || resource.service.desired == nullptr) return;
     const auto& process = *NodesOf(index, Part::kProcess);
     if (!process.undo || !process.apply) return;
+    // What holds on to something else that goes, a bridge say, has to let go of it in time.
+    for (std::size_t i = 0; i < resource.part_count; ++i) {
+      if (resource.parts[i].part != Part::kProcess && nodes_[index].parts[i].undo) return;
+    }
     std::vector<Node> waits;
     for (const auto& dependency : resource.service.desired->depends_on) {
       const auto other = model_.IndexOf(Kind::kService, dependency.service);

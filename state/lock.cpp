@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <fstream>
 #include <thread>
 
 #include "state/permissions.hpp"
@@ -81,9 +82,14 @@ Result<ProjectLock> ProjectLock::Take(const Directories& directories, std::strin
 }
 
 bool ProjectLock::IsHeld(const Directories& directories, std::string_view project) {
-  const ProjectLock lock(::open(directories.ProjectLock(project).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (lock.fd_ < 0) return errno != ENOENT;
-  return ::flock(lock.fd_, LOCK_SH | LOCK_NB) != 0;
+  struct stat st{};
+  if (::stat(directories.ProjectLock(project).c_str(), &st) != 0) return errno != ENOENT;
+  std::ifstream locks("/proc/locks");
+  const std::string inode = ":" + std::to_string(st.st_ino) + " ";
+  for (std::string line; std::getline(locks, line);) {
+    if (line.find(" FLOCK ") != std::string::npos && line.find(inode) != std::string::npos) return true;
+  }
+  return false;
 }
 
 ProjectLock::~ProjectLock() {

@@ -29,7 +29,8 @@ Result<> CheckOurs(const std::string& path) {
   if (::stat(path.c_str(), &st) != 0) return FailSys("stat", path);
   if (!S_ISDIR(st.st_mode)) return FailSys("open directory", path, ENOTDIR);
   const bool owned = st.st_uid == ::geteuid() || st.st_uid == 0;
-  if (owned && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0) return {};
+  const bool open_to_group = (st.st_mode & S_IWGRP) != 0 && st.st_gid != ::getegid();
+  if (owned && !open_to_group && (st.st_mode & S_IWOTH) == 0) return {};
   return Fail(Error::Of(ErrorCode::kPermission, "use directory", path,
                         owned ? "others may write in it" : "it belongs to user " + std::to_string(st.st_uid))
                   .Hint("nucleus starts programs from what lies there: give it one of its own, mode 0700"));

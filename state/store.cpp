@@ -33,13 +33,21 @@ std::string BootId() {
   return id;
 }
 
+// In one transaction: somebody may be making the schema at this moment.
+Result<SchemaState> InspectAtOnce(Database& database, const Schema& schema) {
+  auto transaction = TRY(Transaction::Begin(database, Transaction::Kind::kRead));
+  const auto state = TRY(InspectSchema(database, schema));
+  TRY(transaction.Commit());
+  return state;
+}
+
 // SQLite takes the stump of a file for an empty database. Ours has no bytes until its first transaction is through.
 Result<SchemaState> Inspect(Database& database, const Schema& schema, const std::string& path) {
   struct stat st{};
-  auto state = TRY(InspectSchema(database, schema));
+  auto state = TRY(InspectAtOnce(database, schema));
   if (state != SchemaState::kEmpty || ::stat(path.c_str(), &st) != 0 || st.st_size == 0) return state;
   // Unless somebody else has filled it between the two looks.
-  state = TRY(InspectSchema(database, schema));
+  state = TRY(InspectAtOnce(database, schema));
   if (state == SchemaState::kEmpty) return Fail(database.Corrupt("there is nothing in it"));
   return state;
 }

@@ -144,7 +144,7 @@ class ProjectLock {
  public:
   // kLocked with pid and command of the holder once `patience` is over.
   static Result<ProjectLock> Take(const Directories& directories, std::string_view project, Duration patience);
-  // Whether somebody has it; where that may not be looked at, yes. Holds it for that moment itself where nobody does.
+  // Whether somebody has it, by proc_locks(5), without being in anybody's way; where that may not be looked at, yes.
   static bool IsHeld(const Directories& directories, std::string_view project);
   ~ProjectLock();
   ProjectLock(ProjectLock&& other) noexcept;

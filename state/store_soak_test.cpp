@@ -1,4 +1,5 @@
-// Many transactions of many writers at once: nobody is turned away, nothing is lost, and the files stay whole and small.
+// Many transactions of many writers at once: nobody is turned away, nothing is lost, and the files stay whole and
+// small.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

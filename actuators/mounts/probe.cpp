@@ -41,7 +41,8 @@ Result<Observation> Look(const DirectoryWanted& wanted) {
 Result<Observation> LookOrTell(const DirectoryWanted& wanted) {
   auto seen = Look(wanted);
   if (seen || seen.error().code != ErrorCode::kInvalid) return seen;
-  return Observation{.presence = Presence::kPresent, .facts = {{"type", "no directory"}}, .notes = {}, .detail = {}};
+  return Observation{
+      .presence = Presence::kPresent, .facts = {{"type", std::string(kNoDirectory)}}, .notes = {}, .detail = {}};
 }
 
 }  // namespace

@@ -78,7 +78,7 @@ Facts ReadSysctls(std::span<const std::pair<std::string_view, std::string_view>>
     const sys::Fd fd = OpenInProc(path, O_RDONLY);
     const auto text = fd ? sys::ReadAll(fd.get(), path, 4096) : Result<std::string>(FailSys("open", path));
     std::string& fact = facts[SettingName(setting)];
-    if (!fd && errno == ENOENT) {
+    if (!text && text.error().sys_errno == ENOENT) {
       fact = expected;
     } else if (!text) {
       fact = text.error().Message();

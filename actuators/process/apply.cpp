@@ -48,7 +48,7 @@ Result<> StageFile(const std::string& source, const std::string& copy) {
 
 Result<> StageFiles(const std::string& directory, const ProcessWanted& wanted) {
   if (wanted.files.empty()) return {};
-  TRY(sys::MakeDirectories(directory + "/files", 0755));
+  TRY(sys::MakeDirectories(directory + "/files", 0700));
   for (const auto& mount : wanted.service->volumes) {
     if (!wanted.files.contains(mount.destination)) continue;
     TRY(StageFile(mount.source, StagedFile(directory, mount.destination)));

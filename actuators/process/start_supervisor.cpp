@@ -58,7 +58,7 @@ int Become(void* argument) {
   }
   if (::dup2(plan.ready, kReadyFd) < 0) ::_exit(125);
   if (plan.cgroup >= 0 && ::dup2(plan.cgroup, kGroupFd) < 0) ::_exit(125);
-  ::syscall(SYS_close_range, kGroupFd + 1, ~0U, 1U << 2 /* CLOSE_RANGE_CLOEXEC */);
+  ::syscall(SYS_close_range, (plan.cgroup >= 0 ? kGroupFd : kReadyFd) + 1, ~0U, 1U << 2 /* CLOSE_RANGE_CLOEXEC */);
   const std::array<const char*, 1> environment{nullptr};
   ::syscall(SYS_execveat, plan.program, "", plan.argv.data(), environment.data(), AT_EMPTY_PATH);
   ::_exit(127);

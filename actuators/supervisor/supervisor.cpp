@@ -308,7 +308,8 @@ void Supervisor::BeginStop(Intent intent) {
 
 void Supervisor::KillAll() {
   kill_at_ = Now() + kKillAgainMs;
-  if (!launch_.cgroup.empty()) [[maybe_unused]]
+  // Another may be supervisor by now, and the group its workload's.
+  if (!launch_.cgroup.empty() && OwnsDirectory()) [[maybe_unused]]
     const auto killed = sys::WriteKernelFile(launch_.cgroup + "/cgroup.kill", "1");
   // Also by itself: somebody may have moved it out of its group.
   if (workload_) sys::PidfdSendSignal(workload_->pidfd.get(), SIGKILL);
@@ -323,7 +324,7 @@ void Supervisor::WorkloadEnded() {
   kill_at_ = 0;
   if (probe_) probe_->Kill(), probe_->Finish(true), probe_.reset();
   // Its pid namespace is gone with PID 1; the group may still have what somebody put into it.
-  if (!launch_.cgroup.empty()) [[maybe_unused]]
+  if (!launch_.cgroup.empty() && OwnsDirectory()) [[maybe_unused]]
     const auto killed = sys::WriteKernelFile(launch_.cgroup + "/cgroup.kill", "1");
   Drain(out_, Stream::kOut, true);
   Drain(error_, Stream::kError, true);
@@ -359,7 +360,7 @@ void Supervisor::ScheduleRestart() {
 
 void Supervisor::EndFor(Status::State state) {
   if (status_.finished_ms == 0) status_.finished_ms = UnixNow();
-  RemoveProbeCgroup(launch_.cgroup);
+  if (OwnsDirectory()) RemoveProbeCgroup(launch_.cgroup);
   status_.state = state;
   status_.supervisor = {};
   WriteStatus();

@@ -208,7 +208,8 @@ Result<> RemoveEmptyParents(const sys::CgroupRoot& root, std::string_view projec
   const std::string top = root.base + "/" + std::string(kTop);
   const std::string directory = top + "/" + std::string(project);
   const std::string supervisors = directory + "/" + std::string(kSupervisors);
-  // A directory has a link from each below it, beside its own two: to list a thousand for each that goes would take long.
+  // A directory has a link from each below it, beside its own two: to list a thousand for each that goes would take
+  // long.
   constexpr nlink_t kOneBelow = 3;
   struct stat st{};
   const bool last = ::stat(directory.c_str(), &st) == 0 && st.st_nlink <= kOneBelow;

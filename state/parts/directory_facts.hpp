@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "state/parts/parts.hpp"
 
 namespace nucleus {
 
 inline constexpr std::uint32_t kDefaultVolumeMode = 0755;
+inline constexpr std::string_view kNoDirectory = "no directory";  // type of what is there in its place
 
 std::string FormatMode(std::uint32_t mode);
 // A persistent volume gets the default mode when it is made, and keeps whatever its owner makes of it.

@@ -187,3 +187,101 @@ on_unhealthy = "none"
     world.apply(world.write(text), status=6)
     world.apply(world.write(text.replace('"none"', '"stop"')), status=None)
     wait_for("it is stopped", lambda: world.container("a")["state"] == "exited")
+
+
+def test_a_job_is_not_forgotten_where_the_apply_that_made_its_volume_anew_failed_before_it(world):
+    flag = world.directory / "flag"
+    flag.mkdir()
+    (flag / "ok").touch()
+    path = world.write(f"""
+name = "PROJECT"
+[volumes.t]
+volume_type = "ephemeral"
+[services.d]
+command = ["/bin/sleep", "infinity"]
+volumes = ["{flag}:/flag:ro"]
+health_check = ["/usr/bin/test", "-e", "/flag/ok"]
+health_interval = "50ms"
+on_unhealthy = "none"
+[services.j]
+type = "job"
+command = ["/bin/sh", "-c", "echo data > /t/made"]
+volumes = ["t:/t"]
+depends_on = [{{ service = "d", condition = "healthy" }}]
+""")
+    world.apply(path)
+    place = world.runtime / "projects" / world.project / "volume.t"
+    world.run("sh", "-c", f"umount -l {place}; rmdir {place}")
+    (flag / "ok").unlink()
+    wait_for("d is unhealthy", lambda: world.container("d")["health"] == "unhealthy")
+    world.apply(path, status=6)
+    (flag / "ok").touch()
+    wait_for("d is healthy", lambda: world.container("d")["health"] == "healthy")
+    world.apply(path)
+    assert world.run("cat", place / "made").stdout == "data\n"
+
+
+def test_nothing_is_stopped_for_a_volume_that_cannot_be_repaired(world):
+    path = world.write(f"""
+name = "PROJECT"
+[volumes.k]
+path = "{world.directory}/k"
+[services.a]
+command = ["/bin/sleep", "infinity"]
+volumes = ["k:/k"]
+""")
+    world.apply(path)
+    before = world.pid("a")
+    (world.directory / "k").rename(world.directory / "moved")
+    (world.directory / "k").symlink_to("moved")
+    assert "symbolic link" in world.apply(path, status=1).stderr
+    assert world.pid("a") == before
+
+
+def test_an_ephemeral_volume_is_mounted_again_over_what_lies_in_its_place(world):
+    path = world.write(SEEDED)
+    world.apply(path)
+    place = world.runtime / "projects" / world.project / "volume.e"
+    world.run("sh", "-c", f"umount {place}; echo stray > {place}/stray")
+    world.apply(path)
+    assert "seeded" in world.run("cat", place / "x").stdout
+    world.apply(path, "--detailed-exitcode")
+
+
+def test_a_network_that_changes_its_name_lets_go_before_anybody_waits(world):
+    text = """
+name = "PROJECT"
+[networks.n]
+subnet = "10.77.0.0/24"
+[services.d]
+command = ["/usr/bin/python3", "-m", "http.server", "8000"]
+networks = ["n"]
+health_check = { tcp = 8000 }
+health_interval = "50ms"
+[services.r]
+command = ["/bin/sleep", "infinity"]
+networks = ["n"]
+depends_on = [{ service = "d", condition = "healthy" }]
+"""
+    world.apply(world.write(text))
+    world.apply(world.write(text.replace("networks.n]", "networks.n2]").replace('["n"]', '["n2"]')))
+    world.run("ping", "-c1", "-W2", "10.77.0.2", status=None)
+    assert len(world.run("ip", "-o", "-4", "addr", "show", "to", "10.77.0.1").stdout.splitlines()) == 1
+
+
+def test_a_supervisor_whose_directory_was_taken_away_leaves_its_successor_alone(world):
+    path = world.write("""
+name = "PROJECT"
+[services.a]
+command = ["/bin/sleep", "infinity"]
+restart = "no"
+""")
+    world.apply(path)
+    old = world.container("a")["supervisor_pid"]
+    world.run("kill", "-STOP", old)
+    world.run("rm", "-r", world.runtime / "projects" / world.project)
+    world.apply(path)
+    new = world.pid("a")
+    world.run("kill", "-CONT", old)
+    wait_for("the old one ends", lambda: world.run("kill", "-0", old, status=None).returncode != 0)
+    assert world.container("a")["state"] == "running" and world.pid("a") == new
