@@ -13,6 +13,7 @@
 #include "reconcile/plan_json.hpp"
 #include "reconcile/recover.hpp"
 #include "reconcile/scope.hpp"
+#include "spec/core/text.hpp"
 #include "spec/load.hpp"
 #include "spec/net.hpp"
 #include "spec/refresh.hpp"
@@ -76,7 +77,7 @@ int CheckSaved(const Work& work) {
                       Error::Of(ErrorCode::kStale, "", "the saved plan is stale", "since it was made")
                           .Hint("make it anew with `nucleus diff --out`"));
   for (const std::string& difference : differences) {
-    work.console().Err("  " + reconcile::CleanText(difference) + "\n");
+    work.console().Err("  " + Printable(difference) + "\n");
   }
   return exit_code::kStale;
 }

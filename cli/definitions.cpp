@@ -183,8 +183,7 @@ constexpr std::array kCommands{
             "Check files, and what they name on this machine",
             "Parses and checks the desired state and prints the order in which services would start. Every problem is "
             "found in one go, each as file:line:column: message. Of the machine it looks at the files that are named "
-            "and at the "
-            "subnets that are taken; nothing is changed, and no privilege is needed.",
+            "and at the subnets that are taken; nothing is changed, and no privilege is needed.",
             kValidateOptions,
             {}},
     Command{

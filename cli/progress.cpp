@@ -8,6 +8,7 @@
 #include "cli/signals.hpp"
 #include "reconcile/explain.hpp"
 #include "reconcile/plan_json.hpp"
+#include "spec/core/text.hpp"
 
 namespace nucleus::cli {
 
@@ -128,7 +129,7 @@ void Progress::OnLive(const Event& event) {
       running_[event.step] = {Clock::now(), ""};
       break;
     case Event::Type::kStepProgress:
-      running_[event.step].text = reconcile::CleanText(event.text);
+      running_[event.step].text = Printable(event.text);
       break;
     case Event::Type::kStepDone:
     case Event::Type::kStepFailed:
@@ -152,7 +153,7 @@ void Progress::OnPlain(const Event& event) {
     }
     case Event::Type::kStepProgress:
       if (verbose_) {
-        console_.Err("  " + plan_.steps[event.step].Text() + ": " + reconcile::CleanText(event.text) + "\n");
+        console_.Err("  " + plan_.steps[event.step].Text() + ": " + Printable(event.text) + "\n");
       }
       return;
     case Event::Type::kStepDone:

@@ -36,11 +36,6 @@ bool OnItsWay(const Resource& resource, const PartState& part, const FactChange&
   return resource.job() && (fact.name == "state" || fact.name == "supervisor") && EndedWell(part);
 }
 
-bool IsMadeAnew(const PartState& part) {
-  const bool anew = part.action == Action::kCreate || part.action == Action::kRestart;
-  return part.remedy == Remedy::kRemake || (part.remedy == Remedy::kApply && anew);
-}
-
 // ---- one resource ----
 
 class Assessor {
@@ -116,7 +111,7 @@ class Assessor {
     // What it did for a volume is gone with what was in it.
     for (const auto index : model_.VolumesOf(r_.service.desired)) {
       const auto& volume = model_.resources[index];
-      if (!IsMadeAnew(volume.parts[0])) continue;
+      if (!volume.parts[0].made_anew()) continue;
       r_.job_done = false;
       r_.Because(Action::kRestart, Type::kDependency, volume.address.Text() + " is made anew");
       r_.drift_cause &= volume.drift_cause;
@@ -257,12 +252,10 @@ class Assessor {
   [[nodiscard]] std::vector<FieldChange> ChangedFields() const {
     if (r_.same) return {};
     if (r_.network.desired) {
-      return DiffFields(spec::Scope::kNetwork, spec::CanonicalFields(*r_.network.applied),
-                        spec::CanonicalFields(*r_.network.desired));
+      return DiffFields(*r_.network.applied, *r_.network.desired);
     }
     if (r_.volume.desired) {
-      return DiffFields(spec::Scope::kVolume, spec::CanonicalFields(*r_.volume.applied),
-                        spec::CanonicalFields(*r_.volume.desired));
+      return DiffFields(*r_.volume.applied, *r_.volume.desired);
     }
     if (!r_.service.desired) return {};
     return DiffFields(spec::Scope::kService, spec::CanonicalFields(*r_.service.applied), r_.fields);
@@ -371,10 +364,10 @@ class Assessor {
     bool underneath = false;
     for (std::size_t i = 0; i < r_.part_count; ++i) {
       const auto& part = r_.parts[i];
-      underneath |= part.part != Part::kProcess && IsMadeAnew(part);
+      underneath |= part.part != Part::kProcess && part.made_anew();
     }
     for (const auto index : model_.VolumesOf(r_.service.desired)) {
-      underneath |= IsMadeAnew(model_.resources[index].parts[0]);
+      underneath |= model_.resources[index].parts[0].made_anew();
     }
     if (!underneath) return;
     process->Raise(Remedy::kRemake, Action::kRestart);

@@ -125,6 +125,16 @@ std::vector<FieldChange> DiffFields(spec::Scope scope, const spec::Fields& appli
   return changes;
 }
 
+std::vector<FieldChange> DiffFields(const spec::Network& applied, const spec::Network& desired) {
+  return DiffFields(spec::Scope::kNetwork, spec::CanonicalFields(applied), spec::CanonicalFields(desired));
+}
+std::vector<FieldChange> DiffFields(const spec::Volume& applied, const spec::Volume& desired) {
+  return DiffFields(spec::Scope::kVolume, spec::CanonicalFields(applied), spec::CanonicalFields(desired));
+}
+std::vector<FieldChange> DiffFields(const spec::Service& applied, const spec::Service& desired) {
+  return DiffFields(spec::Scope::kService, spec::CanonicalFields(applied), spec::CanonicalFields(desired));
+}
+
 std::vector<FactChange> DiffFacts(const Facts& seen, const Facts& expected) {
   std::vector<FactChange> changes;
   if (seen == expected) return changes;

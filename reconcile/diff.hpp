@@ -15,6 +15,9 @@ struct FieldChange {
   std::string text;   // "memory 512M → 1G", "rootfs changed"
 };
 std::vector<FieldChange> DiffFields(spec::Scope scope, const spec::Fields& applied, const spec::Fields& desired);
+std::vector<FieldChange> DiffFields(const spec::Network& applied, const spec::Network& desired);
+std::vector<FieldChange> DiffFields(const spec::Volume& applied, const spec::Volume& desired);
+std::vector<FieldChange> DiffFields(const spec::Service& applied, const spec::Service& desired);
 
 struct FactChange {
   std::string name;

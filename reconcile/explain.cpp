@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <vector>
 
+#include "spec/core/text.hpp"
+
 namespace nucleus::reconcile {
 
 namespace {
@@ -73,7 +75,7 @@ std::string_view RepairName(Action action) {
 }
 
 std::string ReasonText(const Reason& reason, const Change& change) {
-  std::string text = CleanText(reason.text);
+  std::string text = Printable(reason.text);
   if (reason.type != Reason::Type::kDrift || change.action == Action::kNone) return text;
   if (!change.drift) text = "drift: " + text;
   if (text.find("→") == std::string::npos) text += " → " + std::string(RepairName(change.action));
@@ -268,7 +270,7 @@ std::string Explain(const Plan& plan, std::span<const std::string> files, const 
   std::string out(bold);
   out += plan.project + ":" + std::string(plain) + " " + Summary(plan) + " · plan " + ShortDigest(plan.digest) + "…\n";
   for (const Line& line : lines) out += Rendered(line, widths, style.colour);
-  for (const std::string& warning : plan.warnings) out += "  warning: " + CleanText(warning) + "\n";
+  for (const std::string& warning : plan.warnings) out += "  warning: " + Printable(warning) + "\n";
   return out;
 }
 

@@ -60,8 +60,7 @@ Action Resource::action() const {
 bool Resource::Restarts() const {
   const auto* process = Find(Part::kProcess);
   if (process == nullptr || !desired || !applied) return false;
-  return process->remedy == Remedy::kRemake ||
-         (process->remedy == Remedy::kApply && process->action == Action::kCreate);
+  return process->made_anew();
 }
 
 void Resource::Because(Action action, Reason::Type type, std::string text, std::string field, spec::Place place) {

@@ -33,6 +33,11 @@ struct PartState {
   bool matches = false;  // it is there, and exactly as desired
   [[nodiscard]] bool present() const { return seen != nullptr && seen->presence == Presence::kPresent; }
   [[nodiscard]] bool unreadable() const { return seen != nullptr && seen->presence == Presence::kUnreadable; }
+  // What rests on it does not see it any more.
+  [[nodiscard]] bool made_anew() const {
+    const bool anew = action == Action::kCreate || action == Action::kRestart;
+    return remedy == Remedy::kRemake || (remedy == Remedy::kApply && anew);
+  }
   void Raise(Remedy to, Action why) {
     if (to > remedy) remedy = to;
     if (why > action) action = why;

@@ -4,10 +4,6 @@
 
 namespace nucleus::reconcile {
 
-std::string CleanText(std::string_view text) {
-  return Printable(text);
-}
-
 spec::Place FindPlace(const spec::Places& places, std::string_view field) {
   const auto exact = places.find(field.substr(0, field.find_first_of(":#")));
   if (exact != places.end()) return exact->second;
@@ -17,7 +13,7 @@ spec::Place FindPlace(const spec::Places& places, std::string_view field) {
 
 std::string PlaceText(const spec::Place& place, std::span<const std::string> files) {
   if (place.line == 0 || place.file >= files.size()) return "";
-  return CleanText(files[place.file]) + ":" + std::to_string(place.line);
+  return Printable(files[place.file]) + ":" + std::to_string(place.line);
 }
 
 std::string ExactPlaceText(const spec::Place& place, std::span<const std::string> files) {

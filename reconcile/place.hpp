@@ -13,9 +13,6 @@ namespace nucleus::reconcile {
 // whole resource.
 spec::Place FindPlace(const spec::Places& places, std::string_view field);
 
-// Control characters as \xNN, so that nothing from a file or a kernel object reaches a terminal raw.
-std::string CleanText(std::string_view text);
-
 std::string PlaceText(const spec::Place& place, std::span<const std::string> files);  // "shop.toml:14"; "" for none
 std::string ExactPlaceText(const spec::Place& place, std::span<const std::string> files);  // "shop.toml:14:3"
 

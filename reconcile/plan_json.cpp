@@ -4,6 +4,7 @@
 
 #include "reconcile/explain.hpp"
 #include "reconcile/ordered_json.hpp"
+#include "spec/core/text.hpp"
 #include "spec/net.hpp"
 
 namespace nucleus::reconcile {
@@ -170,7 +171,7 @@ Result<Change> ChangeFromJson(const Read& json, std::vector<std::string>& files)
 // Quoted for dot and mermaid: neither can be broken out of by a name, whatever it holds.
 std::string Quoted(std::string_view text) {
   std::string out = "\"";
-  for (const char c : CleanText(text)) {
+  for (const char c : Printable(text)) {
     if (c == '"' || c == '\\') {
       out += '\'';
     } else {
@@ -186,9 +187,9 @@ std::string PlanJson(const Plan& plan, std::span<const std::string> files) {
   return Dump(Document("plan", PlanValue(plan, files)));
 }
 
-std::string PlansJson(std::span<const std::string> documents) {
+std::string PlansJson(std::span<const Plan> plans) {
   Json body{{"plans", Json::array()}};
-  for (const std::string& document : documents) body["plans"].push_back(Json::parse(document));
+  for (const Plan& plan : plans) body["plans"].push_back(Document("plan", PlanValue(plan, {})));
   return Dump(Document("plans", body));
 }
 

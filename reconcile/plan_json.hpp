@@ -15,8 +15,8 @@ inline constexpr int kPlanFormat = 1;
 
 // The document of `diff --output json`. One line, with a newline.
 std::string PlanJson(const Plan& plan, std::span<const std::string> files);
-// The document of several plans, each a PlanJson: "plans".
-std::string PlansJson(std::span<const std::string> documents);
+// The document of several plans: "plans", each as PlanJson has it.
+std::string PlansJson(std::span<const Plan> plans);
 // The document of `apply --output json`: the plan and its outcome. result: "applied", "unchanged", "failed", ...
 // rollback: such a document of the apply that took this one back, or empty.
 std::string ApplyJson(const Plan& plan, std::span<const std::string> files, const Outcome& outcome,

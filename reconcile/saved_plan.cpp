@@ -129,16 +129,6 @@ void CompareSeen(const Observations& before, const Observations& now, std::vecto
   }
 }
 
-constexpr spec::Scope ScopeOf(const spec::Network&) {
-  return spec::Scope::kNetwork;
-}
-constexpr spec::Scope ScopeOf(const spec::Volume&) {
-  return spec::Scope::kVolume;
-}
-constexpr spec::Scope ScopeOf(const spec::Service&) {
-  return spec::Scope::kService;
-}
-
 template <class Resource>
 void CompareResources(std::string_view kind, const std::map<std::string, Resource>& before,
                       const std::map<std::string, Resource>& now, std::vector<std::string>& out) {
@@ -155,8 +145,7 @@ void CompareResources(std::string_view kind, const std::map<std::string, Resourc
       out.push_back(where + ": is gone from the file");
     } else {
       // In the words of a diff, which show no value that may be a secret.
-      for (const auto& change :
-           DiffFields(ScopeOf(a->second), spec::CanonicalFields(a->second), spec::CanonicalFields(b->second))) {
+      for (const auto& change : DiffFields(a->second, b->second)) {
         out.push_back(where + ": " + change.text + ", in the file");
       }
     }

@@ -96,6 +96,13 @@ std::unexpected<Error> LinkInPath(const std::string& path) {
   return Fail(std::move(error));
 }
 
+Result<sys::Fd> OpenUnlinked(const std::string& path, int flags, std::string_view operation) {
+  sys::Fd fd(sys::OpenAt2(AT_FDCWD, path.c_str(), O_PATH | flags, RESOLVE_NO_SYMLINKS));
+  if (fd) return fd;
+  if (errno == ELOOP) return LinkInPath(path);
+  return FailSys(operation, path);
+}
+
 }  // namespace
 
 std::span<const DeniedPath> DeniedPaths() {
@@ -132,10 +139,8 @@ std::optional<std::string> KernelMountBelow(std::span<const sys::MountEntry> mou
 
 Result<> CheckRoot(const std::string& path, const Directories& directories) {
   if (const auto why = WhyDenied(path, true, directories)) return Refused(path, *why);
-  const sys::Fd fd(sys::OpenAt2(AT_FDCWD, path.c_str(), O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS));
-  if (fd) return {};
-  if (errno == ELOOP) return LinkInPath(path);
-  return FailSys("open root", path);
+  TRY(OpenUnlinked(path, O_DIRECTORY, "open root"));
+  return {};
 }
 
 Result<Source> CheckSource(const std::string& path, bool read_only, bool own, const Directories& directories) {
@@ -143,11 +148,7 @@ Result<Source> CheckSource(const std::string& path, bool read_only, bool own, co
   if (!own) {
     if (const auto why = WhyDenied(normal, read_only, directories)) return Refused(path, *why);
   }
-  const sys::Fd fd(sys::OpenAt2(AT_FDCWD, normal.c_str(), O_PATH, RESOLVE_NO_SYMLINKS));
-  if (!fd) {
-    if (errno == ELOOP) return LinkInPath(normal);
-    return FailSys("open volume", path);
-  }
+  const sys::Fd fd = TRY(OpenUnlinked(normal, 0, "open volume"));
   struct stat st{};
   struct statfs fs{};
   if (::fstat(fd.get(), &st) != 0) return FailSys("stat", path);

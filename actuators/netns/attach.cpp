@@ -169,12 +169,10 @@ Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd) {
 
 Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases) {
   auto host = TRY(Netlink::Open(NETLINK_ROUTE));
-  // What was there before goes by the list, what is made now is added to it.
-  const auto before = TRY(aliases.Names(host, wanted.alias));
   std::vector<std::string> keep;
   for (const auto& attachment : wanted.attachments) {
     keep.push_back(attachment.host_link);
-    if (std::ranges::find(before, keep.back()) == before.end()) aliases.Add(wanted.alias, keep.back());
+    aliases.Add(wanted.alias, attachment.host_link);
   }
   bool created = false;
   auto pin = EnsurePin(wanted.pin, created);

@@ -141,23 +141,21 @@ Result<> DeleteLink(Netlink& netlink, int index, std::string_view name) {
   return deleted;
 }
 
-void AliasIndex::Add(std::string alias, std::string name) {
+void AliasIndex::Add(const std::string& alias, std::string name) {
   const std::lock_guard lock(mutex_);
-  names_.emplace(std::move(alias), std::move(name));
+  names_[alias].insert(std::move(name));
 }
 
-Result<std::vector<std::string>> AliasIndex::Names(Netlink& netlink, const std::string& alias) {
+Result<std::set<std::string>> AliasIndex::Names(Netlink& netlink, const std::string& alias) {
   const std::lock_guard lock(mutex_);
   if (!listed_) {
     for (auto& link : TRY(DumpLinks(netlink))) {
-      if (!link.alias.empty()) names_.emplace(std::move(link.alias), std::move(link.name));
+      if (!link.alias.empty()) names_[link.alias].insert(std::move(link.name));
     }
     listed_ = true;
   }
-  std::vector<std::string> found;
-  const auto [begin, end] = names_.equal_range(alias);
-  for (auto it = begin; it != end; ++it) found.push_back(it->second);
-  return found;
+  const auto found = names_.find(alias);
+  return found == names_.end() ? std::set<std::string>() : found->second;
 }
 
 Result<> DeleteByAlias(Netlink& netlink, AliasIndex& aliases, std::string_view kind, const std::string& alias,

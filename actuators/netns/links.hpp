@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -48,13 +49,13 @@ Result<> DeleteLink(Netlink& netlink, int index, std::string_view name);  // gon
 // not list a thousand links each. For the time of one command; any thread. What others tag meanwhile is not in it.
 class AliasIndex {
  public:
-  void Add(std::string alias, std::string name);
-  Result<std::vector<std::string>> Names(Netlink& netlink, const std::string& alias);
+  void Add(const std::string& alias, std::string name);
+  Result<std::set<std::string>> Names(Netlink& netlink, const std::string& alias);
 
  private:
   std::mutex mutex_;
   bool listed_ = false;
-  std::multimap<std::string, std::string> names_;
+  std::map<std::string, std::set<std::string>> names_;
 };
 // Every link of a kind with that alias, but those of the names to keep.
 Result<> DeleteByAlias(Netlink& netlink, AliasIndex& aliases, std::string_view kind, const std::string& alias,

@@ -50,10 +50,7 @@ bool RaiseLoopback(Child& child) {
 
 bool JoinCgroup(Child& child) {
   if (child.join_cgroup < 0) return true;
-  const int procs = ::openat(child.join_cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-  if (procs < 0 || ::write(procs, "0", 1) != 1) return child.Fail(Step::kNamespaces, Call::kOpen);
-  ::close(procs);
-  return true;
+  return sys::JoinCgroup(child.join_cgroup) || child.Fail(Step::kNamespaces, Call::kOpen);
 }
 
 bool EnterNamespaces(Child& child) {

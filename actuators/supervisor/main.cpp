@@ -28,11 +28,6 @@ void Answer(nucleus::sys::Fd pipe, const nucleus::Result<>& outcome) {
       nucleus::sys::WriteAll(pipe.get(), nucleus::process::EncodeReady(outcome), "readiness pipe");
 }
 
-bool MoveInto(int cgroup) {
-  const nucleus::sys::Fd procs(::openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC));
-  return procs && ::write(procs.get(), "0", 1) == 1;
-}
-
 // Returns in the child. Born in the group where that can be: to move there holds up every fork and exit of the machine
 // (cgroup_threadgroup_rwsem). A group that was ever killed may let nobody be born in it; see child.cpp.
 void Detach(int cgroup) {
@@ -41,7 +36,7 @@ void Detach(int cgroup) {
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) ::_exit(kFailed);
     const pid_t child = nucleus::sys::Clone3(0, born_there ? cgroup : -1, nullptr);
     if (child == 0) {
-      if (!born_there && cgroup >= 0 && !MoveInto(cgroup)) ::_exit(kFailed);
+      if (!born_there && cgroup >= 0 && !nucleus::sys::JoinCgroup(cgroup)) ::_exit(kFailed);
       [[maybe_unused]] const auto alive = ::write(ends[1], "+", 1);
       for (const int end : ends) ::close(end);
       return;

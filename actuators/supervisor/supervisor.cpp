@@ -306,11 +306,15 @@ void Supervisor::BeginStop(Intent intent) {
   kill_at_ = Now() + static_cast<Millis>(policy_.stop_timeout_ms);
 }
 
+// Not where another may be supervisor by now, and the group its workload's.
+void Supervisor::KillGroup() {
+  if (launch_.cgroup.empty() || !OwnsDirectory()) return;
+  [[maybe_unused]] const auto killed = sys::WriteKernelFile(launch_.cgroup + "/cgroup.kill", "1");
+}
+
 void Supervisor::KillAll() {
   kill_at_ = Now() + kKillAgainMs;
-  // Another may be supervisor by now, and the group its workload's.
-  if (!launch_.cgroup.empty() && OwnsDirectory()) [[maybe_unused]]
-    const auto killed = sys::WriteKernelFile(launch_.cgroup + "/cgroup.kill", "1");
+  KillGroup();
   // Also by itself: somebody may have moved it out of its group.
   if (workload_) sys::PidfdSendSignal(workload_->pidfd.get(), SIGKILL);
 }
@@ -324,8 +328,7 @@ void Supervisor::WorkloadEnded() {
   kill_at_ = 0;
   if (probe_) probe_->Kill(), probe_->Finish(true), probe_.reset();
   // Its pid namespace is gone with PID 1; the group may still have what somebody put into it.
-  if (!launch_.cgroup.empty() && OwnsDirectory()) [[maybe_unused]]
-    const auto killed = sys::WriteKernelFile(launch_.cgroup + "/cgroup.kill", "1");
+  KillGroup();
   Drain(out_, Stream::kOut, true);
   Drain(error_, Stream::kError, true);
   out_.reset();

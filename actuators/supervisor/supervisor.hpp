@@ -41,6 +41,7 @@ class Supervisor {
   void ReloadPolicy();
   void Forward(int signal);
   void BeginStop(Intent intent);
+  void KillGroup();
   void KillAll();
   void WorkloadEnded();
   void AfterEnd(int exit_code);

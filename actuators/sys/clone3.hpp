@@ -4,6 +4,8 @@
 // has threads, the child may only make system calls until it executes something.
 #pragma once
 
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -30,6 +32,17 @@ inline pid_t Clone3(std::uint64_t flags, int cgroup, int* pidfd, int exit_signal
     args.cgroup = static_cast<std::uint64_t>(cgroup);
   }
   return static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof(args)));
+}
+
+// Moves the calling process into the cgroup2 directory of a descriptor. False: errno says why not.
+inline bool JoinCgroup(int cgroup) {
+  const int procs = ::openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+  if (procs < 0) return false;
+  const bool moved = ::write(procs, "0", 1) == 1;
+  const int err = errno;
+  ::close(procs);
+  errno = err;
+  return moved;
 }
 
 inline int PidfdOpen(pid_t pid) {

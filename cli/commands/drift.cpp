@@ -18,7 +18,7 @@ Result<std::vector<std::string>> ProjectsAsked(Context& context, state::Store& s
 
 struct Answers {
   std::vector<std::string> unreadable;  // what could not be read
-  std::vector<std::string> documents;   // of all projects, where they are to be one
+  std::vector<reconcile::Plan> plans;   // of all projects, where they are to be one document
   bool together = false;
 };
 
@@ -33,7 +33,7 @@ Result<int> DriftOf(Context& context, state::Store& store, const Probers& prober
   TRY(Observe(world, probers, &asked, options));
   const reconcile::Plan plan = TRY(PlanFor(world, &asked, options));
   if (answers.together) {
-    answers.documents.push_back(reconcile::PlanJson(plan, {}));
+    answers.plans.push_back(plan);
   } else {
     PrintPlan(context, plan, {});
   }
@@ -69,7 +69,7 @@ Result<int> RunDrift(Context& context) {
     if (!code) context.console.Fail("drift", Error(code.error()).In(project));
     worst = std::max(worst, code.value_or(exit_code::kError), [](int a, int b) { return Weight(a) < Weight(b); });
   }
-  if (answers.together) context.console.Out(reconcile::PlansJson(answers.documents));
+  if (answers.together) context.console.Out(reconcile::PlansJson(answers.plans));
   if (worst < exit_code::kGate && !answers.unreadable.empty()) {
     return Fail(Error::Of(ErrorCode::kPermission, "read", answers.unreadable.front(), "the answer above is not all")
                     .Hint("run it as root"));

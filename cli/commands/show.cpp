@@ -6,6 +6,7 @@
 #include "reconcile/explain.hpp"
 #include "reconcile/plan_json.hpp"
 #include "reconcile/saved_plan.hpp"
+#include "spec/core/text.hpp"
 #include "spec/keys.hpp"
 #include "spec/net.hpp"
 #include "state/store.hpp"
@@ -28,7 +29,7 @@ Result<int> ShowPlan(Context& context, const std::string& text) {
 
 std::string FieldsText(const spec::Fields& fields) {
   std::string out;
-  for (const spec::Field& field : fields) out += "    " + field.name + " = " + reconcile::CleanText(field.value) + "\n";
+  for (const spec::Field& field : fields) out += "    " + field.name + " = " + Printable(field.value) + "\n";
   return out;
 }
 
