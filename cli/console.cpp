@@ -1,11 +1,13 @@
 #include "cli/console.hpp"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 
+#include "cli/signals.hpp"
 #include "spec/core/text.hpp"
 
 namespace nucleus::cli {
@@ -58,6 +60,15 @@ bool Console::Ask(std::string_view question) {
   Err(std::string(question) + " [y/N] ");
   std::string answer;
   for (char c = 0;;) {
+    // An interrupt that comes between this look and the read would not end the read: so it is waited for in pieces.
+    constexpr int kPieceMs = 100;
+    pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+    while (!Interrupted() && ::poll(&input, 1, kPieceMs) == 0) {
+    }
+    if (Interrupted()) {
+      Err("\n");
+      return false;
+    }
     const ssize_t got = ::read(STDIN_FILENO, &c, 1);
     if (got <= 0) {
       Err("\n");
