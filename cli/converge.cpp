@@ -299,14 +299,14 @@ Result<Work> Prepare(Context& context, Goal& goal) {
   Work work{context,          goal,   directories,      std::move(store), std::move(lock), Probers(directories),
             std::move(world), Plan{}, spec::Topology{}, Timings{}};
   TRY(CheckAddresses(goal.options, work.desired(), work.world.applied));
-  {
+  auto planner = TRY([&] {
     const auto phase = work.timings.Time("look at the machine");
-    TRY(Observe(work.world, work.probers, work.desired(), goal.options));
-  }
+    return Observe(work.world, work.probers, work.desired(), goal.options);
+  }());
   TRY(reconcile::RecordSeen(work.store, work.world.project, work.world.observed.parts));
   {
     const auto phase = work.timings.Time("plan");
-    work.plan = TRY(PlanFor(work.world, work.desired(), goal.options));
+    work.plan = TRY(std::move(planner).MakePlan(work.world.observed.parts));
     work.effective = TRY(reconcile::EffectiveTopology(work.desired(), work.world.applied, goal.options));
   }
   return work;
@@ -365,8 +365,8 @@ Result<std::string> GoBack(Work& work, const reconcile::Machinery& machinery, st
              spec::Topology{},
              Timings{}};
   again.world = TRY(LoadWorld(again.store, back.project));
-  TRY(Observe(again.world, again.probers, again.desired(), back.options));
-  again.plan = TRY(PlanFor(again.world, again.desired(), back.options));
+  auto planner = TRY(Observe(again.world, again.probers, again.desired(), back.options));
+  again.plan = TRY(std::move(planner).MakePlan(again.world.observed.parts));
   again.effective = TRY(reconcile::EffectiveTopology(again.desired(), again.world.applied, back.options));
   if (OutputFormOf(again.arguments()) != OutputForm::kJson) PrintPlan(again.context, again.plan, {});
   if (again.plan.empty() && !again.plan.HasChanges()) return std::string();

@@ -148,8 +148,8 @@ Result<World> LoadWorld(state::Store& store, const std::string& project) {
   return world;
 }
 
-Result<> Observe(World& world, const Probers& probers, const spec::Topology* desired,
-                 const reconcile::Options& options) {
+Result<reconcile::Planner> Observe(World& world, const Probers& probers, const spec::Topology* desired,
+                                   const reconcile::Options& options) {
   std::vector<std::string> networks;
   for (const spec::Topology* topology : {desired, static_cast<const spec::Topology*>(&world.applied.topology)}) {
     if (topology == nullptr) continue;
@@ -162,9 +162,10 @@ Result<> Observe(World& world, const Probers& probers, const spec::Topology* des
     world.applied.addresses = std::move(leases.addresses);
     world.applied.subnets = std::move(leases.subnets);
   }
-  const auto wanted = TRY(reconcile::WantedParts(desired, world.applied, world.observed.host, world.taken, options));
-  world.observed.parts = TRY(reconcile::Observe(world.project, wanted, probers.by_part()));
-  return {};
+  auto planner =
+      TRY(reconcile::Planner::Prepare({desired, &world.applied, &world.observed.host, &world.taken, options}));
+  world.observed.parts = TRY(reconcile::Observe(world.project, planner.WantedParts(), probers.by_part()));
+  return planner;
 }
 
 Result<reconcile::Plan> PlanFor(const World& world, const spec::Topology* desired, const reconcile::Options& options) {

@@ -47,9 +47,9 @@ struct World {
 };
 
 Result<World> LoadWorld(state::Store& store, const std::string& project);
-// Fills world.observed.
-Result<> Observe(World& world, const Probers& probers, const spec::Topology* desired,
-                 const reconcile::Options& options);
+// Fills world.observed, and gives what makes a plan of it; both stay where they are until that is done.
+Result<reconcile::Planner> Observe(World& world, const Probers& probers, const spec::Topology* desired,
+                                   const reconcile::Options& options);
 Result<reconcile::Plan> PlanFor(const World& world, const spec::Topology* desired, const reconcile::Options& options);
 
 // A project by name, which the store must know; the nearest is offered.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <unordered_map>
 #include <vector>
 
 #include "reconcile/place.hpp"
@@ -126,23 +127,25 @@ class Pool {
 // Keeps the leases of services that are still attached, and blocks those of services that are on their way out.
 void KeepLeases(const spec::Topology& desired, const Applied& applied, std::map<std::string, Pool, std::less<>>& pools,
                 Leases& leases) {
-  const auto attached = [&](std::string_view service_key, const std::string& network) {
-    const auto dot = service_key.find('.');
-    const auto service = desired.services.find(std::string(service_key.substr(dot + 1)));
-    if (service == desired.services.end()) return false;
-    const auto& networks = service->second.networks;
-    return std::find(networks.begin(), networks.end(), network) != networks.end();
-  };
-  for (const bool staying : {true, false}) {
-    for (const auto& [key, address] : applied.addresses) {
-      const auto slash = key.find('/');
-      if (slash == std::string::npos) continue;
-      const std::string network = key.substr(slash + 1);
-      const auto pool = pools.find(network);
-      if (pool == pools.end() || attached(std::string_view(key).substr(0, slash), network) != staying) continue;
-      if (pool->second.Take(address) && staying) leases.addresses[key] = address;
+  // Who is attached to what, by the lease's key.
+  std::unordered_map<std::string, Pool*> attached;
+  attached.reserve(desired.services.size());
+  for (const auto& [name, service] : desired.services) {
+    for (const auto& network : service.networks) {
+      if (const auto pool = pools.find(network); pool != pools.end())
+        attached.emplace(AddressKey(name, network), &pool->second);
     }
   }
+  std::vector<std::pair<Pool*, spec::Ipv4>> leaving;
+  for (const auto& [key, address] : applied.addresses) {
+    if (const auto staying = attached.find(key); staying != attached.end()) {
+      if (staying->second->Take(address)) leases.addresses.emplace_hint(leases.addresses.end(), key, address);
+    } else if (const auto slash = key.find('/'); slash != std::string::npos) {
+      const auto pool = pools.find(std::string_view(key).substr(slash + 1));
+      if (pool != pools.end()) leaving.emplace_back(&pool->second, address);
+    }
+  }
+  for (const auto& [pool, address] : leaving) pool->Take(address);
 }
 
 }  // namespace

@@ -81,7 +81,7 @@ class Assessor {
   // Why it goes, where that is not the command itself; and whoever reads "destroy" beside a volume wants to know of the
   // data.
   [[nodiscard]] std::string RemovalWords() const {
-    const auto& options = model_.input().options;
+    const auto& options = model_.question().options;
     std::string words = options.destroy ? "" : "not in the file any more";
     const auto* volume = r_.volume.applied;
     if (volume == nullptr || volume->type != spec::VolumeType::kPersistent) return words;
@@ -98,15 +98,17 @@ class Assessor {
   }
 
   // What is applied; and, where only drift is asked for, what an apply that failed has begun.
-  [[nodiscard]] bool Known() const { return r_.applied || model_.input().options.drift_only; }
+  [[nodiscard]] bool Known() const { return r_.applied || model_.question().options.drift_only; }
+
+  // Of the workload.
+  [[nodiscard]] Digest DesiredDigest() const { return std::get<ProcessWanted>(*r_.Find(Part::kProcess)->want).digest; }
 
   void CheckJob() {
     if (!r_.job()) return;
-    const auto& completed = model_.input().applied->completed_jobs;
+    const auto& completed = model_.question().applied->completed_jobs;
     const auto found = completed.find(r_.address.name);
-    if (found == completed.end() || IsAsked(model_.input().options.rerun)) return;
-    const auto wanted = model_.desired().Process(*r_.service.desired, r_.fields);
-    r_.job_done = found->second == wanted.digest;
+    if (found == completed.end() || IsAsked(model_.question().options.rerun)) return;
+    r_.job_done = found->second == DesiredDigest();
     if (!r_.job_done) return;
     // What it did for a volume is gone with what was in it.
     for (const auto index : model_.VolumesOf(r_.service.desired)) {
@@ -148,14 +150,14 @@ class Assessor {
       part.wanted = true;
       return;
     }
-    const auto want = model_.Want(r_, part.part);
-    part.wanted = want.has_value();
+    const Wanted* want = model_.Want(r_, part.part);
+    part.wanted = want != nullptr;
     if (part.unreadable()) {
       r_.unknown = true;
       AssessUnreadable(part, want);
       return;
     }
-    if (!want) {
+    if (want == nullptr) {
       if (!part.present()) return;
       part.Raise(Remedy::kUndo, Action::kLive);
       r_.Because(Action::kLive, Type::kLeftover, std::string(PartName(part.part)) + " left over");
@@ -174,10 +176,10 @@ class Assessor {
   }
 
   // The kernel would not say: what was applied is taken for what is there, so that changes are still seen.
-  void AssessUnreadable(PartState& part, const std::optional<Wanted>& want) {
+  void AssessUnreadable(PartState& part, const Wanted* want) {
     const auto was = model_.Was(r_, part.part);
-    if (!was && want) part.Raise(Remedy::kApply, Action::kCreate);
-    if (was && want) {
+    if (!was && want != nullptr) part.Raise(Remedy::kApply, Action::kCreate);
+    if (was && want != nullptr) {
       const auto before = ExpectedFacts(*was);
       const auto expected = ExpectedFacts(*want);
       if (before != expected) AssessFacts(part, before, expected);
@@ -211,8 +213,7 @@ class Assessor {
   [[nodiscard]] bool WorkloadSettled() const {
     const auto* process = r_.Find(Part::kProcess);
     if (process == nullptr || !process->present() || !process->wanted) return false;
-    const auto wanted = model_.desired().Process(*r_.service.desired, r_.fields);
-    return FactOf(*process, "digest") == wanted.digest.Hex();
+    return FactOf(*process, "digest") == DesiredDigest().Hex();
   }
 
   // It runs as it is wanted, or has done so to its good end.
@@ -225,7 +226,7 @@ class Assessor {
 
   // A job that has run before, or runs, is run anew: whoever gates restarts means that too.
   [[nodiscard]] Action Rerun() const {
-    const bool ran = model_.input().applied->completed_jobs.contains(r_.address.name);
+    const bool ran = model_.question().applied->completed_jobs.contains(r_.address.name);
     return ran || r_.Find(Part::kProcess)->present() ? Action::kRestart : Action::kCreate;
   }
 
@@ -280,7 +281,7 @@ class Assessor {
   }
 
   void AssessAsked() {
-    const auto& options = model_.input().options;
+    const auto& options = model_.question().options;
     if (r_.address.kind != Kind::kService) return;
     if (IsAsked(options.replace)) r_.Because(Action::kReplace, Type::kAsked, "asked for by --replace");
     if (IsAsked(options.rerun)) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_map>
 
 namespace nucleus::reconcile {
 
@@ -71,6 +72,18 @@ constexpr bool Less(const FieldRule& a, const FieldRule& b) {
 }
 static_assert(std::is_sorted(kRules.begin(), kRules.end(), Less));
 
+// Every field of every service is looked up at every plan.
+const FieldRule* FindRule(Scope scope, std::string_view key) {
+  static const auto by_scope = [] {
+    std::array<std::unordered_map<std::string_view, const FieldRule*>, 4> maps;
+    for (const auto& rule : kRules) maps.at(static_cast<std::size_t>(rule.scope)).emplace(rule.key, &rule);
+    return maps;
+  }();
+  const auto& rules = by_scope.at(static_cast<std::size_t>(scope));
+  const auto found = rules.find(key);
+  return found == rules.end() ? nullptr : found->second;
+}
+
 constexpr std::string_view kContentsSuffix = "#contents";
 
 // Only contents of volumes are files that a running workload has open; those of other keys were read at its start.
@@ -88,29 +101,21 @@ FieldRule RuleOf(Scope scope, std::string_view field) {
   // The planner knows whether the service takes a signal; what it does not take is a restart.
   if (IsMountedContents(field)) return {scope, field, kSignal, kContents, kName};
   const std::string_view key = field.substr(0, field.find_first_of(":#"));
-  const FieldRule wanted{scope, key, kRestart, kWorkload, kName};
-  const auto found = std::lower_bound(kRules.begin(), kRules.end(), wanted, Less);
-  if (found == kRules.end() || Less(wanted, *found)) return wanted;
+  const FieldRule* found = FindRule(scope, key);
+  if (found == nullptr) return {scope, key, kRestart, kWorkload, kName};
   FieldRule rule = *found;
   if (key.size() != field.size()) rule.show = kName;
   return rule;
 }
 
-Digest WorkloadDigest(const spec::Fields& fields, bool job) {
-  Sha256 hash;
+ServiceDigests DigestsOf(const spec::Fields& fields, bool job) {
+  Sha256 workload, policy;
   for (const auto& field : fields) {
     const auto home = RuleOf(Scope::kService, field.name).home;
-    if (home == kWorkload || (job && home == kContents)) hash.AddField(field.name).AddField(field.value);
+    if (home == kWorkload || (job && home == kContents)) workload.AddField(field.name).AddField(field.value);
+    if (home == kPolicy) policy.AddField(field.name).AddField(field.value);
   }
-  return hash.Finish();
-}
-
-Digest PolicyDigest(const spec::Fields& fields) {
-  Sha256 hash;
-  for (const auto& field : fields) {
-    if (RuleOf(Scope::kService, field.name).home == kPolicy) hash.AddField(field.name).AddField(field.value);
-  }
-  return hash.Finish();
+  return {workload.Finish(), policy.Finish()};
 }
 
 Action ActionOf(Effect effect) {

@@ -42,8 +42,11 @@ std::span<const FieldRule> FieldRules();
 FieldRule RuleOf(spec::Scope scope, std::string_view field);
 
 // Canonical fields by where they take effect.
-Digest WorkloadDigest(const spec::Fields& fields, bool job);  // a job's files are part of what it did
-Digest PolicyDigest(const spec::Fields& fields);
+struct ServiceDigests {
+  Digest workload;
+  Digest policy;
+};
+ServiceDigests DigestsOf(const spec::Fields& fields, bool job);  // a job's files are part of what it did
 
 Action ActionOf(Effect effect);
 

@@ -43,15 +43,15 @@ TEST(Fields, DigestsAreOverTheirOwnFields) {
   const spec::Fields fields = {{"command", "[\"a\"]"}, {"memory", "\"1G\""}, {"restart", "\"always\""}};
   auto limits = fields;
   limits[1].value = "\"2G\"";
-  EXPECT_EQ(WorkloadDigest(fields, false), WorkloadDigest(limits, false));
-  EXPECT_EQ(PolicyDigest(fields), PolicyDigest(limits));
+  EXPECT_EQ(DigestsOf(fields, false).workload, DigestsOf(limits, false).workload);
+  EXPECT_EQ(DigestsOf(fields, false).policy, DigestsOf(limits, false).policy);
   auto policy = fields;
   policy[2].value = "\"no\"";
-  EXPECT_EQ(WorkloadDigest(fields, false), WorkloadDigest(policy, false));
-  EXPECT_NE(PolicyDigest(fields), PolicyDigest(policy));
+  EXPECT_EQ(DigestsOf(fields, false).workload, DigestsOf(policy, false).workload);
+  EXPECT_NE(DigestsOf(fields, false).policy, DigestsOf(policy, false).policy);
   auto command = fields;
   command[0].value = "[\"b\"]";
-  EXPECT_NE(WorkloadDigest(fields, false), WorkloadDigest(command, false));
+  EXPECT_NE(DigestsOf(fields, false).workload, DigestsOf(command, false).workload);
 }
 
 }  // namespace

@@ -68,33 +68,35 @@ void Resource::Because(Action action, Reason::Type type, std::string text, std::
   if (type != Reason::Type::kDrift && type != Reason::Type::kDependency) drift_cause = false;
 }
 
-Model::Model(const Input& input, const Scope& scope, const Leases& desired_leases, const Leases& applied_leases)
-    : input_(&input),
+Model::Model(const Question& question, const Scope& scope, const Leases& desired_leases, const Leases& applied_leases)
+    : question_(&question),
       scope_(&scope),
-      desired_(*scope.desired, desired_leases, input.observed->host, input.options.directories),
-      applied_(input.applied->topology, applied_leases, input.observed->host, input.options.directories) {
+      desired_(*scope.desired, desired_leases, *question.host, question.options.directories),
+      applied_(question.applied->topology, applied_leases, *question.host, question.options.directories) {
   AddKnown();
-  AddObserved();
-  for (std::uint32_t i = 0; i < resources.size(); ++i) {
-    index_.emplace_hint(index_.end(), std::pair(resources[i].address.kind, std::string_view(resources[i].address.name)),
-                        i);
-  }
-  Survey();
-}
-
-// The costly part, and every resource on its own: how a service reads written out, and which parts are as they should
-// be.
-void Model::Survey() {
+  // The costly part, and every resource on its own: how a service reads written out, and what its parts should be.
   ForEachInParallel(resources.size(), [this](std::size_t index) {
     auto& resource = resources[index];
     if (resource.service.desired != nullptr) resource.fields = spec::CanonicalFields(*resource.service.desired);
     if (!resource.in_scope || !resource.desired) return;
     resource.same = resource.applied && SameAsApplied(resource);
     for (std::size_t i = 0; i < resource.part_count; ++i) {
+      resource.parts[i].want = WantedOf(resource, resource.parts[i].part);
+    }
+  });
+}
+
+void Model::See(const Observations& seen) {
+  AddObserved(seen);
+  for (std::uint32_t i = 0; i < resources.size(); ++i) {
+    index_.emplace_hint(index_.end(), std::pair(resources[i].address.kind, std::string_view(resources[i].address.name)),
+                        i);
+  }
+  ForEachInParallel(resources.size(), [this](std::size_t index) {
+    auto& resource = resources[index];
+    for (std::size_t i = 0; i < resource.part_count; ++i) {
       auto& part = resource.parts[i];
-      if (!part.present()) continue;
-      const auto want = Want(resource, part.part);
-      part.matches = want && ExpectedFacts(*want) == part.seen->facts;
+      part.matches = part.present() && part.want && ExpectedFacts(*part.want) == part.seen->facts;
     }
   });
 }
@@ -109,7 +111,7 @@ Resource& Model::Add(Address address) {
 
 void Model::AddKnown() {
   const auto& wished = *scope_->desired;
-  const auto& before = input_->applied->topology;
+  const auto& before = question_->applied->topology;
   resources.reserve(1 + wished.networks.size() + wished.volumes.size() + wished.services.size());
   if (!wished.networks.empty() || !before.networks.empty()) {
     Resource& resource = Add({Kind::kTopology, project()});
@@ -137,11 +139,11 @@ void Model::AddKnown() {
 }
 
 // Observations are sorted as resources are, so one walk finds all; what is in nobody's state comes in between.
-void Model::AddObserved() {
+void Model::AddObserved(const Observations& seen) {
   const auto known = resources.size();
   std::size_t at = 0;
   std::vector<std::pair<Address, std::vector<std::pair<Part, const Observation*>>>> strangers;
-  for (const auto& [key, observation] : input_->observed->parts) {
+  for (const auto& [key, observation] : seen) {
     // Another project's, or one started by hand: not ours to touch, whatever the prober says.
     if (key.project != project() || key.address.kind == Kind::kContainer) continue;
     while (at < known && resources[at].address < key.address) ++at;
@@ -162,14 +164,17 @@ void Model::AddObserved() {
   std::sort(resources.begin(), resources.end(), [](const auto& a, const auto& b) { return a.address < b.address; });
 }
 
-std::optional<Wanted> Model::Want(const Resource& resource, Part part) const {
-  if (!resource.desired || resource.job_done) return std::nullopt;
+std::optional<Wanted> Model::WantedOf(const Resource& resource, Part part) const {
   if (resource.network.desired) return desired_.Bridge(*resource.network.desired);
   if (resource.volume.desired) return desired_.Directory(*resource.volume.desired);
-  if (resource.service.desired) {
-    return desired_.Of(*resource.service.desired, resource.fields, part);
-  }
+  if (resource.service.desired) return desired_.Of(*resource.service.desired, resource.fields, part);
   return desired_.Firewall();
+}
+
+const Wanted* Model::Want(const Resource& resource, Part part) const {
+  if (resource.job_done) return nullptr;
+  const auto* state = resource.Find(part);
+  return state != nullptr && state->want ? &*state->want : nullptr;
 }
 
 std::optional<Wanted> Model::Was(const Resource& resource, Part part) const {

@@ -30,7 +30,8 @@ struct PartState {
   Remedy remedy = Remedy::kKeep;
   Action action = Action::kNone;  // why, in a word
   bool wanted = false;
-  bool matches = false;  // it is there, and exactly as desired
+  bool matches = false;        // it is there, and exactly as desired
+  std::optional<Wanted> want;  // as desired; see Model::Want()
   [[nodiscard]] bool present() const { return seen != nullptr && seen->presence == Presence::kPresent; }
   [[nodiscard]] bool unreadable() const { return seen != nullptr && seen->presence == Presence::kUnreadable; }
   // What rests on it does not see it any more.
@@ -81,12 +82,15 @@ struct Resource {
   void Because(Action action, Reason::Type type, std::string text, std::string field = "", spec::Place place = {});
 };
 
+// Made in two moves: what is known before anybody has looked, and what was seen.
 class Model {
  public:
-  Model(const Input& input, const Scope& scope, const Leases& desired_leases, const Leases& applied_leases);
+  // All of it outlives the model.
+  Model(const Question& question, const Scope& scope, const Leases& desired_leases, const Leases& applied_leases);
+  void See(const Observations& seen);
 
-  [[nodiscard]] std::optional<Wanted> Want(const Resource& resource, Part part) const;  // as desired
-  [[nodiscard]] std::optional<Wanted> Was(const Resource& resource, Part part) const;   // as applied
+  [[nodiscard]] const Wanted* Want(const Resource& resource, Part part) const;         // as desired; null: nothing
+  [[nodiscard]] std::optional<Wanted> Was(const Resource& resource, Part part) const;  // as applied
 
   [[nodiscard]] std::optional<std::uint32_t> IndexOf(Kind kind, std::string_view name) const;
   // What a resource rests on, by index: networks it is attached to, volumes it mounts.
@@ -95,18 +99,18 @@ class Model {
   [[nodiscard]] std::vector<std::uint32_t> DependenciesOf(const spec::Service* service) const;
 
   std::vector<Resource> resources;  // sorted by address
-  [[nodiscard]] const Input& input() const { return *input_; }
+  [[nodiscard]] const Question& question() const { return *question_; }
   [[nodiscard]] const Side& desired() const { return desired_; }
   [[nodiscard]] const Side& applied() const { return applied_; }
   [[nodiscard]] const std::string& project() const { return scope_->desired->name; }
 
  private:
   void AddKnown();
-  void AddObserved();
-  void Survey();
+  void AddObserved(const Observations& seen);
+  [[nodiscard]] std::optional<Wanted> WantedOf(const Resource& resource, Part part) const;
   Resource& Add(Address address);
 
-  const Input* input_;
+  const Question* question_;
   const Scope* scope_;
   Side desired_;
   Side applied_;

@@ -11,7 +11,7 @@
 namespace nucleus::reconcile {
 
 // `wanted` is what WantedParts() gave. The answer has every part that was asked for, and what is owned beyond them.
-Result<Observations> Observe(const std::string& project, const std::map<PartKey, Wanted>& wanted,
+Result<Observations> Observe(const std::string& project, std::map<PartKey, Wanted> wanted,
                              const std::map<Part, Prober*>& probers);
 
 }  // namespace nucleus::reconcile

@@ -65,9 +65,12 @@ Result<> CheckLimits(const Model& model, Plan& plan) {
   for (const auto& resource : model.resources) {
     const auto* service = resource.service.desired;
     if (service == nullptr || !resource.in_scope) continue;
-    for (const auto& key : model.desired().Unheld(*service)) {
+    const Wanted* cgroup = model.Want(resource, Part::kCgroup);
+    const auto unheld =
+        cgroup != nullptr ? std::get<CgroupWanted>(*cgroup).unavailable : model.desired().Unheld(*service);
+    for (const auto& key : unheld) {
       const std::string what = resource.address.Text() + " " + key;
-      if (service->mode == spec::ServiceMode::kProduction && !model.input().options.drift_only) {
+      if (service->mode == spec::ServiceMode::kProduction && !model.question().options.drift_only) {
         return Fail(Error::Of(ErrorCode::kUnsupported, "limit", what, "this machine has no cgroup2 controller for it")
                         .Hint("service_mode = \"agent\" goes on without the limit"));
       }
@@ -180,20 +183,6 @@ class PlanHash {
   Sha256 hash_;
 };
 
-void AskAll(const Model& model, std::map<PartKey, Wanted>& asked) {
-  for (const auto& resource : model.resources) {
-    if (!resource.in_scope) continue;
-    for (std::size_t i = 0; i < resource.part_count; ++i) {
-      const auto part = resource.parts[i].part;
-      auto wanted = model.Want(resource, part);
-      if (!wanted) wanted = model.Was(resource, part);
-      if (!wanted) continue;
-      OwnService(*wanted);
-      asked.emplace_hint(asked.end(), PartKey{model.project(), resource.address, part}, std::move(*wanted));
-    }
-  }
-}
-
 }  // namespace
 
 std::string_view ActionName(Action action) {
@@ -239,17 +228,56 @@ std::string Step::Text() const {
   return key.Text().append(suffix());
 }
 
-Result<Plan> MakePlan(const Input& input) {
-  const auto scope = TRY(MakeScope(input.desired, *input.applied, input.options));
+struct Planner::Prepared {
+  Question question;
+  Scope scope;
+  Leases leases;
+  Leases applied_leases;
+  std::optional<Model> model;  // it points at all of these
+};
+
+Planner::Planner(std::unique_ptr<Prepared> prepared) : prepared_(std::move(prepared)) {}
+Planner::~Planner() = default;
+Planner::Planner(Planner&&) noexcept = default;
+Planner& Planner::operator=(Planner&&) noexcept = default;
+
+Result<Planner> Planner::Prepare(Question question) {
+  auto prepared = std::make_unique<Prepared>();
+  auto& [asked, scope, leases, applied_leases, model] = *prepared;
+  asked = std::move(question);
+  scope = TRY(MakeScope(asked.desired, *asked.applied, asked.options));
   TRY(CheckVolumes(*scope.desired));
-  TRY(CheckAsked(input.options, *scope.desired));
-  TRY(CheckPorts(*scope.desired, scope, *input.taken));
-  auto leases = TRY(Allocate(*scope.desired, *input.applied, input.observed->host, *input.taken));
-  const auto applied_leases = AppliedLeases(*input.applied);
-  Model model(input, scope, leases, applied_leases);
+  leases = TRY(Allocate(*scope.desired, *asked.applied, *asked.host, *asked.taken));
+  applied_leases = AppliedLeases(*asked.applied);
+  model.emplace(asked, scope, leases, applied_leases);
+  return Planner(std::move(prepared));
+}
+
+std::map<PartKey, Wanted> Planner::WantedParts() const {
+  const Model& model = *prepared_->model;
+  std::map<PartKey, Wanted> parts;
+  for (const auto& resource : model.resources) {
+    if (!resource.in_scope) continue;
+    for (std::size_t i = 0; i < resource.part_count; ++i) {
+      const auto& state = resource.parts[i];
+      auto wanted = state.want ? state.want : model.Was(resource, state.part);
+      if (wanted)
+        parts.emplace_hint(parts.end(), PartKey{model.project(), resource.address, state.part}, *std::move(wanted));
+    }
+  }
+  return parts;
+}
+
+Result<Plan> Planner::MakePlan(const Observations& seen) && {
+  const auto prepared = std::move(prepared_);
+  auto& [question, scope, leases, applied_leases, known] = *prepared;
+  Model& model = *known;
+  TRY(CheckAsked(question.options, *scope.desired));
+  TRY(CheckPorts(*scope.desired, scope, *question.taken));
+  model.See(seen);
   Plan plan;
   plan.project = scope.desired->name;
-  plan.base_revision = input.applied->revision;
+  plan.base_revision = question.applied->revision;
   Assess(model);
   TRY(CheckProtected(model));
   TRY(CheckLimits(model, plan));
@@ -262,19 +290,17 @@ Result<Plan> MakePlan(const Input& input) {
   return plan;
 }
 
+Result<Plan> MakePlan(const Input& input) {
+  const auto& [desired, applied, observed, taken, options] = input;
+  return TRY(Planner::Prepare({desired, applied, &observed->host, taken, options})).MakePlan(observed->parts);
+}
+
 Result<std::map<PartKey, Wanted>> WantedParts(const spec::Topology* desired, const Applied& applied, const Host& host,
                                               const Taken& taken, const Options& options) {
-  const auto scope = TRY(MakeScope(desired, applied, options));
-  TRY(CheckVolumes(*scope.desired));
-  const auto leases = TRY(Allocate(*scope.desired, applied, host, taken));
-  const auto applied_leases = AppliedLeases(applied);
-  Observed observed;
-  observed.host = host;
-  const Input input{desired, &applied, &observed, &taken, options};
-  const Model model(input, scope, leases, applied_leases);
-  std::map<PartKey, Wanted> asked;
-  AskAll(model, asked);
-  return asked;
+  const auto planner = TRY(Planner::Prepare({desired, &applied, &host, &taken, options}));
+  auto parts = planner.WantedParts();
+  for (auto& [key, wanted] : parts) OwnService(wanted);
+  return parts;
 }
 
 }  // namespace nucleus::reconcile

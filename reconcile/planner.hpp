@@ -1,6 +1,8 @@
 // The planner. Pure: no I/O, no clock, no logging, no randomness; equal inputs give equal plans in any order of input.
 #pragma once
 
+#include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -23,6 +25,40 @@ struct Options {
   Directories directories;
 };
 
+// What a plan is made from, but for what is seen of the parts.
+struct Question {
+  const spec::Topology* desired = nullptr;  // null with destroy
+  const Applied* applied = nullptr;
+  const Host* host = nullptr;
+  const Taken* taken = nullptr;
+  Options options;
+};
+
+// Planning in two moves, so that observation and plan speak of the same things and no work is done twice: what is to be
+// looked at, and what is to be done about it. What the question points at outlives the planner, and so does what is
+// seen. One thread at a time.
+class Planner {
+ public:
+  // Errors: no address or subnet is left, or one that is asked for is taken.
+  static Result<Planner> Prepare(Question question);
+  ~Planner();
+  Planner(Planner&&) noexcept;
+  Planner& operator=(Planner&&) noexcept;
+
+  // What every part of the desired and applied resources should be: the question to put to the probers. Keys of applied
+  // resources that are not desired any more are included. Processes point at the services of the question's topologies.
+  [[nodiscard]] std::map<PartKey, Wanted> WantedParts() const;
+
+  // Errors: a protected resource would be destroyed or replaced; a published port is taken; a production service asks
+  // for a limit the machine has no controller for. All of them before any step.
+  Result<Plan> MakePlan(const Observations& seen) &&;
+
+ private:
+  struct Prepared;
+  explicit Planner(std::unique_ptr<Prepared> prepared);
+  std::unique_ptr<Prepared> prepared_;
+};
+
 struct Input {
   const spec::Topology* desired = nullptr;  // null with destroy
   const Applied* applied = nullptr;
@@ -31,12 +67,10 @@ struct Input {
   Options options;
 };
 
-// Errors: a protected resource would be destroyed or replaced; no address or subnet is left; a published port is taken;
-// a production service asks for a limit the machine has no controller for. All of them before any step.
+// Both moves at once, where it is known what is seen.
 Result<Plan> MakePlan(const Input& input);
 
-// What every part of the desired and applied resources should be: the question to put to the probers, so that
-// observation and plan speak of the same things. Keys of applied resources that are not desired any more are included.
+// The first move alone; processes have services of their own.
 Result<std::map<PartKey, Wanted>> WantedParts(const spec::Topology* desired, const Applied& applied, const Host& host,
                                               const Taken& taken, const Options& options);
 

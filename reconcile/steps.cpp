@@ -76,6 +76,7 @@ class Builder {
 
   Result<std::vector<Step>> Build() {
     for (std::uint32_t i = 0; i < nodes_.size(); ++i) AddSteps(i);
+    if (drafts_.empty()) return std::vector<Step>();
     for (std::uint32_t i = 0; i < nodes_.size(); ++i) AddWaits(i);
     graph_ = dag::Graph(drafts_.size());
     for (std::uint32_t i = 0; i < nodes_.size(); ++i) Connect(i);
@@ -289,11 +290,15 @@ class Builder {
     step.after_completion = draft.cleanup;
     // Undone is what was; of a job that has completed, what is.
     const bool was = draft.verb == Verb::kUndo && !draft.cleanup && resource.applied;
-    step.wanted = was ? model_.Was(resource, draft.part) : model_.Want(resource, draft.part);
+    if (was) {
+      step.wanted = model_.Was(resource, draft.part);
+    } else if (const Wanted* want = model_.Want(resource, draft.part)) {
+      step.wanted = *want;
+    }
     if (step.wanted) OwnService(*step.wanted);
     if (draft.verb == Verb::kSignal) step.signal = resource.service.desired->reload_signal;
     step.delete_data = draft.verb == Verb::kUndo && draft.part == Part::kDirectory &&
-                       resource.action() == Action::kDestroy && model_.input().options.delete_data;
+                       resource.action() == Action::kDestroy && model_.question().options.delete_data;
     return step;
   }
 

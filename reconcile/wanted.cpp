@@ -73,6 +73,8 @@ Part MainPart(Kind kind) {
 
 Side::Side(const spec::Topology& topology, const Leases& leases, const Host& host, const Directories& directories)
     : topology_(&topology), leases_(&leases), host_(&host), directories_(&directories) {
+  addresses_.reserve(leases.addresses.size());
+  for (const auto& [key, address] : leases.addresses) addresses_.emplace(key, address);
   for (const auto& [name, service] : topology.services) {
     for (const auto& network : service.networks) {
       if (const auto address = AddressOf(service, network)) members_[network].push_back({name, *address});
@@ -85,8 +87,8 @@ Side::Side(const spec::Topology& topology, const Leases& leases, const Host& hos
 }
 
 std::optional<spec::Ipv4> Side::AddressOf(const spec::Service& service, std::string_view network) const {
-  const auto found = leases_->addresses.find(AddressKey(service.name, network));
-  if (found == leases_->addresses.end()) return std::nullopt;
+  const auto found = addresses_.find(AddressKey(service.name, network));
+  if (found == addresses_.end()) return std::nullopt;
   return found->second;
 }
 
@@ -216,12 +218,13 @@ ProcessWanted Side::Process(const spec::Service& service, const spec::Fields& fi
     if (volume != topology_->volumes.end()) wanted.volume_paths[mount.volume] = Directory(volume->second).path;
   }
   const bool job = service.type == spec::ServiceType::kJob;
+  const auto digests = DigestsOf(fields, job);
   Sha256 digest;
-  digest.AddField(WorkloadDigest(fields, job).Hex());
+  digest.AddField(digests.workload.Hex());
   // A mount stays where it was made: another place for the volume needs another process.
   for (const auto& [volume, path] : wanted.volume_paths) digest.AddField(volume).AddField(path);
   wanted.digest = digest.Finish();
-  wanted.policy_digest = PolicyDigest(fields);
+  wanted.policy_digest = digests.policy;
   constexpr std::string_view kVolumes = "volumes:";
   for (auto input = service.inputs.lower_bound(std::string(kVolumes));
        input != service.inputs.end() && input->first.starts_with(kVolumes); ++input) {

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "reconcile/allocate.hpp"
@@ -48,6 +49,8 @@ class Side {
     std::string_view service;
     spec::Ipv4 address;
   };
+  // Leases by their keys, hashed: every service of a large topology is looked up several times.
+  std::unordered_map<std::string_view, spec::Ipv4> addresses_;
   [[nodiscard]] std::optional<spec::Ipv4> AddressOf(const spec::Service& service, std::string_view network) const;
   [[nodiscard]] std::string HostsBlock(const std::vector<std::string>& networks) const;
 

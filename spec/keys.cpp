@@ -317,19 +317,26 @@ constexpr auto kAliases = std::to_array<KeyAlias>({
     {kService, "egress_domain", "egress_domains"},
 });
 
-template <class Resource>
-Fields FieldsOf(Scope scope, const Resource& resource) {
-  Fields fields;
+// The keys of a resource that have a meaning, by name.
+std::vector<const KeySpec*> MeaningfulKeys(Scope scope) {
+  std::vector<const KeySpec*> keys;
   for (const auto& key : kKeys) {
     if (key.info.scope != scope || key.write == nullptr) continue;
-    if (key.info.name == "env_file") continue;  // where the variables were written is spelling: their values are above
-    if (auto value = key.write(&resource)) fields.push_back({std::string(key.info.name), ToCompactJson(*value)});
+    if (key.info.name == "env_file") continue;  // where the variables were written is spelling: their values are there
+    keys.push_back(&key);
   }
-  return fields;
+  std::ranges::sort(keys, {}, [](const KeySpec* key) { return key->info.name; });
+  return keys;
 }
 
-void SortByName(Fields& fields) {
-  std::ranges::sort(fields, {}, &Field::name);
+template <Scope scope, class Resource>
+Fields FieldsOf(const Resource& resource) {
+  static const auto keys = MeaningfulKeys(scope);
+  Fields fields;
+  for (const auto* key : keys) {
+    if (auto value = key->write(&resource)) fields.push_back({std::string(key->info.name), ToCompactJson(*value)});
+  }
+  return fields;
 }
 
 }  // namespace
@@ -370,23 +377,19 @@ const KeyInfo* FindKey(Scope scope, std::string_view name) {
 }
 
 Fields CanonicalFields(const Network& network) {
-  auto fields = FieldsOf(Scope::kNetwork, network);
-  SortByName(fields);
-  return fields;
+  return FieldsOf<Scope::kNetwork>(network);
 }
 
 Fields CanonicalFields(const Volume& volume) {
-  auto fields = FieldsOf(Scope::kVolume, volume);
-  SortByName(fields);
-  return fields;
+  return FieldsOf<Scope::kVolume>(volume);
 }
 
 Fields CanonicalFields(const Service& service) {
-  auto fields = FieldsOf(Scope::kService, service);
+  auto fields = FieldsOf<Scope::kService>(service);
   for (const auto& [name, digest] : service.inputs) {
     fields.push_back({name + "#contents", ToCompactJson(Value::String(digest.Hex()))});
   }
-  SortByName(fields);
+  if (!service.inputs.empty()) std::ranges::sort(fields, {}, &Field::name);
   return fields;
 }
 

@@ -1,5 +1,8 @@
 #include "actuators/cgroup/limits.hpp"
 
+#include <fcntl.h>
+
+#include <algorithm>
 #include <array>
 
 #include "actuators/sys/cgroupfs.hpp"
@@ -28,7 +31,7 @@ std::string_view Trimmed(std::string_view text) {
 
 // None where the file, or the whole group, is not there.
 Result<std::optional<std::string>> ReadInterface(const std::string& path) {
-  auto text = sys::ReadFileIfThere(path);
+  auto text = sys::ReadBriefIfThere(AT_FDCWD, path);
   if (!text && text.error().sys_errno == ENODEV) return std::nullopt;  // removed while it was open
   return text;
 }
@@ -69,15 +72,21 @@ Facts ParseIoMax(std::string_view text) {
   return facts;
 }
 
-Result<Facts> ReadLimits(const std::string& directory, const Facts& wanted) {
+Result<Facts> ReadLimits(const std::string& directory, const Facts& wanted,
+                         const std::optional<std::vector<std::string>>& controllers) {
+  const auto enabled = [&](std::string_view controller) {
+    return !controllers || std::ranges::find(*controllers, controller) != controllers->end();
+  };
   Facts facts;
   for (const auto& file : kFiles) {
+    if (!enabled(file.controller)) continue;
     const std::string name(file.name);
     const auto text = TRY(ReadInterface(directory + "/" + name));
     if (!text) continue;
     const auto value = Trimmed(*text);
     if (value != file.standard || wanted.contains(name)) facts[name] = value;
   }
+  if (!enabled("io")) return facts;
   const auto io = TRY(ReadInterface(directory + "/" + std::string(kIoMax)));
   if (!io) return facts;
   for (auto& [name, value] : ParseIoMax(*io)) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "spec/core/error.hpp"
 #include "state/parts/parts.hpp"
@@ -34,6 +35,8 @@ Facts ParseIoMax(std::string_view text);
 
 // What the group in `directory` has: all that `wanted` names, and all that is not as in a new group. A file that is not
 // there (no controller) has no fact. Vanishing meanwhile is an empty answer.
-Result<Facts> ReadLimits(const std::string& directory, const Facts& wanted);
+// controllers: those that are enabled there, where that is known; the others' files need not be looked for.
+Result<Facts> ReadLimits(const std::string& directory, const Facts& wanted,
+                         const std::optional<std::vector<std::string>>& controllers = std::nullopt);
 
 }  // namespace nucleus::cgroup

@@ -1,6 +1,7 @@
 #include "actuators/cgroup/probe.hpp"
 
 #include <dirent.h>
+#include <fcntl.h>
 
 #include <memory>
 
@@ -13,7 +14,8 @@ namespace nucleus::cgroup {
 namespace {
 
 // What a directory of ours is: absent, present with facts, or unreadable with the reason.
-Observation Observe(const std::string& directory, const Facts& wanted) {
+Observation Observe(const std::string& directory, const Facts& wanted,
+                    const std::optional<std::vector<std::string>>& controllers) {
   Observation observation;
   const auto unreadable = [&](const Error& error) {
     observation.presence = Presence::kUnreadable;
@@ -25,12 +27,19 @@ Observation Observe(const std::string& directory, const Facts& wanted) {
     if (tag.error().code == ErrorCode::kNotFound) return observation;
     return unreadable(tag.error());
   }
-  auto limits = ReadLimits(directory, wanted);
+  auto limits = ReadLimits(directory, wanted, controllers);
   if (!limits) return unreadable(limits.error());
   observation.presence = Presence::kPresent;
   observation.facts = *std::move(limits);
   if (*tag) observation.facts["owner"] = **tag;
   return observation;
+}
+
+// The controllers of the groups in a directory. None: who knows.
+std::optional<std::vector<std::string>> ControllersIn(const std::string& directory) {
+  const auto text = sys::ReadBriefIfThere(AT_FDCWD, directory + "/cgroup.subtree_control");
+  if (!text || !*text) return std::nullopt;
+  return sys::SplitWords(**text);
 }
 
 // The names of the directories in a directory; none where it is not there.
@@ -65,20 +74,23 @@ Result<Observations> CgroupProber::Probe(const ProbeRequest& request) {
     if (!found && found.error().code == ErrorCode::kUnsupported) return observations;
     root = TRY(std::move(found));
   }
+  const std::string project_directory = root.base + "/nucleus/" + request.project;
+  const auto controllers = ControllersIn(project_directory);
   for (const auto& [key, wanted] : request.parts) {
     const auto* group = std::get_if<CgroupWanted>(&wanted);
     if (key.part != Part::kCgroup || group == nullptr) continue;
-    observations[key] = Observe(root.base + "/" + group->path, group->limits);
+    const std::string directory = root.base + "/" + group->path;
+    const bool of_project = directory.starts_with(project_directory + "/");
+    observations[key] = Observe(directory, group->limits, of_project ? controllers : std::nullopt);
   }
   if (request.only_asked) return observations;
   // What else is ours: by its tag, or, where a killed apply made the directory and nothing more, by its place.
-  const std::string project_directory = root.base + "/nucleus/" + request.project;
   for (const auto& name : TRY(Children(project_directory))) {
     const auto address = Address::Parse(name);
     if (!address) continue;
     const PartKey key{request.project, *address, Part::kCgroup};
     if (observations.contains(key)) continue;
-    auto observation = Observe(project_directory + "/" + name, {});
+    auto observation = Observe(project_directory + "/" + name, {}, controllers);
     const auto owner = observation.facts.find("owner");
     if (owner != observation.facts.end() && owner->second != request.project + "/" + name) continue;
     if (observation.presence != Presence::kAbsent) observations[key] = std::move(observation);

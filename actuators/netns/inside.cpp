@@ -31,7 +31,7 @@ std::string SysctlPath(std::string_view setting, std::string_view link) {
 
 // An instance of proc of our own; the machine's /proc where we may not have one. Thread-safe.
 std::shared_ptr<const sys::Fd> ProcInstance() {
-  constexpr int kUses = 256;  // of files: some dozen namespaces
+  constexpr int kUses = 8;  // of namespaces
   static std::mutex mutex;
   static std::shared_ptr<const sys::Fd> current;
   static int left = 0;
@@ -47,43 +47,41 @@ std::shared_ptr<const sys::Fd> ProcInstance() {
   return current = std::make_shared<const sys::Fd>(std::move(mount));
 }
 
-// path: "/proc/...". errno says why not.
-sys::Fd OpenInProc(const std::string& path, int flags) {
-  const auto proc = ProcInstance();
-  return sys::Fd(::openat(proc->get(), path.c_str() + std::string_view("/proc/").size(), flags | O_CLOEXEC));
+// "/proc/sys/..." as seen from an instance.
+std::string InProc(const std::string& path) {
+  return path.substr(std::string_view("/proc/").size());
 }
 
-Result<Inside> LookHere() {
-  auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
+Result<Inside> LookHere(Netlink::Buffer& buffer) {
+  auto netlink = TRY(Netlink::Open(NETLINK_ROUTE, &buffer));
   Inside inside;
   inside.snapshot = TRY(DumpAll(netlink));
   inside.sysctls = ReadSysctls(NetnsSysctls(), "");
   return inside;
 }
 
-Result<Inside> Look(const Pin& pin) {
+Result<Inside> Look(const Pin& pin, Netlink::Buffer& buffer) {
   if (pin.state != PinState::kMounted) {
     return Fail(ErrorCode::kNotFound, "enter", "network namespace", "not pinned");
   }
   if (::setns(pin.fd.get(), CLONE_NEWNET) != 0) return FailSys("enter", "network namespace");
-  return LookHere();
+  return LookHere(buffer);
 }
 
 }  // namespace
 
 Facts ReadSysctls(std::span<const std::pair<std::string_view, std::string_view>> settings, std::string_view link) {
+  const auto proc = ProcInstance();
   Facts facts;
   for (const auto& [setting, expected] : settings) {
-    const std::string path = SysctlPath(setting, link);
-    const sys::Fd fd = OpenInProc(path, O_RDONLY);
-    const auto text = fd ? sys::ReadAll(fd.get(), path, 4096) : Result<std::string>(FailSys("open", path));
+    const auto text = sys::ReadBriefIfThere(proc->get(), InProc(SysctlPath(setting, link)));
     std::string& fact = facts[SettingName(setting)];
-    if (!text && text.error().sys_errno == ENOENT) {
-      fact = expected;
-    } else if (!text) {
+    if (!text) {
       fact = text.error().Message();
+    } else if (!*text) {
+      fact = expected;
     } else {
-      fact = *text;
+      fact = **text;
       while (!fact.empty() && fact.back() == '\n') fact.pop_back();
       std::ranges::replace(fact, '\t', ' ');
     }
@@ -96,7 +94,7 @@ Result<> WriteSysctls(std::span<const std::pair<std::string_view, std::string_vi
   for (const auto& [setting, value] : settings) {
     if (now.at(SettingName(setting)) == value) continue;
     const std::string path = SysctlPath(setting, link);
-    const sys::Fd fd = OpenInProc(path, O_WRONLY);
+    const sys::Fd fd(::openat(ProcInstance()->get(), InProc(path).c_str(), O_WRONLY | O_CLOEXEC));
     if (!fd) return FailSys("open", path);
     if (::write(fd.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size())) {
       return FailSys("write", path + " \"" + std::string(value) + "\"");
@@ -116,7 +114,8 @@ std::vector<Result<Inside>> LookInside(const std::vector<Pin>& pins) {
   std::atomic<std::size_t> next = 0;
   // Threads never come back to the namespace they started in: they end.
   const auto work = [&] {
-    for (std::size_t i = next++; i < pins.size(); i = next++) answers[i] = Look(pins[i]);
+    auto buffer = Netlink::MakeBuffer();
+    for (std::size_t i = next++; i < pins.size(); i = next++) answers[i] = Look(pins[i], buffer);
   };
   const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
   const std::size_t wanted = std::min({cores, kMaxThreads, (pins.size() + kPinsPerThread - 1) / kPinsPerThread});

@@ -22,7 +22,7 @@ std::vector<Result<Inside>> LookInside(const std::vector<Pin>& pins);
 // In the namespace of the calling thread. `link` stands for "%" in a setting's path. A setting that this kernel does
 // not have (no IPv6) counts as held: there is nothing that it could restrict.
 //
-// By way of instances of proc that are mounted nowhere and used for some dozen namespaces each: every namespace has
+// By way of instances of proc that are mounted nowhere and used for a few namespaces each: every namespace has
 // directory entries of its own for the same names, all in one chain of the instance's, and a thousand namespaces make
 // each look-up a walk over thousands (proc_sys_compare() in fs/proc/proc_sysctl.c).
 Facts ReadSysctls(std::span<const std::pair<std::string_view, std::string_view>> settings, std::string_view link);

@@ -65,9 +65,16 @@ Message& Message::PutNested(int attribute, const std::function<void(Message&)>& 
   return *this;
 }
 
-Netlink::Netlink(sys::Fd fd) : fd_(std::move(fd)), buffer_(std::make_unique_for_overwrite<std::byte[]>(kBufferSize)) {}
+Netlink::Netlink(sys::Fd fd, Buffer* lent)
+    : fd_(std::move(fd)),
+      own_(lent == nullptr ? MakeBuffer() : nullptr),
+      buffer_((lent == nullptr ? own_ : *lent).get()) {}
 
-Result<Netlink> Netlink::Open(int protocol) {
+Netlink::Buffer Netlink::MakeBuffer() {
+  return std::make_unique_for_overwrite<std::byte[]>(kBufferSize);
+}
+
+Result<Netlink> Netlink::Open(int protocol, Buffer* lent) {
   sys::Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
   if (!fd) return FailSys("open netlink socket", protocol == NETLINK_ROUTE ? "route" : std::to_string(protocol));
   const int on = 1;
@@ -75,7 +82,7 @@ Result<Netlink> Netlink::Open(int protocol) {
   ::setsockopt(fd.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
   ::setsockopt(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
   ::setsockopt(fd.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
-  return Netlink(std::move(fd));
+  return Netlink(std::move(fd), lent);
 }
 
 Result<> Netlink::Send(Message& message, std::string_view operation, std::string_view subject) {
@@ -95,7 +102,7 @@ Result<Netlink::Completion> Netlink::Receive(std::string_view operation, std::st
   Completion how = Completion::kWhole;
   while (true) {
     sockaddr_nl from{};
-    iovec vector{buffer_.get(), kBufferSize};
+    iovec vector{buffer_, kBufferSize};
     msghdr envelope{};
     envelope.msg_name = &from;
     envelope.msg_namelen = sizeof from;
@@ -111,7 +118,7 @@ Result<Netlink::Completion> Netlink::Receive(std::string_view operation, std::st
       return Fail(ErrorCode::kInternal, operation, subject, "netlink answer longer than the buffer");
     }
     int left = static_cast<int>(size);
-    for (auto* header = reinterpret_cast<nlmsghdr*>(buffer_.get()); nlmsg_ok(header, left);
+    for (auto* header = reinterpret_cast<nlmsghdr*>(buffer_); nlmsg_ok(header, left);
          header = nlmsg_next(header, &left)) {
       if (header->nlmsg_seq != sequence_) continue;  // of a request that was given up
       if ((header->nlmsg_flags & NLM_F_DUMP_INTR) != 0) how = Completion::kInterrupted;
@@ -140,20 +147,15 @@ Result<> Netlink::Get(Message& message, std::string_view operation, std::string_
   return {};
 }
 
-Result<> Netlink::Dump(Message& message, std::string_view operation, const std::function<void(nlmsghdr*)>& each) {
+Result<> Netlink::Dump(Message& message, std::string_view operation, const std::function<void()>& begins,
+                       const std::function<void(nlmsghdr*)>& each) {
   message.raw()->nlmsg_flags |= NLM_F_REQUEST | NLM_F_DUMP;
-  std::vector<std::vector<std::byte>> kept;
-  for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
-    kept.clear();
-    TRY(Send(message, operation, "kernel"));
-    const auto how = TRY(Receive(operation, "kernel", [&](nlmsghdr* header) {
-      const auto* bytes = reinterpret_cast<const std::byte*>(header);
-      kept.emplace_back(bytes, bytes + header->nlmsg_len);
-    }));
-    if (how == Completion::kWhole) break;
-  }
   // After so many attempts on a busy machine the last one is taken: each message in it is right by itself.
-  for (auto& bytes : kept) each(reinterpret_cast<nlmsghdr*>(bytes.data()));
+  for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
+    begins();
+    TRY(Send(message, operation, "kernel"));
+    if (TRY(Receive(operation, "kernel", each)) == Completion::kWhole) break;
+  }
   return {};
 }
 

@@ -61,19 +61,25 @@ class Message {
 
 class Netlink {
  public:
+  // What answers are read into. Who opens many sockets one after the other lends them one.
+  using Buffer = std::unique_ptr<std::byte[]>;
+  static Buffer MakeBuffer();
+
   // NETLINK_ROUTE, NETLINK_NETFILTER; in the network namespace of the calling thread.
-  static Result<Netlink> Open(int protocol);
+  static Result<Netlink> Open(int protocol, Buffer* lent = nullptr);
 
   // Sends, and waits for the acknowledgement. operation and subject are for the error: "create link", "nb0123".
   Result<> Do(Message& message, std::string_view operation, std::string_view subject);
   // The same for a request with one answer (RTM_GETLINK of one link).
   Result<> Get(Message& message, std::string_view operation, std::string_view subject,
                const std::function<void(nlmsghdr*)>& answer);
-  // A dump: one call for each message. Starts over where the kernel says that things changed meanwhile.
-  Result<> Dump(Message& message, std::string_view operation, const std::function<void(nlmsghdr*)>& each);
+  // A dump: one call for each message. Starts over where the kernel says that things changed meanwhile: each beginning,
+  // the first too, is told, and what came before is void.
+  Result<> Dump(Message& message, std::string_view operation, const std::function<void()>& begins,
+                const std::function<void(nlmsghdr*)>& each);
 
  private:
-  explicit Netlink(sys::Fd fd);
+  Netlink(sys::Fd fd, Buffer* lent);
   Result<> Send(Message& message, std::string_view operation, std::string_view subject);
   enum class Completion { kWhole, kInterrupted };
   Result<Completion> Receive(std::string_view operation, std::string_view subject,
@@ -81,7 +87,8 @@ class Netlink {
 
   sys::Fd fd_;
   std::uint32_t sequence_ = 0;
-  std::unique_ptr<std::byte[]> buffer_;
+  Buffer own_;
+  std::byte* buffer_;
 };
 
 // ---- what there is ----
@@ -133,5 +140,6 @@ Result<std::vector<Route>> DumpRoutes(Netlink& netlink);
 Result<Snapshot> DumpAll(Netlink& netlink);
 // No value where there is no link of that name.
 Result<std::optional<Link>> GetLink(Netlink& netlink, std::string_view name);
+Result<std::optional<Link>> GetLink(Netlink& netlink, int index);
 
 }  // namespace nucleus::netns

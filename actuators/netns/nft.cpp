@@ -145,11 +145,13 @@ Result<std::vector<TableInfo>> DumpTables() {
   header.version = NFNETLINK_V0;
   message.Header(header);
   std::vector<TableInfo> tables;
-  TRY(netlink.Dump(message, "list nftables tables", [&](nlmsghdr* answer) {
-    std::array<nlattr*, NFTA_TABLE_MAX + 1> attributes{};
-    if (nlmsg_parse(answer, sizeof(nfgenmsg), attributes.data(), NFTA_TABLE_MAX, nullptr) < 0) return;
-    tables.push_back({Text(attributes[NFTA_TABLE_NAME]), CommentIn(attributes[NFTA_TABLE_USERDATA])});
-  }));
+  TRY(netlink.Dump(
+      message, "list nftables tables", [&] { tables.clear(); },
+      [&](nlmsghdr* answer) {
+        std::array<nlattr*, NFTA_TABLE_MAX + 1> attributes{};
+        if (nlmsg_parse(answer, sizeof(nfgenmsg), attributes.data(), NFTA_TABLE_MAX, nullptr) < 0) return;
+        tables.push_back({Text(attributes[NFTA_TABLE_NAME]), CommentIn(attributes[NFTA_TABLE_USERDATA])});
+      }));
   return tables;
 }
 

@@ -1,5 +1,7 @@
 #include "actuators/netns/probe.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -247,7 +249,7 @@ Observation ObserveFirewall(const std::string& project) {
 Observation ObserveNames(const std::string& directory) {
   Observation observation;
   for (const auto file : kNameFiles) {
-    const auto text = sys::ReadFileIfThere(directory + "/" + std::string(file));
+    const auto text = sys::ReadBriefIfThere(AT_FDCWD, directory + "/" + std::string(file));
     if (!text) return Unreadable(text.error());
     if (!*text) continue;
     observation.presence = Presence::kPresent;
@@ -403,18 +405,19 @@ Result<Observations> NetnsProber::Probe(const ProbeRequest& request) {
 
 Result<std::vector<spec::Ipv4Net>> HostRoutes(const std::string& project, const std::vector<std::string>& networks) {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
-  const auto links = TRY(DumpLinks(netlink));
   const std::string tag = std::string(kAliasTag) + (project.empty() ? "" : project + "/");
   std::set<std::string> names;
   for (const auto& network : networks) names.insert(BridgeLink(project, network));
-  std::set<int> ours;
-  for (const auto& link : links) {
-    const bool named = link.kind == "bridge" && (project.empty() ? IsBridgeLink(link.name) : names.contains(link.name));
-    if (link.alias.starts_with(tag) || named) ours.insert(link.index);
+  std::map<int, std::vector<spec::Ipv4Net>> by_link;
+  for (const auto& route : TRY(DumpRoutes(netlink))) {
+    if (route.to.prefix != 0) by_link[route.index].push_back(route.to);
   }
   std::set<spec::Ipv4Net> subnets;
-  for (const auto& route : TRY(DumpRoutes(netlink))) {
-    if (route.to.prefix != 0 && !ours.contains(route.index)) subnets.insert(route.to);
+  for (const auto& [index, routes] : by_link) {
+    const auto link = TRY(GetLink(netlink, index));
+    const bool named =
+        link && link->kind == "bridge" && (project.empty() ? IsBridgeLink(link->name) : names.contains(link->name));
+    if (!named && !(link && link->alias.starts_with(tag))) subnets.insert(routes.begin(), routes.end());
   }
   return std::vector<spec::Ipv4Net>(subnets.begin(), subnets.end());
 }

@@ -15,6 +15,26 @@ namespace {
 // linux/rtnetlink.h: RTEXT_FILTER_SKIP_STATS. Statistics are most of what a link has to say.
 constexpr std::uint32_t kSkipStatistics = 1U << 3;
 
+// What the messages of a dump say, as far as `read` makes something of them.
+template <class T>
+Result<std::vector<T>> DumpOf(Netlink& netlink, Message& message, std::string_view operation,
+                              std::optional<T> (*read)(nlmsghdr*)) {
+  std::vector<T> all;
+  TRY(netlink.Dump(
+      message, operation, [&] { all.clear(); },
+      [&](nlmsghdr* header) {
+        if (auto one = read(header)) all.push_back(*std::move(one));
+      }));
+  return all;
+}
+
+Result<std::optional<Link>> AnswerOf(Netlink& netlink, Message& message, std::string_view subject) {
+  std::optional<Link> link;
+  const auto got = netlink.Get(message, "look up link", subject, [&](nlmsghdr* header) { link = LinkOf(header); });
+  if (!got && got.error().sys_errno != ENODEV) return Fail(got.error());
+  return link;
+}
+
 }  // namespace
 
 const Link* Snapshot::Find(std::string_view name) const {
@@ -57,11 +77,7 @@ std::vector<Route> Snapshot::OtherRoutes() const {
 Result<std::vector<Link>> DumpLinks(Netlink& netlink) {
   Message message(RTM_GETLINK, 0);
   message.Header(ifinfomsg{}).Put(IFLA_EXT_MASK, kSkipStatistics);
-  std::vector<Link> links;
-  TRY(netlink.Dump(message, "list links", [&](nlmsghdr* header) {
-    if (auto link = LinkOf(header)) links.push_back(std::move(*link));
-  }));
-  return links;
+  return DumpOf(netlink, message, "list links", LinkOf);
 }
 
 Result<std::vector<LinkAddress>> DumpAddresses(Netlink& netlink, int index) {
@@ -70,12 +86,9 @@ Result<std::vector<LinkAddress>> DumpAddresses(Netlink& netlink, int index) {
   filter.ifa_family = AF_INET;
   filter.ifa_index = static_cast<std::uint32_t>(index);
   message.Header(filter);
-  std::vector<LinkAddress> addresses;
-  TRY(netlink.Dump(message, "list addresses", [&](nlmsghdr* header) {
-    const auto address = AddressOf(header);
-    // Older kernels pass over the filter.
-    if (address && (index == 0 || address->index == index)) addresses.push_back(*address);
-  }));
+  auto addresses = TRY(DumpOf(netlink, message, "list addresses", AddressOf));
+  // Older kernels pass over the filter.
+  if (index != 0) std::erase_if(addresses, [&](const LinkAddress& address) { return address.index != index; });
   return addresses;
 }
 
@@ -85,12 +98,9 @@ Result<std::vector<Route>> DumpRoutes(Netlink& netlink) {
   filter.rtm_family = AF_INET;
   filter.rtm_table = RT_TABLE_MAIN;
   message.Header(filter);
-  std::vector<Route> routes;
-  const auto dumped = netlink.Dump(message, "list routes", [&](nlmsghdr* header) {
-    if (const auto route = RouteOf(header)) routes.push_back(*route);
-  });
+  auto routes = DumpOf(netlink, message, "list routes", RouteOf);
   // With strict checks, a table that was never used is an error; it is as good as empty.
-  if (!dumped && dumped.error().sys_errno != ENOENT) return Fail(dumped.error());
+  if (!routes && routes.error().sys_errno == ENOENT) return std::vector<Route>();
   return routes;
 }
 
@@ -105,10 +115,15 @@ Result<Snapshot> DumpAll(Netlink& netlink) {
 Result<std::optional<Link>> GetLink(Netlink& netlink, std::string_view name) {
   Message message(RTM_GETLINK, 0);
   message.Header(ifinfomsg{}).PutText(IFLA_IFNAME, name).Put(IFLA_EXT_MASK, kSkipStatistics);
-  std::optional<Link> link;
-  const auto got = netlink.Get(message, "look up link", name, [&](nlmsghdr* header) { link = LinkOf(header); });
-  if (!got && got.error().sys_errno != ENODEV) return Fail(got.error());
-  return link;
+  return AnswerOf(netlink, message, name);
+}
+
+Result<std::optional<Link>> GetLink(Netlink& netlink, int index) {
+  Message message(RTM_GETLINK, 0);
+  ifinfomsg header{};
+  header.ifi_index = index;
+  message.Header(header).Put(IFLA_EXT_MASK, kSkipStatistics);
+  return AnswerOf(netlink, message, std::to_string(index));
 }
 
 }  // namespace nucleus::netns

@@ -105,11 +105,12 @@ Result<> Tag(const Launch& launch) {
 }
 
 void RemoveFiles(const std::string& directory, bool keep_log) {
-  for (const auto file : {kLaunchFile, kPolicyFile, kStatusFile, kLockFile}) {
-    ::unlink(In(directory, file).c_str());
-    sys::RemoveTemporaries(In(directory, file));
-  }
   (void)sys::RemoveTree(directory + "/files");
+  // Last what says that something is there: who is killed on the way is followed by somebody who removes the rest.
+  for (const auto file : {kPolicyFile, kLockFile, kLaunchFile, kStatusFile}) {
+    sys::RemoveTemporaries(In(directory, file));
+    ::unlink(In(directory, file).c_str());
+  }
   if (keep_log) return;
   ::unlink(In(directory, kLogFile).c_str());
   ::unlink((In(directory, kLogFile) + ".1").c_str());

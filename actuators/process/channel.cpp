@@ -45,11 +45,21 @@ std::string LockPath(const std::string& directory) {
   return directory + "/" + std::string(kLockFile);
 }
 
-// Pid of the holder; 0: nobody.
+// Pid of the holder; 0: nobody, or one outside of our pid namespace.
 Result<pid_t> HolderOf(int fd, const std::string& path) {
   struct flock lock = WholeFile(F_WRLCK);
   if (::fcntl(fd, F_GETLK, &lock) != 0) return FailSys("F_GETLK", path);
-  return lock.l_type == F_UNLCK ? 0 : lock.l_pid;
+  if (lock.l_type == F_UNLCK) return 0;
+  // -1: an open-file lock, which is not ours.
+  if (lock.l_pid < 0) return Fail(ErrorCode::kConflict, "find the holder of", path, "a process that has no pid");
+  return lock.l_pid;
+}
+
+// None: there is no such directory, or no lock in it.
+Result<sys::Fd> OpenLock(const std::string& path) {
+  auto fd = sys::Open(path, O_RDONLY | O_NOFOLLOW);
+  if (!fd && (fd.error().sys_errno == ENOENT || fd.error().sys_errno == ENOTDIR)) return sys::Fd();
+  return fd;
 }
 
 }  // namespace
@@ -97,19 +107,21 @@ Result<sys::Fd> TakeSupervisorLock(const std::string& directory) {
 
 Result<std::optional<LockHolder>> FindSupervisor(const std::string& directory) {
   const std::string path = LockPath(directory);
-  auto fd = sys::Open(path, O_RDONLY | O_NOFOLLOW);
-  if (!fd && (fd.error().sys_errno == ENOENT || fd.error().sys_errno == ENOTDIR)) return std::nullopt;
-  if (!fd) return Fail(std::move(fd).error());
-  for (int i = 0; i < 16; ++i) {
-    const pid_t pid = TRY(HolderOf(fd->get(), path));
+  const sys::Fd fd = TRY(OpenLock(path));
+  for (int i = 0; fd && i < 16; ++i) {
+    const pid_t pid = TRY(HolderOf(fd.get(), path));
     if (pid == 0) return std::nullopt;
-    // -1: an open-file lock, which is not ours; 0 was handled: a holder outside of our pid namespace shows as 0 too.
-    if (pid < 0) return Fail(ErrorCode::kConflict, "find", directory, "its lock is held by a process that has no pid");
     LockHolder holder{pid, sys::Fd(sys::PidfdOpen(pid))};
     // Still the holder now that we have hold of it: so it is that process and no later one with its number.
-    if (holder.pidfd && TRY(HolderOf(fd->get(), path)) == pid) return holder;
+    if (holder.pidfd && TRY(HolderOf(fd.get(), path)) == pid) return holder;
   }
   return std::nullopt;
+}
+
+Result<pid_t> SupervisorOf(const std::string& directory) {
+  const std::string path = LockPath(directory);
+  const sys::Fd fd = TRY(OpenLock(path));
+  return fd ? HolderOf(fd.get(), path) : Result<pid_t>(0);
 }
 
 }  // namespace nucleus::process

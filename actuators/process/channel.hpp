@@ -27,5 +27,7 @@ struct LockHolder {
   sys::Fd pidfd;
 };
 Result<std::optional<LockHolder>> FindSupervisor(const std::string& directory);
+// The same for who only wants to tell of it: the pid, which may be somebody else's a moment later; 0: nobody.
+Result<pid_t> SupervisorOf(const std::string& directory);
 
 }  // namespace nucleus::process

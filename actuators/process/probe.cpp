@@ -1,6 +1,7 @@
 #include "actuators/process/probe.hpp"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 
 #include "actuators/process/channel.hpp"
 #include "actuators/sys/cgroup_control.hpp"
+#include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 #include "spec/core/hash.hpp"
 
@@ -20,7 +22,7 @@ namespace {
 // root: below which the groups are; empty where there are none.
 std::string FrozenFact(const std::string& root, const PartKey& key) {
   if (root.empty()) return "0";
-  const auto text = sys::ReadFileIfThere(root + CgroupPath(key.project, key.address) + "/cgroup.freeze");
+  const auto text = sys::ReadBriefIfThere(AT_FDCWD, root + CgroupPath(key.project, key.address) + "/cgroup.freeze");
   return text && *text && (*text)->starts_with('1') ? "1" : "0";
 }
 
@@ -66,27 +68,37 @@ std::optional<std::string> CgroupOf(pid_t pid) {
   return std::nullopt;
 }
 
-bool SameFile(const std::string& a, const std::string& b, bool& known) {
+// Whether a directory is the cgroup of that id: kernfs numbers its inodes so.
+bool IsCgroup(const std::string& directory, std::optional<std::uint64_t> id) {
+  struct stat st{};
+  return id && ::stat(directory.c_str(), &st) == 0 && st.st_ino == *id;
+}
+
+// None: one of them is not to be seen.
+std::optional<bool> IsNetnsOf(const sys::Fd& pidfd, pid_t pid, const std::string& pin) {
   struct stat one{}, other{};
-  known = ::stat(a.c_str(), &one) == 0 && ::stat(b.c_str(), &other) == 0;
-  return known && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+  const sys::Fd own(sys::PidfdNetns(pidfd.get()));
+  const std::string path = "/proc/" + std::to_string(pid) + "/ns/net";
+  if ((own ? ::fstat(own.get(), &one) : ::stat(path.c_str(), &one)) != 0) return std::nullopt;
+  if (::stat(pin.c_str(), &other) != 0) return std::nullopt;
+  return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
 // Whether a workload that runs is still where it was put. Of one that has just ended, or may not be looked at, nothing
 // is said here: its state says the one, its namespace's part the other.
-void AddGround(const Found& found, const ProcessWanted& wanted, Facts& facts) {
+void AddGround(const Found& found, const ProcessWanted& wanted, const std::string& root, Facts& facts) {
   if (!wanted.cgroup.empty()) facts["cgroup"] = wanted.cgroup;
   if (!wanted.netns.empty()) facts["network namespace"] = kPinnedNamespace;
   if (found.supervisor == 0 || !found.status || found.status->workload.pid == 0) return;
   const pid_t pid = found.status->workload.pid;
-  if (const auto path = CgroupOf(pid); path && !wanted.cgroup.empty()) {
-    const std::string there = "/" + *path + "/";
-    if (there.find("/" + wanted.cgroup + "/") == std::string::npos) facts["cgroup"] = *path;
+  const sys::Fd pidfd(sys::PidfdOpen(pid));
+  if (!wanted.cgroup.empty() && !IsCgroup(root + wanted.cgroup, sys::PidfdCgroup(pidfd.get()))) {
+    // In one of its own below, perhaps.
+    const auto path = CgroupOf(pid);
+    const bool inside = path && ("/" + *path + "/").find("/" + wanted.cgroup + "/") != std::string::npos;
+    if (path && !inside) facts["cgroup"] = *path;
   }
-  bool known = false;
-  if (!wanted.netns.empty() && !SameFile(wanted.netns, "/proc/" + std::to_string(pid) + "/ns/net", known) && known) {
-    facts["network namespace"] = "another";
-  }
+  if (!wanted.netns.empty() && IsNetnsOf(pidfd, pid, wanted.netns) == false) facts["network namespace"] = "another";
 }
 
 Result<Observation> Look(const PartKey& key, const std::string& directory, const std::string& root,
@@ -111,7 +123,7 @@ Result<Observation> Look(const PartKey& key, const std::string& directory, const
   }
   if (wanted != nullptr) {
     AddStagedFiles(directory, *wanted, seen.facts);
-    AddGround(*found, *wanted, seen.facts);
+    AddGround(*found, *wanted, root, seen.facts);
   }
   return seen;
 }
@@ -120,9 +132,9 @@ Result<Observation> Look(const PartKey& key, const std::string& directory, const
 
 Result<Found> Find(const std::string& directory) {
   Found found;
-  if (const auto holder = TRY(FindSupervisor(directory))) found.supervisor = holder->pid;
+  found.supervisor = TRY(SupervisorOf(directory));
   // Read after the lock: a supervisor that ends in between has written its last word by now.
-  const auto text = TRY(sys::ReadFileIfThere(directory + "/" + std::string(kStatusFile)));
+  const auto text = TRY(sys::ReadBriefIfThere(AT_FDCWD, directory + "/" + std::string(kStatusFile)));
   if (text) {
     if (auto status = DecodeStatus(*text)) found.status = std::move(*status);
   }

@@ -9,11 +9,13 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 #include <cstdint>
+#include <optional>
 
 namespace nucleus::sys {
 
@@ -47,6 +49,23 @@ inline bool JoinCgroup(int cgroup) {
 
 inline int PidfdOpen(pid_t pid) {
   return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+}
+// The network namespace of a process, as a descriptor: PIDFD_GET_NET_NAMESPACE, Linux 6.11. -1: not to be had.
+inline int PidfdNetns(int pidfd) {
+  return ::ioctl(pidfd, _IO(0xff, 4), 0);
+}
+
+// The id of the cgroup2 directory a process is in: PIDFD_GET_INFO, Linux 6.13. None: not to be had.
+inline std::optional<std::uint64_t> PidfdCgroup(int pidfd) {
+  struct Info {  // struct pidfd_info in its first version, PIDFD_INFO_SIZE_VER0
+    std::uint64_t mask;
+    std::uint64_t cgroup_id;
+    std::uint32_t rest[12];
+  } info{};
+  constexpr std::uint64_t kCgroup = 1U << 2;  // PIDFD_INFO_CGROUPID
+  info.mask = kCgroup;
+  if (::ioctl(pidfd, _IOWR(0xff, 11, Info), &info) != 0 || (info.mask & kCgroup) == 0) return std::nullopt;
+  return info.cgroup_id;
 }
 inline int PidfdSendSignal(int pidfd, int signal) {
   return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0));

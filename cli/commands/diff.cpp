@@ -13,8 +13,8 @@ Result<int> RunDiff(Context& context) {
   const reconcile::Options options = TRY(PlanOptionsOf(context.arguments));
   World world = TRY(LoadWorld(store, desired.name));
   TRY(CheckAddresses(options, &desired, world.applied));
-  TRY(Observe(world, Probers(directories), &desired, options));
-  const reconcile::Plan plan = TRY(PlanFor(world, &desired, options));
+  auto planner = TRY(Observe(world, Probers(directories), &desired, options));
+  const reconcile::Plan plan = TRY(std::move(planner).MakePlan(world.observed.parts));
   PrintPlan(context, plan, desired.files);
   if (context.arguments.Has("out")) TRY(WriteSavedPlan(context.arguments, world, &desired, options, plan));
   if (const int refused = Gates(context, plan); refused != exit_code::kDone) return refused;

@@ -30,8 +30,8 @@ Result<int> DriftOf(Context& context, state::Store& store, const Probers& prober
   World world = TRY(LoadWorld(store, project));
   TRY(CheckAddresses(options, nullptr, world.applied));
   const spec::Topology asked = TRY(AppliedAndBegun(store, options.directories, world));
-  TRY(Observe(world, probers, &asked, options));
-  const reconcile::Plan plan = TRY(PlanFor(world, &asked, options));
+  auto planner = TRY(Observe(world, probers, &asked, options));
+  const reconcile::Plan plan = TRY(std::move(planner).MakePlan(world.observed.parts));
   if (answers.together) {
     answers.plans.push_back(plan);
   } else {

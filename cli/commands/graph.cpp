@@ -27,7 +27,7 @@ Result<int> RunGraph(Context& context) {
   } else {
     state::Store store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
     world = TRY(LoadWorld(store, desired.name));
-    TRY(Observe(world, Probers(directories), &desired, options));
+    (void)TRY(Observe(world, Probers(directories), &desired, options));
   }
   TRY(CheckAddresses(options, &desired, world.applied));
   const reconcile::Plan plan = TRY(PlanFor(world, &desired, options));

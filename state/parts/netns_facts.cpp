@@ -67,6 +67,16 @@ std::string SettingName(std::string_view setting) {
   return name;
 }
 
+namespace {
+
+Facts NamedSettings(std::span<const Setting> settings) {
+  Facts facts;
+  for (const auto& [path, value] : settings) facts.emplace(SettingName(path), value);
+  return facts;
+}
+
+}  // namespace
+
 std::string InsideText(std::string_view addresses, const MacAddress& mac, std::uint32_t mtu, bool up) {
   return std::string(addresses) + " mac " + Format(mac) + " mtu " + std::to_string(mtu) + (up ? " up" : " down");
 }
@@ -93,7 +103,8 @@ Facts ExpectedFacts(const BridgeWanted& wanted) {
               {"mac", Format(MacOf(wanted.gateway))},
               {"mtu", std::to_string(wanted.mtu)},
               {"up", "yes"}};
-  for (const auto& [path, value] : kBridgeSysctls) facts[SettingName(path)] = value;
+  static const Facts settings = NamedSettings(kBridgeSysctls);
+  facts.insert(settings.begin(), settings.end());
   return facts;
 }
 
@@ -103,7 +114,8 @@ Facts ExpectedFacts(const FirewallWanted& wanted) {
 
 Facts ExpectedFacts(const NetnsWanted& wanted) {
   Facts facts{{"pin", "mounted"}, {"lo", "up"}};
-  for (const auto& [path, value] : kNetnsSysctls) facts[SettingName(path)] = value;
+  static const Facts settings = NamedSettings(kNetnsSysctls);
+  facts.insert(settings.begin(), settings.end());
   bool routed = false;
   for (const auto& attachment : wanted.attachments) {
     facts[attachment.link] =

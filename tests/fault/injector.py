@@ -31,7 +31,7 @@ ERRORS = {
     "ENOSPC": "mkdir mkdirat mknod write pwrite64 fsync rename symlinkat setxattr".split(),
     "EIO": "pwrite64 pread64 fsync read rename ftruncate unlink".split(),
     "ENOMEM": "mount open_tree fsopen fsmount move_mount clone clone3 sendmsg sendto socket unshare".split(),
-    "EMFILE": "openat openat2 socket pipe2 open_tree fsopen pidfd_open signalfd4 dup fcntl".split(),
+    "EMFILE": "openat openat2 socket pipe2 open_tree fsopen pidfd_open signalfd4 dup".split(),
     # Not recvmsg: libnftables ends the process for it, so signals are held back while that works.
     "EINTR": "read write poll flock wait4 waitid openat sendmsg".split(),
     "EAGAIN": "clone clone3 fork sendto sendmsg recvmsg".split(),

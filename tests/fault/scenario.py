@@ -1,7 +1,11 @@
 """What is done to a topology of three services with a network, volumes, a job and health checks, while faults are injected."""
+import contextlib
 import dataclasses
 import pathlib
+import shutil
+import sqlite3
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
@@ -40,15 +44,6 @@ depends_on = [{ service = "fill", condition = "completed" }]
 """
 
 
-# Parts that are in the journal or have been recorded; SQLite plays back what a killed writer left.
-PARTS_TOLD = """import sqlite3, sys
-database = sqlite3.connect(sys.argv[1])
-for table in ("journal", "observation"):
-    for row in database.execute(f"SELECT part FROM {table} WHERE project = ?", (sys.argv[2],)):
-        print(row[0])
-"""
-
-
 @dataclasses.dataclass(frozen=True)
 class Change:
     """From one file to another; None: nothing is there, destroyed."""
@@ -68,7 +63,9 @@ CHANGES = {change.name: change for change in [
 
 
 class Trial:
-    """A world in which a change is made, with whatever goes wrong on the way, and then made again, rightly."""
+    """A world in which a change is made, with whatever goes wrong on the way, and then made again, rightly.
+
+    Where nothing is wrong afterwards, the world is as empty as at first, and the next trial may begin in it."""
 
     def __init__(self, directory, change):
         self.world = World(directory)
@@ -81,15 +78,20 @@ class Trial:
         self.world.apply(self.path)
         self.world.nucleus("destroy", self.world.project)
         self.empty = self.steady()
+        self.begin()
+        return self
+
+    def __exit__(self, *_):
+        self.leftover_cgroups = self.world.close()
+
+    def begin(self):
+        """From an empty world to the state before the change."""
+        (self.world.directory / "data/rows").unlink(missing_ok=True)
         if self.change.before:
             self.write(self.change.before)
             self.world.apply(self.path)
         if self.change.after:
             self.write(self.change.after)
-        return self
-
-    def __exit__(self, *_):
-        self.leftover_cgroups = self.world.close()
 
     def write(self, text):
         self.path = self.world.write(text.replace("DIRECTORY", str(self.world.directory)))
@@ -108,9 +110,19 @@ class Trial:
         rows = self.world.directory / "data/rows"
         return rows.read_text() if rows.exists() else ""
 
+    def told(self):
+        """Parts that are in the journal or have been recorded."""
+        with tempfile.TemporaryDirectory() as directory:
+            # A copy, with the journal from which SQLite plays back what a killed writer left.
+            for path in snapshot.inside(self.world, self.world.runtime).glob("observed.db*"):
+                shutil.copy(path, directory)
+            with contextlib.closing(sqlite3.connect(f"{directory}/observed.db")) as database:
+                return {part for table in ("journal", "observation")
+                        for (part,) in database.execute(f"SELECT part FROM {table} WHERE project = ?", (self.world.project,))}
+
     def untold(self):
         """Objects of the project of which the store says nothing: neither that they are there nor that somebody was at it."""
-        told = set(self.world.run("/usr/bin/python3", "-c", PARTS_TOLD, self.world.runtime / "observed.db", self.world.project).stdout.split())
+        told = self.told()
         project, found = self.world.project, {}
         for alias in self.world.links():
             owner, _, address = alias.removeprefix("nucleus:").partition("/")
@@ -120,10 +132,12 @@ class Trial:
             if path.name.startswith("service."):
                 found[f"cgroup {path.name}"] = path.name + "/cgroup"
         found |= {f"table {table}": f"topology.{project}/firewall" for table in self.world.tables()}
-        for pin in self.world.run("find", self.world.runtime / "netns", "-type", "f", status=None).stdout.split():
-            found[f"pin {pin}"] = pin.rsplit("/", 1)[1] + "/netns"
-        for status in self.world.run("find", self.world.runtime / "projects", "-name", "launch", status=None).stdout.split():
-            found[f"launch of {status}"] = status.split("/")[-2] + "/process"
+        runtime = snapshot.inside(self.world, self.world.runtime)
+        for pin in (runtime / "netns").rglob("*"):
+            if pin.is_file():
+                found[f"pin {pin.name}"] = pin.name + "/netns"
+        for launch in (runtime / "projects").rglob("launch"):
+            found[f"launch of {launch.parent.name}"] = launch.parent.name + "/process"
         return [f"nobody's word of {what}" for what, part in found.items() if part not in told]
 
     def problems(self, reference=None):

@@ -21,16 +21,34 @@ SYSCTLS = ["net/ipv4/ip_forward", "net/ipv4/conf/all/route_localnet", "net/ipv4/
 IGNORED_FILES = re.compile(r"(-journal|/host\.lock|/locks/[^/]+\.lock|/log(\.1)?)$")
 
 
+# What only a process of the world's network can say, in one go.
+ASKED = ["ip -j -d link", "ip -j addr", "ip -j route", "nft -j list ruleset",
+         *(f"cat /proc/sys/{name} 2>/dev/null || true" for name in SYSCTLS)]
+
+
+class Answers:
+    """The world, with what its programs say about it."""
+
+    def __init__(self, world):
+        self.world = world
+        texts = world.run("sh", "-c", "set -e; " + "; printf '\\0'; ".join(ASKED)).stdout.split("\0")
+        self.links, self.addresses, self.routes, self.rules = (json.loads(text or "[]") for text in texts[:4])
+        self.sysctls = dict(zip(SYSCTLS, (text.strip() for text in texts[4:]), strict=True))
+        self.processes = processes_of(world)
+
+
 def take(world):
     """category -> Counter of lines."""
-    plain = plain_names(world)
-    return {name: collections.Counter(plain(line) for line in reader(world)) for name, reader in READERS.items()}
+    answers = Answers(world)
+    plain = plain_names(answers)
+    return {name: collections.Counter(plain(line) for line in reader(answers)) for name, reader in READERS.items()}
 
 
-def plain_names(world):
+def plain_names(answers):
     """A function that writes directory, project, and whatever is a hash of them the same for every world."""
+    world = answers.world
     names = {str(world.directory): "DIRECTORY", world.project: "PROJECT"}
-    names |= {name: alias.replace(world.project, "PROJECT") for alias, name in world.links().items()}
+    names |= {link["ifname"]: link["ifalias"].replace(world.project, "PROJECT") for link in answers.links if "ifalias" in link}
     known = re.compile("|".join(re.escape(name) + r"(?![0-9a-z])" for name in sorted(names, key=len, reverse=True)))
     digest = re.compile(r"\b[0-9a-f]{64}\b|(?<=nucleus_)[0-9a-f]{10}\b")
     return lambda line: digest.sub("…", known.sub(lambda match: names[match[0]], line))
@@ -53,30 +71,26 @@ def inside(world, path):
     return pathlib.Path(f"/proc/{world.init}/root{path}")
 
 
-def mounts(world):
-    for line in pathlib.Path(f"/proc/{world.init}/mountinfo").read_text().splitlines():
+def mounts(answers):
+    for line in pathlib.Path(f"/proc/{answers.world.init}/mountinfo").read_text().splitlines():
         fields, _, rest = line.partition(" - ")
         _, _, _, root, point, options, *_ = fields.split()
         kind, source, _ = rest.split(" ", 2)
         yield f"{point} {kind} {re.sub(r'net:.[0-9]+.', 'net', root)} {options}"
 
 
-def links(world):
-    names = {}
-    described = json.loads(world.run("ip", "-j", "-d", "link").stdout)
-    for link in described:
-        names[link["ifindex"]] = link["ifname"]
-    for link in described:
+def links(answers):
+    for link in answers.links:
         kind = link.get("linkinfo", {}).get("info_kind", "-")
         flags = ",".join(sorted(set(link["flags"]) & {"UP", "NOARP", "PROMISC"}))
         port = link.get("linkinfo", {}).get("info_slave_data", {})
         yield " ".join([link["ifname"], kind, link.get("ifalias", "-"), str(link.get("master", "-")), str(link["mtu"]), flags,
                         "hairpin" if port.get("hairpin") else "-"])
-    for link in json.loads(world.run("ip", "-j", "addr").stdout):
+    for link in answers.addresses:
         for address in link["addr_info"]:
             if address.get("scope") != "link":
                 yield f"{link['ifname']} has {address['local']}/{address['prefixlen']}"
-    for route in json.loads(world.run("ip", "-j", "route").stdout):
+    for route in answers.routes:
         yield f"route {route['dst']} via {route.get('gateway', '-')} dev {route['dev']}"
 
 
@@ -112,8 +126,8 @@ def command_of(pid):
     return " ".join(word.decode(errors="replace") for word in words if word) or pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
 
 
-def processes(world):
-    for pid in processes_of(world):
+def processes(answers):
+    for pid in answers.processes:
         try:
             if command_of(pid).startswith("strace "):
                 continue  # the injector's, on its way out
@@ -123,8 +137,8 @@ def processes(world):
             continue
 
 
-def open_files(world):
-    for pid in processes_of(world):
+def open_files(answers):
+    for pid in answers.processes:
         try:
             command = command_of(pid)
             if command.startswith("strace "):
@@ -135,37 +149,39 @@ def open_files(world):
             continue
 
 
-def network_namespaces(world):
-    own = os.readlink(f"/proc/{world.init}/ns/net")
+def network_namespaces(answers):
+    init = answers.world.init
+    own = os.readlink(f"/proc/{init}/ns/net")
     held = {}
-    for pid in processes_of(world):
+    for pid in answers.processes:
         try:
             held.setdefault(os.readlink(f"/proc/{pid}/ns/net"), "of a process")
         except OSError:
             continue
-    for line in pathlib.Path(f"/proc/{world.init}/mountinfo").read_text().splitlines():
+    for line in pathlib.Path(f"/proc/{init}/mountinfo").read_text().splitlines():
         if match := re.search(r" (net:\[\d+\]) (\S+) .* - nsfs ", line):
             held[match[1]] = "pinned at " + match[2]
     held.pop(own, None)
     yield from held.values()
 
 
-def firewall(world):
+def firewall(answers):
     def plain(value):
         if isinstance(value, dict):
             return {key: plain(inner) for key, inner in value.items() if key not in ("handle", "packets", "bytes", "index")}
         return [plain(inner) for inner in value] if isinstance(value, list) else value
-    for entry in json.loads(world.run("nft", "-j", "list", "ruleset").stdout)["nftables"]:
+    for entry in answers.rules["nftables"]:
         if "metainfo" not in entry:
             yield json.dumps(plain(entry), sort_keys=True)
 
 
-def sysctls(world):
-    for name in SYSCTLS:
-        yield f"{name} {world.run('cat', f'/proc/sys/{name}', status=None).stdout.strip()}"
+def sysctls(answers):
+    for name, value in answers.sysctls.items():
+        yield f"{name} {value}"
 
 
-def cgroups(world):
+def cgroups(answers):
+    world = answers.world
     for path in world.cgroups():
         if path.name == "probe":
             continue  # of a health check: it comes and goes
@@ -175,13 +191,14 @@ def cgroups(world):
         yield f"{path.name if path.name == world.project else path.parent.name + '/' + path.name} {tags} {limits}"
 
 
-def units(world):
+def units(answers):
     if pathlib.Path("/run/systemd/system").is_dir():
-        for line in world.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "nucleus-*").stdout.splitlines():
+        for line in answers.world.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "nucleus-*").stdout.splitlines():
             yield " ".join(line.split()[:4])
 
 
-def files(world):
+def files(answers):
+    world = answers.world
     for base in (world.runtime, world.state):
         top = inside(world, base)
         for path in sorted(top.rglob("*")) if top.is_dir() else []:
@@ -192,7 +209,8 @@ def files(world):
             yield f"{base.name}{name} {stat.filemode(info.st_mode)} {info.st_uid}:{info.st_gid}"
 
 
-def rows(world):
+def rows(answers):
+    world = answers.world
     for base, name in ((world.state, "applied.db"), (world.runtime, "observed.db")):
         path = inside(world, base / name)
         if not path.exists():
