@@ -1,8 +1,10 @@
 #include "cli/converge.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
+#include "actuators/sys/file.hpp"
 #include "cli/converge_wiring.hpp"
 #include "cli/progress.hpp"
 #include "cli/signals.hpp"
@@ -312,13 +314,20 @@ Result<Work> Prepare(Context& context, Goal& goal) {
   return work;
 }
 
+// Nothing of the project is left. A directory may be: whoever was killed in between has removed all that was in it.
+Result<> Forget(Work& work) {
+  const auto pin = work.directories.NetnsPin(work.world.project, {Kind::kService, "any"});
+  sys::RemoveIfEmpty(std::filesystem::path(pin).parent_path(), 1);
+  return work.store.RemoveProject(work.world.project, false);
+}
+
 // The machine is as it was asked to be: nothing is left open, and what is not needed any more is given back.
 Result<> Settle(Work& work) {
   TRY(reconcile::CloseInterrupted(work.store, work.world.project));
   if (!work.goal.desired) {
     const auto row = TRY(work.store.LoadProject(work.world.project));
     if (!row) return {};
-    if (row->resources.empty()) return work.store.RemoveProject(work.world.project, false);
+    if (row->resources.empty()) return Forget(work);
   }
   return work.store.SettlePorts(work.world.project, reconcile::PortsOf(work.effective));
 }

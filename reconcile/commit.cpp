@@ -8,6 +8,9 @@ namespace nucleus::reconcile {
 
 namespace {
 
+constexpr std::size_t kMostPending = 64;
+constexpr std::chrono::milliseconds kLongestPending{100};
+
 template <class Resources>
 std::optional<std::string> JsonOf(const Resources& resources, const std::string& name) {
   const auto found = resources.find(name);
@@ -67,26 +70,34 @@ Result<> Commits::Done(std::uint32_t index) {
     TRY(store_.PutCompletedJob(plan_.project, step.key.address.name, std::get<ProcessWanted>(*step.wanted).digest));
   }
   if (--left_[step.key.address] > 0) return {};
-  return Write(step.key.address);
+  Add(step.key.address);
+  const bool due = pending_.size() >= kMostPending || std::chrono::steady_clock::now() - written_ >= kLongestPending;
+  return due ? Write() : Result<>();
 }
 
-std::vector<std::pair<std::uint32_t, Error>> Commits::FinishWithoutSteps(bool all_well) {
-  std::vector<std::pair<std::uint32_t, Error>> failed;
-  if (!all_well) return failed;
+Result<> Commits::Finish(bool all_well) {
   for (const auto& change : plan_.changes) {
-    if (left_.contains(change.address)) continue;
-    if (auto written = Write(change.address); !written)
-      failed.emplace_back(static_cast<std::uint32_t>(plan_.steps.size()), std::move(written.error()));
+    if (all_well && !left_.contains(change.address)) Add(change.address);
   }
-  return failed;
+  return Write();
 }
 
-Result<> Commits::Write(const Address& address) {
-  if (!changed_.contains(address)) return {};
-  if (address.kind == Kind::kTopology) return {};  // it has no row: its firewall follows from the others
-  const auto json = desired_ != nullptr ? DesiredJson(*desired_, address) : std::nullopt;
-  if (!json) return store_.RemoveResource(plan_.project, address);
-  return store_.PutResource(plan_.project, {.address = address, .spec_json = *json, .revision = revision_});
+void Commits::Add(const Address& address) {
+  if (!changed_.contains(address)) return;
+  if (address.kind == Kind::kTopology) return;  // it has no row: its firewall follows from the others
+  state::Store::ResourceChange change{.address = address, .row = std::nullopt};
+  if (auto json = desired_ != nullptr ? DesiredJson(*desired_, address) : std::nullopt) {
+    change.row = {.address = address, .spec_json = *std::move(json), .revision = revision_};
+  }
+  pending_.push_back(std::move(change));
+}
+
+Result<> Commits::Write() {
+  if (pending_.empty()) return {};
+  TRY(store_.ChangeResources(plan_.project, pending_));
+  pending_.clear();
+  written_ = std::chrono::steady_clock::now();
+  return {};
 }
 
 }  // namespace nucleus::reconcile

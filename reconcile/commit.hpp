@@ -1,7 +1,9 @@
-// Writes a resource to the store, or removes it, at the moment all of its own steps have succeeded.
+// Writes a resource to the store, or removes it, once all of its own steps have succeeded: several in one transaction,
+// since each waits for the disk. Who is killed before has them adopted by the next apply, from what is there.
 // Not thread-safe: the executor guards it.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <set>
 #include <vector>
@@ -18,15 +20,15 @@ class Commits {
 
   // A step is about to begin: a job that runs anew has not completed until it does.
   Result<> Begin(std::uint32_t step);
-  // A step has succeeded. A job's completion is written here too.
+  // A step has succeeded. A job's completion is written here and now.
   Result<> Done(std::uint32_t step);
-
-  // Resources that changed without steps of their own (labels, published ports): written at the end, if all went well.
-  // Errors come with the index of a step that they belong to, or the number of steps.
-  std::vector<std::pair<std::uint32_t, Error>> FinishWithoutSteps(bool all_well);
+  // What is not written yet; and, if all went well, resources that changed without steps of their own (labels,
+  // published ports).
+  Result<> Finish(bool all_well);
 
  private:
-  Result<> Write(const Address& address);
+  void Add(const Address& address);
+  Result<> Write();
   Result<> ForgetJobsOf(const std::string& volume);
 
   const Plan& plan_;
@@ -35,6 +37,8 @@ class Commits {
   state::Store& store_;
   std::set<Address> changed_;            // waits for a resource that stays as it is write nothing
   std::map<Address, std::size_t> left_;  // steps of a resource that have not succeeded yet
+  std::vector<state::Store::ResourceChange> pending_;
+  std::chrono::steady_clock::time_point written_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace nucleus::reconcile

@@ -47,8 +47,8 @@ class Crew {
     const auto waits = std::count_if(plan_.steps.begin(), plan_.steps.end(), IsWait);
     const auto wanted = workers_ + std::min<std::size_t>(static_cast<std::size_t>(waits), kMostWaits);
     RunTogether(std::clamp<std::size_t>(plan_.steps.size(), 1, wanted) - 1, [this] { Work(); });
-    for (auto& [step, error] : commits_.FinishWithoutSteps(outcome_.ok()))
-      outcome_.failed.emplace_back(step, std::move(error));
+    if (auto written = commits_.Finish(outcome_.ok()); !written)
+      outcome_.failed.emplace_back(static_cast<std::uint32_t>(plan_.steps.size()), std::move(written.error()));
     std::sort(outcome_.skipped.begin(), outcome_.skipped.end());
     return std::move(outcome_);
   }

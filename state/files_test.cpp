@@ -74,12 +74,12 @@ TEST_F(StoreFiles, ReadingWhatIsNotThereIsEmptyAndMakesNothing) {
 TEST_F(StoreFiles, ReadingChangesNothing) {
   Fill();
   const auto times = [&] {
-    std::map<std::string, std::filesystem::file_time_type> times;
+    std::map<std::string, std::filesystem::file_time_type> found;
     for (const auto& directory : {directories_.state, directories_.runtime}) {
       for (const auto& entry : std::filesystem::directory_iterator(directory))
-        times[entry.path()] = entry.last_write_time();
+        found[entry.path()] = entry.last_write_time();
     }
-    return times;
+    return found;
   };
   const auto before = times();
   auto reader = Reader();

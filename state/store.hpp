@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -114,8 +115,13 @@ class Store {
   Result<std::vector<RevisionRow>> Revisions(std::string_view project);
   Result<std::optional<RevisionRow>> LastRevision(std::string_view project);
 
+  struct ResourceChange {
+    Address address;
+    std::optional<ResourceRow> row;  // none: removed, and its leases
+  };
+  Result<> ChangeResources(std::string_view project, std::span<const ResourceChange> changes);  // all or none
   Result<> PutResource(std::string_view project, const ResourceRow& row);
-  Result<> RemoveResource(std::string_view project, const Address& address);  // and its leases
+  Result<> RemoveResource(std::string_view project, const Address& address);
   Result<> PutCompletedJob(std::string_view project, std::string_view service, const std::optional<Digest>& digest);
   // Forgets a project that has no resources; its history stays unless forget_history.
   Result<> RemoveProject(std::string_view project, bool forget_history);

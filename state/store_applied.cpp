@@ -1,5 +1,6 @@
 // applied.db: projects, their resources, revisions and completed jobs.
 #include <algorithm>
+#include <array>
 
 #include "state/leases.hpp"
 #include "state/store_impl.hpp"
@@ -203,25 +204,32 @@ Result<std::optional<RevisionRow>> Store::LastRevision(std::string_view project)
   return std::move(rows.front());
 }
 
-Result<> Store::PutResource(std::string_view project, const ResourceRow& row) {
-  const std::lock_guard lock(impl_->mutex);
-  TRY(impl_->MayWrite());
-  return impl_->applied.Run(
-      "INSERT OR REPLACE INTO resource (project, address, spec_json, revision) VALUES (?, ?, ?, ?)", project,
-      row.address.Text(), row.spec_json, static_cast<std::int64_t>(row.revision));
-}
-
-Result<> Store::RemoveResource(std::string_view project, const Address& address) {
+Result<> Store::ChangeResources(std::string_view project, std::span<const ResourceChange> changes) {
   const std::lock_guard lock(impl_->mutex);
   TRY(impl_->MayWrite());
   Database& db = impl_->applied;
   auto transaction = TRY(Transaction::Begin(db, Transaction::Kind::kWrite));
-  TRY(db.Run("DELETE FROM resource WHERE project = ? AND address = ?", project, address.Text()));
-  TRY(GiveBackLeases(db, project, address));
-  if (address.kind == Kind::kService) {
-    TRY(db.Run("DELETE FROM completed_job WHERE project = ? AND service = ?", project, address.name));
+  for (const auto& [address, row] : changes) {
+    if (row) {
+      TRY(db.Run("INSERT OR REPLACE INTO resource (project, address, spec_json, revision) VALUES (?, ?, ?, ?)", project,
+                 address.Text(), row->spec_json, static_cast<std::int64_t>(row->revision)));
+      continue;
+    }
+    TRY(db.Run("DELETE FROM resource WHERE project = ? AND address = ?", project, address.Text()));
+    TRY(GiveBackLeases(db, project, address));
+    if (address.kind == Kind::kService) {
+      TRY(db.Run("DELETE FROM completed_job WHERE project = ? AND service = ?", project, address.name));
+    }
   }
   return transaction.Commit();
+}
+
+Result<> Store::PutResource(std::string_view project, const ResourceRow& row) {
+  return ChangeResources(project, std::array{ResourceChange{row.address, row}});
+}
+
+Result<> Store::RemoveResource(std::string_view project, const Address& address) {
+  return ChangeResources(project, std::array{ResourceChange{address, std::nullopt}});
 }
 
 Result<> Store::PutCompletedJob(std::string_view project, std::string_view service,
