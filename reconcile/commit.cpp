@@ -71,8 +71,19 @@ Result<> Commits::Done(std::uint32_t index) {
   }
   if (--left_[step.key.address] > 0) return {};
   Add(step.key.address);
-  const bool due = pending_.size() >= kMostPending || std::chrono::steady_clock::now() - written_ >= kLongestPending;
-  return due ? Write() : Result<>();
+  return IsUrgent(step.key.address) ? Write() : Result<>();
+}
+
+bool Commits::IsUrgent(const Address& address) const {
+  if (address.kind != Kind::kService || desired_ == nullptr) return address.kind != Kind::kService;
+  const auto service = desired_->services.find(address.name);
+  return service != desired_->services.end() && service->second.protect;
+}
+
+void Commits::WriteWhatIsDue(bool idle) {
+  if (pending_.empty()) return;
+  const bool due = pending_.size() >= kMostPending || std::chrono::steady_clock::now() - since_ >= kLongestPending;
+  if (idle || due) (void)Write();
 }
 
 Result<> Commits::Finish(bool all_well) {
@@ -89,6 +100,7 @@ void Commits::Add(const Address& address) {
   if (auto json = desired_ != nullptr ? DesiredJson(*desired_, address) : std::nullopt) {
     change.row = {.address = address, .spec_json = *std::move(json), .revision = revision_};
   }
+  if (pending_.empty()) since_ = std::chrono::steady_clock::now();
   pending_.push_back(std::move(change));
 }
 
@@ -96,7 +108,6 @@ Result<> Commits::Write() {
   if (pending_.empty()) return {};
   TRY(store_.ChangeResources(plan_.project, pending_));
   pending_.clear();
-  written_ = std::chrono::steady_clock::now();
   return {};
 }
 

@@ -1,5 +1,6 @@
-// Writes a resource to the store, or removes it, once all of its own steps have succeeded: several in one transaction,
-// since each waits for the disk. Who is killed before has them adopted by the next apply, from what is there.
+// Writes a resource to the store, or removes it, once all of its own steps have succeeded: services several in one
+// transaction, since each waits for the disk. Who is killed before has them adopted by the next apply, from what is
+// there. Networks and volumes, on which others rest, and what is protected are written at once.
 // Not thread-safe: the executor guards it.
 #pragma once
 
@@ -22,12 +23,17 @@ class Commits {
   Result<> Begin(std::uint32_t step);
   // A step has succeeded. A job's completion is written here and now.
   Result<> Done(std::uint32_t step);
+  // To be called before a step begins, and while there is none to begin. idle: nobody makes anything just now. What
+  // cannot be written is tried again, and told by Finish() where it still cannot.
+  void WriteWhatIsDue(bool idle);
+  [[nodiscard]] bool pending() const { return !pending_.empty(); }
   // What is not written yet; and, if all went well, resources that changed without steps of their own (labels,
   // published ports).
   Result<> Finish(bool all_well);
 
  private:
   void Add(const Address& address);
+  [[nodiscard]] bool IsUrgent(const Address& address) const;
   Result<> Write();
   Result<> ForgetJobsOf(const std::string& volume);
 
@@ -38,7 +44,7 @@ class Commits {
   std::set<Address> changed_;            // waits for a resource that stays as it is write nothing
   std::map<Address, std::size_t> left_;  // steps of a resource that have not succeeded yet
   std::vector<state::Store::ResourceChange> pending_;
-  std::chrono::steady_clock::time_point written_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point since_;  // of the first of them
 };
 
 }  // namespace nucleus::reconcile

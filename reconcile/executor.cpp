@@ -83,6 +83,7 @@ class Crew {
         return std::nullopt;
       }
       if (const auto node = Take()) {
+        commits_.WriteWhatIsDue(false);
         ++running_;
         // One wakes one: everybody at once would only queue up at the mutex.
         if (MayTake()) changed_.notify_one();
@@ -93,8 +94,10 @@ class Crew {
         changed_.notify_all();
         return std::nullopt;
       }
+      commits_.WriteWhatIsDue(working_ == 0);
       // An interrupt comes by a signal handler, which can wake nobody.
-      changed_.wait_for(lock, std::chrono::milliseconds(options_.interrupt != nullptr ? 100 : 60'000));
+      const bool soon = options_.interrupt != nullptr || commits_.pending();
+      changed_.wait_for(lock, std::chrono::milliseconds(soon ? 100 : 60'000));
     }
   }
 

@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
+#include <thread>
 
 #include "reconcile/applied.hpp"
 #include "reconcile/observe.hpp"
@@ -123,6 +126,39 @@ TEST_F(Executor, AppliesRecordsAndHasNothingToDoThen) {
   EXPECT_TRUE(Apply(nullptr).ok()) << failures_;
   EXPECT_TRUE(kernel_.Keys().empty());
   EXPECT_TRUE((*store_->LoadProject("pair"))->resources.empty());
+}
+
+// While one service is waited for, the store tells of those that are there.
+class LookingWaiter : public Waiter {
+ public:
+  LookingWaiter(Waiter& waiter, state::Store& store) : waiter_(waiter), store_(store) {}
+  Result<> Wait(const PartKey& process, const ProcessWanted& wanted, Milestone milestone, Duration timeout) override {
+    constexpr int kTries = 500;
+    for (int i = 0; i < kTries && process.address.name == "load" && !told_; ++i) {
+      const auto row = TRY(store_.LoadProject("pair"));
+      told_ =
+          row && std::ranges::count(row->resources, Address{Kind::kService, "db"}, &state::ResourceRow::address) == 1;
+      if (!told_) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return waiter_.Wait(process, wanted, milestone, timeout);
+  }
+  Result<> Signal(const PartKey& process, const ProcessWanted& wanted, int signal) override {
+    return waiter_.Signal(process, wanted, signal);
+  }
+  [[nodiscard]] bool told() const { return told_; }
+
+ private:
+  Waiter& waiter_;
+  state::Store& store_;
+  std::atomic<bool> told_ = false;
+};
+
+TEST_F(Executor, WhatIsThereIsWrittenWhileOthersAreWaitedFor) {
+  LookingWaiter waiter(kernel_, *store_);
+  machinery_.waiter = &waiter;
+  const auto pair = Pair();
+  EXPECT_TRUE(Apply(&pair).ok()) << failures_;
+  EXPECT_TRUE(waiter.told());
 }
 
 TEST_F(Executor, AFailureSkipsWhatDependsOnItAndTheRestGoesOn) {

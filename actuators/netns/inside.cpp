@@ -74,9 +74,11 @@ Facts ReadSysctls(std::span<const std::pair<std::string_view, std::string_view>>
   const auto proc = ProcInstance();
   Facts facts;
   for (const auto& [setting, expected] : settings) {
-    const auto text = sys::ReadBriefIfThere(proc->get(), InProc(SysctlPath(setting, link)));
+    const std::string path = SysctlPath(setting, link);
+    auto text = sys::ReadBriefIfThere(proc->get(), InProc(path));
     std::string& fact = facts[SettingName(setting)];
     if (!text) {
+      text.error().subject = path;
       fact = text.error().Message();
     } else if (!*text) {
       fact = expected;

@@ -414,7 +414,8 @@ Result<std::vector<spec::Ipv4Net>> HostRoutes(const std::string& project, const 
   }
   std::set<spec::Ipv4Net> subnets;
   for (const auto& [index, routes] : by_link) {
-    const auto link = TRY(GetLink(netlink, index));
+    // Routes over several links at once name none, and are not ours.
+    const auto link = index == 0 ? std::nullopt : TRY(GetLink(netlink, index));
     const bool named =
         link && link->kind == "bridge" && (project.empty() ? IsBridgeLink(link->name) : names.contains(link->name));
     if (!named && !(link && link->alias.starts_with(tag))) subnets.insert(routes.begin(), routes.end());

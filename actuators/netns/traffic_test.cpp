@@ -4,6 +4,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "actuators/netns/links.hpp"
 #include "actuators/netns/nft.hpp"
 #include "actuators/netns/ports.hpp"
@@ -256,6 +259,14 @@ TEST_F(NetnsTraffic, RoutesOfTheHostAreToldButNotOurOwn) {
   const auto routes = HostRoutes("");
   ASSERT_TRUE(routes) << routes.error().Message();
   EXPECT_EQ(*routes, std::vector{spec::ParseIpv4Net("192.0.2.0/24").value()});
+}
+
+TEST_F(NetnsTraffic, ARouteOverSeveralLinksIsTheHosts) {
+  ASSERT_EQ(std::system("ip route add 198.51.100.0/24 nexthop via 192.0.2.2 nexthop via 192.0.2.3"), 0);
+  const auto routes = HostRoutes("");
+  ASSERT_EQ(std::system("ip route del 198.51.100.0/24"), 0);
+  ASSERT_TRUE(routes) << routes.error().Message();
+  EXPECT_TRUE(std::ranges::count(*routes, spec::ParseIpv4Net("198.51.100.0/24").value()) == 1);
 }
 
 }  // namespace

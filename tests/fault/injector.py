@@ -54,8 +54,8 @@ class Point:
 
 
 def strace(*options):
-    # -b: the supervisor, once it is a program of its own, is left alone. -qq: nothing on the command's own standard error.
-    return ["strace", "-f", "-qq", "-b", "execve", "-e", "signal=none", *options]
+    # -b: the supervisor, once it is a program of its own, is left alone. -q: nothing on the command's own standard error.
+    return ["strace", "-f", "-q", "-b", "execve", "-e", "signal=none", *options]
 
 
 def counted(log):
@@ -70,6 +70,11 @@ def counted(log):
     return most
 
 
+def was_reached(log):
+    """Whether strace's log tells of a fault. A point that another run came to may be beyond the end of this one."""
+    return any("(INJECTED)" in line or "+++ killed by SIGKILL" in line for line in log)
+
+
 class Command:
     """Faults in the command that makes the change, and in the threads and processes of its own."""
 
@@ -79,8 +84,11 @@ class Command:
             return counted(log)
 
     def run(self, trial, point):
-        """The command with the fault at that point; its exit status, negative or 128 and more where it was killed."""
-        return trial.world.run(*strace("-o", "/dev/null", "-e", traced([point.call]), "-e", point.expression), *trial.command, status=None, timeout=120)
+        """The command with the fault at that point: its exit status, negative or 128 and more where it was killed, and whether it was reached."""
+        with tempfile.NamedTemporaryFile("r", suffix=".strace") as log:
+            done = trial.world.run(*strace("-o", log.name, "-e", traced([point.call]), "-e", point.expression), *trial.command, status=None, timeout=120)
+            done.reached = was_reached(log)
+        return done
 
 
 class Supervisor:
@@ -98,10 +106,15 @@ class Supervisor:
             return counted(lines)
 
     def run(self, trial, point):
-        return self._traced(trial, ["-o", "/dev/null", "-e", traced([point.call]), "-e", point.expression])
+        log = trial.world.directory / "supervisor.strace"
+        log.write_text("")
+        done = self._traced(trial, ["-o", str(log), "-e", traced([point.call]), "-e", point.expression])
+        with log.open(errors="replace") as lines:
+            done.reached = was_reached(lines)
+        return done
 
     def _traced(self, trial, options):
-        words = ["strace", "-f", "-qq", "-e", "signal=none", *options]
+        words = ["strace", "-f", "-q", "-e", "signal=none", *options]
         starts = trial.change.before is None
         return self._from_its_start(trial, words) if starts else self._from_now_on(trial, words)
 
