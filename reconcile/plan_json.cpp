@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "reconcile/explain.hpp"
+#include "reconcile/json_number.hpp"
 #include "reconcile/ordered_json.hpp"
 #include "spec/core/text.hpp"
 #include "spec/net.hpp"
@@ -160,8 +161,8 @@ Result<Change> ChangeFromJson(const Read& json, std::vector<std::string>& files)
     reason.field = item.at("field").get<std::string>();
     if (const Read& place = item.at("place"); !place.is_null()) {
       reason.place.file = FileIndex(files, place.at("file").get<std::string>());
-      reason.place.line = place.at("line").get<std::uint32_t>();
-      reason.place.column = place.at("column").get<std::uint32_t>();
+      reason.place.line = WholeNumber<std::uint32_t>(place.at("line"));
+      reason.place.column = WholeNumber<std::uint32_t>(place.at("column"));
     }
     change.reasons.push_back(std::move(reason));
   }
@@ -225,11 +226,11 @@ Result<Plan> PlanFromJson(std::string_view text, std::vector<std::string>& files
   try {
     const Read json = Read::parse(text);
     Plan plan;
-    if (json.at("format_version").get<int>() != kPlanFormat) {
+    if (WholeNumber<unsigned>(json.at("format_version")) != kPlanFormat) {
       return Fail(ErrorCode::kUnsupported, "read", "plan", "it was written by another version of nucleus");
     }
     plan.project = json.at("project").get<std::string>();
-    plan.base_revision = json.at("base_revision").get<std::uint64_t>();
+    plan.base_revision = WholeNumber<std::uint64_t>(json.at("base_revision"));
     plan.digest = TRY(Digest::Parse(json.at("digest").get<std::string>()));
     for (const Read& change : json.at("changes")) plan.changes.push_back(TRY(ChangeFromJson(change, files)));
     plan.warnings = json.at("warnings").get<std::vector<std::string>>();

@@ -11,7 +11,7 @@
 
 namespace nucleus::reconcile {
 
-inline constexpr int kPlanFormat = 1;
+inline constexpr unsigned kPlanFormat = 1;
 
 // The document of `diff --output json`. One line, with a newline.
 std::string PlanJson(const Plan& plan, std::span<const std::string> files);

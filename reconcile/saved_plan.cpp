@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "reconcile/diff.hpp"
+#include "reconcile/json_number.hpp"
 #include "reconcile/ordered_json.hpp"
 #include "spec/load.hpp"
 
@@ -14,7 +15,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Read = nlohmann::json;  // others may have written thousands of members
 
-constexpr int kFormat = 1;
+constexpr unsigned kFormat = 1;
 constexpr std::string_view kType = "nucleus-plan";
 
 std::string_view PresenceName(Presence presence) {
@@ -182,7 +183,7 @@ Result<SavedPlan> DecodeSavedPlan(std::string_view text) {
   try {
     const Read json = Read::parse(text);
     if (json.at("type").get<std::string>() != kType) return Fail(ErrorCode::kCorrupt, "read", "plan", "not a plan");
-    if (json.at("format_version").get<int>() != kFormat) {
+    if (WholeNumber<unsigned>(json.at("format_version")) != kFormat) {
       return Fail(Error::Of(ErrorCode::kUnsupported, "read", "plan", "it was saved by another version of nucleus")
                       .Hint("make it anew with `nucleus diff --out`"));
     }
@@ -190,7 +191,7 @@ Result<SavedPlan> DecodeSavedPlan(std::string_view text) {
     saved.project = json.at("project").get<std::string>();
     if (!IsValidProjectName(saved.project)) return Fail(ErrorCode::kCorrupt, "read", "plan", "bad name of a project");
     saved.digest = TRY(Digest::Parse(json.at("digest").get<std::string>()));
-    saved.base_revision = json.at("base_revision").get<std::uint64_t>();
+    saved.base_revision = WholeNumber<std::uint64_t>(json.at("base_revision"));
     saved.sources = json.at("sources").get<std::vector<std::string>>();
     saved.options = TRY(OptionsFrom(json.at("options")));
     if (const Read& desired = json.at("desired"); !desired.is_null()) {

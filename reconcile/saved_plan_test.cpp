@@ -74,6 +74,21 @@ TEST(SavedPlan, RefusesGarbage) {
   EXPECT_EQ(DecodeSavedPlan(other).error().code, ErrorCode::kUnsupported);
 }
 
+TEST(SavedPlan, RefusesNumbersThatAreNone) {
+  const std::string good = Encode(Saved());
+  for (const std::string key : {"format_version", "base_revision"}) {
+    const auto begin = good.find("\"" + key + "\": ") + key.size() + 4;
+    const auto end = good.find(',', begin);
+    for (const std::string number : {"1e118", "-1", "1.5", "99999999999999999999999", "true"}) {
+      std::string other = good;
+      other.replace(begin, end - begin, number);
+      const auto decoded = DecodeSavedPlan(other);
+      ASSERT_FALSE(decoded) << key << " " << number;
+      EXPECT_EQ(decoded.error().code, ErrorCode::kCorrupt) << key << " " << number;
+    }
+  }
+}
+
 TEST(SavedPlan, IsNotStaleWhereNothingChanged) {
   const SavedPlan saved = Saved();
   const spec::Topology desired = Shop();
