@@ -83,7 +83,7 @@ class Crew {
         return std::nullopt;
       }
       if (const auto node = Take()) {
-        commits_.WriteWhatIsDue(false);
+        commits_.WriteWhatIsDue(working_ == 0);
         ++running_;
         // One wakes one: everybody at once would only queue up at the mutex.
         if (MayTake()) changed_.notify_one();
@@ -134,6 +134,7 @@ class Crew {
     if (committed) {
       ++outcome_.done;
       queue_.Done(node);
+      if (commits_.pending()) changed_.notify_one();  // somebody sees to it that they are written soon
       Deliver({.type = Event::Type::kStepDone, .step = node, .text = {}, .skipped_because = {}, .took = took});
     } else {
       Deliver({.type = Event::Type::kStepFailed,
