@@ -104,17 +104,27 @@ Result<> Tag(const Launch& launch) {
   return sys::SetXattr(launch.cgroup, kTagDigest, launch.digest.Hex());
 }
 
-void RemoveFiles(const std::string& directory, bool keep_log) {
-  (void)sys::RemoveTree(directory + "/files");
-  // Last what says that something is there: who is killed on the way is followed by somebody who removes the rest.
+Result<> RemoveFile(const std::string& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) return FailSys("remove", path);
+  return {};
+}
+
+// Last what says that something is there: where one cannot be removed, or whoever removes them is killed, somebody
+// comes back for the rest.
+Result<> RemoveFiles(const std::string& directory, bool keep_log) {
+  if (auto removed = sys::RemoveTree(directory + "/files"); !removed && removed.error().sys_errno != ENOENT)
+    return removed;
+  if (!keep_log) {
+    TRY(RemoveFile(In(directory, kLogFile)));
+    TRY(RemoveFile(In(directory, kLogFile) + ".1"));
+  }
   for (const auto file : {kPolicyFile, kLockFile, kLaunchFile, kStatusFile}) {
     sys::RemoveTemporaries(In(directory, file));
-    ::unlink(In(directory, file).c_str());
+    TRY(RemoveFile(In(directory, file)));
   }
-  if (keep_log) return;
-  ::unlink(In(directory, kLogFile).c_str());
-  ::unlink((In(directory, kLogFile) + ".1").c_str());
-  sys::RemoveIfEmpty(directory, 2);  // unless the files of the names part, or another resource's, are there still
+  // Unless the files of the names part, or another resource's, are there still.
+  if (!keep_log) sys::RemoveIfEmpty(directory, 2);
+  return {};
 }
 
 Duration StopTimeoutOf(const std::string& directory) {
@@ -185,7 +195,7 @@ Result<> ProcessActuator::Apply(const PartKey& key, const Wanted& part, const Pr
   TRY(StopSupervisor(key, wanted->directory, progress));
   TRY(KillRest(key, wanted->directory));
   auto started = Start(key, *wanted);
-  if (!started) RemoveFiles(wanted->directory, true);
+  if (!started) (void)RemoveFiles(wanted->directory, true);  // to be told is why it did not start
   return started;
 }
 
@@ -208,7 +218,7 @@ Result<> ProcessActuator::Undo(const PartKey& key, const Wanted* /*wanted*/, con
   const std::string directory = directories_.ServiceDir(key.project, key.address);
   TRY(StopSupervisor(key, directory, progress));
   TRY(KillRest(key, directory));
-  RemoveFiles(directory, options.keep_log);
+  TRY(RemoveFiles(directory, options.keep_log));
   // The group of the supervisors is ours. Where the service's own has gone before us, after a kill, nobody else is left
   // to remove the project's.
   auto root = sys::FindCgroupRoot();
