@@ -1,6 +1,5 @@
 #include "reconcile/fields.hpp"
 
-#include <algorithm>
 #include <array>
 #include <unordered_map>
 
@@ -13,7 +12,6 @@ using enum Effect;
 using enum Home;
 using enum Show;
 
-// Sorted by scope, then key.
 constexpr auto kRules = std::to_array<FieldRule>({
     {Scope::kNetwork, "gateway", kReplace, kPart, kValue},
     {Scope::kNetwork, "internal", kLive, kPart, kValue},
@@ -66,11 +64,6 @@ constexpr auto kRules = std::to_array<FieldRule>({
     {Scope::kService, "volumes", kRestart, kWorkload, kName},
     {Scope::kService, "workdir", kRestart, kWorkload, kValue},
 });
-
-constexpr bool Less(const FieldRule& a, const FieldRule& b) {
-  return a.scope != b.scope ? a.scope < b.scope : a.key < b.key;
-}
-static_assert(std::is_sorted(kRules.begin(), kRules.end(), Less));
 
 // Every field of every service is looked up at every plan.
 const FieldRule* FindRule(Scope scope, std::string_view key) {

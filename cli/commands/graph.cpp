@@ -1,3 +1,6 @@
+#include <optional>
+#include <utility>
+
 #include "cli/session.hpp"
 #include "reconcile/plan_json.hpp"
 #include "state/store.hpp"
@@ -20,6 +23,7 @@ Result<int> RunGraph(Context& context) {
   const Directories directories = TRY(DirectoriesOf(context.arguments));
   const reconcile::Options options = TRY(PlanOptionsOf(context.arguments));
   World world;
+  std::optional<reconcile::Planner> planner;
   world.project = desired.name;
   world.applied.topology.name = desired.name;
   if (context.arguments.Has("all")) {
@@ -27,10 +31,11 @@ Result<int> RunGraph(Context& context) {
   } else {
     state::Store store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
     world = TRY(LoadWorld(store, desired.name));
-    (void)TRY(Observe(world, Probers(directories), &desired, options));
+    planner = TRY(Observe(world, Probers(directories), &desired, options));
   }
   TRY(CheckAddresses(options, &desired, world.applied));
-  const reconcile::Plan plan = TRY(PlanFor(world, &desired, options));
+  const reconcile::Plan plan =
+      TRY(planner ? std::move(*planner).MakePlan(world.observed.parts) : PlanFor(world, &desired, options));
   context.console.Out(reconcile::GraphText(plan, FormatOf(context.arguments)));
   return exit_code::kDone;
 }
