@@ -14,10 +14,15 @@ SUITE = "trixie"
 PACKAGES = """systemd systemd-sysv udev dbus iproute2 nftables libnftables1 procps python3 busybox-static curl kmod strace
 linux-image-cloud-amd64""".split()
 
-# What a guest for tests has no use for and would pay for at every boot.
+# What a guest for tests has no use for and would pay for at every boot. Its devices are few and known: MODULES instead of a coldplug.
 MASKED = """serial-getty@.service getty@.service console-getty.service apt-daily.timer apt-daily-upgrade.timer
 dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer systemd-networkd-wait-online.service
-systemd-firstboot.service""".split()
+systemd-firstboot.service modprobe@configfs.service modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service
+sys-fs-fuse-connections.mount sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount dev-hugepages.mount
+proc-sys-fs-binfmt_misc.automount systemd-binfmt.service ldconfig.service systemd-hwdb-update.service
+systemd-journal-catalog-update.service systemd-update-done.service systemd-udev-trigger.service systemd-udev-load-credentials.service
+systemd-pcrmachine.service systemd-tpm2-setup-early.service systemd-tpm2-setup.service systemd-hibernate-clear.service""".split()
+MODULES = ["virtio_console", "virtio_net"]
 
 INIT = """#!/bin/busybox sh
 /bin/busybox mount -t devtmpfs dev /dev
@@ -53,6 +58,7 @@ def configure(root):
         (units / name).unlink(missing_ok=True)
         (units / name).symlink_to("/dev/null")
     (units / "tests.service").write_text(UNIT)
+    (root / "etc/modules-load.d/guest.conf").write_text("\n".join(MODULES) + "\n")
     (units / "multi-user.target.wants").mkdir(exist_ok=True)
     (units / "multi-user.target.wants/tests.service").symlink_to("../tests.service")
     # Without an id the boot would count as the first one, with all presets to be run.
@@ -87,7 +93,7 @@ def make(new, work):
 
 def image():
     """The directory with disk.img, vmlinuz and initrd.gz; made first if there is none (about a minute)."""
-    digest = hashlib.sha256("\n".join([SUITE, INIT, UNIT, *MASKED, *PACKAGES]).encode()).hexdigest()[:16]
+    digest = hashlib.sha256("\n".join([SUITE, INIT, UNIT, *MODULES, *MASKED, *PACKAGES]).encode()).hexdigest()[:16]
     ready = cache_directory() / f"guest-{digest}"
     ready.parent.mkdir(parents=True, exist_ok=True)
     with open(ready.with_suffix(".lock"), "w") as lock, contextlib.ExitStack() as stack:
