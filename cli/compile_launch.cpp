@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <array>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "actuators/security/compile.hpp"
 #include "actuators/security/identity.hpp"
 #include "actuators/sys/cgroupfs.hpp"
+#include "cli/policies.hpp"
 
 namespace nucleus::cli {
 
@@ -60,6 +62,20 @@ Result<std::string> CgroupDirectory(const ProcessWanted& wanted) {
   return root->writable ? root->base + "/" + wanted.cgroup : std::string();
 }
 
+// systemd.exec(5), "Credentials": files of the unit that calls us.
+Result<std::map<std::string, std::string>> CredentialsOf(const spec::Service& service) {
+  std::map<std::string, std::string> paths;
+  if (service.systemd_credentials.empty()) return paths;
+  const char* directory = std::getenv("CREDENTIALS_DIRECTORY");
+  if (directory == nullptr || *directory != '/') {
+    return Fail(Error::Of(ErrorCode::kNotFound, "give", "systemd credentials", "CREDENTIALS_DIRECTORY is not set")
+                    .Hint("a systemd unit sets it, with LoadCredential= or SetCredential="));
+  }
+  for (const auto& credential : service.systemd_credentials)
+    paths.emplace(credential.source, std::string(directory) + "/" + credential.source);
+  return paths;
+}
+
 mounts::Person PersonOf(const security::Account& account) {
   return {.uid = account.identity.uid,
           .gid = account.identity.gid,
@@ -81,7 +97,8 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
   launch.digest = wanted.digest;
   launch.argv = service.command;
   launch.env = EnvironmentOf(service, account);
-  launch.workdir = service.workdir.empty() ? "/" : service.workdir;
+  const std::string start = service.context.empty() ? "/" : "/context";
+  launch.workdir = service.workdir.empty() ? start : service.workdir;
   launch.hostname = service.hostname.empty() ? service.name : service.hostname;
   launch.identity = account.identity;
   launch.rlimits = LimitsOf(service);
@@ -96,8 +113,17 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
   input.directories = directories;
   for (const auto& [destination, digest] : wanted.files)
     input.staged.emplace(destination, process::StagedFile(wanted.directory, destination));
+  input.credentials = TRY(CredentialsOf(service));
   launch.mounts = TRY_IN("mounts", mounts::CompileMounts(input));
-  launch.security = TRY_IN("security", security::CompileSecurity({.service = &service, .mounts = launch.mounts}));
+  const Policies policies = TRY_IN("policies", CompilePolicies(service, directories.SeccompCache()));
+  launch.security = TRY_IN(
+      "security", security::CompileSecurity({.service = &service,
+                                             .mounts = launch.mounts,
+                                             .identity = account.identity,
+                                             .capabilities = policies.capabilities ? &*policies.capabilities : nullptr,
+                                             .landlock = policies.landlock ? &*policies.landlock : nullptr,
+                                             .seccomp = policies.seccomp,
+                                             .seccomp_flags = policies.seccomp_flags}));
 
   launch.init = service.init || production;
   launch.job = service.type == spec::ServiceType::kJob;

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "cli/run_options.hpp"
+
 namespace nucleus::cli {
 
 namespace {
@@ -156,6 +158,21 @@ constexpr std::array kComposeDownOptions{&kFiles,       &kYes,     &kDeleteData,
                                          &kLockTimeout, &kTimeout, &kOutput,     &kSummary};
 constexpr std::array kPsOptions{&kPsAll, &kOutputJson};
 constexpr std::array kLogsOptions{&kFollow, &kTail, &kTimestamps};
+constexpr Option kPlain{.name = "plain",
+                        .summary = "Only the regular files and their content, one `SHA256<TAB>path` a line."};
+constexpr std::array kRootfsSealOptions{&kPlain};
+constexpr std::array kRootfsVerifyOptions{&kOutputJson};
+constexpr Option kProfileOut{.name = "output",
+                             .letter = 'o',
+                             .type = kFile,
+                             .value = "PROFILE",
+                             .summary = "Where the profile is written; without it, standard output."};
+constexpr Option kArgs{.name = "args",
+                       .summary = "Conditions on what was seen of the arguments of socket, clone, ioctl and prctl."};
+constexpr Option kDetailedDiff{.name = "detailed-exitcode", .summary = "Exit with 2 where the profiles differ."};
+constexpr std::array kGenerateOptions{&kProfileOut, &kArgs};
+constexpr std::array kSeccompDiffOptions{&kDetailedDiff, &kOutputJson};
+constexpr std::array kExplainOptions{&kOutputJson};
 constexpr std::array kVersionOptions{&kOutputJson};
 
 // ---- operands ----
@@ -169,13 +186,28 @@ constexpr std::array kRollbackOperands{Operand{"NAME", kProject, true, "The proj
                                        Operand{"REVISION", kWord, true, "A number that `history` shows."}};
 constexpr std::array kLogsOperand{
     Operand{"SERVICE", kService, true, "A service as SERVICE or TOPOLOGY/SERVICE, or the beginning of an id."}};
+constexpr std::array kCommandOperand{
+    Operand{"CMD", kProgram, true, "The program, looked up in PATH inside, and its arguments; behind --.", true}};
+constexpr std::array kRootfsOperand{Operand{"DIR", kWord, true, "The root file system."}};
+constexpr std::array kTracesOperand{Operand{"TRACE", kWord, true, "Files of recorded calls.", true}};
+constexpr std::array kProfilesOperand{Operand{"FIRST", kWord, true, "A profile."},
+                                      Operand{"SECOND", kWord, true, "Another."}};
+constexpr std::array kProfileOperand{Operand{"PROFILE", kWord, true, "A profile."}};
 constexpr std::array kShellOperand{Operand{"SHELL", kShell, true, "bash, zsh or fish."}};
 constexpr std::array kHelpOperand{Operand{"COMMAND", kCommand, false, "A command; none: the list of them."},
-                                  Operand{"SUBCOMMAND", kWord, false, "Of compose."}};
+                                  Operand{"SUBCOMMAND", kWord, false, "Of compose or rootfs."}};
 constexpr std::array kManualOperand{Operand{"FORMAT", kWord, false, "man, markdown or file-format."}};
 constexpr std::array kCompleteOperand{Operand{"WHAT", kWord, true, "projects, services or revisions."}};
 
 // ---- commands ----
+
+constexpr std::string_view kRunText =
+    "Starts one container and stays in the foreground: standard input, output and error are the command's, and so is "
+    "the exit code (128+N where signal N ended it; 125 where nucleus failed, 126 where the command cannot be executed, "
+    "127 where it is not found). Nothing else is written to standard output. Signals are passed on; a command that is "
+    "PID 1 and does not handle one that would end it is ended. What was made is gone afterwards, and a run that is "
+    "killed leaves nothing that runs.\n\n"
+    "Each option is the key of the desired state with that name, and means the same.";
 
 constexpr std::array kCommands{
     Command{CommandId::kValidate,
@@ -227,9 +259,28 @@ constexpr std::array kCommands{
     Command{CommandId::kComposeUp, "compose up", "The same as apply", "", kComposeUpOptions, {}},
     Command{CommandId::kComposePs, "compose ps", "Show the services of a topology", "", kComposePsOptions, {}},
     Command{CommandId::kComposeDown, "compose down", "The same as destroy", "", kComposeDownOptions, {}},
+    Command{CommandId::kRun, "run", "Run a command in a sandbox", kRunText, {}, kCommandOperand},
+    Command{CommandId::kCreate, "create", "The same as run", "", {}, kCommandOperand},
     Command{CommandId::kPs, "ps", "List services and containers", "", kPsOptions, {}},
     Command{CommandId::kLogs, "logs", "Show what a service has written",
             "Standard output and standard error of the workload, oldest first.", kLogsOptions, kLogsOperand},
+    Command{CommandId::kRootfsSeal, "rootfs seal", "Write down what a root file system holds",
+            "Writes .nucleus-rootfs-sha256 at its root: content, type, mode, owner and link target of everything in it "
+            "but that file. Links are not followed; with what is mounted inside, or special files, it is refused. The "
+            "digest that is printed is the file's own.",
+            kRootfsSealOptions, kRootfsOperand},
+    Command{CommandId::kRootfsVerify, "rootfs verify", "Check that a root file system is as it was sealed",
+            "Names the first path, in order, that is changed, missing or extra, and exits with 1.",
+            kRootfsVerifyOptions, kRootfsOperand},
+    Command{CommandId::kSeccompGenerate, "seccomp generate", "Make a seccomp profile of recorded calls",
+            "Merges traces, files with one JSON object a line such as {\"syscall\":0,\"name\":\"read\",\"count\":3}, "
+            "into the smallest profile that allows what they have.",
+            kGenerateOptions, kTracesOperand},
+    Command{CommandId::kSeccompDiff, "seccomp diff", "Show what two seccomp profiles treat differently",
+            "Both as they would be on this machine, for a container without capabilities.", kSeccompDiffOptions,
+            kProfilesOperand},
+    Command{CommandId::kSeccompExplain, "seccomp explain", "Show what a seccomp profile allows and refuses",
+            "As it would be on this machine, for a container without capabilities.", kExplainOptions, kProfileOperand},
     Command{CommandId::kVersion, "version", "Show the version", "", kVersionOptions, {}},
     Command{CommandId::kCompletion,
             "completion",
@@ -264,7 +315,15 @@ const Option* Named(std::span<const Option* const> options, std::string_view nam
 }  // namespace
 
 std::span<const Command> Commands() {
-  return kCommands;
+  // The options of two of them come from another table.
+  static const auto commands = [] {
+    auto all = kCommands;
+    for (Command& command : all) {
+      if (command.id == CommandId::kRun || command.id == CommandId::kCreate) command.options = RunOptions();
+    }
+    return all;
+  }();
+  return commands;
 }
 std::span<const Option* const> CommonOptions() {
   return kCommon;
@@ -274,7 +333,7 @@ std::span<const ExitCode> ExitCodes() {
 }
 
 const Command* FindCommand(std::string_view name) {
-  for (const Command& command : kCommands) {
+  for (const Command& command : Commands()) {
     if (command.name == name) return &command;
   }
   return nullptr;

@@ -34,13 +34,14 @@ struct Option {
   bool repeatable = false;
 };
 
-enum class OperandType : std::uint8_t { kProject, kPlanOrProject, kPlan, kService, kCommand, kShell, kWord };
+enum class OperandType : std::uint8_t { kProject, kPlanOrProject, kPlan, kService, kCommand, kShell, kWord, kProgram };
 
 struct Operand {
   std::string_view name;  // "NAME"
   OperandType type = OperandType::kWord;
   bool required = false;
   std::string_view summary = {};
+  bool rest = false;  // the last one: all words that are left
 };
 
 // The order is that of help.
@@ -59,8 +60,15 @@ enum class CommandId : std::uint8_t {
   kComposeUp,
   kComposePs,
   kComposeDown,
+  kRun,
+  kCreate,
   kPs,
   kLogs,
+  kRootfsSeal,
+  kRootfsVerify,
+  kSeccompGenerate,
+  kSeccompDiff,
+  kSeccompExplain,
   kVersion,
   kCompletion,
   kHelp,

@@ -65,6 +65,10 @@ std::string Wrapped(std::string_view text, std::size_t indent, std::size_t width
 std::string UsageLine(const Command& command) {
   std::string out = "nucleus " + std::string(command.name) + " [options]";
   for (const Operand& operand : command.operands) {
+    if (operand.rest) {
+      out += (operand.type == OperandType::kProgram ? " -- " : " ") + std::string(operand.name) + "...";
+      continue;
+    }
     out += operand.required ? " " + std::string(operand.name) : " [" + std::string(operand.name) + "]";
   }
   return out;

@@ -38,6 +38,9 @@ Result<int> Run(Context& context) {
       return RunHistory(context);
     case CommandId::kRollback:
       return RunRollback(context);
+    case CommandId::kRun:
+    case CommandId::kCreate:
+      return RunRun(context);
     case CommandId::kSchema:
       return RunSchema(context);
     case CommandId::kComposePs:
@@ -46,6 +49,16 @@ Result<int> Run(Context& context) {
       return RunPs(context);
     case CommandId::kLogs:
       return RunLogs(context);
+    case CommandId::kRootfsSeal:
+      return RunRootfsSeal(context);
+    case CommandId::kRootfsVerify:
+      return RunRootfsVerify(context);
+    case CommandId::kSeccompGenerate:
+      return RunSeccompGenerate(context);
+    case CommandId::kSeccompDiff:
+      return RunSeccompDiff(context);
+    case CommandId::kSeccompExplain:
+      return RunSeccompExplain(context);
     case CommandId::kVersion:
       return RunVersion(context);
     case CommandId::kCompletion:

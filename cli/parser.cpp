@@ -190,6 +190,9 @@ std::variant<Arguments, UsageError> ParseOptions(const Command& command, Words w
   for (const Option* option : command.options) AddOption(app, *option, arguments);
   for (const Option* option : CommonOptions()) AddOption(app, *option, arguments);
   app.allow_extras();
+  const bool rest = !command.operands.empty() && command.operands.back().type == OperandType::kProgram;
+  // What follows the first word that is no option is not ours to read.
+  if (rest) app.prefix_command();
   try {
     std::ranges::reverse(words);  // App::parse takes its vector from the back
     app.parse(words);
@@ -199,7 +202,8 @@ std::variant<Arguments, UsageError> ParseOptions(const Command& command, Words w
     return UsageError{name, e.what(), "see `nucleus help " + name + "`"};
   }
   for (const std::string& word : app.remaining()) {
-    if (word.size() > 1 && word.starts_with('-')) return UnknownOption(command, word);
+    const bool ours = !rest || arguments.operands().empty();
+    if (ours && word.size() > 1 && word.starts_with('-')) return UnknownOption(command, word);
     arguments.AddOperand(word);
   }
   for (const std::string& word : after) arguments.AddOperand(word);
@@ -228,7 +232,8 @@ std::optional<UsageError> CheckOperands(const Arguments& arguments) {
   const Command& command = arguments.command();
   const std::string name(command.name);
   const auto& given = arguments.operands();
-  if (given.size() > command.operands.size()) {
+  const bool rest = !command.operands.empty() && command.operands.back().rest;
+  if (given.size() > command.operands.size() && !rest) {
     return UsageError{name, "unexpected argument '" + given[command.operands.size()] + "'",
                       "see `nucleus help " + name + "`"};
   }

@@ -28,10 +28,11 @@ std::int64_t NumberOf(const Facts& facts, std::string_view name) {
   return number;
 }
 
-ServiceRow RowOf(const World& world, const spec::Service& service, const Observation& seen) {
+// What is seen of its process. absent: the word for one that is not there.
+ServiceRow RowOf(const std::string& project, const Address& address, const Observation& seen, std::string_view absent) {
   ServiceRow row;
-  row.project = world.project;
-  row.address = {Kind::kService, service.name};
+  row.project = project;
+  row.address = address;
   row.id = ValueOf(seen.notes, "id");
   row.health = ValueOf(seen.notes, "health");
   if (row.health == "none") row.health.clear();
@@ -40,13 +41,12 @@ ServiceRow RowOf(const World& world, const spec::Service& service, const Observa
   row.pid = NumberOf(seen.notes, "pid");
   row.supervisor_pid = NumberOf(seen.notes, "supervisor_pid");
   row.detail = seen.presence == Presence::kUnreadable ? seen.detail : ValueOf(seen.notes, "error");
-  for (const spec::PortForward& port : service.port_forwards) row.ports.push_back(spec::Format(port));
   switch (seen.presence) {
     case Presence::kUnreadable:
       row.state = "?";
       break;
     case Presence::kAbsent:
-      row.state = world.applied.completed_jobs.contains(service.name) ? "completed" : "stopped";
+      row.state = absent;
       break;
     case Presence::kPresent:
       row.state = ValueOf(seen.facts, "state");
@@ -55,6 +55,15 @@ ServiceRow RowOf(const World& world, const spec::Service& service, const Observa
       break;
   }
   return row;
+}
+
+// Those started by hand: no store knows them, they are where their directories are.
+Result<std::vector<ServiceRow>> ListContainers(const std::map<Part, Prober*>& process_only) {
+  std::vector<ServiceRow> rows;
+  const std::string project(kContainersProject);
+  for (const auto& [key, seen] : TRY(reconcile::Observe(project, {}, process_only)))
+    rows.push_back(RowOf(project, key.address, seen, "stopped"));
+  return rows;
 }
 
 }  // namespace
@@ -83,6 +92,7 @@ bool ServiceRow::Ended() const {
 }
 
 std::string ServiceRow::Name() const {
+  if (address.kind == Kind::kContainer) return address.name;
   return project + "/" + address.name;
 }
 
@@ -104,8 +114,15 @@ Result<std::vector<ServiceRow>> ListServices(state::Store& store, const Director
     const Observations seen = TRY(reconcile::Observe(project, wanted, process_only));
     for (const auto& [name, service] : listed.services) {
       const auto found = seen.find({project, {Kind::kService, name}, Part::kProcess});
-      rows.push_back(RowOf(world, service, found == seen.end() ? Observation{} : found->second));
+      const bool completed = world.applied.completed_jobs.contains(name);
+      ServiceRow row = RowOf(project, {Kind::kService, name}, found == seen.end() ? Observation{} : found->second,
+                             completed ? "completed" : "stopped");
+      for (const spec::PortForward& port : service.port_forwards) row.ports.push_back(spec::Format(port));
+      rows.push_back(std::move(row));
     }
+  }
+  if (only.empty()) {
+    for (ServiceRow& row : TRY(ListContainers(process_only))) rows.push_back(std::move(row));
   }
   return rows;
 }

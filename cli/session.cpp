@@ -7,6 +7,7 @@
 
 #include "actuators/sys/file.hpp"
 #include "cli/nearest.hpp"
+#include "cli/policies.hpp"
 #include "reconcile/applied.hpp"
 #include "reconcile/explain.hpp"
 #include "reconcile/observe.hpp"
@@ -75,19 +76,20 @@ Result<state::Store> OpenToRead(const Arguments& arguments) {
   return state::Store::Open(directories, state::Store::Access::kRead);
 }
 
-namespace {
-
 Result<spec::Topology> TellProblems(Context& context, spec::Loaded loaded) {
+  if (loaded.ok()) {
+    for (auto& problem : CheckPolicies(*loaded.topology)) {
+      loaded.problems.push_back(std::move(problem));
+    }
+  }
   std::size_t errors = 0;
   for (const spec::Problem& problem : loaded.problems) {
     if (!problem.warning) ++errors;
     context.console.Err(Printable(problem.Text(), "\n") + "\n");
   }
-  if (loaded.ok()) return std::move(*loaded.topology);
+  if (errors == 0 && loaded.ok()) return std::move(*loaded.topology);
   return Fail(ErrorCode::kInvalid, "", "", std::to_string(errors) + (errors == 1 ? " problem" : " problems"));
 }
-
-}  // namespace
 
 Result<spec::Topology> LoadFiles(Context& context) {
   return TellProblems(context, spec::Load(context.arguments.Values("file"), OutsideOfFiles()));

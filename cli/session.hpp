@@ -25,6 +25,8 @@ Result<state::Store> OpenToRead(const Arguments& arguments);
 
 // The files of -f. All problems are printed, then comes the error; warnings are printed only.
 Result<spec::Topology> LoadFiles(Context& context);
+// What was read, after its problems were printed; an error where there are any.
+Result<spec::Topology> TellProblems(Context& context, spec::Loaded loaded);
 // Which project the files of -f are about; what they point at may be gone.
 Result<std::string> LoadName(Context& context);
 // The paths of -f, absolute; empty where one of them can be read once only.

@@ -24,10 +24,6 @@ std::uint32_t MtuOf(const spec::Network& network) {
   return network.mtu == 0 ? kMtu : network.mtu;
 }
 
-Address AddressOfService(const spec::Service& service) {
-  return {Kind::kService, service.name};
-}
-
 std::string HostnameOf(const spec::Service& service) {
   return service.hostname.empty() ? service.name : service.hostname;
 }
@@ -71,8 +67,9 @@ Part MainPart(Kind kind) {
   return PartsOf(kind).back();
 }
 
-Side::Side(const spec::Topology& topology, const Leases& leases, const Host& host, const Directories& directories)
-    : topology_(&topology), leases_(&leases), host_(&host), directories_(&directories) {
+Side::Side(const spec::Topology& topology, const Leases& leases, const Host& host, const Directories& directories,
+           Kind kind)
+    : topology_(&topology), leases_(&leases), host_(&host), directories_(&directories), kind_(kind) {
   addresses_.reserve(leases.addresses.size());
   for (const auto& [key, address] : leases.addresses) addresses_.emplace(key, address);
   for (const auto& [name, service] : topology.services) {
@@ -145,13 +142,13 @@ std::vector<std::string> Side::Unheld(const spec::Service& service) const {
 std::optional<CgroupWanted> Side::Cgroup(const spec::Service& service) const {
   if (!HasCgroups()) return std::nullopt;
   auto limits = LimitsOf(service, host_->controllers);
-  const auto address = AddressOfService(service);
+  const auto address = AddressOf(service);
   return CgroupWanted{CgroupPath(topology_->name, address), topology_->name + "/" + address.Text(),
                       std::move(limits.files), std::move(limits.unavailable)};
 }
 
 NetnsWanted Side::Netns(const spec::Service& service) const {
-  const auto address = AddressOfService(service);
+  const auto address = AddressOf(service);
   NetnsWanted wanted{directories_->NetnsPin(topology_->name, address), LinkAlias(topology_->name, address), {}};
   bool routed = false;
   for (const auto& name : service.networks) {
@@ -191,7 +188,7 @@ std::string Side::HostsBlock(const std::vector<std::string>& networks) const {
 
 NamesWanted Side::Names(const spec::Service& service) const {
   NamesWanted wanted;
-  wanted.directory = directories_->ServiceDir(topology_->name, AddressOfService(service));
+  wanted.directory = directories_->ServiceDir(topology_->name, AddressOf(service));
   wanted.hostname = HostnameOf(service);
   wanted.resolv_conf = ResolvConf(service);
   wanted.hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
@@ -200,14 +197,15 @@ NamesWanted Side::Names(const spec::Service& service) const {
   wanted.hosts += own ? spec::Format(*own) : "127.0.1.1";
   wanted.hosts += "\t" + wanted.hostname;
   if (wanted.hostname != service.name) wanted.hosts += " " + service.name;
-  wanted.hosts += " " + topology_->name + "-" + service.name + "\n";
+  if (kind_ == Kind::kService) wanted.hosts += " " + topology_->name + "-" + service.name;
+  wanted.hosts += "\n";
   if (const auto block = hosts_blocks_.find(service.networks); block != hosts_blocks_.end())
     wanted.hosts += block->second;
   return wanted;
 }
 
 ProcessWanted Side::Process(const spec::Service& service, const spec::Fields& fields) const {
-  const auto address = AddressOfService(service);
+  const auto address = AddressOf(service);
   ProcessWanted wanted;
   wanted.service = std::shared_ptr<const spec::Service>(std::shared_ptr<const spec::Service>(), &service);
   wanted.directory = directories_->ServiceDir(topology_->name, address);

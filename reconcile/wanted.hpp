@@ -25,7 +25,9 @@ Part MainPart(Kind kind);
 // answers, so several threads may ask.
 class Side {
  public:
-  Side(const spec::Topology& topology, const Leases& leases, const Host& host, const Directories& directories);
+  // kind: what its services are called by, kContainer for those started by hand.
+  Side(const spec::Topology& topology, const Leases& leases, const Host& host, const Directories& directories,
+       Kind kind = Kind::kService);
 
   // None where the resource has no such part here: a firewall without networks, a cgroup on a machine without cgroup2.
   // The Wanted of a process points at the service of this topology; OwnService() makes it independent.
@@ -54,10 +56,13 @@ class Side {
   [[nodiscard]] std::optional<spec::Ipv4> AddressOf(const spec::Service& service, std::string_view network) const;
   [[nodiscard]] std::string HostsBlock(const std::vector<std::string>& networks) const;
 
+  [[nodiscard]] Address AddressOf(const spec::Service& service) const { return {kind_, service.name}; }
+
   const spec::Topology* topology_;
   const Leases* leases_;
   const Host* host_;
   const Directories* directories_;
+  Kind kind_;
   std::map<std::string, std::vector<Member>, std::less<>> members_;  // by network
   std::map<std::vector<std::string>, std::string> hosts_blocks_;     // by the networks a service is on
 };

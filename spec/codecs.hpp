@@ -66,6 +66,12 @@ NUCLEUS_SPEC_CODEC(PortNumbers, std::vector<std::uint16_t>, "list of port number
                    R"({"type":"array","items":{"type":"integer","minimum":1,"maximum":65535}})");
 NUCLEUS_SPEC_CODEC(Mounts, std::vector<VolumeMount>, "list of mounts",
                    R"({"type":"array","items":{"$ref":"#/definitions/mount"}})");
+NUCLEUS_SPEC_CODEC(
+    Secrets, std::vector<SecretMount>, "list of \"source:/destination\" or tables",
+    R"({"type":"array","items":{"anyOf":[{"type":"string","pattern":"^.+:/.+$"},{"type":"object","properties":{"source":{"type":"string","minLength":1},"destination":{"type":"string","pattern":"^/"}},"required":["source","destination"],"additionalProperties":false}]}})");
+NUCLEUS_SPEC_CODEC(
+    Credentials, std::vector<SecretMount>, "list of \"name:/destination\" or tables",
+    R"({"type":"array","items":{"anyOf":[{"type":"string","pattern":"^.+:/.+$"},{"type":"object","properties":{"name":{"type":"string","minLength":1},"destination":{"type":"string","pattern":"^/"}},"required":["name","destination"],"additionalProperties":false}]}})");
 NUCLEUS_SPEC_CODEC(Tmpfs, std::vector<TmpfsMount>, "list of \"/destination[:size]\"",
                    R"({"type":"array","items":{"type":"string","pattern":"^/[^:]*(:[^:]+)?$"}})");
 NUCLEUS_SPEC_CODEC(IoLimits, std::vector<IoLimit>, "list of I/O limits",

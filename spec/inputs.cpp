@@ -31,6 +31,9 @@ class InputReader {
     ReadEnvFiles(service);
     ReadConfigFiles(service);
     ReadManifest(service);
+    ReadPolicy(service, service.seccomp_profile, "seccomp_profile");
+    ReadPolicy(service, service.caps_policy, "caps_policy");
+    ReadPolicy(service, service.landlock_policy, "landlock_policy");
   }
 
  private:
@@ -68,6 +71,19 @@ class InputReader {
     if (service.rootfs.empty() || reader_.outside().path_kind(path) != Outside::PathKind::kFile) return;
     const auto digest = DigestOfFile(path, SIZE_MAX, PlaceOf(service, "rootfs"), "rootfs");
     if (digest) service.inputs["rootfs"] = *digest;
+  }
+
+  void ReadPolicy(Service& service, const std::string& path, std::string_view key) {
+    if (path.empty()) return;
+    const Place place = PlaceOf(service, key);
+    const auto text = reader_.outside().read_file(path);
+    if (!text) {
+      reader_.Report(place, std::string(key) + ": " + text.error().Message());
+    } else if (text->size() > kLargestPolicyFile) {
+      reader_.Report(place, std::string(key) + ": " + Shown(path) + " is larger than 1M");
+    } else {
+      service.inputs[std::string(key)] = Sha256::Of(*text);
+    }
   }
 
   const Variables& EnvOf(const std::string& path, Place place) {

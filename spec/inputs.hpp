@@ -8,6 +8,7 @@ namespace nucleus::spec {
 
 inline constexpr std::string_view kRootfsManifest = ".nucleus-rootfs-sha256";
 inline constexpr std::size_t kLargestConfigFile = 1 << 20;
+inline constexpr std::size_t kLargestPolicyFile = 1 << 20;
 
 // Reads what the services point at; a file that several of them name is read once. Problems go to the reader.
 void ReadInputs(Topology& topology, Reader& reader);

@@ -266,25 +266,33 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     Later<PortNumbers>(kService, "egress_tcp_ports", "TCP ports it may reach."),
     Later<PortNumbers>(kService, "egress_udp_ports", "UDP ports it may reach."),
     Later<Strings>(kService, "egress_domains", "Names it may reach."),
-    Later<HostPath>(kService, "context", "Directory given to it as /context."),
-    Later<Word<kContextWords, AnyWord>>(kService, "context_mode", "How the context gets there."),
-    Later<Strings>(kService, "context_include", "Patterns of the context that are not left out."),
-    Later<Strings>(kService, "context_exclude", "Patterns of the context that are left out."),
-    Later<Flag>(kService, "verify_context_integrity", "Compare the context before and after.", "false"),
-    Later<Anything>(kService, "secrets", "Files given to it in memory.", "[]"),
-    Later<Anything>(kService, "systemd_credentials", "Credentials given to it in memory.", "[]"),
-    Later<PolicyFile>(kService, "seccomp_profile", "Seccomp profile in the OCI format."),
-    Later<Sha>(kService, "seccomp_profile_sha256", "Digest the profile must have."),
+    Key<&Service::context, HostPath>(
+        "context", "Directory given to it as /context, read-only, without version control, keys and credentials."),
+    Key<&Service::context_mode, Word<kContextWords, ContextMode>>(
+        "context_mode", "How the context gets there: copy (the default), as it is at the start, or bind."),
+    Key<&Service::context_include, Strings>("context_include", "Patterns of the context that are not left out."),
+    Key<&Service::context_exclude, Strings>("context_exclude", "Patterns of the context that are left out."),
+    Key<&Service::verify_context_integrity, Flag>("verify_context_integrity",
+                                                  "Compare a copied context with its source before the start."),
+    Key<&Service::secrets, Secrets>("secrets", "Files given to it in memory that is never swapped, for its user only."),
+    Key<&Service::systemd_credentials, Credentials>(
+        "systemd_credentials", "Credentials of the calling systemd unit, given to it as secrets are."),
+    Key<&Service::seccomp_profile, PolicyFile>("seccomp_profile",
+                                               "Seccomp profile in the OCI format; without one, nucleus' own policy."),
+    Key<&Service::seccomp_profile_sha256, Sha>("seccomp_profile_sha256", "Digest the profile must have."),
     Later<Word<kSeccompWords, AnyWord>>(kService, "seccomp_mode", "Enforce the profile, or record calls.",
                                         R"("enforce")"),
     Later<HostPath>(kService, "seccomp_log", "File the recorded calls go to."),
     Later<Flag>(kService, "seccomp_log_denied", "Log denied calls.", "false"),
-    Later<Strings>(kService, "seccomp_allow", "Calls allowed besides those of the profile.", "[]"),
-    Later<PolicyFile>(kService, "caps_policy", "Capability policy."),
-    Later<Sha>(kService, "caps_policy_sha256", "Digest the capability policy must have."),
-    Later<PolicyFile>(kService, "landlock_policy", "Landlock policy."),
-    Later<Sha>(kService, "landlock_policy_sha256", "Digest the Landlock policy must have."),
-    Later<Flag>(kService, "verify_rootfs_attestation", "Verify the rootfs against its manifest.", "false"),
+    Key<&Service::seccomp_allow, Strings>("seccomp_allow", "System calls allowed besides those of the profile."),
+    Key<&Service::caps_policy, PolicyFile>("caps_policy",
+                                           "Capability policy, a TOML file; without one, no capabilities."),
+    Key<&Service::caps_policy_sha256, Sha>("caps_policy_sha256", "Digest the capability policy must have."),
+    Key<&Service::landlock_policy, PolicyFile>(
+        "landlock_policy", "Landlock policy, a TOML file; without one, rules that follow the mounts."),
+    Key<&Service::landlock_policy_sha256, Sha>("landlock_policy_sha256", "Digest the Landlock policy must have."),
+    Key<&Service::verify_rootfs_attestation, Flag>(
+        "verify_rootfs_attestation", "Start only where the rootfs is what its manifest says (`nucleus rootfs seal`)."),
     Later<Word<kLockdownWords, AnyWord>>(kService, "require_kernel_lockdown", "Kernel lockdown it demands."),
     Later<Flag>(kService, "allow_degraded_security", "Go on without a protection that cannot be had.", "false"),
     Later<Flag>(kService, "allow_chroot_fallback", "Use chroot where pivot_root fails.", "false"),
@@ -406,6 +414,8 @@ void Normalize(Service& service) {
   };
   sort(service.additional_groups);
   sort(service.port_forwards);
+  sort(service.secrets);
+  sort(service.systemd_credentials);
   // A mount point comes after what it is mounted on.
   std::ranges::stable_sort(service.volumes, {}, &VolumeMount::destination);
   std::ranges::stable_sort(service.tmpfs, {}, &TmpfsMount::destination);

@@ -203,6 +203,17 @@ Topology ReadTopologyName(const Value& document, Reader& reader) {
   return topology;
 }
 
+Topology ReadSingle(const Value& table, const std::string& project, const std::string& name, Reader& reader) {
+  Topology topology;
+  topology.name = project;
+  topology.single_container = true;
+  Service service;
+  service.name = name;
+  ReadService(table, reader, service);
+  topology.services.emplace(name, std::move(service));
+  return topology;
+}
+
 Topology ReadTopology(const Value& document, Reader& reader) {
   Topology topology;
   for (const auto& file : reader.files()) topology.files.push_back(file.name);

@@ -10,5 +10,7 @@ namespace nucleus::spec {
 Topology ReadTopology(const Value& document, Reader& reader);
 // Its name and its files; of the rest nothing is read.
 Topology ReadTopologyName(const Value& document, Reader& reader);
+// One service whose keys are in a table, as a topology.
+Topology ReadSingle(const Value& table, const std::string& project, const std::string& name, Reader& reader);
 
 }  // namespace nucleus::spec

@@ -46,6 +46,10 @@ class Reader {
   // A host path of the document: absolute as it is, otherwise relative to its file. Without "." and "..".
   [[nodiscard]] std::string HostPath(const Value& value) const;
 
+  // Keys are options of a command line: messages say --memory.
+  void set_for_flags() { for_flags_ = true; }
+  [[nodiscard]] bool for_flags() const { return for_flags_; }
+
   [[nodiscard]] bool failed() const { return errors_ > 0; }
   [[nodiscard]] std::size_t errors() const { return errors_; }
   // Problems by file and line, the same ones once.
@@ -55,6 +59,7 @@ class Reader {
   const Outside& outside_;
   std::vector<SourceFile> files_;
   std::vector<spec::Problem> problems_;
+  bool for_flags_ = false;
   std::size_t errors_ = 0;
   std::size_t unseen_ = 0;  // problems beyond those that are kept
   std::size_t suggestions_left_ = 64;

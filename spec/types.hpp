@@ -101,6 +101,15 @@ struct TmpfsMount {
   auto operator<=>(const TmpfsMount&) const = default;
 };
 
+// A file given in memory. source: a host path, or the name of a credential of systemd.
+struct SecretMount {
+  std::string source;
+  std::string destination;
+  auto operator<=>(const SecretMount&) const = default;
+};
+
+enum class ContextMode { kCopy, kBind };
+
 struct IoLimit {
   std::string device;  // "8:0" or a path of a block device
   std::optional<Bytes> read_bps, write_bps;
@@ -162,11 +171,24 @@ struct Service {
   std::vector<IoLimit> io_limits;
   std::optional<Bytes> memlock;
 
+  // Files on the host; the digests of their contents are in `inputs`. "": the default policy.
+  std::string seccomp_profile, caps_policy, landlock_policy;
+  // What the files must be, "sha256:HEX" or HEX. "": not said.
+  std::string seccomp_profile_sha256, caps_policy_sha256, landlock_policy_sha256;
+  std::vector<std::string> seccomp_allow;  // calls allowed besides those of the profile
+
   std::vector<std::string> networks;
   std::vector<PortForward> port_forwards;
   std::vector<Ipv4> dns;
   std::vector<VolumeMount> volumes;
   std::vector<TmpfsMount> tmpfs;
+
+  std::string context;  // absolute; "": none
+  ContextMode context_mode = ContextMode::kCopy;
+  std::vector<std::string> context_include, context_exclude;  // patterns, in their order
+  bool verify_context_integrity = false;
+  bool verify_rootfs_attestation = false;
+  std::vector<SecretMount> secrets, systemd_credentials;
 
   std::optional<HealthCheck> health;
   RestartPolicy restart = RestartPolicy::kOnFailure;  // jobs: no

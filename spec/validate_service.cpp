@@ -11,12 +11,15 @@ namespace {
 
 void ValidateIsolation(const Service& service, Reader& reader) {
   if (service.mode == ServiceMode::kProduction) {
-    const std::string why = " is required in production (service_mode = \"agent\" does without)";
+    const bool flags = reader.for_flags();
+    const std::string who = flags ? "" : service.name + ": ";
+    const std::string why = std::string(" is required in production (") +
+                            (flags ? "--service-mode agent" : "service_mode = \"agent\"") + " does without)";
     if (!IsGiven(service, "rootfs") && service.rootfs.empty()) {
-      reader.Report(PlaceOf(service, ""), service.name + ": a rootfs" + why);
+      reader.Report(PlaceOf(service, ""), who + (flags ? "--rootfs" : "a rootfs") + why);
     }
     if (!IsGiven(service, "memory") && !service.memory) {
-      reader.Report(PlaceOf(service, ""), service.name + ": a memory limit" + why);
+      reader.Report(PlaceOf(service, ""), who + (flags ? "--memory" : "a memory limit") + why);
     }
   }
   if (service.memory == 0) reader.Report(PlaceOf(service, "memory"), "memory: nothing runs in no memory");
@@ -63,6 +66,36 @@ void ValidateMembership(const Service& service, const Topology& topology, Reader
   }
   if (!IsGiven(service, "networks") && service.networks.empty() && !service.port_forwards.empty()) {
     reader.Report(PlaceOf(service, "port_forwards"), "port_forwards: the service is on no network");
+  }
+}
+
+// What is said of a context or a manifest where there is none.
+void ValidateFiles(const Service& service, Reader& reader) {
+  constexpr std::array<std::string_view, 4> kOfContext{"context_mode", "context_include", "context_exclude",
+                                                       "verify_context_integrity"};
+  const auto path_kind = reader.outside().path_kind;
+  for (const auto key : kOfContext) {
+    if (service.context.empty() && IsGiven(service, key) && !IsGiven(service, "context"))
+      reader.Report(PlaceOf(service, key), std::string(key) + ": there is no context");
+  }
+  if (!service.context.empty() && path_kind && path_kind(service.context) != Outside::PathKind::kDirectory)
+    reader.Report(PlaceOf(service, "context"), "context: there is no directory " + Shown(service.context));
+  if (service.verify_context_integrity && service.context_mode == ContextMode::kBind) {
+    reader.Report(PlaceOf(service, "verify_context_integrity"),
+                  "verify_context_integrity: a context that is bound is its source; context_mode = \"copy\" has two");
+  }
+  if (service.verify_rootfs_attestation && service.rootfs.empty() && !IsGiven(service, "rootfs")) {
+    reader.Report(PlaceOf(service, "verify_rootfs_attestation"), "verify_rootfs_attestation: there is no rootfs");
+  }
+  std::set<std::string_view> destinations;
+  for (const auto& [secrets, key] :
+       {std::pair(&service.secrets, "secrets"), std::pair(&service.systemd_credentials, "systemd_credentials")}) {
+    for (const auto& secret : *secrets) {
+      if (!destinations.insert(secret.destination).second)
+        reader.Report(PlaceOf(service, key), std::string(key) + ": two secrets at '" + Shown(secret.destination) + "'");
+      if (secrets == &service.secrets && path_kind && path_kind(secret.source) != Outside::PathKind::kFile)
+        reader.Report(PlaceOf(service, key), std::string(key) + ": there is no file " + Shown(secret.source));
+    }
   }
 }
 
@@ -123,6 +156,7 @@ void ValidateService(const Service& service, const Topology& topology, Reader& r
   ValidateSupervision(service, reader);
   ValidateMembership(service, topology, reader);
   ValidateDevices(service, reader);
+  ValidateFiles(service, reader);
 }
 
 void ValidateMounts(const Service& service, const Topology& topology, Reader& reader) {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "actuators/mounts/base.hpp"
+#include "actuators/mounts/context.hpp"
 #include "actuators/mounts/sources.hpp"
 #include "actuators/mounts/standard.hpp"
 #include "actuators/mounts/tree.hpp"
@@ -62,6 +63,84 @@ Result<std::vector<Wish>> VolumeWishes(const MountsInput& input) {
   return wishes;
 }
 
+constexpr std::uint64_t kInert = kMountReadOnly | kMountNoSuid | kMountNoDev | kMountNoExec;
+constexpr std::string_view kContextTarget = "/context";
+
+Result<std::optional<Wish>> ContextWish(const MountsInput& input) {
+  const spec::Service& service = *input.service;
+  if (service.context.empty()) return std::nullopt;
+  const Source found = TRY_IN("context", CheckSource(service.context, true, false, input.directories));
+  if (!found.is_directory) return Fail(ErrorCode::kInvalid, "mount", service.context, "not a directory");
+  Wish wish{Bind(TRY(NormalPath(service.context)), std::string(kContextTarget),
+                 kMountReadOnly | kMountNoSuid | kMountNoDev, false)};
+  if (service.context_mode == spec::ContextMode::kBind) return wish;
+  wish.op.type = Type::kContext;
+  wish.op.uid = input.workload.uid;
+  wish.op.gid = input.workload.gid;
+  wish.op.verify = service.verify_context_integrity;
+  for (const auto& pattern : service.context_include) wish.op.data += "+" + pattern + "\n";
+  for (const auto& pattern : service.context_exclude) wish.op.data += "-" + pattern + "\n";
+  return wish;
+}
+
+// What of a bound context is not to be seen.
+Result<std::vector<MountOp>> ContextMasks(const spec::Service& service) {
+  std::vector<MountOp> masks;
+  if (service.context.empty() || service.context_mode != spec::ContextMode::kBind) return masks;
+  const auto filter = TRY(ContextFilter::Make(service.context_include, service.context_exclude));
+  const sys::Fd source = TRY(sys::Open(service.context, O_PATH | O_DIRECTORY | O_NOFOLLOW));
+  for (const auto& path : TRY(LeftOutPaths(source.get(), filter))) {
+    MountOp mask;
+    mask.type = Type::kMask;
+    mask.target = std::string(kContextTarget) + "/" + path;
+    masks.push_back(std::move(mask));
+  }
+  return masks;
+}
+
+// The tmpfs of the secrets, its files, and the mounts of those that are to be elsewhere.
+struct SecretWishes {
+  std::vector<Wish> wishes;
+  std::vector<MountOp> files;
+};
+Result<SecretWishes> SecretsOf(const MountsInput& input) {
+  SecretWishes out;
+  std::vector<spec::SecretMount> secrets = input.service->secrets;
+  for (const auto& credential : input.service->systemd_credentials) {
+    const auto path = input.credentials.find(credential.source);
+    if (path == input.credentials.end())
+      return Fail(ErrorCode::kInternal, "give credential", credential.source, "nobody says where it is");
+    secrets.push_back({path->second, credential.destination});
+  }
+  if (secrets.empty()) return out;
+  const std::string directory = "/run/secrets";
+  MountOp tmpfs;
+  tmpfs.type = Type::kSecrets;
+  tmpfs.target = directory;
+  tmpfs.flags = kInert;
+  out.wishes.push_back({std::move(tmpfs), false, true});
+  for (const auto& [source, destination] : secrets) {
+    MountOp file;
+    file.type = Type::kSecretFile;
+    file.source = TRY(NormalPath(source));
+    file.target = TRY(NormalPath(destination));
+    file.mode = 0400;
+    file.uid = input.workload.uid;
+    file.gid = input.workload.gid;
+    if (!IsAtOrBelow(file.target, directory)) {
+      MountOp place;
+      place.type = Type::kSecret;
+      place.target = file.target;
+      place.flags = kInert;
+      file.target = directory + "/.elsewhere/" + std::to_string(out.files.size());
+      place.source = file.target;
+      out.wishes.push_back({std::move(place), true, false});
+    }
+    out.files.push_back(std::move(file));
+  }
+  return out;
+}
+
 Result<std::vector<Wish>> Wishes(const MountsInput& input) {
   const spec::Service& service = *input.service;
   const Person& who = input.workload;
@@ -70,6 +149,7 @@ Result<std::vector<Wish>> Wishes(const MountsInput& input) {
     wishes.push_back(
         {TmpfsOp(TRY(NormalPath(mount.destination)), mount.size, 01777, who.uid, who.gid, kMountNoSuid | kMountNoDev)});
   }
+  if (auto context = TRY(ContextWish(input))) wishes.push_back(std::move(*context));
   std::set<std::string> declared;
   for (const Wish& wish : wishes) declared.insert(wish.op.target);
 
@@ -80,7 +160,6 @@ Result<std::vector<Wish>> Wishes(const MountsInput& input) {
     const bool file = op.type == Type::kBind;
     standard.push_back({std::move(op), file, true});
   }
-  constexpr std::uint64_t kInert = kMountReadOnly | kMountNoSuid | kMountNoDev | kMountNoExec;
   for (const std::string_view name : {kHostsFile, kResolvFile, kHostnameFile}) {
     const std::string source = input.service_dir + "/" + std::string(name);
     standard.push_back({Bind(source, "/etc/" + std::string(name), kInert, false), true, true});
@@ -251,7 +330,7 @@ void Append(std::vector<MountOp>& to, std::vector<MountOp> ops) {
   to.insert(to.end(), std::make_move_iterator(ops.begin()), std::make_move_iterator(ops.end()));
 }
 
-Result<std::vector<MountOp>> OnHost(const MountsInput& input, std::vector<Wish> wishes) {
+Result<std::vector<MountOp>> OnHost(const MountsInput& input, std::vector<Wish> wishes, std::vector<MountOp> finish) {
   const HostShape shape = TRY(ReadHostShape());
   std::vector<MountOp> ops = HostRootOps(shape, input.workload);
   std::map<std::string, std::string> links = shape.links;
@@ -263,14 +342,14 @@ Result<std::vector<MountOp>> OnHost(const MountsInput& input, std::vector<Wish> 
   }
   for (Wish& wish : wishes) TRY(arranger.Place(std::move(wish)));
   Append(ops, arranger.TakeOps());
-  Append(ops, StandardFinish());
+  Append(ops, std::move(finish));
   MountOp seal;
   seal.type = Type::kSealRoot;
   ops.push_back(seal);
   return ops;
 }
 
-Result<std::vector<MountOp>> OnRootfs(const MountsInput& input, std::vector<Wish> wishes) {
+Result<std::vector<MountOp>> OnRootfs(const MountsInput& input, std::vector<Wish> wishes, std::vector<MountOp> finish) {
   const std::string rootfs = TRY(NormalPath(input.service->rootfs));
   TRY(CheckRoot(rootfs, input.directories));
   const auto base = TRY(Rootfs::Open(rootfs));
@@ -283,10 +362,11 @@ Result<std::vector<MountOp>> OnRootfs(const MountsInput& input, std::vector<Wish
   root.no_follow = true;  // looked up again at every start
   root.flags = kMountReadOnly | kMountNoSuid | kMountNoDev;
   root.recursive = skeleton.empty();
+  root.verify = input.service->verify_rootfs_attestation;
   std::vector<MountOp> ops{root};
   Append(ops, std::move(skeleton));
   Append(ops, arranger.TakeOps());
-  Append(ops, StandardFinish());
+  Append(ops, std::move(finish));
   return ops;
 }
 
@@ -296,7 +376,15 @@ Result<std::vector<MountOp>> CompileMounts(const MountsInput& input) {
   if (input.service == nullptr) return Fail(ErrorCode::kInternal, "compile mounts", "", "no service");
   const std::string where = "service." + input.service->name + "/mounts";
   std::vector<Wish> wishes = TRY_IN(where, Wishes(input));
-  auto ops = input.service->rootfs.empty() ? OnHost(input, std::move(wishes)) : OnRootfs(input, std::move(wishes));
+  SecretWishes secrets = TRY_IN(where, SecretsOf(input));
+  // Whatever else is mounted there: a secret is put on top of it.
+  wishes.insert(wishes.end(), std::make_move_iterator(secrets.wishes.begin()),
+                std::make_move_iterator(secrets.wishes.end()));
+  std::vector<MountOp> finish = std::move(secrets.files);
+  Append(finish, TRY_IN(where, ContextMasks(*input.service)));
+  Append(finish, StandardFinish());
+  auto ops = input.service->rootfs.empty() ? OnHost(input, std::move(wishes), std::move(finish))
+                                           : OnRootfs(input, std::move(wishes), std::move(finish));
   if (!ops) return Fail(std::move(ops).error().In(where));
   TRY_IN(where, ValidateTree(*ops));
   return ops;

@@ -25,6 +25,7 @@ struct MountsInput {
   std::map<std::string, std::string> volume_paths;  // named volume -> host path
   std::string service_dir;                          // hosts, resolv.conf and hostname are in it
   std::map<std::string, std::string> staged;        // destination -> the staged copy that is mounted instead
+  std::map<std::string, std::string> credentials;   // name -> host path
   Directories directories;
   Person workload;
 };

@@ -22,7 +22,8 @@ Result<> CheckPaths(const MountOp& op) {
     const auto target = NormalPath(op.target);
     if (!target || *target != op.target || op.target == "/") return Broken(op.target, "not a normal path");
   }
-  const bool has_source = op.type == Type::kBind || op.type == Type::kRootBind || op.type == Type::kRootOverlay;
+  const bool has_source = op.type == Type::kBind || op.type == Type::kContext || op.type == Type::kSecretFile ||
+                          op.type == Type::kSecret || op.type == Type::kRootBind || op.type == Type::kRootOverlay;
   if (has_source && !NormalPath(op.source)) return Broken(op.source, "not an absolute path");
   return {};
 }
@@ -64,7 +65,8 @@ std::size_t Depth(std::string_view path) {
 }
 
 bool IsMount(const MountOp& op) {
-  return op.type == Type::kBind || op.type == Type::kFilesystem;
+  return op.type == Type::kBind || op.type == Type::kFilesystem || op.type == Type::kContext ||
+         op.type == Type::kSecrets || op.type == Type::kSecret;
 }
 
 Result<> ValidateTree(std::span<const MountOp> ops) {

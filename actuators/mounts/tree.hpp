@@ -20,7 +20,7 @@ std::string Parent(std::string_view path);     // "/a" -> "/"
 std::string_view Name(std::string_view path);  // "/a/b" -> "b"
 std::size_t Depth(std::string_view path);      // "/" -> 0, "/a/b" -> 2
 
-bool IsMount(const MountOp& op);  // places a mount at its target: kBind, kFilesystem
+bool IsMount(const MountOp& op);  // places a mount at its target
 
 // Exactly one root and it is first; skeleton operations right behind it and only below an overlay; normal paths; no
 // target mounted twice, none hidden by a mount above it that comes later; /proc, /sys and /dev are mounted;

@@ -1,6 +1,7 @@
 #include "actuators/process/channel.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <array>
 #include <charconv>
@@ -103,6 +104,21 @@ Result<sys::Fd> TakeSupervisorLock(const std::string& directory) {
   if (::fcntl(fd.get(), F_SETLK, &lock) == 0) return fd;
   if (errno != EACCES && errno != EAGAIN) return FailSys("F_SETLK", path);
   return Fail(ErrorCode::kLocked, "lock", directory, "another supervisor is at work there");
+}
+
+Result<sys::Fd> ClaimDirectory(const std::string& directory) {
+  constexpr int kTries = 100;  // each means that somebody else has just left
+  for (int i = 0; i < kTries; ++i) {
+    TRY(sys::MakeDirectories(directory, 0755));
+    auto lock = TakeSupervisorLock(directory);
+    if (!lock && lock.error().sys_errno == ENOENT) continue;
+    if (!lock) return lock;
+    struct stat held{}, there{};
+    if (::fstat(lock->get(), &held) != 0) return FailSys("stat", directory);
+    if (::stat(LockPath(directory).c_str(), &there) == 0 && held.st_ino == there.st_ino && held.st_dev == there.st_dev)
+      return lock;
+  }
+  return Fail(ErrorCode::kConflict, "claim", directory, "it is removed again and again");
 }
 
 Result<std::optional<LockHolder>> FindSupervisor(const std::string& directory) {

@@ -21,6 +21,10 @@ Result<> DecodeReady(std::string_view message);
 inline constexpr std::string_view kLockFile = "lock";
 Result<sys::Fd> TakeSupervisorLock(const std::string& directory);  // kLocked: somebody has it
 
+// Makes the directory where it is missing and takes its lock; the directory is still the one at that path then.
+// kLocked: a container of that name is there.
+Result<sys::Fd> ClaimDirectory(const std::string& directory);
+
 // A pidfd of the process that holds the lock, and its pid. None: nobody does, or there is no such directory.
 struct LockHolder {
   pid_t pid = 0;

@@ -17,6 +17,7 @@
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/openat2.hpp"
+#include "actuators/sys/pass_fd.hpp"
 
 namespace nucleus::process {
 
@@ -101,7 +102,7 @@ bool SetUp(Child& child) {
     constexpr std::uint64_t kNone = 0;
     ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &kNone, nullptr, sizeof kNone);
     const auto& seccomp = child.data.seccomp;
-    if (!seccomp.empty() && !LoadSeccomp(seccomp.data(), seccomp.size())) {
+    if (!seccomp.empty() && !LoadSeccomp(seccomp.data(), seccomp.size(), child.data.launch.security.seccomp_flags)) {
       child.Fail(Step::kSeccomp);
     } else {
       ::syscall(SYS_execve, child.program, child.data.argv.data(), child.data.envp.data());
@@ -179,6 +180,20 @@ Result<std::array<sys::Fd, 3>> TakeStdio(const Stdio& stdio) {
   return fds;
 }
 
+// The way that a terminal's other end takes out of the container; unix(7), SCM_RIGHTS.
+struct TerminalPair {
+  sys::Fd parent, child;
+};
+Result<TerminalPair> MakeTerminalPair() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) != 0) return FailSys("socketpair", "terminal");
+  TerminalPair pair{sys::Fd(ends[0]), sys::Fd()};
+  const sys::Fd low(ends[1]);
+  pair.child.reset(::fcntl(low.get(), F_DUPFD_CLOEXEC, 4));
+  if (!pair.child) return FailSys("duplicate", "terminal");
+  return pair;
+}
+
 // Since cgroup.kill counts its uses, a kernel (seen on Linux 6.18) compares the count of the group that the parent is
 // in with that of the group it clones into, and kills the newborn where they differ: in a group that was ever killed no
 // child can be born. It can still be moved there, before it does anything else.
@@ -195,7 +210,11 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
   sys::Fd low(ends[1]);
   sys::Fd writer(::fcntl(low.get(), F_DUPFD_CLOEXEC, 4));
   if (!writer) return FailSys("duplicate", "error channel");
+  TerminalPair terminal;
+  if (stdio.terminal) terminal = TRY(MakeTerminalPair());
   Child child{.data = data};
+  child.terminal = terminal.child.get();
+  child.size = stdio.size;
   child.error_pipe = writer.get();
   child.pidns_container = request.container;
   child.netns = request.netns;
@@ -203,7 +222,7 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
   const int given[3] = {stdio.in, stdio.out, stdio.err};
   for (std::size_t i = 0; i < 3; ++i) {
     child.standard[i] = standard[i].get();
-    child.null_file[i] = given[i] < 0;
+    child.null_file[i] = given[i] < 0 && !stdio.terminal;
   }
 
   // No handler of ours may run in the child.
@@ -222,6 +241,7 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
   Running running{.pid = pid, .pidfd = sys::Fd(pidfd)};
   writer.reset();
   low.reset();
+  terminal.child.reset();
   const Verdict verdict = ReadVerdict(reader.get(), request.patience_ms);
   if (verdict.late) {
     sys::PidfdSendSignal(running.pidfd.get(), SIGKILL);
@@ -244,6 +264,15 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
     return Fail(ErrorCode::kSystem, "start", data.launch.address,
                 WIFSIGNALED(status) ? "it was killed by signal " + std::to_string(WTERMSIG(status)) + " during set-up"
                                     : "it ended with " + std::to_string(WEXITSTATUS(status)) + " during set-up");
+  }
+  // Sent before it said that it is ready.
+  if (stdio.terminal) {
+    running.terminal.reset(sys::ReceiveFd(terminal.parent.get()));
+    if (!running.terminal) {
+      sys::PidfdSendSignal(running.pidfd.get(), SIGKILL);
+      Reap(pid);
+      return Fail(ErrorCode::kSystem, "receive", "the container's terminal", "it was not sent");
+    }
   }
   return running;
 }

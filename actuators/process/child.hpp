@@ -15,6 +15,7 @@
 // workload may. Threads: a Prepared is used by one thread at a time.
 #pragma once
 
+#include <sys/ioctl.h>
 #include <sys/types.h>
 
 #include <memory>
@@ -48,11 +49,15 @@ Result<Prepared> PrepareInside(const Launch& launch, const std::vector<std::stri
 // Standard files of the child; -1 is /dev/null. Stay owned by the caller.
 struct Stdio {
   int in = -1, out = -1, err = -1;
+  // Instead: a pseudoterminal of the container's own, pty(7), of that size; it is the session's controlling one.
+  bool terminal = false;
+  winsize size = {};
 };
 
 struct Running {
   pid_t pid = 0;
   sys::Fd pidfd;
+  sys::Fd terminal{};  // the master's end, where one was asked for
 };
 
 // Returns once the program has been executed, or after a minute (kTimeout: the group may be frozen). On error nothing

@@ -7,6 +7,7 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 #include "actuators/process/child_data.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/openat2.hpp"
+#include "actuators/sys/pass_fd.hpp"
 
 namespace nucleus::process {
 
@@ -27,6 +29,11 @@ struct LandlockPathAttr {
   std::uint64_t allowed_access;
   std::int32_t parent_fd;
 } __attribute__((packed));
+
+struct LandlockPortAttr {
+  std::uint64_t allowed_access;
+  std::uint64_t port;
+};
 
 // Rights that mean something on a file that is not a directory; the kernel refuses the others there.
 constexpr std::uint64_t kLandlockFileRights = 1U << 0 | 1U << 1 | 1U << 2 | 1U << 14 | 1U << 15;
@@ -65,6 +72,26 @@ bool TakeNullFiles(Child& child) {
   return true;
 }
 
+// A pseudoterminal of the container's own devpts, so that its name means something inside; its other end goes to
+// whoever watches us. pts(4), devpts.rst; ioctl_tty(2), TIOCGPTPEER.
+bool OpenTerminal(Child& child) {
+  if (child.terminal < 0) return true;
+  const int master = ::open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
+  constexpr int kUnlock = 0;
+  if (master < 0 || ::ioctl(master, TIOCSPTLCK, &kUnlock) != 0) return child.Fail(Step::kTerminal, Call::kOpen);
+  const int own = ::ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (own < 0) return child.Fail(Step::kTerminal, Call::kOpen);
+  if (::ioctl(own, TIOCSWINSZ, &child.size) != 0) return child.Fail(Step::kTerminal);
+  if (::fchown(own, child.data.launch.identity.uid, static_cast<gid_t>(-1)) != 0)
+    return child.Fail(Step::kTerminal, Call::kChown);
+  if (!sys::SendFd(child.terminal, master)) return child.Fail(Step::kTerminal, Call::kWrite);
+  for (int i = 0; i < 3; ++i)
+    if (::dup3(own, i, 0) != i) return child.Fail(Step::kTerminal);
+  ::close(own);
+  ::close(master);
+  return true;
+}
+
 bool SetLimits(Child& child) {
   const auto& limits = child.data.launch.rlimits;
   for (std::size_t i = 0; i < limits.size(); ++i) {
@@ -80,6 +107,7 @@ bool SetLimits(Child& child) {
 bool NewSession(Child& child) {
   // A process group leader already has what it needs; PID 1 of a new namespace is none.
   if (::syscall(SYS_setsid) < 0 && errno != EPERM) return child.Fail(Step::kSession);
+  if (child.terminal >= 0 && !child.data.launch.init && !TakeTerminal(child)) return false;
   // A session keyring of its own, or it could search ours. A kernel without keyrings has none to leak.
   if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS)
     return child.Fail(Step::kSession);
@@ -95,7 +123,7 @@ bool MakeLandlock(Child& child) {
   // RESOLVE_IN_ROOT takes the directory that it is given for the root, and AT_FDCWD is the working directory by now.
   const int root = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root < 0) return child.Fail(Step::kLandlockRule, Call::kOpen);
-  const LandlockRulesetAttr attr{child.data.landlock_fs, 0, child.data.landlock_scoped};
+  const LandlockRulesetAttr attr{child.data.landlock_fs, child.data.landlock_net, child.data.landlock_scoped};
   child.landlock = static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0));
   if (child.landlock < 0) return child.Fail(Step::kLandlock);
   const auto& rules = child.data.launch.security.landlock.rules;
@@ -103,7 +131,7 @@ bool MakeLandlock(Child& child) {
     const int index = static_cast<int>(i);
     const int fd = sys::OpenAt2(root, rules[i].path.c_str(), O_PATH, sys::kInRoot);
     if (fd < 0) {
-      if (errno == ENOENT || errno == ENOTDIR) continue;
+      if (!rules[i].required && (errno == ENOENT || errno == ENOTDIR)) continue;
       return child.Fail(Step::kLandlockRule, Call::kOpenTarget, index);
     }
     struct stat st{};
@@ -116,6 +144,12 @@ bool MakeLandlock(Child& child) {
     ::close(fd);
   }
   ::close(root);
+  for (const LandlockPort& port : child.data.launch.security.landlock.ports) {
+    const LandlockPortAttr attribute{port.access & child.data.landlock_net, port.port};
+    if (attribute.allowed_access != 0 &&
+        ::syscall(SYS_landlock_add_rule, child.landlock, 2 /*NET_PORT*/, &attribute, 0) != 0)
+      return child.Fail(Step::kLandlockPort, Call::kNone, port.port);
+  }
   return true;
 }
 
@@ -194,13 +228,18 @@ bool CloseFiles(Child& child) {
 
 }  // namespace
 
-bool LoadSeccomp(const sock_filter* program, std::size_t size) {
+bool TakeTerminal(Child& child) {
+  return ::ioctl(0, TIOCSCTTY, 0) == 0 || child.Fail(Step::kTerminal);
+}
+
+bool LoadSeccomp(const sock_filter* program, std::size_t size, std::uint32_t flags) {
   const sock_fprog filter{static_cast<unsigned short>(size), const_cast<sock_filter*>(program)};
-  return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) == 0;
+  return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter) == 0;
 }
 
 bool Confine(Child& child) {
-  if (!SetNames(child) || !TakeNullFiles(child) || !EnterWorkdir(child) || !SetLimits(child) || !NewSession(child))
+  if (!SetNames(child) || !TakeNullFiles(child) || !OpenTerminal(child) || !EnterWorkdir(child) || !SetLimits(child) ||
+      !NewSession(child))
     return false;
   if (!MakeLandlock(child) || !DropBounding(child) || !TakeIdentity(child) || !SetCapabilities(child)) return false;
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return child.Fail(Step::kNoNewPrivs);

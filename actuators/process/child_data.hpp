@@ -20,6 +20,7 @@ enum class Step : std::uint8_t {
   kNetwork,
   kLoopback,
   kStandardFiles,
+  kTerminal,
   kPropagation,
   kMount,
   kPivot,
@@ -30,6 +31,7 @@ enum class Step : std::uint8_t {
   kRlimit,
   kSession,
   kLandlockRule,
+  kLandlockPort,
   kBounding,
   kGroups,
   kGid,
@@ -109,8 +111,9 @@ struct Buffers {
   std::vector<const char*> argv, envp;
   std::vector<const char*> programs;  // where the program may be: candidates of PATH, in order
   std::vector<PreparedOp> ops;
+  std::vector<sys::Fd> attached;  // by operation: a mount that was made before the clone, to be placed
   std::vector<sock_filter> seccomp;
-  std::uint64_t landlock_fs = 0, landlock_scoped = 0;
+  std::uint64_t landlock_fs = 0, landlock_net = 0, landlock_scoped = 0;
   bool landlock = false;
   int last_capability = 0;
 
@@ -131,7 +134,9 @@ struct Child {
   int netns = -1;
   int standard[3] = {-1, -1, -1};
   bool null_file[3] = {false, false, false};  // those that are /dev/null
-  int proc_self = -1;                         // /proc/self of the host's procfs
+  int terminal = -1;                          // a socket: the master's end of a new pseudoterminal goes over it
+  winsize size = {};
+  int proc_self = -1;  // /proc/self of the host's procfs
   int old_root = -1;
   int root = -1;      // the new root's mount
   int skeleton = -1;  // the tmpfs under construction, until the overlay is put above it
@@ -157,10 +162,15 @@ bool BuildRoot(Child& child);        // child_root.cpp
 bool EnterRoot(Child& child);        // child_pivot.cpp: pivot_root, the old root is gone
 bool AuditMounts(Child& child);      // child_audit.cpp
 bool Confine(Child& child);          // child_confine.cpp: host name ... Landlock, close_range
-bool LoadSeccomp(const sock_filter* program, std::size_t size);
+bool TakeTerminal(Child& child);     // standard input becomes the controlling terminal of this session
+bool LoadSeccomp(const sock_filter* program, std::size_t size, std::uint32_t flags = 0);
 // Forks; returns (true) in the process that becomes the workload, never in PID 1. child_init.cpp.
 bool BecomeInit(Child& child);
 void ReportAndExit [[noreturn]] (Child& child);
+
+// Makes the mounts that are filled or verified before they are placed: contexts, secrets, an attested root.
+// prepare_mounts.cpp
+Result<> PrepareAttached(Buffers& data);
 
 // "ro,nosuid" of MOUNT_ATTR_*.
 std::string AttributeNames(std::uint64_t attributes);

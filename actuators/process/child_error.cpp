@@ -77,6 +77,13 @@ Phrase DescribeMount(const PreparedOp& prepared) {
       return {"mask", op.target};
     case MountOp::Type::kReadOnly:
       return {"make read-only", op.target};
+    case MountOp::Type::kContext:
+      return {"mount", "a copy of " + op.source + " at " + op.target + flags};
+    case MountOp::Type::kSecrets:
+    case MountOp::Type::kSecretFile:
+      return {"mount", "secrets at " + op.target + flags};
+    case MountOp::Type::kSecret:
+      return {"mount", "a secret at " + op.target + flags};
     case MountOp::Type::kSealRoot:
       return {"make read-only", "/"};
   }
@@ -123,6 +130,8 @@ Phrase Describe(const Failure& failure, const Buffers& data) {
       return {"bring up", "loopback"};
     case Step::kStandardFiles:
       return {"pass on", "standard files"};
+    case Step::kTerminal:
+      return {"open", "a terminal of the container's own"};
     case Step::kPropagation:
       return {"make private", "mount namespace"};
     case Step::kMount:
@@ -149,6 +158,8 @@ Phrase Describe(const Failure& failure, const Buffers& data) {
       return {"add Landlock rule", index < launch.security.landlock.rules.size()
                                        ? launch.security.landlock.rules[index].path
                                        : std::string()};
+    case Step::kLandlockPort:
+      return {"add Landlock rule", "port " + std::to_string(failure.index)};
     case Step::kBounding:
       return {"drop from the bounding set", CapabilityName(failure.index)};
     case Step::kGroups:

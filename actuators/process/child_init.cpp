@@ -105,6 +105,7 @@ NUCLEUS_INIT_CODE bool BecomeInit(Child& child) {
   if (workload == 0) {
     // Not the init's session: a terminal's signals are the workload's.
     if (::syscall(SYS_setsid) < 0) return child.Fail(Step::kInit);
+    if (child.terminal >= 0 && !TakeTerminal(child)) return false;
     AwaitInit();
     return true;
   }

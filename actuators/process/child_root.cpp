@@ -129,6 +129,10 @@ bool SetAttributes(Child& child, int index, int mount, std::uint64_t attributes,
 
 // A clone of a host path. -1 with failure recorded; -2: it is not there, and that is allowed.
 int CloneSource(Child& child, int index, const PreparedOp& op, bool* directory) {
+  if (const int made = child.data.attached[index].get(); made >= 0) {
+    *directory = true;
+    return made;
+  }
   const std::uint64_t resolve = RESOLVE_NO_MAGICLINKS | (op.op->no_follow ? RESOLVE_NO_SYMLINKS : 0);
   const int source = sys::OpenAt2(AT_FDCWD, op.op->source.c_str(), O_PATH, resolve);
   if (source < 0) {
@@ -230,8 +234,12 @@ bool FinishOverlay(Child& child) {
   const int index = child.overlay_op;
   const PreparedOp& op = child.data.ops[index];
   const std::uint64_t resolve = RESOLVE_NO_MAGICLINKS | (op.op->no_follow ? RESOLVE_NO_SYMLINKS : 0);
-  const int source = sys::OpenAt2(AT_FDCWD, op.op->source.c_str(), O_PATH | O_DIRECTORY, resolve);
+  // One that was verified is attached for as long as the overlay is made, as the skeleton is.
+  const int verified = child.data.attached[index].get();
+  const int source =
+      verified >= 0 ? verified : sys::OpenAt2(AT_FDCWD, op.op->source.c_str(), O_PATH | O_DIRECTORY, resolve);
   if (source < 0) return FailOp(child, index, Call::kOpenSource);
+  if (verified >= 0 && sys::MoveMount(verified, child.old_root) != 0) return FailOp(child, index, Call::kMoveMount);
   char layers[96];
   char* at = PutWord(layers, "/proc/self/fd/");
   at = PutNumber(at, child.skeleton);
@@ -243,9 +251,12 @@ bool FinishOverlay(Child& child) {
   if (mount < 0) return false;
   // The overlay has clones of its layers. Left attached, the skeleton would be what EnterRoot takes off in the place of
   // the host's root, which would then lie above the new one: "/.." would lead there.
-  char attached[32];
-  *PutNumber(PutWord(attached, "/proc/self/fd/"), child.skeleton) = '\0';
-  if (::umount2(attached, MNT_DETACH) != 0) return FailOp(child, index, Call::kMoveMount);
+  for (const int layer : {verified, child.skeleton}) {
+    if (layer < 0) continue;
+    char attached[32];
+    *PutNumber(PutWord(attached, "/proc/self/fd/"), layer) = '\0';
+    if (::umount2(attached, MNT_DETACH) != 0) return FailOp(child, index, Call::kMoveMount);
+  }
   if (sys::MoveMount(mount, child.old_root) != 0) return FailOp(child, index, Call::kMoveMount);
   ::close(source);
   ::close(child.skeleton);
@@ -333,6 +344,19 @@ bool DoBind(Child& child, int index, const PreparedOp& op) {
   if (mount < 0) return mount == -2;
   if (!SetAttributes(child, index, mount, op.attributes, op.op->recursive)) return false;
   const bool good = Place(child, index, op, mount, directory, op.attributes, op.op->recursive);
+  ::close(mount);
+  return good;
+}
+
+// A file of the secrets, which have been placed by now, at a place of its own.
+bool DoSecret(Child& child, int index, const PreparedOp& op) {
+  const int source = sys::OpenAt2(BaseOf(child), op.op->source.c_str(), O_PATH, kTarget);
+  if (source < 0) return FailOp(child, index, Call::kOpenSource);
+  const int mount = sys::OpenTree(source, "", sys::kOpenTreeClone | sys::kOpenTreeCloexec | AT_EMPTY_PATH);
+  if (mount < 0) return FailOp(child, index, Call::kOpenTree);
+  if (!SetAttributes(child, index, mount, op.attributes, false)) return false;
+  const bool good = Place(child, index, op, mount, false, op.attributes, false);
+  ::close(source);
   ::close(mount);
   return good;
 }
@@ -429,7 +453,13 @@ bool Do(Child& child, int index, const PreparedOp& op) {
     case MountOp::Type::kSymlink:
       return DoSymlink(child, index, op);
     case MountOp::Type::kBind:
+    case MountOp::Type::kContext:
+    case MountOp::Type::kSecrets:
       return DoBind(child, index, op);
+    case MountOp::Type::kSecretFile:
+      return true;  // it is in the mount of kSecrets
+    case MountOp::Type::kSecret:
+      return DoSecret(child, index, op);
     case MountOp::Type::kFilesystem:
       return DoFilesystem(child, index, op);
     case MountOp::Type::kMask:

@@ -152,14 +152,18 @@ Result<> PrepareSecurity(Buffers& data) {
   // A probe is in a Landlock domain of its own and may have to signal or to reach the workload ("kill -0 1"); the pid
   // and network namespaces bound it to the container all the same.
   data.landlock_scoped = abi >= 6 && !data.inside ? landlock.scoped & 3 : 0;
-  data.landlock = data.landlock_fs != 0 || data.landlock_scoped != 0;
+  data.landlock_net = abi >= 4 ? landlock.handled_net & 3 : 0;
+  data.landlock = data.landlock_fs != 0 || data.landlock_net != 0 || data.landlock_scoped != 0;
   return {};
 }
 
 Result<Prepared> Finish(std::unique_ptr<Buffers> data) {
   TRY(PrepareCommand(*data));
   TRY(PrepareSecurity(*data));
-  if (!data->inside) TRY(PrepareMounts(*data));
+  if (!data->inside) {
+    TRY(PrepareMounts(*data));
+    TRY(PrepareAttached(*data));
+  }
   data->candidates = Candidates(data->launch);
   for (const auto& candidate : data->candidates) data->programs.push_back(candidate.c_str());
   return Prepared(std::move(data));

@@ -4,6 +4,7 @@
 
 #include "actuators/security/default_profile.hpp"
 #include "actuators/security/landlock_abi.hpp"
+#include "actuators/security/security_names.hpp"
 
 namespace nucleus::security {
 
@@ -30,6 +31,21 @@ std::uint64_t AccessOf(const MountOp& op) {
   return kWriteAccess;
 }
 
+// What a program is started with, it has by the rules of execve(2): root the bounding set, others the ambient one;
+// capabilities(7), "Transformation of capabilities during execve()". A policy that says otherwise would not hold.
+Result<> CheckKept(const CapabilitySets& sets, const Identity& identity) {
+  const bool root = identity.uid == 0;
+  const std::uint64_t held = root ? sets.bounding | sets.inheritable : sets.ambient;
+  if (sets.permitted == held && sets.effective == held) return {};
+  std::string names;
+  for (const auto& name : CapabilityNames((sets.permitted | sets.effective) ^ held)) names += " " + name;
+  return Fail(Error::Of(ErrorCode::kInvalid, "use", "capability policy",
+                        "a program of user " + std::to_string(identity.uid) + " is started with exactly those of " +
+                            (root ? "[bounding]" : "[ambient]") + "; the policy differs in" + names)
+                  .Hint(root ? "keep the same in [permitted], [effective] and [bounding], or leave the first two out"
+                             : "keep them in [ambient]"));
+}
+
 }  // namespace
 
 Landlock DefaultLandlock(std::span<const MountOp> mounts, bool production) {
@@ -50,10 +66,16 @@ Landlock DefaultLandlock(std::span<const MountOp> mounts, bool production) {
 Result<Security> CompileSecurity(const SecurityInput& input) {
   if (input.service == nullptr) return Fail(ErrorCode::kInternal, "compile security", "", "no service");
   Security security;
-  security.capabilities = {};  // none in any set, bounding set included
-  const auto program = DefaultProfile();
+  // By default none in any set, bounding set included.
+  if (input.capabilities != nullptr) {
+    security.capabilities = *input.capabilities;
+    TRY(CheckKept(security.capabilities, input.identity));
+  }
+  const auto program = input.seccomp.empty() ? DefaultProfile() : input.seccomp;
   security.seccomp.assign(program.begin(), program.end());
-  security.landlock = DefaultLandlock(input.mounts, input.service->mode == spec::ServiceMode::kProduction);
+  security.seccomp_flags = input.seccomp_flags;
+  const bool production = input.service->mode == spec::ServiceMode::kProduction;
+  security.landlock = input.landlock != nullptr ? *input.landlock : DefaultLandlock(input.mounts, production);
   return security;
 }
 

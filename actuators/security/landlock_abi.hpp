@@ -23,6 +23,9 @@ inline constexpr std::uint64_t kTruncate = 1U << 14;     // ABI 3
 inline constexpr std::uint64_t kIoctlDev = 1U << 15;     // ABI 5
 inline constexpr std::uint64_t kAllFs = (1U << 16) - 1;  // ABI 7 added logging, no right
 
+inline constexpr std::uint64_t kBindTcp = 1U << 0;  // ABI 4
+inline constexpr std::uint64_t kConnectTcp = 1U << 1;
+
 inline constexpr std::uint64_t kScopeAbstractSocket = 1U << 0;  // ABI 6
 inline constexpr std::uint64_t kScopeSignal = 1U << 1;
 

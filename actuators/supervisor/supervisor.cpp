@@ -39,9 +39,12 @@ Millis UnixNow() {
 }
 
 // All blocked: they are read from a descriptor. Those of kernel faults cannot be held back that way and are left alone.
-Result<sys::Fd> TakeSignals() {
+// attached: what stops a job of a shell, and lets it go on, stays with the shell.
+Result<sys::Fd> TakeSignals(bool attached) {
   sigset_t all;
   ::sigfillset(&all);
+  if (attached)
+    for (const int job : {SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT}) ::sigdelset(&all, job);
   for (const int fault : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS}) ::sigdelset(&all, fault);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
   sigset_t wanted;
@@ -103,6 +106,22 @@ Result<Supervisor> Supervisor::Start(std::string directory) {
   supervisor.directory_ = std::move(directory);
   supervisor.lock_ = TRY(TakeSupervisorLock(supervisor.directory_));
   TRY(supervisor.Load());
+  return Begin(std::move(supervisor));
+}
+
+Result<Supervisor> Supervisor::Attach(std::string directory, sys::Fd lock, Launch launch, bool terminal) {
+  Supervisor supervisor;
+  supervisor.directory_ = std::move(directory);
+  supervisor.lock_ = std::move(lock);
+  supervisor.launch_ = std::move(launch);
+  supervisor.policy_ = supervisor.launch_.policy;
+  supervisor.attached_ = true;
+  supervisor.terminal_ = terminal;
+  TRY(supervisor.TakeOver());
+  return Begin(std::move(supervisor));
+}
+
+Result<Supervisor> Supervisor::Begin(Supervisor supervisor) {
   supervisor.WriteStatus();
   if (auto started = supervisor.StartWorkload(); !started) {
     supervisor.status_.error = started.error().Message();
@@ -120,8 +139,12 @@ Result<> Supervisor::Load() {
   if (const auto text = TRY(sys::ReadFileIfThere(directory_ + "/" + std::string(kPolicyFile)))) {
     policy_ = TRY(DecodePolicy(*text));
   }
-  signals_ = TRY(TakeSignals());
   log_ = TRY(LogWriter::Open(directory_, policy_.log_max_bytes));
+  return TakeOver();
+}
+
+Result<> Supervisor::TakeOver() {
+  signals_ = TRY(TakeSignals(attached_));
   status_.id = launch_.id;
   status_.digest = launch_.digest;
   status_.policy_digest = policy_.digest;
@@ -129,26 +152,40 @@ Result<> Supervisor::Load() {
   return {};
 }
 
-Result<> Supervisor::StartWorkload() {
-  started_ = Now();  // also of a start that fails: it has not run for long
+// Its standard files are ours, or lead to where they are kept.
+Result<Running> Supervisor::SpawnWorkload() {
+  const Prepared prepared = TRY(Prepare(launch_));
+  if (terminal_) {
+    Running running = TRY(Spawn(prepared, {.terminal = true, .size = CallersSize()}));
+    relay_ = std::make_unique<TerminalRelay>(std::move(running.terminal));
+    return running;
+  }
+  if (attached_) return Spawn(prepared, {.in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO});
   auto out = TRY(MakePipe(launch_.identity));
   auto error = TRY(MakePipe(launch_.identity));
+  Running running = TRY(Spawn(prepared, {.in = -1, .out = out.write.get(), .err = error.write.get()}));
+  out_ = std::move(out.read);
+  error_ = std::move(error.read);
+  return running;
+}
+
+Result<> Supervisor::StartWorkload() {
+  started_ = Now();  // also of a start that fails: it has not run for long
   oom_kills_ = OomKills();
-  {
-    const Prepared prepared = TRY(Prepare(launch_));
-    workload_ = TRY(Spawn(prepared, {.in = -1, .out = out.write.get(), .err = error.write.get()}));
-  }
+  ended_by_ = 0;
+  workload_ = TRY(SpawnWorkload());
   if (auto posture = CheckPosture(workload_->pid, launch_); !posture) {
     KillAll();
     sys::PidfdSendSignal(workload_->pidfd.get(), SIGKILL);
     while (::waitpid(workload_->pid, nullptr, __WALL) < 0 && errno == EINTR) {
     }
     workload_.reset();
+    out_.reset();
+    error_.reset();
+    relay_.reset();
     kill_at_ = 0;
     return posture;
   }
-  out_ = std::move(out.read);
-  error_ = std::move(error.read);
   started_ = Now();
   restart_at_ = kill_at_ = 0;
   intent_ = Intent::kNone;
@@ -168,7 +205,7 @@ Result<> Supervisor::StartWorkload() {
   }
   WriteStatus();
   // What reading and preparing took is given back: there is one supervisor per workload on the machine.
-  ::malloc_trim(0);
+  if (!attached_) ::malloc_trim(0);
   return {};
 }
 
@@ -191,7 +228,8 @@ Millis Supervisor::NextDeadline() const {
 
 void Supervisor::Step(int timeout_ms) {
   // A descriptor of -1 is passed over by poll.
-  std::array<pollfd, 6> polls{};
+  constexpr std::size_t kOwn = 6;
+  std::array<pollfd, kOwn + TerminalRelay::kPolls> polls{};
   const auto watch = [&polls](std::size_t i, int fd) { polls[i] = {.fd = fd, .events = POLLIN, .revents = 0}; };
   watch(0, signals_.get());
   watch(1, workload_ ? workload_->pidfd.get() : -1);
@@ -199,7 +237,11 @@ void Supervisor::Step(int timeout_ms) {
   watch(3, error_.get());
   watch(4, probe_ ? probe_->pidfd().get() : -1);
   watch(5, probe_ ? probe_->output().get() : -1);
+  const auto relayed = std::span(polls).last<TerminalRelay::kPolls>();
+  for (auto& poll : relayed) poll.fd = -1;
+  if (relay_) relay_->Watch(relayed);
   if (::poll(polls.data(), polls.size(), timeout_ms) < 0 && errno != EINTR) return;
+  if (relay_) relay_->Pump(relayed);
   if (polls[2].revents != 0) Drain(out_, Stream::kOut, false);
   if (polls[3].revents != 0) Drain(error_, Stream::kError, false);
   if (polls[5].revents != 0 && probe_) probe_->ReadOutput();
@@ -245,7 +287,9 @@ void Supervisor::HandleSignals() {
   signalfd_siginfo info;
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     const int signal = static_cast<int>(info.ssi_signo);
-    if (signal == SIGTERM || signal == SIGINT) {
+    if (attached_) {
+      PassOn(signal);
+    } else if (signal == SIGTERM || signal == SIGINT) {
       BeginStop(Intent::kStop);
     } else if (signal == SIGHUP) {
       ReloadPolicy();
@@ -255,6 +299,19 @@ void Supervisor::HandleSignals() {
       Forward(signal == SIGRTMIN ? info.ssi_int : signal);
     }
   }
+}
+
+void Supervisor::PassOn(int signal) {
+  if (signal == SIGCHLD) return;
+  if (signal == SIGWINCH) {
+    if (relay_) relay_->Resize();
+    return;
+  }
+  if (!workload_) return EndFor(Status::State::kExited);  // between two runs
+  if (launch_.init || WouldNotice(workload_->pid, signal)) return Forward(signal);
+  ended_by_ = signal;
+  intent_ = Intent::kStop;
+  KillAll();
 }
 
 void Supervisor::Forward(int signal) {
@@ -323,7 +380,8 @@ void Supervisor::WorkloadEnded() {
   siginfo_t info{};
   if (::waitid(P_PIDFD, static_cast<id_t>(workload_->pidfd.get()), &info, WEXITED | WNOHANG | __WALL) != 0) return;
   if (info.si_pid == 0) return;
-  const int code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+  int code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+  if (ended_by_ != 0 && code == 128 + SIGKILL) code = 128 + ended_by_;
   workload_.reset();
   kill_at_ = 0;
   if (probe_) probe_->Kill(), probe_->Finish(true), probe_.reset();
@@ -333,6 +391,8 @@ void Supervisor::WorkloadEnded() {
   Drain(error_, Stream::kError, true);
   out_.reset();
   error_.reset();
+  if (relay_) relay_->Drain();
+  relay_.reset();
   if (log_) log_->Flush(UnixNow());
   status_.finished_ms = UnixNow();
   status_.exit_code = code;

@@ -11,6 +11,7 @@
 
 #include <poll.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -18,6 +19,7 @@
 #include "actuators/process/log.hpp"
 #include "actuators/process/supervision.hpp"
 #include "actuators/supervisor/health_probe.hpp"
+#include "actuators/supervisor/terminal_relay.hpp"
 
 namespace nucleus::process {
 
@@ -25,14 +27,25 @@ class Supervisor {
  public:
   // Takes the lock, reads the files, executes the workload. The status file says kRunning or kFailed when it returns.
   static Result<Supervisor> Start(std::string directory);
+  // In the foreground of the caller: the workload has the caller's standard files, or a terminal between which and the
+  // caller's this relays, and no log. Every signal that would end the caller is the workload's; where that is PID 1 and
+  // neither handles nor blocks it, it is ended, as the signal would have ended it were it no PID 1.
+  // `lock` is the directory's, taken by ClaimDirectory().
+  static Result<Supervisor> Attach(std::string directory, sys::Fd lock, Launch launch, bool terminal);
   // Until the workload has ended for good.
   void Run();
+  // Then: of its last run, 128+N where a signal ended it.
+  [[nodiscard]] int exit_code() const { return status_.exit_code; }
 
  private:
   enum class Intent : std::uint8_t { kNone, kStop, kRestart, kGiveUp };
 
   Supervisor() = default;
+  static Result<Supervisor> Begin(Supervisor supervisor);
   Result<> Load();
+  Result<> TakeOver();
+  Result<Running> SpawnWorkload();
+  void PassOn(int signal);
   Result<> StartWorkload();
   void Step(int timeout_ms);
   void HandleSignals();
@@ -63,6 +76,10 @@ class Supervisor {
   Policy policy_;
   Status status_;
   std::optional<LogWriter> log_;
+  bool attached_ = false;
+  bool terminal_ = false;
+  std::unique_ptr<TerminalRelay> relay_;
+  int ended_by_ = 0;  // the signal that the workload was killed instead of, having no handler for it
   std::optional<Running> workload_;
   std::optional<HealthProbe> probe_;
   sys::Fd out_, error_;

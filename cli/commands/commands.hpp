@@ -21,6 +21,9 @@ Result<int> RunShow(Context& context);
 Result<int> RunGraph(Context& context);
 Result<int> RunHistory(Context& context);
 Result<int> RunSchema(Context& context);
+Result<int> RunSeccompGenerate(Context& context);  // writes the profile it was told to, and nothing else
+Result<int> RunSeccompDiff(Context& context);
+Result<int> RunSeccompExplain(Context& context);
 Result<int> RunComposePs(Context& context);
 Result<int> RunPs(Context& context);
 Result<int> RunLogs(Context& context);
@@ -34,5 +37,8 @@ Result<int> RunComplete(Context& context);
 Result<int> RunApply(Context& context);
 Result<int> RunDestroy(Context& context);
 Result<int> RunRollback(Context& context);
+Result<int> RunRootfsSeal(Context& context);
+Result<int> RunRootfsVerify(Context& context);
+Result<int> RunRun(Context& context);
 
 }  // namespace nucleus::cli

@@ -25,6 +25,7 @@ struct Directories {
   [[nodiscard]] std::string ObservedDb() const { return runtime + "/observed.db"; }
   [[nodiscard]] std::string HostLock() const { return runtime + "/host.lock"; }
   [[nodiscard]] std::string ForwardingRecord() const { return runtime + "/ip_forward_was"; }  // the host's own setting
+  [[nodiscard]] std::string SeccompCache() const { return state + "/seccomp"; }  // compiled profiles
   [[nodiscard]] std::string ProjectLock(std::string_view project) const;
   [[nodiscard]] std::string ProjectDir(std::string_view project) const;                            // runtime/projects/P
   [[nodiscard]] std::string VolumeMount(std::string_view project, std::string_view volume) const;  // ephemeral volumes
@@ -32,6 +33,9 @@ struct Directories {
                                        const Address& service) const;  // runtime/projects/P/service.web
   [[nodiscard]] std::string NetnsPin(std::string_view project, const Address& service) const;  // an nsfs bind mount
 };
+
+// Stands where a project does for containers started by hand. No topology can have that name.
+inline constexpr std::string_view kContainersProject = "_";
 
 // Files in a ServiceDir.
 inline constexpr std::string_view kLaunchFile = "launch";  // the compiled container, for the supervisor

@@ -13,7 +13,7 @@ namespace nucleus {
 
 namespace {
 
-constexpr std::uint64_t kVersion = 1;
+constexpr std::uint64_t kVersion = 2;
 constexpr std::string_view kMagic = "NUC";
 
 class Writer {
@@ -85,7 +85,7 @@ class Reader {
 template <class E>
 constexpr E kLast{};
 template <>
-constexpr MountOp::Type kLast<MountOp::Type> = MountOp::Type::kSealRoot;
+constexpr MountOp::Type kLast<MountOp::Type> = MountOp::Type::kSecret;
 template <>
 constexpr spec::RestartPolicy kLast<spec::RestartPolicy> = spec::RestartPolicy::kAlways;
 template <>
@@ -187,7 +187,7 @@ void Fields(IO& io, First& first, Rest&... rest) {
 template <class IO, Is<MountOp> T>
 void Walk(IO& io, T& v) {
   Fields(io, v.type, v.target, v.source, v.fstype, v.data, v.flags, v.mode, v.uid, v.gid, v.no_follow, v.recursive,
-         v.skeleton, v.optional);
+         v.skeleton, v.optional, v.verify);
 }
 template <class IO, Is<CapabilitySets> T>
 void Walk(IO& io, T& v) {
@@ -195,11 +195,15 @@ void Walk(IO& io, T& v) {
 }
 template <class IO, Is<LandlockRule> T>
 void Walk(IO& io, T& v) {
-  Fields(io, v.path, v.access);
+  Fields(io, v.path, v.access, v.required);
+}
+template <class IO, Is<LandlockPort> T>
+void Walk(IO& io, T& v) {
+  Fields(io, v.port, v.access);
 }
 template <class IO, Is<Landlock> T>
 void Walk(IO& io, T& v) {
-  Fields(io, v.enabled, v.required, v.min_abi, v.handled_fs, v.scoped, v.rules);
+  Fields(io, v.enabled, v.required, v.min_abi, v.handled_fs, v.handled_net, v.scoped, v.rules, v.ports);
 }
 template <class IO, Is<BpfInstruction> T>
 void Walk(IO& io, T& v) {
@@ -207,7 +211,7 @@ void Walk(IO& io, T& v) {
 }
 template <class IO, Is<Security> T>
 void Walk(IO& io, T& v) {
-  Fields(io, v.capabilities, v.seccomp, v.landlock);
+  Fields(io, v.capabilities, v.seccomp, v.seccomp_flags, v.landlock);
 }
 template <class IO, Is<Identity> T>
 void Walk(IO& io, T& v) {

@@ -43,6 +43,10 @@ struct MountOp {
     kMask,         // `target`, where it exists: /dev/null over a file, an empty read-only tmpfs over a directory
     kReadOnly,     // `target`, where it exists: read-only from here on
     kSealRoot,     // the root mount itself becomes read-only
+    kContext,      // a tmpfs with a copy of directory `source`; data: a pattern a line, "+include" or "-exclude"
+    kSecrets,      // a tmpfs that is never swapped, with what the kSecretFile operations put there
+    kSecretFile,  // not a mount: the contents of host file `source` as `target`, below that of kSecrets; mode, uid, gid
+    kSecret,      // the file `source` inside the new root, one of kSecrets, cloned and placed at `target`
   };
   Type type = Type::kDirectory;
   std::string target;
@@ -57,6 +61,7 @@ struct MountOp {
   bool recursive = false;
   bool skeleton = false;
   bool optional = false;  // a missing source is passed over
+  bool verify = false;    // kContext: the copy is compared with its source; kRoot*: the source with its manifest
   bool operator==(const MountOp&) const = default;
 };
 
@@ -68,18 +73,27 @@ struct CapabilitySets {  // bit masks, 1 << CAP_*; capabilities(7)
 };
 
 struct LandlockRule {
-  std::string path;          // inside the container; a missing path is passed over
+  std::string path;          // inside the container
   std::uint64_t access = 0;  // LANDLOCK_ACCESS_FS_*
+  bool required = false;     // else a missing path is passed over
   bool operator==(const LandlockRule&) const = default;
+};
+
+struct LandlockPort {
+  std::uint16_t port = 0;
+  std::uint64_t access = 0;  // LANDLOCK_ACCESS_NET_*
+  bool operator==(const LandlockPort&) const = default;
 };
 
 struct Landlock {
   bool enabled = false;
   bool required = false;  // production: an error where the kernel has less than min_abi
   std::uint32_t min_abi = 0;
-  std::uint64_t handled_fs = 0;  // masked by what the kernel's ABI knows
-  std::uint64_t scoped = 0;      // LANDLOCK_SCOPE_*, ABI 6
+  std::uint64_t handled_fs = 0;   // masked by what the kernel's ABI knows
+  std::uint64_t handled_net = 0;  // LANDLOCK_ACCESS_NET_*, ABI 4
+  std::uint64_t scoped = 0;       // LANDLOCK_SCOPE_*, ABI 6
   std::vector<LandlockRule> rules;
+  std::vector<LandlockPort> ports;
   bool operator==(const Landlock&) const = default;
 };
 
@@ -94,6 +108,7 @@ struct BpfInstruction {
 struct Security {
   CapabilitySets capabilities;
   std::vector<BpfInstruction> seccomp;  // empty: none
+  std::uint32_t seccomp_flags = 0;      // SECCOMP_FILTER_FLAG_*
   Landlock landlock;
   bool operator==(const Security&) const = default;
 };

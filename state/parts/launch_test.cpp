@@ -70,7 +70,8 @@ Launch AnyLaunch() {
   launch.security.capabilities.bounding = *arbitrary<std::uint64_t>();
   for (int i = *rc::gen::inRange(0, 5); i > 0; --i) {
     launch.security.seccomp.push_back({*arbitrary<std::uint16_t>(), 1, 2, *arbitrary<std::uint32_t>()});
-    launch.security.landlock.rules.push_back({*arbitrary<std::string>(), *arbitrary<std::uint64_t>()});
+    launch.security.landlock.rules.push_back(
+        {*arbitrary<std::string>(), *arbitrary<std::uint64_t>(), *arbitrary<bool>()});
   }
   launch.init = *arbitrary<bool>();
   launch.mount_audit = *arbitrary<bool>();

@@ -1,0 +1,204 @@
+// Mounts that are filled or verified while the host's files are still at hand, before the clone: detached, so that
+// nobody sees them, and placed in the child by descriptor. What was verified is so the very mount that is used.
+#include <sys/mman.h>
+
+#include <cstring>
+
+#include "actuators/mounts/context.hpp"
+#include "actuators/process/child_data.hpp"
+#include "actuators/sys/file.hpp"
+#include "actuators/sys/mount_api.hpp"
+#include "actuators/sys/openat2.hpp"
+#include "attest/verify.hpp"
+
+namespace nucleus::process {
+
+namespace {
+
+using Type = MountOp::Type;
+
+Result<sys::Fd> OpenSource(const MountOp& op, int flags) {
+  const std::uint64_t resolve = RESOLVE_NO_MAGICLINKS | (op.no_follow ? RESOLVE_NO_SYMLINKS : 0);
+  sys::Fd fd(sys::OpenAt2(AT_FDCWD, op.source.c_str(), static_cast<std::uint64_t>(flags), resolve));
+  if (!fd) return FailSys("open", op.source);
+  return fd;
+}
+
+struct TmpfsOption {
+  const char* key;
+  const char* value;  // null: a flag
+};
+Result<sys::Fd> NewTmpfs(const MountOp& op, std::initializer_list<TmpfsOption> options) {
+  const sys::Fd fs(sys::Fsopen("tmpfs"));
+  if (!fs) return FailSys("fsopen", op.target);
+  for (const auto& option : options) {
+    const auto command = option.value == nullptr ? sys::FsconfigCommand::kSetFlag : sys::FsconfigCommand::kSetString;
+    if (sys::Fsconfig(fs.get(), command, option.key, option.value) != 0)
+      return Fail(Error::Sys("fsconfig", op.target).In(option.key));
+  }
+  if (sys::Fsconfig(fs.get(), sys::FsconfigCommand::kCreate, nullptr, nullptr) != 0)
+    return FailSys("fsconfig", op.target);
+  sys::Fd mount(sys::Fsmount(fs.get(), sys::kAttrNoSuid | sys::kAttrNoDev));
+  if (!mount) return FailSys("fsmount", op.target);
+  return mount;
+}
+
+// ---- an attested root ----
+
+Result<sys::Fd> VerifiedRoot(const MountOp& op) {
+  const sys::Fd source = TRY(OpenSource(op, O_PATH | O_DIRECTORY));
+  const unsigned flags = sys::kOpenTreeClone | sys::kOpenTreeCloexec | AT_EMPTY_PATH;
+  sys::Fd clone(sys::OpenTree(source.get(), "", flags));
+  if (!clone) return FailSys("open_tree", op.source);
+  const sys::MountAttributes read_only{.set = sys::kAttrReadOnly, .clear = 0, .propagation = 0, .userns_fd = 0};
+  if (sys::MountSetattr(clone.get(), 0, read_only) != 0) return FailSys("mount_setattr", op.source);
+  const auto verdict = TRY_IN("attestation of the rootfs", attest::Verify(clone.get(), op.source));
+  if (verdict.difference) return Fail(attest::AsError(*verdict.difference, op.source));
+  return clone;
+}
+
+// ---- contexts ----
+
+Result<mounts::ContextFilter> FilterOf(std::string_view data) {
+  std::vector<std::string> include, exclude;
+  while (!data.empty()) {
+    const auto line = data.substr(0, data.find('\n'));
+    data.remove_prefix(std::min(line.size() + 1, data.size()));
+    if (line.starts_with('+')) include.emplace_back(line.substr(1));
+    if (line.starts_with('-')) exclude.emplace_back(line.substr(1));
+  }
+  return mounts::ContextFilter::Make(include, exclude);
+}
+
+Result<sys::Fd> Context(const MountOp& op) {
+  const auto filter = TRY(FilterOf(op.data));
+  const sys::Fd source = TRY(OpenSource(op, O_PATH | O_DIRECTORY));
+  sys::Fd copy = TRY(NewTmpfs(op, {{"mode", "0755"}}));
+  Digest before{};
+  if (op.verify) before = TRY(mounts::HashContext(source.get(), filter));
+  TRY(mounts::CopyContext(source.get(), copy.get(), filter, {op.uid, op.gid}));
+  if (op.verify && TRY(mounts::HashContext(copy.get(), filter)) != before) {
+    return Fail(Error::Of(ErrorCode::kConflict, "verify context", op.source, "the copy is not what the source was")
+                    .Hint("somebody writes to it: copy it from where nobody does"));
+  }
+  return copy;
+}
+
+// ---- secrets ----
+
+constexpr std::size_t kLargestSecret = 1 << 20;
+
+// Memory that is in no core dump and on no swap, and is zeroed before it goes; mlock(2), madvise(2).
+class Guarded {
+ public:
+  static Result<Guarded> Make(std::size_t size) {
+    void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) return FailSys("mmap", "memory for a secret");
+    Guarded guarded(static_cast<char*>(at), size);
+    ::madvise(at, size, MADV_DONTDUMP);
+    if (::mlock(at, size) != 0) return FailSys("mlock", "memory for a secret");
+    return guarded;
+  }
+  Guarded(Guarded&& other) noexcept : at_(std::exchange(other.at_, nullptr)), size_(other.size_) {}
+  Guarded& operator=(Guarded&&) = delete;
+  ~Guarded() {
+    if (at_ == nullptr) return;
+    ::explicit_bzero(at_, size_);
+    ::munmap(at_, size_);
+  }
+  [[nodiscard]] char* data() const { return at_; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+
+ private:
+  Guarded(char* at, std::size_t size) : at_(at), size_(size) {}
+  char* at_;
+  std::size_t size_;
+};
+
+// swapon(8): a header, and a line for each area.
+bool MachineSwaps() {
+  const auto text = sys::ReadFile("/proc/swaps");
+  return !text || text->find('\n') + 1 < text->size();
+}
+
+Result<sys::Fd> SecretsTmpfs(const MountOp& op, bool production) {
+  auto mount = NewTmpfs(op, {{"mode", "0755"}, {"size", "64m"}, {"noswap", nullptr}});
+  if (mount || !MachineSwaps()) return mount ? std::move(mount) : NewTmpfs(op, {{"mode", "0755"}, {"size", "64m"}});
+  if (!production) return NewTmpfs(op, {{"mode", "0755"}, {"size", "64m"}});
+  return Fail(Error::Of(ErrorCode::kUnsupported, "keep", "secrets",
+                        "this kernel's tmpfs may be swapped out, and the machine has swap")
+                  .Hint("switch swap off, or use Linux 6.4 or newer"));
+}
+
+Result<sys::Fd> OpenParent(const sys::Fd& top, std::string& name) {
+  sys::Fd at(::fcntl(top.get(), F_DUPFD_CLOEXEC, 3));
+  for (auto slash = name.find('/'); at && slash != std::string::npos; slash = name.find('/')) {
+    const std::string directory = name.substr(0, slash);
+    name.erase(0, slash + 1);
+    if (::mkdirat(at.get(), directory.c_str(), 0755) != 0 && errno != EEXIST) return FailSys("mkdir", directory);
+    at.reset(::openat(at.get(), directory.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  }
+  if (!at) return FailSys("open", name);
+  return at;
+}
+
+Result<> PutSecret(const sys::Fd& top, const std::string& directory, const MountOp& op) {
+  const sys::Fd source = TRY(OpenSource(op, O_RDONLY | O_NONBLOCK));
+  struct stat st{};
+  if (::fstat(source.get(), &st) != 0) return FailSys("stat", op.source);
+  if (!S_ISREG(st.st_mode)) return Fail(ErrorCode::kInvalid, "read secret", op.source, "not a regular file");
+  if (st.st_size > static_cast<off_t>(kLargestSecret))
+    return Fail(ErrorCode::kInvalid, "read secret", op.source, "larger than 1M");
+  const Guarded buffer = TRY(Guarded::Make(kLargestSecret));
+  std::size_t size = 0;
+  for (ssize_t got = 1; got > 0 && size < buffer.size(); size += static_cast<std::size_t>(got)) {
+    got = ::read(source.get(), buffer.data() + size, buffer.size() - size);
+    if (got < 0) return FailSys("read", op.source);
+  }
+  std::string name = op.target.substr(directory.size() + 1);
+  const sys::Fd parent = TRY(OpenParent(top, name));
+  const sys::Fd file(::openat(parent.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0400));
+  if (!file) return FailSys("make", op.target);
+  TRY(sys::WriteAll(file.get(), {buffer.data(), size}, op.target));
+  if (::fchown(file.get(), op.uid, op.gid) != 0) return FailSys("chown", op.target);
+  if (::fchmod(file.get(), op.mode) != 0) return FailSys("chmod", op.target);
+  return {};
+}
+
+Result<sys::Fd> Secrets(const Launch& launch, const MountOp& op) {
+  sys::Fd top = TRY(SecretsTmpfs(op, launch.production));
+  for (const MountOp& file : launch.mounts) {
+    if (file.type == Type::kSecretFile) TRY(PutSecret(top, op.target, file));
+  }
+  return top;
+}
+
+Result<sys::Fd> Attached(const Launch& launch, const MountOp& op) {
+  switch (op.type) {
+    case Type::kContext:
+      return TRY_IN("context", Context(op));
+    case Type::kSecrets:
+      return TRY_IN("secrets", Secrets(launch, op));
+    case Type::kRootBind:
+    case Type::kRootOverlay:
+      if (op.verify) return VerifiedRoot(op);
+      return sys::Fd();
+    default:
+      return sys::Fd();
+  }
+}
+
+}  // namespace
+
+Result<> PrepareAttached(Buffers& data) {
+  for (const MountOp& op : data.launch.mounts) {
+    sys::Fd mount = TRY(Attached(data.launch, op));
+    // Above the standard files, which the child puts in place first.
+    constexpr int kAbove = 10;
+    if (mount) mount.reset(::fcntl(mount.get(), F_DUPFD_CLOEXEC, kAbove));
+    data.attached.push_back(std::move(mount));
+  }
+  return {};
+}
+
+}  // namespace nucleus::process

@@ -1,0 +1,87 @@
+#include "actuators/supervisor/terminal_relay.hpp"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace nucleus::process {
+
+namespace {
+
+// Writable means that so much can be written without waiting; pipe(7), PIPE_BUF.
+constexpr std::size_t kPiece = 4096;
+
+// False: there is no more to come.
+bool ReadPiece(int fd, std::string& into) {
+  std::array<char, kPiece> buffer;
+  const ssize_t got = ::read(fd, buffer.data(), buffer.size());
+  if (got > 0) into.assign(buffer.data(), static_cast<std::size_t>(got));
+  // EIO: every process has closed the workload's end; pty(7).
+  return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+void WritePiece(int fd, std::string& from) {
+  const ssize_t put = ::write(fd, from.data(), from.size());
+  if (put > 0) from.erase(0, static_cast<std::size_t>(put));
+  // Nobody will ever read it.
+  if (put < 0 && errno != EAGAIN && errno != EINTR) from.clear();
+}
+
+}  // namespace
+
+winsize CallersSize() {
+  winsize size{};
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::ioctl(fd, TIOCGWINSZ, &size) == 0) break;
+  }
+  return size;
+}
+
+TerminalRelay::TerminalRelay(sys::Fd master) : master_(std::move(master)) {
+  ::fcntl(master_.get(), F_SETFL, O_RDWR | O_NONBLOCK);
+  termios settings{};
+  if (::tcgetattr(STDIN_FILENO, &settings) != 0) return;
+  before_ = settings;
+  ::cfmakeraw(&settings);
+  ::tcsetattr(STDIN_FILENO, TCSADRAIN, &settings);
+}
+
+TerminalRelay::~TerminalRelay() {
+  if (before_) ::tcsetattr(STDIN_FILENO, TCSADRAIN, &*before_);
+}
+
+void TerminalRelay::Watch(std::span<pollfd, kPolls> polls) const {
+  const bool wants_input = input_open_ && in_.empty();
+  short master = 0;
+  if (output_open_ && out_.empty()) master |= POLLIN;
+  if (!in_.empty()) master |= POLLOUT;
+  polls[0] = {.fd = wants_input ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0};
+  polls[1] = {.fd = master != 0 ? master_.get() : -1, .events = master, .revents = 0};
+  polls[2] = {.fd = out_.empty() ? -1 : STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+}
+
+void TerminalRelay::Pump(std::span<const pollfd, kPolls> polls) {
+  if (polls[0].revents != 0) input_open_ = ReadPiece(STDIN_FILENO, in_);
+  if (!in_.empty()) WritePiece(master_.get(), in_);
+  if ((polls[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && out_.empty()) {
+    output_open_ = ReadPiece(master_.get(), out_);
+    if (!output_open_) in_.clear();
+  }
+  if (polls[2].revents != 0) WritePiece(STDOUT_FILENO, out_);
+}
+
+void TerminalRelay::Drain() {
+  do {
+    while (!out_.empty()) WritePiece(STDOUT_FILENO, out_);
+    output_open_ = output_open_ && ReadPiece(master_.get(), out_);
+  } while (!out_.empty());
+}
+
+void TerminalRelay::Resize() {
+  const winsize size = CallersSize();
+  ::ioctl(master_.get(), TIOCSWINSZ, &size);
+}
+
+}  // namespace nucleus::process

@@ -1,0 +1,212 @@
+// One container in the foreground, by the parts that apply makes services of: a control group, name files, a process.
+// The caller's standard files are the workload's and so is the exit code; nothing of ours is written to standard
+// output.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "actuators/cgroup/apply.hpp"
+#include "actuators/cgroup/probe.hpp"
+#include "actuators/netns/apply.hpp"
+#include "actuators/process/channel.hpp"
+#include "actuators/supervisor/supervisor.hpp"
+#include "actuators/sys/file.hpp"
+#include "cli/compile_launch.hpp"
+#include "cli/run_options.hpp"
+#include "cli/run_preview.hpp"
+#include "cli/session.hpp"
+#include "reconcile/wanted.hpp"
+#include "spec/core/text.hpp"
+#include "spec/flags.hpp"
+
+namespace nucleus::cli {
+
+namespace {
+
+constexpr int kFailedToStart = 125;  // where it was not the program itself that could not be executed
+
+// What is made of the command line, before anything is made on the machine.
+struct Asked {
+  Directories directories;
+  PartKey key;  // of its process
+  spec::Topology topology;
+  Host host;
+  bool terminal = false;
+};
+
+std::string RandomName() {
+  std::array<unsigned char, 6> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return "";
+  std::string name;
+  for (const unsigned char byte : bytes) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    name += kDigits[byte >> 4];
+    name += kDigits[byte & 15];
+  }
+  return name;
+}
+
+std::vector<spec::Flag> FlagsOf(const Arguments& arguments) {
+  std::vector<spec::Flag> flags;
+  for (const Option* option : RunOptions()) {
+    if (!IsKey(*option) || !arguments.Has(option->name)) continue;
+    auto values = option->type == ValueType::kNone ? std::vector<std::string>() : arguments.Values(option->name);
+    flags.push_back({std::string(option->name), std::move(values), option->repeatable});
+  }
+  return flags;
+}
+
+Result<Asked> Read(Context& context) {
+  const Arguments& arguments = context.arguments;
+  Asked asked;
+  asked.directories = TRY(DirectoriesOf(arguments));
+  std::string name = arguments.Value("name");
+  if (!arguments.Has("name")) name = RandomName();
+  if (!IsValidName(name)) {
+    return Fail(ErrorCode::kInvalid, "", "--name",
+                "'" + Printable(name) +
+                    "' is not a name: letters, digits, '_', '.' and '-', a letter or digit first, "
+                    "at most 63 characters");
+  }
+  asked.key = {std::string(kContainersProject), {Kind::kContainer, name}, Part::kProcess};
+  asked.terminal = arguments.Has("tty");
+  const auto outside = spec::Outside::Real();
+  asked.topology = TRY(TellProblems(
+      context, spec::LoadFlags(asked.key.project, name, FlagsOf(arguments), arguments.operands(), outside)));
+  TRY(cgroup::FillHost(asked.host));
+  if (::geteuid() != 0) {
+    return Fail(Error::Of(ErrorCode::kUnsupported, "", "", "containers of ordinary users are not supported yet")
+                    .Hint("run it as root"));
+  }
+  return asked;
+}
+
+Result<> CheckLimits(Context& context, const spec::Service& service, const reconcile::Side& side) {
+  std::string missing;
+  for (const auto& key : side.Unheld(service)) missing += (missing.empty() ? "--" : ", --") + key;
+  if (missing.empty()) return {};
+  constexpr std::string_view kWhy = "this machine has no cgroup2 controller for it";
+  if (service.mode == spec::ServiceMode::kProduction) {
+    return Fail(Error::Of(ErrorCode::kUnsupported, "limit", missing, kWhy)
+                    .Hint("--service-mode agent goes on without the limit"));
+  }
+  context.console.Warn(missing + ": not held, " + std::string(kWhy));
+  return {};
+}
+
+// The parts of one container. What is made is taken away again in reverse order, whatever comes in between.
+class Container {
+ public:
+  Container(const Asked& asked, const reconcile::Side& side)
+      : asked_(asked),
+        side_(side),
+        service_(asked.topology.services.begin()->second),
+        directory_(asked.directories.ServiceDir(asked.key.project, asked.key.address)),
+        names_(asked.directories) {}
+  Container(const Container&) = delete;
+  Container& operator=(const Container&) = delete;
+  ~Container() {
+    if (lock_) Remove();
+  }
+
+  Result<int> Run() {
+    auto claimed = process::ClaimDirectory(directory_);
+    if (!claimed && claimed.error().code == ErrorCode::kLocked) {
+      return Fail(Error::Of(ErrorCode::kConflict, "", asked_.key.address.Text(), "a container of that name is running")
+                      .Hint("give it another --name"));
+    }
+    if (!claimed) return Fail(claimed.error());
+    lock_ = std::move(*claimed);
+    const auto wanted_group = side_.Cgroup(service_);
+    if (wanted_group) {
+      // What a run that was killed has left is no part of this one.
+      TRY(cgroup_.Undo(Key(Part::kCgroup), nullptr, {}, {}));
+      TRY(cgroup_.Apply(Key(Part::kCgroup), *wanted_group, {}));
+    }
+    TRY(names_.Apply(Key(Part::kNames), side_.Names(service_), {}));
+    Launch launch = TRY(Compile());
+    TRY(sys::ReplaceFile(directory_ + "/" + std::string(kLaunchFile), Encode(launch), 0600));
+    if (!launch.cgroup.empty()) TRY(sys::SetXattr(launch.cgroup, kTagId, launch.id));
+    auto supervisor = process::Supervisor::Attach(directory_, sys::Fd(::fcntl(lock_.get(), F_DUPFD_CLOEXEC, 3)),
+                                                  std::move(launch), asked_.terminal);
+    if (!supervisor) return Fail(std::move(supervisor).error());
+    supervisor->Run();
+    const int code = supervisor->exit_code();
+    Remove();
+    return code;
+  }
+
+  Result<Launch> Compile() const {
+    auto wanted = side_.Process(service_, spec::CanonicalFields(service_));
+    wanted.netns.clear();  // one of its own, which nobody else needs to find
+    Launch launch = TRY(LaunchCompiler(asked_.directories)(asked_.key, wanted));
+    // Found by its name, and by the beginning of its id.
+    if (const std::string& name = asked_.key.address.name; IsIdPrefix(name)) launch.id.replace(0, name.size(), name);
+    return launch;
+  }
+
+ private:
+  static bool IsIdPrefix(std::string_view name) {
+    return name.size() == 12 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  }
+  [[nodiscard]] PartKey Key(Part part) const { return {asked_.key.project, asked_.key.address, part}; }
+
+  // The lock goes last, while it is held: whoever waits for the name finds either all of this or nothing.
+  void Remove() {
+    (void)cgroup_.Undo(Key(Part::kCgroup), nullptr, {}, {});
+    for (const auto file : {kLaunchFile, kStatusFile, kHostsFile, kResolvFile, kHostnameFile, process::kLockFile}) {
+      const std::string path = directory_ + "/" + std::string(file);
+      sys::RemoveTemporaries(path);
+      ::unlink(path.c_str());
+    }
+    sys::RemoveIfEmpty(directory_, 2);
+    lock_.reset();
+  }
+
+  const Asked& asked_;
+  const reconcile::Side& side_;
+  const spec::Service& service_;
+  std::string directory_;
+  sys::Fd lock_;
+  cgroup::CgroupActuator cgroup_;
+  netns::NetnsActuator names_;
+};
+
+// A signal that comes while things are made is kept until there is a workload to have it.
+void HoldSignals() {
+  sigset_t held;
+  ::sigemptyset(&held);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}) ::sigaddset(&held, signal);
+  ::sigprocmask(SIG_BLOCK, &held, nullptr);
+}
+
+Result<int> Run(Context& context) {
+  HoldSignals();
+  const Asked asked = TRY(Read(context));
+  const spec::Service& service = asked.topology.services.begin()->second;
+  const reconcile::Leases none;
+  const reconcile::Side side(asked.topology, none, asked.host, asked.directories, Kind::kContainer);
+  TRY(CheckLimits(context, service, side));
+  Container container(asked, side);
+  if (!context.arguments.Has("dry-run")) return container.Run();
+  const Launch launch = TRY(container.Compile());
+  const auto group = side.Cgroup(service);
+  const Preview preview{launch, service, group ? group->limits : Facts()};
+  context.console.Out(OutputFormOf(context.arguments) == OutputForm::kJson ? PreviewJson(preview)
+                                                                           : PreviewText(preview));
+  return exit_code::kDone;
+}
+
+}  // namespace
+
+Result<int> RunRun(Context& context) {
+  auto ended = Run(context);
+  if (ended) return ended;
+  context.console.Fail(context.arguments.command().name, ended.error());
+  return ended.error().operation == "execute" ? process::ExitCodeOf(ended.error()) : kFailedToStart;
+}
+
+}  // namespace nucleus::cli

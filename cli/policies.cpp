@@ -1,0 +1,150 @@
+#include "cli/policies.hpp"
+
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <set>
+
+#include "actuators/security/landlock_abi.hpp"
+#include "actuators/sys/file.hpp"
+#include "policy/capability_policy.hpp"
+#include "policy/landlock_policy.hpp"
+#include "policy/seccomp_compile.hpp"
+
+namespace nucleus::cli {
+
+namespace {
+
+bool IsProduction(const spec::Service& service) {
+  return service.mode == spec::ServiceMode::kProduction;
+}
+
+std::uint32_t LandlockAbi() {
+  const long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  return abi < 0 ? 0 : static_cast<std::uint32_t>(abi);
+}
+
+policy::SeccompInputs InputsOf(const spec::Service& service, std::uint64_t capabilities) {
+  policy::SeccompInputs inputs{.capabilities = capabilities, .allow = service.seccomp_allow};
+  utsname name{};
+  if (::uname(&name) == 0) {
+    if (const auto version = policy::ParseKernelVersion(name.release)) inputs.kernel = *version;
+  }
+  return inputs;
+}
+
+// The file as it was when the desired state was read.
+Result<std::string> ReadPinned(const spec::Service& service, const std::string& path, const std::string& key) {
+  auto text = TRY(sys::ReadFile(path));
+  const auto digest = service.inputs.find(key);
+  if (digest != service.inputs.end() && Sha256::Of(text) == digest->second) return text;
+  return Fail(Error::Of(ErrorCode::kStale, "use", path, "it is not the file that was planned with")
+                  .Hint("plan again, and look at what has changed in it"));
+}
+
+// The first error; warnings are nothing to stop for.
+Result<> FirstError(const std::vector<spec::Problem>& problems) {
+  for (const auto& problem : problems) {
+    if (!problem.warning) return Fail(ErrorCode::kInvalid, "", "", problem.Text());
+  }
+  return {};
+}
+
+Result<CapabilitySets> CompileCapabilities(const spec::Service& service) {
+  const std::string text = TRY(ReadPinned(service, service.caps_policy, "caps_policy"));
+  const auto read = policy::ReadCapabilityPolicy(text, service.caps_policy, IsProduction(service));
+  TRY(FirstError(read.problems));
+  return *read.sets;
+}
+
+Result<Landlock> CompileLandlock(const spec::Service& service) {
+  const std::string text = TRY(ReadPinned(service, service.landlock_policy, "landlock_policy"));
+  const auto read = policy::ReadLandlockPolicy(text, service.landlock_policy);
+  TRY(FirstError(read.problems));
+  if (IsProduction(service)) {
+    for (const auto& loss : policy::LandlockLosses(*read.policy, LandlockAbi())) {
+      if (!loss.weaker) continue;
+      return Fail(ErrorCode::kUnsupported, "enforce", service.landlock_policy, loss.what);
+    }
+  }
+  Landlock landlock = read.policy->ToLandlock(IsProduction(service));
+  if (IsProduction(service)) landlock.min_abi = std::max(landlock.min_abi, security::kMinAbiProduction);
+  return landlock;
+}
+
+class Checker {
+ public:
+  void Check(const spec::Service& service) {
+    const bool production = IsProduction(service);
+    std::uint64_t kept = 0;
+    if (const auto text = TextOf(service.caps_policy, production ? "production caps" : "caps")) {
+      const auto read = policy::ReadCapabilityPolicy(*text, service.caps_policy, production);
+      Add(read.problems);
+      if (read.sets) kept = read.sets->bounding;
+    }
+    if (const auto text = TextOf(service.landlock_policy, production ? "production landlock" : "landlock")) {
+      const auto read = policy::ReadLandlockPolicy(*text, service.landlock_policy);
+      Add(read.problems);
+      if (read.policy) Losses(service, *read.policy);
+    }
+    std::string inputs = "seccomp " + std::to_string(kept);
+    for (const auto& name : service.seccomp_allow) inputs += " " + name;
+    if (const auto text = TextOf(service.seccomp_profile, inputs))
+      Add(policy::BuildSeccomp(*text, service.seccomp_profile, InputsOf(service, kept), "").problems);
+    if (service.seccomp_profile.empty() && !service.seccomp_allow.empty()) {
+      problems_.push_back({.file = "", .message = "seccomp_allow: there is no seccomp_profile it could add to"});
+    }
+  }
+  std::vector<spec::Problem> Take() { return std::move(problems_); }
+
+ private:
+  // None: there is none, or the same was looked at already.
+  std::optional<std::string> TextOf(const std::string& path, const std::string& how) {
+    if (path.empty() || !seen_.emplace(path, how).second) return std::nullopt;
+    auto text = sys::ReadFile(path);
+    if (!text) problems_.push_back({.file = path, .message = text.error().Message()});
+    return text ? std::optional(std::move(*text)) : std::nullopt;
+  }
+  void Add(const std::vector<spec::Problem>& problems) {
+    problems_.insert(problems_.end(), problems.begin(), problems.end());
+  }
+  void Losses(const spec::Service& service, const policy::LandlockPolicy& policy) {
+    for (const auto& loss : policy::LandlockLosses(policy, LandlockAbi())) {
+      problems_.push_back(
+          {.file = service.landlock_policy, .message = loss.what, .warning = !IsProduction(service) || !loss.weaker});
+    }
+  }
+
+  std::set<std::pair<std::string, std::string>> seen_;
+  std::vector<spec::Problem> problems_;
+};
+
+}  // namespace
+
+std::vector<spec::Problem> CheckPolicies(const spec::Topology& topology) {
+  Checker checker;
+  for (const auto& [name, service] : topology.services) checker.Check(service);
+  return checker.Take();
+}
+
+Result<Policies> CompilePolicies(const spec::Service& service, const std::string& cache) {
+  Policies policies;
+  if (!service.caps_policy.empty()) policies.capabilities = TRY(CompileCapabilities(service));
+  if (!service.landlock_policy.empty()) policies.landlock = TRY(CompileLandlock(service));
+  if (!service.seccomp_profile.empty()) {
+    const std::string text = TRY(ReadPinned(service, service.seccomp_profile, "seccomp_profile"));
+    TRY(sys::MakeDirectories(cache, 0700));
+    const std::uint64_t kept = policies.capabilities ? policies.capabilities->bounding : 0;
+    auto built = policy::BuildSeccomp(text, service.seccomp_profile, InputsOf(service, kept), cache);
+    TRY(FirstError(built.problems));
+    policies.seccomp = std::move(*built.program);
+    if (built.flag_log) policies.seccomp_flags |= SECCOMP_FILTER_FLAG_LOG;
+    if (built.flag_spec_allow) policies.seccomp_flags |= SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+  }
+  return policies;
+}
+
+}  // namespace nucleus::cli

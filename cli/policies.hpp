@@ -1,0 +1,30 @@
+// The policy files of services: checked when the desired state is read, and compiled when a container is.
+//
+// A file is hashed before it is parsed; what is compiled has the digest that was planned with, or it is refused.
+// Nothing of a policy with a problem takes effect.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "spec/load.hpp"
+#include "spec/types.hpp"
+#include "state/parts/launch.hpp"
+
+namespace nucleus::cli {
+
+// All problems of all policies of a topology, each file read once; their places are in those files.
+std::vector<spec::Problem> CheckPolicies(const spec::Topology& topology);
+
+struct Policies {
+  std::optional<CapabilitySets> capabilities;
+  std::optional<Landlock> landlock;
+  std::vector<BpfInstruction> seccomp;
+  std::uint32_t seccomp_flags = 0;
+};
+// cache: where compiled seccomp programs are kept, made where it is missing. kStale: a file is not the one of the plan.
+// kUnsupported: the kernel cannot hold a policy that has to hold.
+Result<Policies> CompilePolicies(const spec::Service& service, const std::string& cache);
+
+}  // namespace nucleus::cli

@@ -1,0 +1,115 @@
+#include "cli/run_options.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace nucleus::cli {
+
+namespace {
+
+using enum ValueType;
+
+constexpr Option Text(std::string_view name, std::string_view value, std::string_view summary, char letter = 0) {
+  return {.name = name, .letter = letter, .type = kText, .value = value, .summary = summary};
+}
+constexpr Option Path(std::string_view name, std::string_view value, std::string_view summary) {
+  return {.name = name, .type = kFile, .value = value, .summary = summary};
+}
+constexpr Option List(std::string_view name, std::string_view value, std::string_view summary, char letter = 0) {
+  return {.name = name, .letter = letter, .type = kText, .value = value, .summary = summary, .repeatable = true};
+}
+constexpr Option Switch(std::string_view name, std::string_view summary, char letter = 0) {
+  return {.name = name, .letter = letter, .summary = summary};
+}
+constexpr Option Word(std::string_view name, std::string_view value, std::string_view choices,
+                      std::string_view summary) {
+  return {.name = name, .type = kChoice, .value = value, .summary = summary, .choices = choices};
+}
+
+constexpr std::array kOwn{
+    Text("name", "NAME", "Its name, of which there is one at a time; without one, the beginning of its id."),
+    Switch("tty", "A terminal of its own, joined with the caller's.", 't'),
+    Switch("dry-run", "Print what would be enforced, and start nothing."),
+    Option{.name = "output",
+           .letter = 'o',
+           .type = kChoice,
+           .value = "FORMAT",
+           .summary = "Form of what --dry-run prints.",
+           .choices = "text|json",
+           .fallback = "text"},
+};
+
+constexpr std::array kKeys{
+    Word("service-mode", "MODE", "agent|production",
+         "How strict its isolation is. Agent, the default, goes without a rootfs and limits; production requires them "
+         "and refuses whatever weakens it."),
+    Path("rootfs", "DIR", "Directory that becomes its root, read-only; without one, the host's programs, read-only."),
+    List("env", "NAME=VALUE", "An environment variable; wins over those of --env-file.", 'e'),
+    List("env-file", "FILE", "A file of NAME=value lines; later ones win."),
+    Path("context", "DIR",
+         "Directory given to it as /context, read-only, without version control, keys and credentials."),
+    Word("context-mode", "MODE", "copy|bind", "How the context gets there; copy by default."),
+    List("context-include", "PATTERN", "A pattern of the context that is not left out."),
+    List("context-exclude", "PATTERN", "A pattern of the context that is left out."),
+    Switch("verify-context-integrity", "Compare a copied context with its source before the start."),
+    Switch("verify-rootfs-attestation", "Start only where the rootfs is what its manifest says."),
+    List("secret", "SRC:DEST", "A file given in memory that is never swapped, readable for the workload's user only."),
+    List("systemd-credential", "NAME:DEST", "A credential of the calling systemd unit, given as secrets are."),
+    Text("workdir", "DIR", "Working directory in the container; without one, /context where there is one, else /."),
+    Text("hostname", "NAME", "Host name inside; without one, the container's name."),
+    Text("user", "USER", "User the workload runs as, by number or by the container's own passwd file.", 'u'),
+    Text("group", "GROUP", "Group the workload runs as; without one, the user's."),
+    List("additional-group", "GROUP", "A supplementary group; it has exactly those given."),
+    Text("memory", "SIZE", "Memory limit: beyond it the workload is killed.", 'm'),
+    Text("memory-high", "SIZE", "Memory beyond which the workload is slowed down and reclaimed."),
+    Text("swap", "SIZE", "Swap limit; 0: none."),
+    Text("cpus", "N", "Processor time limit in CPUs."),
+    Text("cpu-weight", "N", "Share of processor time under contention, 1 to 10000."),
+    Text("pids", "N", "Limit of processes and threads."),
+    List("io-limit", "DEVICE:LIMITS", "Limits of reads and writes of a block device."),
+    Text("memlock", "SIZE", "Memory that each process may lock."),
+    List("volume", "SRC:DEST[:ro|rw][,noexec]", "A host path mounted into it; read-only is so for all below."),
+    Path("seccomp-profile", "FILE", "Seccomp profile in the OCI format; without one, nucleus' own policy."),
+    Text("seccomp-profile-sha256", "DIGEST", "Digest the profile must have."),
+    List("seccomp-allow", "NAME", "A system call allowed besides those of the profile."),
+    Path("caps-policy", "FILE", "Capability policy, a TOML file; without one, no capabilities."),
+    Text("caps-policy-sha256", "DIGEST", "Digest the capability policy must have."),
+    Path("landlock-policy", "FILE", "Landlock policy, a TOML file; without one, rules that follow the mounts."),
+    Text("landlock-policy-sha256", "DIGEST", "Digest the Landlock policy must have."),
+    List("tmpfs", "DEST[:SIZE]", "An empty memory-backed directory."),
+    Word("network", "KIND", "none|host|bridge", "Kind of network; none, the default, has loopback only."),
+    Text("health-cmd", "COMMAND", "Command that finds out its health, by /bin/sh inside."),
+    Text("health-interval", "DURATION", "Time between two checks; without one, 30s."),
+    Text("health-timeout", "DURATION", "Time a check may take; without one, 5s."),
+    Text("health-retries", "N", "Failures in a row that make it unhealthy; without one, 3."),
+    Text("health-start-period", "DURATION", "Time after the start in which failures do not count."),
+    Word("on-unhealthy", "ACTION", "restart|stop|none", "What happens once it is unhealthy."),
+    Word("restart", "POLICY", "no|on-failure|always", "When it is started again after an exit; no by default."),
+    Text("stop-timeout", "DURATION", "Time it has to stop once it is unhealthy; without one, 10s."),
+    Switch("init", "A small init as PID 1 in agent mode; production always has it."),
+};
+
+template <std::size_t kCount>
+constexpr void Point(const std::array<Option, kCount>& options, auto& at) {
+  for (const Option& option : options) *at++ = &option;
+}
+
+constexpr auto kAll = [] {
+  std::array<const Option*, kOwn.size() + kKeys.size()> all{};
+  auto at = all.begin();
+  Point(kOwn, at);
+  Point(kKeys, at);
+  return all;
+}();
+
+}  // namespace
+
+std::span<const Option* const> RunOptions() {
+  return kAll;
+}
+
+bool IsKey(const Option& option) {
+  return std::ranges::any_of(kKeys, [&](const Option& key) { return key.name == option.name; });
+}
+
+}  // namespace nucleus::cli

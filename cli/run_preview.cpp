@@ -1,0 +1,163 @@
+#include "cli/run_preview.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "actuators/security/security_names.hpp"
+#include "cli/table.hpp"
+#include "spec/core/text.hpp"
+
+namespace nucleus::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string_view TypeName(MountOp::Type type) {
+  switch (type) {
+    case MountOp::Type::kRootTmpfs:
+      return "root tmpfs";
+    case MountOp::Type::kRootBind:
+      return "root";
+    case MountOp::Type::kRootOverlay:
+      return "root overlay";
+    case MountOp::Type::kDirectory:
+      return "directory";
+    case MountOp::Type::kFile:
+      return "file";
+    case MountOp::Type::kSymlink:
+      return "link";
+    case MountOp::Type::kBind:
+      return "bind";
+    case MountOp::Type::kFilesystem:
+      return "file system";
+    case MountOp::Type::kMask:
+      return "masked";
+    case MountOp::Type::kReadOnly:
+      return "read-only";
+    case MountOp::Type::kSealRoot:
+      return "sealed root";
+    case MountOp::Type::kContext:
+      return "copy";
+    case MountOp::Type::kSecrets:
+      return "secrets";
+    case MountOp::Type::kSecretFile:
+    case MountOp::Type::kSecret:
+      return "secret";
+  }
+  return "";
+}
+
+std::vector<std::string> Flags(const MountOp& op) {
+  std::vector<std::string> out;
+  if ((op.flags & kMountReadOnly) != 0 || op.type == MountOp::Type::kReadOnly || op.type == MountOp::Type::kMask)
+    out.emplace_back("ro");
+  if ((op.flags & kMountNoSuid) != 0) out.emplace_back("nosuid");
+  if ((op.flags & kMountNoDev) != 0) out.emplace_back("nodev");
+  if ((op.flags & kMountNoExec) != 0) out.emplace_back("noexec");
+  return out;
+}
+
+// Directories, files and links are what mounts stand on; they confine nothing.
+bool IsMount(const MountOp& op) {
+  using enum MountOp::Type;
+  return op.type != kDirectory && op.type != kFile && op.type != kSymlink && op.type != kSecretFile;
+}
+
+// Where there are arguments, variables or paths of a hostile image, in a form that may be shown.
+Json Words(const std::vector<std::string>& words) {
+  Json out = Json::array();
+  for (const auto& word : words) out.push_back(Printable(word));
+  return out;
+}
+
+Json Document(const Preview& preview) {
+  const Launch& launch = preview.launch;
+  Json json;
+  json["format_version"] = 1;
+  json["container"] = launch.address;
+  json["mode"] = launch.production ? "production" : "agent";
+  json["command"] = Words(launch.argv);
+  json["workdir"] = Printable(launch.workdir);
+  json["hostname"] = launch.hostname;
+  json["identity"] = {{"uid", launch.identity.uid}, {"gid", launch.identity.gid}, {"groups", launch.identity.groups}};
+  json["namespaces"] = {"mount", "pid", "ipc", "uts", "cgroup", "network"};
+  json["init"] = launch.init;
+  json["no_new_privs"] = true;
+  const CapabilitySets& sets = launch.security.capabilities;
+  json["capabilities"] = {{"bounding", security::CapabilityNames(sets.bounding)},
+                          {"effective", security::CapabilityNames(sets.effective)},
+                          {"permitted", security::CapabilityNames(sets.permitted)},
+                          {"inheritable", security::CapabilityNames(sets.inheritable)},
+                          {"ambient", security::CapabilityNames(sets.ambient)}};
+  const std::string& profile = preview.service.seccomp_profile;
+  json["seccomp"] = {{"profile", profile.empty() ? "default" : Printable(profile)},
+                     {"instructions", launch.security.seccomp.size()}};
+  Json rules = Json::array();
+  for (const auto& rule : launch.security.landlock.rules)
+    rules.push_back({{"path", rule.path}, {"access", security::LandlockWords(rule.access)}});
+  json["landlock"] = {{"enabled", launch.security.landlock.enabled},
+                      {"required", launch.security.landlock.required},
+                      {"min_abi", launch.security.landlock.min_abi},
+                      {"rules", rules}};
+  json["cgroup"] = launch.cgroup;
+  json["limits"] = preview.limits;
+  Json mounts = Json::array();
+  for (const auto& op : launch.mounts) {
+    if (!IsMount(op)) continue;
+    Json mount = {{"target", op.target.empty() ? "/" : Printable(op.target)}, {"type", TypeName(op.type)}};
+    if (!op.source.empty()) mount["source"] = Printable(op.source);
+    if (!op.fstype.empty()) mount["file_system"] = op.fstype;
+    mount["flags"] = Flags(op);
+    mounts.push_back(std::move(mount));
+  }
+  json["mounts"] = mounts;
+  return json;
+}
+
+std::string Joined(const Json& list) {
+  std::string out;
+  for (const auto& item : list)
+    out += (out.empty() ? "" : " ") + (item.is_string() ? item.get<std::string>() : item.dump());
+  return out.empty() ? "none" : out;
+}
+
+}  // namespace
+
+std::string PreviewJson(const Preview& preview) {
+  return Document(preview).dump(2) + "\n";
+}
+
+std::string PreviewText(const Preview& preview) {
+  const Json json = Document(preview);
+  std::vector<std::vector<std::string>> table;
+  const auto add = [&table](std::string name, std::string value) {
+    table.push_back({std::move(name), std::move(value)});
+  };
+  add("container", json["container"].get<std::string>() + ", " + json["mode"].get<std::string>() + " mode");
+  add("command", Joined(json["command"]));
+  add("identity", "uid " + json["identity"]["uid"].dump() + ", gid " + json["identity"]["gid"].dump() + ", groups " +
+                      Joined(json["identity"]["groups"]));
+  add("namespaces", Joined(json["namespaces"]));
+  add("init", json["init"].get<bool>() ? "yes" : "no");
+  add("no_new_privs", "yes");
+  for (const auto& [set, names] : json["capabilities"].items()) add("capabilities, " + set, Joined(names));
+  add("seccomp", json["seccomp"]["profile"].get<std::string>() + " profile, " + json["seccomp"]["instructions"].dump() +
+                     " instructions");
+  const Json& landlock = json["landlock"];
+  add("landlock", !landlock["enabled"].get<bool>() ? "no"
+                                                   : std::to_string(landlock["rules"].size()) + " rules" +
+                                                         (landlock["required"].get<bool>() ? ", required" : ""));
+  add("cgroup", json["cgroup"].get<std::string>().empty() ? "none" : json["cgroup"].get<std::string>());
+  for (const auto& [name, value] : preview.limits) add("limit, " + name, value);
+  std::vector<std::vector<std::string>> mounts{{"MOUNT", "TYPE", "FLAGS", "SOURCE"}};
+  for (const auto& mount : json["mounts"]) {
+    mounts.push_back(
+        {mount["target"].get<std::string>(), mount["type"].get<std::string>(), Joined(mount["flags"]),
+         mount.contains("source") ? mount["source"].get<std::string>() : mount.value("file_system", std::string("-"))});
+  }
+  std::vector<std::vector<std::string>> rules{{"LANDLOCK", "ACCESS"}};
+  for (const auto& rule : landlock["rules"]) rules.push_back({rule["path"].get<std::string>(), Joined(rule["access"])});
+  return TableText(table) + "\n" + TableText(mounts) + "\n" + TableText(rules);
+}
+
+}  // namespace nucleus::cli

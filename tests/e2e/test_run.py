@@ -1,0 +1,228 @@
+"""`nucleus run`: transparent in what goes in and comes out, unique in its name, and gone without a trace."""
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import termios
+import time
+
+import pytest
+from world import cgroup_root
+
+
+def run(world, *arguments, **options):
+    return world.nucleus("run", *arguments, **options)
+
+
+def ps(world):
+    return world.json("ps")["services"]
+
+
+def left(world):
+    """What runs of this world have left: files, and control groups of containers that only they could be."""
+    projects = world.runtime / "projects"
+    return [str(path) for path in projects.rglob("*")] if projects.exists() else []
+
+
+def until(check, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not (value := check()):
+        assert time.monotonic() < deadline, "it does not come about"
+        time.sleep(0.02)
+    return value
+
+
+def running(world):
+    return until(lambda: next((row for row in ps(world) if row["state"] == "running"), None))
+
+
+# ---- transparent ----
+
+def test_output_and_exit_code_are_the_commands(world):
+    done = run(world, "--", "sh", "-c", "echo out; echo err >&2; exit 42", status=42)
+    assert (done.stdout, done.stderr) == ("out\n", "err\n")
+    assert left(world) == []
+
+
+def test_bytes_go_through_as_they_are(world):
+    data = bytes(range(256)) * 5000
+    with world.popen("nucleus", "run", "--", "cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        out, _ = process.communicate(data, timeout=60)
+    assert out == data and process.returncode == 0
+
+
+def test_a_closed_reader_ends_the_writer(world):
+    with world.popen("nucleus", "run", "--", "yes", stdout=subprocess.PIPE) as process:
+        assert process.stdout.read(2) == b"y\n"
+        process.stdout.close()
+        assert process.wait(20) == 1  # PID 1 is told by the error; the signal would only kill another
+
+
+@pytest.mark.parametrize("command, code, words", [
+    (["no-such-program"], 127, "it is in no directory of PATH inside the container"),
+    (["/no/such/program"], 127, "not found inside the container"),
+    (["/etc"], 126, "EACCES"),
+    (["sh", "-c", "sh -c 'kill -SEGV $$'"], 128 + signal.SIGSEGV, ""),
+])
+def test_codes_of_what_cannot_run(world, command, code, words):
+    done = run(world, "--", *command, status=code)
+    assert words in done.stderr and done.stdout == ""
+    assert left(world) == []
+
+
+def test_the_command_begins_at_the_first_word(world):
+    assert run(world, "-e", "A=1", "sh", "-c", "echo $A $0 $@", "--name", "-x").stdout == "1 --name -x\n"
+
+
+def test_wrong_options_are_named(world):
+    done = run(world, "--memory", "12Q", "--health-interval", "soon", "--", "true", status=125)
+    assert "--memory: '12Q'" in done.stderr and "--health-interval: 'soon'" in done.stderr and "3 problems" in done.stderr
+    assert "did you mean '--memory'?" in run(world, "--memroy", "1G", "--", "true", status=64).stderr
+    assert "needs CMD" in run(world, status=64).stderr
+
+
+def test_create_is_another_name_of_it(world):
+    assert world.nucleus("create", "--", "echo", "here").stdout == "here\n"
+
+
+# ---- what it is in ----
+
+def test_it_is_alone_and_has_nothing(world):
+    status = run(world, "--", "cat", "/proc/self/status").stdout
+    assert re.search(r"^CapEff:\t0+$", status, re.M) and re.search(r"^CapBnd:\t0+$", status, re.M)
+    assert re.search(r"^NoNewPrivs:\t1$", status, re.M) and re.search(r"^Seccomp:\t2$", status, re.M)
+    assert run(world, "--", "sh", "-c", "echo $$; ls /proc/self/fd | wc -l; cat /proc/net/dev | wc -l").stdout.split() == ["1", "4", "3"]
+    assert run(world, "--name", "box", "--", "hostname").stdout == "box\n"
+
+
+def test_options_of_the_sandbox(world):
+    (world.directory / "data").mkdir()
+    (world.directory / "data/file").write_text("there\n")
+    (world.directory / "env").write_text("FROM_FILE=file\nBOTH=file\n")
+    done = run(world, "--env-file", "env", "-e", "BOTH=option", "--volume", "./data:/data:ro", "--tmpfs", "/scratch:1M",
+               "--workdir", "/scratch", "--user", "1000", "--group", "1001", "--additional-group", "1002", "--hostname", "here", "--",
+               "sh", "-c", "id -u; id -G; hostname; pwd; echo $FROM_FILE $BOTH; cat /data/file; touch /scratch/a && touch /data/b", status=1)
+    assert done.stdout.split("\n")[:6] == ["1000", "1001 1002", "here", "/scratch", "file option", "there"]
+    assert "/data/b" in done.stderr
+
+
+def test_production_says_what_it_wants_before_anything_is_made(world):
+    done = run(world, "--service-mode", "production", "--", "true", status=125)
+    assert "--rootfs is required in production" in done.stderr and "--memory is required in production" in done.stderr
+    assert left(world) == []
+
+
+def test_dry_run_makes_nothing_and_says_what_would_be(world):
+    text = run(world, "--dry-run", "--name", "box", "-u", "1000", "--", "true").stdout
+    assert "container.box, agent mode" in text and re.search(r"^/proc +file system +nosuid nodev noexec", text, re.M)
+    document = json.loads(run(world, "--dry-run", "-o", "json", "--", "sh", "-c", "\x1b[2J").stdout)
+    assert document["capabilities"]["bounding"] == [] and document["command"][2] == "\\x1b[2J"
+    assert {"target": "/", "type": "sealed root", "flags": []} in document["mounts"]
+    assert left(world) == []
+
+
+# ---- signals, and the end ----
+
+@pytest.mark.parametrize("options", [[], ["--init"]])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_what_does_not_handle_it(world, options, number):
+    with world.popen("nucleus", "run", "--name", "box", *options, "--", "sleep", "1000") as process:
+        pid = running(world)["supervisor_pid"]
+        begin = time.monotonic()
+        world.run("kill", f"-{number.name[3:]}", str(pid))
+        assert process.wait(20) == 128 + number
+        assert time.monotonic() - begin < 5
+    assert left(world) == []
+
+
+def test_a_signal_is_the_commands_where_it_handles_it(world):
+    with world.popen("nucleus", "run", "--name", "box", "--", "sh", "-c", "trap 'echo got; exit 3' TERM; echo up; while :; do sleep 0.1; done",
+                     stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"up\n"
+        world.run("kill", "-TERM", str(ps(world)[0]["supervisor_pid"]))
+        assert process.stdout.read() == b"got\n" and process.wait(20) == 3
+
+
+def test_nothing_outlives_a_run_that_is_killed_and_the_name_is_free(world):
+    with world.popen("nucleus", "run", "--name", "box", "--", "sleep", "4711", stdin=subprocess.DEVNULL):
+        row = running(world)
+        world.run("kill", "-KILL", str(row["supervisor_pid"]))
+        until(lambda: world.run("pgrep", "-f", "sleep 4711", status=None).returncode != 0)
+    assert ps(world) == []
+    assert run(world, "--name", "box", "--", "echo", "again").stdout == "again\n"
+    assert left(world) == []
+
+
+def test_of_many_with_one_name_one_starts(world):
+    processes = [world.popen("nucleus", "run", "--name", "one", "--", "sh", "-c", "echo started; sleep 3", stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True) for _ in range(12)]
+    ends = [process.communicate(timeout=60) for process in processes]
+    codes = [process.returncode for process in processes]
+    assert sum(out == "started\n" for out, _ in ends) == 1 and codes.count(0) == 1 and codes.count(125) == 11, (codes, ends)
+    assert all("a container of that name is running" in err for _, err in ends if err)
+    assert left(world) == []
+
+
+def test_many_at_once_leave_nothing(world):
+    processes = [world.popen("nucleus", "run", "--", "sh", "-c", "echo $$", stdout=subprocess.PIPE) for _ in range(40)]
+    assert [process.communicate(timeout=60)[0] for process in processes] == [b"1\n"] * 40
+    assert left(world) == []
+    group = cgroup_root() / "nucleus/_" if cgroup_root() else None
+    assert group is None or not group.exists() or all(not re.fullmatch(r"container\.[0-9a-f]{12}", path.name) for path in group.iterdir())
+
+
+def test_ps_shows_it_by_its_name(world):
+    with world.popen("nucleus", "run", "--name", "box", "--", "sleep", "1000") as process:
+        row = running(world)
+        assert row["name"] == "box" and row["address"] == "container.box" and len(row["id"]) == 32
+        world.run("kill", "-TERM", str(row["supervisor_pid"]))
+        process.wait(20)
+
+
+# ---- a terminal ----
+
+def talk(world, words, command, options=(), size=(24, 80)):
+    """Runs it on a terminal of ours, types the words once it has said 'ready', and gives what it wrote and its exit code."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, size)
+    before = termios.tcgetattr(slave)
+    process = world.popen("nucleus", "run", "-t", *options, "--", "sh", "-c", command, stdin=slave, stdout=slave, stderr=slave,
+                          start_new_session=True)
+    said, typed = b"", False
+    while True:
+        if select.select([master], [], [], 0.1)[0]:
+            said += os.read(master, 4096)
+        elif process.poll() is not None:
+            break
+        if not typed and b"ready" in said:
+            os.write(master, words)
+            typed = True
+    after = termios.tcgetattr(slave)
+    os.close(master)
+    os.close(slave)
+    assert before == after, "the caller's terminal is not as it was"
+    return said.decode(), process.returncode
+
+
+def test_a_terminal_of_its_own(world):
+    said, code = talk(world, b"", "tty; stty size; test -t 0 && test -t 1 && test -t 2 && echo yes; exit 5", size=(33, 77))
+    assert said.split() == ["/dev/pts/0", "33", "77", "yes"] and code == 5
+
+
+@pytest.mark.parametrize("options", [[], ["--init"], ["--user", "1000"]])
+def test_control_c_is_the_commands(world, options):
+    said, code = talk(world, b"\x03", "trap 'echo caught; exit 9' INT; echo ready; while :; do sleep 0.1; done", options)
+    assert "caught" in said and code == 9
+
+
+def test_what_is_typed_arrives(world):
+    said, code = talk(world, b"hello\r", "echo ready; read line; echo got:$line")
+    assert "got:hello" in said and code == 0
+
+
+def test_a_long_output_is_whole(world):
+    said, code = talk(world, b"", "seq 20000")
+    assert said.split() == [str(number) for number in range(1, 20001)] and code == 0
