@@ -23,7 +23,8 @@ namespace nucleus::attest {
 namespace {
 
 constexpr std::uint64_t kBeneath = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
-constexpr std::size_t kNamesBytes = 32 << 10;  // of a directory, read at a time
+constexpr std::size_t kNamesBytes = 32 << 10;  // of a directory, read at a time; no more than Scratch has
+constexpr std::size_t kOneName = 72;           // ".", ".." and one short name: nothing to share
 // Directories that are kept open because some below them wait: with them the way to those is one step. A visitor may
 // have as many descriptors; the usual limit is 1024.
 constexpr std::size_t kMostKeptOpen = 128;
@@ -44,7 +45,8 @@ bool IsSet(const std::atomic<bool>* flag) {
 }
 
 // Directories wait by path, and with the one above them while there are few enough of those. Names that were read are
-// worked through by the thread that read them, which gives half of what is left to a thread that has nothing to do.
+// worked through by the thread that read them and by those that have nothing else to do: each takes the next one, so
+// that nothing waits behind a great file.
 class Walker {
  public:
   Walker(int root, Visitor& visitor, const WalkOptions& options) : root_(root), visitor_(visitor), options_(options) {}
@@ -70,7 +72,7 @@ class Walker {
     std::string path;
     Status status;
     std::shared_ptr<void> kept;
-    std::atomic<unsigned> parts = 1;  // being worked on or waiting
+    std::atomic<unsigned> workers = 1;
   };
   struct Waiting {
     std::string path;
@@ -78,27 +80,28 @@ class Walker {
   };
   struct Part {
     std::shared_ptr<Open> directory;
-    std::string names;  // struct dirent64, one behind another
+    std::string names;                  // struct dirent64, one behind another
+    std::atomic<std::size_t> next = 0;  // the first that nobody has taken
   };
 
   void Work() {
     Scratch scratch;
     std::unique_lock lock(mutex_);
     while (!error_ && !IsSet(options_.stop)) {
-      if (!parts_.empty()) {
-        Part part = std::move(parts_.back());
-        parts_.pop_back();
-        Unlocked(lock, [&] { return WorkOn(part, scratch); });
-      } else if (!directories_.empty()) {
+      if (!directories_.empty()) {
         Waiting waiting = std::move(directories_.back());
         directories_.pop_back();
         Unlocked(lock, [&] { return Read(std::move(waiting), scratch); });
+      } else if (const auto part = Unfinished()) {
+        part->directory->workers.fetch_add(1, std::memory_order_relaxed);
+        wake_.notify_one();  // there may be enough for one more
+        Unlocked(lock, [&] { return Help(*part, scratch); });
       } else if (running_ == 0) {
         break;
       } else {
-        idle_.fetch_add(1, std::memory_order_relaxed);
+        ++idle_;
         wake_.wait(lock);
-        idle_.fetch_sub(1, std::memory_order_relaxed);
+        --idle_;
       }
     }
     wake_.notify_all();
@@ -127,27 +130,49 @@ class Walker {
     if (!GetStatus(open->fd.get(), "", open->status)) return FailSys("stat", Printable(path));
     open->kept = TRY(visitor_.Enter(path, open->status, waiting.above ? waiting.above->kept.get() : nullptr));
     waiting.above.reset();
-    std::string names;
     while (true) {
-      names.resize(kNamesBytes);
-      const ssize_t got = ::getdents64(open->fd.get(), names.data(), names.size());
+      const ssize_t got = ::getdents64(open->fd.get(), scratch.buffer.data(), kNamesBytes);
       if (got < 0 && errno == ENOENT) break;  // removed meanwhile
       if (got < 0) return FailSys("read directory", Printable(path));
       if (got == 0) break;
-      names.resize(static_cast<std::size_t>(got));
-      TRY(VisitAll(open, names, scratch));
+      const auto part = std::make_shared<Part>();
+      part->directory = open;
+      part->names.assign(scratch.buffer.data(), static_cast<std::size_t>(got));
+      const bool shared = static_cast<std::size_t>(got) > kOneName;
+      if (shared) Share(part);
+      auto visited = VisitAll(*part, scratch);
+      if (shared) Unshare(part);
+      if (!visited) return visited;
       if (IsSet(options_.stop)) return Interrupted();
     }
     return Done(*open);
   }
 
-  Result<> WorkOn(Part& part, Scratch& scratch) {
-    TRY(VisitAll(part.directory, part.names, scratch));
+  // A part is shared while the thread that read it counts among the directory's workers.
+  void Share(const std::shared_ptr<Part>& part) {
+    const std::lock_guard lock(mutex_);
+    parts_.push_back(part);
+    if (idle_ > 0) wake_.notify_one();
+  }
+  void Unshare(const std::shared_ptr<Part>& part) {
+    const std::lock_guard lock(mutex_);
+    std::erase(parts_, part);
+  }
+  std::shared_ptr<Part> Unfinished() const {
+    const auto unfinished = [](const auto& part) {
+      return part->next.load(std::memory_order_relaxed) < part->names.size();
+    };
+    const auto found = std::ranges::find_if(parts_, unfinished);
+    return found == parts_.end() ? nullptr : *found;
+  }
+
+  Result<> Help(Part& part, Scratch& scratch) {
+    TRY(VisitAll(part, scratch));
     return Done(*part.directory);
   }
 
   Result<> Done(Open& directory) {
-    if (directory.parts.fetch_sub(1, std::memory_order_acq_rel) > 1) return {};
+    if (directory.workers.fetch_sub(1, std::memory_order_acq_rel) > 1) return {};
     return visitor_.Leave(directory.path, directory.status, directory.kept.get());
   }
 
@@ -157,21 +182,27 @@ class Walker {
     return length;
   }
 
-  Result<> VisitAll(const std::shared_ptr<Open>& directory, std::string& names, Scratch& scratch) {
-    std::string path = directory->path;
+  // The record that is taken; none: all are.
+  static const char* Take(Part& part) {
+    std::size_t at = part.next.load(std::memory_order_relaxed);
+    while (at < part.names.size()) {
+      const char* record = part.names.data() + at;
+      if (part.next.compare_exchange_weak(at, at + RecordLength(record), std::memory_order_relaxed)) return record;
+    }
+    return nullptr;
+  }
+
+  Result<> VisitAll(Part& part, Scratch& scratch) {
+    std::string path = part.directory->path;
     if (!path.empty()) path += '/';
     const std::size_t above = path.size();
-    for (std::size_t at = 0; at < names.size();) {
-      const char* record = names.data() + at;
-      const std::size_t next = at + RecordLength(record);
+    while (const char* record = Take(part)) {
       const char* name = record + offsetof(dirent64, d_name);
-      const auto type = static_cast<unsigned char>(record[offsetof(dirent64, d_type)]);
-      if (idle_.load(std::memory_order_relaxed) > 0) GiveHalf(directory, names, next);
-      at = next;
       if (std::strcmp(name, ".") == 0 || std::strcmp(name, "..") == 0) continue;
       path.resize(above);
       path += name;
-      TRY(VisitOne(directory, path, above, type, scratch));
+      const auto type = static_cast<unsigned char>(record[offsetof(dirent64, d_type)]);
+      TRY(VisitOne(part.directory, path, above, type, scratch));
       if (IsSet(options_.stop)) return Interrupted();
     }
     return {};
@@ -197,34 +228,19 @@ class Walker {
     const bool few = open_.load(std::memory_order_relaxed) < kMostKeptOpen;
     const std::lock_guard lock(mutex_);
     directories_.push_back({path, few ? directory : nullptr});
-    wake_.notify_one();
+    if (idle_ > 0) wake_.notify_one();
     return {};
-  }
-
-  // Gives the second half of what stands behind `from` away, if it is two names or more and somebody waits for it.
-  void GiveHalf(const std::shared_ptr<Open>& directory, std::string& names, std::size_t from) {
-    const std::size_t middle = from + (names.size() - from) / 2;
-    std::size_t cut = from;
-    while (cut < middle) cut += RecordLength(names.data() + cut);
-    if (cut == from || cut >= names.size()) return;
-    const std::lock_guard lock(mutex_);
-    if (idle_.load(std::memory_order_relaxed) <= parts_.size() + directories_.size()) return;
-    directory->parts.fetch_add(1, std::memory_order_relaxed);
-    parts_.push_back({directory, names.substr(cut)});
-    names.resize(cut);
-    wake_.notify_one();
   }
 
   const int root_;
   Visitor& visitor_;
   const WalkOptions& options_;
-  std::atomic<std::size_t> idle_ = 0;
   std::atomic<std::size_t> open_ = 0;  // directories; outlives what waits
   std::mutex mutex_;                   // of all below
   std::condition_variable wake_;
   std::vector<Waiting> directories_;  // the last one first: fewer wait than if whole levels were opened
-  std::vector<Part> parts_;
-  std::size_t running_ = 0;
+  std::vector<std::shared_ptr<Part>> parts_;
+  std::size_t running_ = 0, idle_ = 0;
   std::optional<Error> error_;
 };
 

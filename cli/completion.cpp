@@ -66,6 +66,7 @@ std::string OperandWords(const Command& command, std::string_view dollar_open, s
       return Joined(FirstWords());
     case OperandType::kPlan:
     case OperandType::kWord:
+    case OperandType::kProgram:
       return "";
   }
   return "";

@@ -331,13 +331,14 @@ TEST(SeccompOracle, OtherArchitecturesAreKilled) {
   }
 }
 
-// libseccomp 2.5.4 lets calls through here that neither rule allows: it is found out, and refused.
+// libseccomp 2.5.4 lets calls through here that neither rule allows: that is found out, and refused.
 TEST(SeccompOracle, WhatLibseccompMiscompilesIsRefused) {
   const std::string result = CheckProfile(WithRules(
       Rule("clone", "SCMP_ACT_ALLOW", "[0, 15032385536, 0, 'SCMP_CMP_LE'] [1, 12884901889, 0, 'SCMP_CMP_LE']") + "," +
           Rule("clone", "SCMP_ACT_ALLOW", "[0, 12884901904, 0, 'SCMP_CMP_LT'] [1, 12884901890, 0, 'SCMP_CMP_NE']"),
       "SCMP_ACT_LOG"));
-  if (!result.empty()) EXPECT_NE(result.find("makes a wrong program of these rules"), std::string::npos) << result;
+  // A later version may do better.
+  EXPECT_TRUE(result.empty() || result.find("makes a wrong program of these rules") != std::string::npos) << result;
 }
 
 // Whatever rules are accepted, alone and together.

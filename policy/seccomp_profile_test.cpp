@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <linux/capability.h>
 
+#include <chrono>
+
 #include "policy/testing.hpp"
 
 namespace nucleus::policy {
@@ -142,6 +144,23 @@ TEST(SeccompProfile, RefusesListenersAndContradictions) {
   EXPECT_EQ(Problems("[]"), "p.json:1:1: /: expected an object, found a list\n");
   EXPECT_EQ(Problems("{}"), "p.json:1:1: /defaultAction: it is missing\n");
   EXPECT_EQ(Problems(std::string(64, '[')), "p.json:1:17: nested too deeply\n");
+}
+
+TEST(SeccompProfile, RefusesAMebibyteOfGarbageAtOnce) {
+  const auto filled = [](std::string head, std::string_view unit) {
+    while (head.size() + unit.size() <= (std::size_t{1} << 20)) head += unit;
+    return head;
+  };
+  const std::string rules = "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[";
+  for (const auto& text :
+       {filled("", "["), filled("", "{\"syscalls\":"), filled(rules, "{\"action\":\"SCMP_ACT_ALOW\",\"names\":[]},"),
+        filled(rules, "{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ALLOW\",\"x\":1},"), filled("", "\n"),
+        filled("", "\xff"), filled("[", "\n"), filled("", "x")}) {
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_FALSE(ReadSeccompProfile(text, "p.json").profile);
+    // 20 ms on a quiet machine; sanitizers and neighbours cost more.
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2)) << text.substr(0, 60);
+  }
 }
 
 TEST(SeccompProfile, KnowsKernelVersions) {

@@ -226,8 +226,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values("", "{", "[]", "{}", "null", R"({"name":"../x"})", R"({"name":"x","name":"x"})",
                       R"({"name":"x","zz":1})", R"({"name":"x","services":[]})",
                       R"({"name":"x","services":{"a b":{}}})", R"({"name":"x","services":{"a":{"zz":1}}})",
-                      R"({"name":"x","services":{"a":{"seccomp_profile":"/x"}}})",  // no effect: not of ours
-                      R"({"name":"x","services":{"a":{"rootfs":"relative"}}})",     // relative to what?
+                      R"({"name":"x","services":{"a":{"sd_notify":true}}})",     // no effect: not of ours
+                      R"({"name":"x","services":{"a":{"rootfs":"relative"}}})",  // relative to what?
                       R"({"name":"x","services":{"a":{"volumes":["./x:/y"]}}})",
                       R"({"name":"x","services":{"a":{"volumes":["v:/y"]}}})",
                       R"({"name":"x","services":{"a":{"networks":["n"]}}})",

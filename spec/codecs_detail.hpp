@@ -16,6 +16,9 @@ inline std::optional<std::string> ReadText(const Value& value, std::string_view 
   return std::nullopt;
 }
 
+// Reports members of a table that are not known.
+bool OnlyKnown(const Value& table, std::string_view key, Reader& reader, std::span<const std::string_view> known);
+
 // The items, each by its codec. A wrong one is reported and left out, so that what is wrong with the others, and with
 // them among each other, is found in the same go: with a problem reported, nothing is made of any of it.
 template <class Item>

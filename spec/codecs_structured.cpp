@@ -8,12 +8,25 @@
 namespace nucleus::spec {
 
 using detail::IsString;
+using detail::OnlyKnown;
 using detail::ReadItems;
 using detail::ReadText;
 using detail::WriteItems;
 using Type = Value::Type;
 
 namespace detail {
+
+// Reports members of a table that are not known.
+bool OnlyKnown(const Value& table, std::string_view key, Reader& reader, std::span<const std::string_view> known) {
+  bool good = true;
+  for (const auto& member : table.members) {
+    if (std::ranges::find(known, std::string_view(member.name)) != known.end()) continue;
+    good = false;
+    reader.Report(member.place, std::string(key) + ": unknown key '" + Shown(member.name) + "'" +
+                                    reader.Suggestion(member.name, known));
+  }
+  return good;
+}
 
 Result<std::string> NormalContainerPath(std::string_view text) {
   if (!text.starts_with('/')) return Fail(Error::Invalid(text, "must be an absolute path inside the container"));
@@ -60,18 +73,6 @@ Result<std::string> NormalId(std::string_view text) {
 }  // namespace detail
 
 namespace {
-
-// Reports members of a table that are not known.
-bool OnlyKnown(const Value& table, std::string_view key, Reader& reader, std::span<const std::string_view> known) {
-  bool good = true;
-  for (const auto& member : table.members) {
-    if (std::ranges::find(known, std::string_view(member.name)) != known.end()) continue;
-    good = false;
-    reader.Report(member.place, std::string(key) + ": unknown key '" + Shown(member.name) + "'" +
-                                    reader.Suggestion(member.name, known));
-  }
-  return good;
-}
 
 template <class Codec>
 std::optional<typename Codec::T> ReadMember(const Value& table, std::string_view name, std::string_view key,
@@ -372,81 +373,6 @@ struct DependencyItem {
 };
 
 }  // namespace
-
-namespace {
-
-// "source:/destination": a source may have colons, a destination begins behind the last ":/".
-std::optional<SecretMount> ReadSecret(const Value& value, std::string_view key, Reader& reader, bool credential) {
-  const std::string_view what = credential ? "name" : "source";
-  const std::array<std::string_view, 2> known{what, "destination"};
-  const std::string form = "\"" + std::string(what) + ":/destination\"";
-  Value source, destination;
-  if (value.type == Type::kTable) {
-    if (!OnlyKnown(value, key, reader, known)) return std::nullopt;
-    for (const auto name : known) {
-      if (value.Find(name) != nullptr) continue;
-      reader.Report(value.place, std::string(key) + ": " + std::string(name) + " is missing");
-      return std::nullopt;
-    }
-    source = *value.Find(what);
-    destination = *value.Find("destination");
-  } else {
-    const auto text = ReadText(value, key, reader, form);
-    if (!text) return std::nullopt;
-    const auto at = text->rfind(":/");
-    if (at == std::string::npos || at == 0) {
-      reader.Wrong(key, value, "write " + form);
-      return std::nullopt;
-    }
-    source = Value::String(text->substr(0, at));
-    destination = Value::String(text->substr(at + 1));
-    source.place = destination.place = value.place;
-  }
-  SecretMount secret;
-  const auto path = ContainerPath::Read(destination, key, reader);
-  auto from = credential ? Text::Read(source, key, reader) : HostPath::Read(source, key, reader);
-  if (!path || !from) return std::nullopt;
-  if (credential && (from->find('/') != std::string::npos || from->starts_with('.'))) {
-    reader.Wrong(key, source, "not the name of a credential");
-    return std::nullopt;
-  }
-  if (*path == "/" || *path == "/run/secrets") {
-    reader.Wrong(key, destination, "a secret is a file: give it a name");
-    return std::nullopt;
-  }
-  return SecretMount{*std::move(from), *path};
-}
-
-struct OneSecret {
-  using T = SecretMount;
-  static std::optional<T> Read(const Value& value, std::string_view key, Reader& reader) {
-    return ReadSecret(value, key, reader, false);
-  }
-  static Value Write(const T& secret) { return Value::String(secret.source + ":" + secret.destination); }
-};
-struct OneCredential {
-  using T = SecretMount;
-  static std::optional<T> Read(const Value& value, std::string_view key, Reader& reader) {
-    return ReadSecret(value, key, reader, true);
-  }
-  static Value Write(const T& secret) { return OneSecret::Write(secret); }
-};
-
-}  // namespace
-
-std::optional<std::vector<SecretMount>> Secrets::Read(const Value& value, std::string_view key, Reader& reader) {
-  return ReadItems<OneSecret>(value, key, reader, "a list such as [\"/etc/app/key:/run/secrets/key\"]");
-}
-Value Secrets::Write(const std::vector<SecretMount>& value) {
-  return WriteItems<OneSecret>(value);
-}
-
-std::optional<std::vector<SecretMount>> Credentials::Read(const Value& value, std::string_view key, Reader& reader) {
-  return ReadItems<OneCredential>(value, key, reader, "a list such as [\"db-url:/run/secrets/db-url\"]");
-}
-Value Credentials::Write(const std::vector<SecretMount>& value) {
-  return WriteItems<OneCredential>(value);
-}
 
 std::optional<std::vector<VolumeMount>> Mounts::Read(const Value& value, std::string_view key, Reader& reader) {
   return ReadItems<Mount>(value, key, reader, "a list such as [\"data:/var/lib/app\"]");

@@ -6,12 +6,12 @@
 #include <set>
 
 #include "actuators/mounts/base.hpp"
-#include "actuators/mounts/context.hpp"
 #include "actuators/mounts/sources.hpp"
 #include "actuators/mounts/standard.hpp"
 #include "actuators/mounts/tree.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/openat2.hpp"
+#include "context/copy.hpp"
 
 namespace nucleus::mounts {
 
@@ -87,9 +87,9 @@ Result<std::optional<Wish>> ContextWish(const MountsInput& input) {
 Result<std::vector<MountOp>> ContextMasks(const spec::Service& service) {
   std::vector<MountOp> masks;
   if (service.context.empty() || service.context_mode != spec::ContextMode::kBind) return masks;
-  const auto filter = TRY(ContextFilter::Make(service.context_include, service.context_exclude));
+  const auto filter = TRY(context::ContextFilter::Make(service.context_include, service.context_exclude));
   const sys::Fd source = TRY(sys::Open(service.context, O_PATH | O_DIRECTORY | O_NOFOLLOW));
-  for (const auto& path : TRY(LeftOutPaths(source.get(), filter))) {
+  for (const auto& path : TRY(context::LeftOutPaths(source.get(), filter))) {
     MountOp mask;
     mask.type = Type::kMask;
     mask.target = std::string(kContextTarget) + "/" + path;

@@ -4,12 +4,12 @@
 
 #include <cstring>
 
-#include "actuators/mounts/context.hpp"
 #include "actuators/process/child_data.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/mount_api.hpp"
 #include "actuators/sys/openat2.hpp"
 #include "attest/verify.hpp"
+#include "context/copy.hpp"
 
 namespace nucleus::process {
 
@@ -59,7 +59,7 @@ Result<sys::Fd> VerifiedRoot(const MountOp& op) {
 
 // ---- contexts ----
 
-Result<mounts::ContextFilter> FilterOf(std::string_view data) {
+Result<context::ContextFilter> FilterOf(std::string_view data) {
   std::vector<std::string> include, exclude;
   while (!data.empty()) {
     const auto line = data.substr(0, data.find('\n'));
@@ -67,7 +67,7 @@ Result<mounts::ContextFilter> FilterOf(std::string_view data) {
     if (line.starts_with('+')) include.emplace_back(line.substr(1));
     if (line.starts_with('-')) exclude.emplace_back(line.substr(1));
   }
-  return mounts::ContextFilter::Make(include, exclude);
+  return context::ContextFilter::Make(include, exclude);
 }
 
 Result<sys::Fd> Context(const MountOp& op) {
@@ -75,9 +75,9 @@ Result<sys::Fd> Context(const MountOp& op) {
   const sys::Fd source = TRY(OpenSource(op, O_PATH | O_DIRECTORY));
   sys::Fd copy = TRY(NewTmpfs(op, {{"mode", "0755"}}));
   Digest before{};
-  if (op.verify) before = TRY(mounts::HashContext(source.get(), filter));
-  TRY(mounts::CopyContext(source.get(), copy.get(), filter, {op.uid, op.gid}));
-  if (op.verify && TRY(mounts::HashContext(copy.get(), filter)) != before) {
+  if (op.verify) before = TRY(context::HashContext(source.get(), filter));
+  TRY(context::CopyContext(source.get(), copy.get(), filter, {op.uid, op.gid}));
+  if (op.verify && TRY(context::HashContext(copy.get(), filter)) != before) {
     return Fail(Error::Of(ErrorCode::kConflict, "verify context", op.source, "the copy is not what the source was")
                     .Hint("somebody writes to it: copy it from where nobody does"));
   }

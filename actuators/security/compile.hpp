@@ -12,11 +12,11 @@ namespace nucleus::security {
 struct SecurityInput {
   const spec::Service* service = nullptr;
   std::span<const MountOp> mounts;  // compiled: Landlock's rules follow what is mounted where
-  Identity identity;
+  Identity identity{};
   // What takes the place of a default; null: nothing does.
   const CapabilitySets* capabilities = nullptr;
   const Landlock* landlock = nullptr;
-  std::span<const BpfInstruction> seccomp;  // empty: the default profile
+  std::span<const BpfInstruction> seccomp{};  // empty: the default profile
   std::uint32_t seccomp_flags = 0;
 };
 

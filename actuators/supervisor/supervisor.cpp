@@ -13,6 +13,7 @@
 
 #include "actuators/process/channel.hpp"
 #include "actuators/process/posture.hpp"
+#include "actuators/supervisor/notice.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/process.hpp"
@@ -65,25 +66,6 @@ std::uint64_t Counter(std::string_view text, std::string_view name) {
     if (whole && std::from_chars(start, text.data() + text.size(), value).ec == std::errc()) return value;
   }
   return 0;
-}
-
-std::uint64_t SignalMask(std::string_view status, std::string_view name) {
-  const auto at = status.find(name);
-  std::uint64_t mask = 0;
-  if (at == std::string_view::npos) return 0;
-  auto rest = status.substr(at + name.size());
-  rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size()));
-  std::from_chars(rest.data(), rest.data() + rest.size(), mask, 16);
-  return mask;
-}
-
-// PID 1 of a namespace never sees a signal that it neither handles nor holds back: the kernel drops it;
-// pid_namespaces(7).
-bool WouldNotice(pid_t pid, int signal) {
-  if (signal == SIGKILL || signal < 1 || signal > 64) return true;
-  const auto status = sys::ReadFileIfThere("/proc/" + std::to_string(pid) + "/status");
-  if (!status || !*status) return true;
-  return ((SignalMask(**status, "SigCgt:") | SignalMask(**status, "SigBlk:")) >> (signal - 1) & 1) != 0;
 }
 
 struct Pipe {

@@ -93,7 +93,7 @@ struct Landlock {
   std::uint64_t handled_net = 0;  // LANDLOCK_ACCESS_NET_*, ABI 4
   std::uint64_t scoped = 0;       // LANDLOCK_SCOPE_*, ABI 6
   std::vector<LandlockRule> rules;
-  std::vector<LandlockPort> ports;
+  std::vector<LandlockPort> ports{};
   bool operator==(const Landlock&) const = default;
 };
 

@@ -70,7 +70,7 @@ def test_secrets_are_in_memory_and_for_their_user_only(world):
     done = world.nucleus("run", "--secret", "./key:/run/secrets/api", "--secret", "./key:/etc/tls/cert.pem", "--user", "1000", "--", "sh", "-c", looks,
                          status=2)
     assert done.stdout.split() == [SECRET + SECRET, "400", "1000", "400", "1000", "tmpfs", "tmpfs", "2"]
-    assert done.stderr.count("Read-only") == 2
+    assert "Read-only" in done.stderr and "Permission denied" in done.stderr
     other = world.nucleus("run", "--secret", "./key:/run/secrets/api", "--", "sh", "-c", "ls -l /run/secrets", status=0)
     assert "-r--------" in other.stdout
 

@@ -6,10 +6,10 @@ import re
 import sys
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
-ROOTS = ("spec", "dag", "state", "reconcile", "actuators", "cli", "tests", "bench")
+ROOTS = ("spec", "dag", "state", "reconcile", "attest", "context", "policy", "actuators", "cli", "tests", "bench")
 MOST_LINES = 500
 
-ACTUATOR = ("spec/", "state/parts/", "actuators/sys/")
+ACTUATOR = ("spec/", "state/parts/", "actuators/sys/", "attest/", "context/")
 # The first pattern that a file matches says what it may include, besides its own folder unless that is narrowed here.
 RULES = [
     (r"dag/", ("dag/",)),
@@ -17,6 +17,9 @@ RULES = [
     (r"spec/", ("spec/", "dag/")),
     (r"state/parts/", ("state/parts/", "spec/")),
     (r"state/", ("state/", "spec/")),
+    (r"attest/", ("attest/", "actuators/sys/", "spec/core/")),
+    (r"context/", ("context/", "attest/", "actuators/sys/", "spec/core/")),
+    (r"policy/", ("policy/", "spec/", "state/parts/", "actuators/sys/", "actuators/security/")),
     (r"actuators/sys/", ("actuators/sys/", "spec/core/")),
     (r"actuators/supervisor/", ("actuators/supervisor/", "actuators/process/", *ACTUATOR)),
     (r"actuators/(\w+)/", (r"actuators/\1/", *ACTUATOR)),

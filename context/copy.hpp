@@ -19,12 +19,12 @@
 #include <string_view>
 #include <vector>
 
-#include "actuators/mounts/context_filter.hpp"
 #include "attest/walk.hpp"
+#include "context/filter.hpp"
 #include "spec/core/error.hpp"
 #include "spec/core/hash.hpp"
 
-namespace nucleus::mounts {
+namespace nucleus::context {
 
 struct CopyReport {
   std::uint64_t files = 0, directories = 0, links = 0;  // copied; the root is no directory of these
@@ -71,4 +71,4 @@ Result<Digest> HashContext(int root, const ContextFilter& filter, const attest::
 // Whether a link leads out, as above. path: the link's own, from the root.
 bool LeadsOut(std::string_view path, std::string_view target);
 
-}  // namespace nucleus::mounts
+}  // namespace nucleus::context

@@ -1,11 +1,11 @@
-#include "actuators/mounts/context_filter.hpp"
+#include "context/filter.hpp"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
 
-namespace nucleus::mounts {
+namespace nucleus::context {
 namespace {
 
 using Patterns = std::vector<std::string>;
@@ -178,4 +178,4 @@ RC_GTEST_PROP(ContextFilterProperty, LeftOutIsInherited, ()) {
 }
 
 }  // namespace
-}  // namespace nucleus::mounts
+}  // namespace nucleus::context

@@ -27,7 +27,7 @@
 
 #include "spec/core/error.hpp"
 
-namespace nucleus::mounts {
+namespace nucleus::context {
 
 struct LeftOutByDefault {
   std::string_view pattern;  // lower case
@@ -100,4 +100,4 @@ class ContextFilter {
   Set list_{true}, include_{false}, exclude_{false};
 };
 
-}  // namespace nucleus::mounts
+}  // namespace nucleus::context

@@ -1,4 +1,4 @@
-#include "actuators/mounts/context.hpp"
+#include "context/copy.hpp"
 
 #include <fcntl.h>
 #include <sys/sendfile.h>
@@ -12,7 +12,7 @@
 #include "actuators/sys/fd.hpp"
 #include "spec/core/text.hpp"
 
-namespace nucleus::mounts {
+namespace nucleus::context {
 
 namespace {
 
@@ -480,4 +480,4 @@ Result<Digest> HashContext(int root, const ContextFilter& filter, const WalkOpti
   return hasher.Finish();
 }
 
-}  // namespace nucleus::mounts
+}  // namespace nucleus::context

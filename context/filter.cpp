@@ -1,4 +1,4 @@
-#include "actuators/mounts/context_filter.hpp"
+#include "context/filter.hpp"
 
 #include <fnmatch.h>
 
@@ -6,7 +6,7 @@
 #include <array>
 #include <climits>
 
-namespace nucleus::mounts {
+namespace nucleus::context {
 
 namespace {
 
@@ -308,4 +308,4 @@ bool ContextFilter::LeftOut(std::string_view path, bool is_directory) const {
   return false;
 }
 
-}  // namespace nucleus::mounts
+}  // namespace nucleus::context
