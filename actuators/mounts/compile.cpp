@@ -118,7 +118,7 @@ Result<SecretWishes> SecretsOf(const MountsInput& input) {
   tmpfs.type = Type::kSecrets;
   tmpfs.target = directory;
   tmpfs.flags = kInert;
-  out.wishes.push_back({std::move(tmpfs), false, true});
+  out.wishes.push_back({std::move(tmpfs), false, false});
   for (const auto& [source, destination] : secrets) {
     MountOp file;
     file.type = Type::kSecretFile;

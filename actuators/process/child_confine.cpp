@@ -60,7 +60,9 @@ bool EnterWorkdir(Child& child) {
 // mode for the whole machine. The container's own is mounted read-only, which keeps writes going and changes out.
 bool TakeNullFiles(Child& child) {
   for (int i = 0; i < 3; ++i) {
-    if (!child.null_file[i]) continue;
+    struct stat given{};
+    const bool hosts = ::fstat(i, &given) == 0 && S_ISCHR(given.st_mode) && given.st_rdev == makedev(1, 3);
+    if (!child.null_file[i] && !hosts) continue;  // hosts: what the caller was given, < /dev/null
     const int null = ::open("/dev/null", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     struct stat st{};
     if (null < 0 || ::fstat(null, &st) != 0) return child.Fail(Step::kNullFile);

@@ -135,7 +135,12 @@ Result<sys::Fd> OpenParent(const sys::Fd& top, std::string& name) {
   for (auto slash = name.find('/'); at && slash != std::string::npos; slash = name.find('/')) {
     const std::string directory = name.substr(0, slash);
     name.erase(0, slash + 1);
-    if (::mkdirat(at.get(), directory.c_str(), 0755) != 0 && errno != EEXIST) return FailSys("mkdir", directory);
+    if (::mkdirat(at.get(), directory.c_str(), 0755) == 0) {
+      // Whatever the caller's umask is: the workload has to get through.
+      if (::fchmodat(at.get(), directory.c_str(), 0755, 0) != 0) return FailSys("chmod", directory);
+    } else if (errno != EEXIST) {
+      return FailSys("mkdir", directory);
+    }
     at.reset(::openat(at.get(), directory.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   }
   if (!at) return FailSys("open", name);

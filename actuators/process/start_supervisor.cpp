@@ -23,17 +23,6 @@ constexpr int kReadyFd = 3;  // in the supervisor
 constexpr int kGroupFd = 4;
 constexpr std::size_t kStackSize = 64 << 10;
 
-// A clone of the mount the program is on, read-only: /proc/PID/exe of a supervisor leads there, so that not even root
-// in a container could write to it, while all supervisors share the pages of one file. open_tree(2).
-Result<sys::Fd> OpenProgram(const std::string& program) {
-  sys::Fd clone(sys::OpenTree(AT_FDCWD, program.c_str(), sys::kOpenTreeClone | sys::kOpenTreeCloexec));
-  if (!clone) return FailSys("open_tree", program);
-  const sys::MountAttributes read_only{
-      .set = sys::kAttrReadOnly | sys::kAttrNoSuid | sys::kAttrNoDev, .clear = 0, .propagation = 0, .userns_fd = 0};
-  if (sys::MountSetattr(clone.get(), 0, read_only) != 0) return FailSys("mount_setattr", program);
-  return clone;
-}
-
 // Everything the new process needs, made beforehand: it shares our memory, and may only make system calls.
 struct Plan {
   int program = -1;
@@ -88,6 +77,15 @@ Result<sys::Fd> Above(Result<sys::Fd> opened, std::string_view what) {
 }
 
 }  // namespace
+
+Result<sys::Fd> OpenProgram(const std::string& program) {
+  sys::Fd clone(sys::OpenTree(AT_FDCWD, program.c_str(), sys::kOpenTreeClone | sys::kOpenTreeCloexec));
+  if (!clone) return FailSys("open_tree", program);
+  const sys::MountAttributes read_only{
+      .set = sys::kAttrReadOnly | sys::kAttrNoSuid | sys::kAttrNoDev, .clear = 0, .propagation = 0, .userns_fd = 0};
+  if (sys::MountSetattr(clone.get(), 0, read_only) != 0) return FailSys("mount_setattr", program);
+  return clone;
+}
 
 Result<> StartSupervisor(const std::string& program, const std::string& directory, const std::string& cgroup) {
   const sys::Fd file = TRY(Above(OpenProgram(program), program));

@@ -86,15 +86,16 @@ Result<Pipe> MakePipe(const Identity& owner) {
 Result<Supervisor> Supervisor::Start(std::string directory) {
   Supervisor supervisor;
   supervisor.directory_ = std::move(directory);
-  supervisor.lock_ = TRY(TakeSupervisorLock(supervisor.directory_));
+  supervisor.own_lock_ = TRY(TakeSupervisorLock(supervisor.directory_));
+  supervisor.lock_ = supervisor.own_lock_.get();
   TRY(supervisor.Load());
   return Begin(std::move(supervisor));
 }
 
-Result<Supervisor> Supervisor::Attach(std::string directory, sys::Fd lock, Launch launch, bool terminal) {
+Result<Supervisor> Supervisor::Attach(std::string directory, const sys::Fd& lock, Launch launch, bool terminal) {
   Supervisor supervisor;
   supervisor.directory_ = std::move(directory);
-  supervisor.lock_ = std::move(lock);
+  supervisor.lock_ = lock.get();
   supervisor.launch_ = std::move(launch);
   supervisor.policy_ = supervisor.launch_.policy;
   supervisor.attached_ = true;
@@ -290,6 +291,7 @@ void Supervisor::PassOn(int signal) {
     return;
   }
   if (!workload_) return EndFor(Status::State::kExited);  // between two runs
+  if (signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT) asked_to_end_ = true;
   if (launch_.init || WouldNotice(workload_->pid, signal)) return Forward(signal);
   ended_by_ = signal;
   intent_ = Intent::kStop;
@@ -393,7 +395,7 @@ void Supervisor::AfterEnd(int exit_code) {
     case Intent::kNone:
       break;
   }
-  if (OwnsDirectory() && ShouldRestart(policy_, launch_.job, exit_code)) return ScheduleRestart();
+  if (!asked_to_end_ && OwnsDirectory() && ShouldRestart(policy_, launch_.job, exit_code)) return ScheduleRestart();
   EndFor(Status::State::kExited);
 }
 
@@ -473,7 +475,7 @@ void Supervisor::WriteStatus() {
 
 bool Supervisor::OwnsDirectory() const {
   struct stat held{}, there{};
-  return ::fstat(lock_.get(), &held) == 0 && ::stat((directory_ + "/" + std::string(kLockFile)).c_str(), &there) == 0 &&
+  return ::fstat(lock_, &held) == 0 && ::stat((directory_ + "/" + std::string(kLockFile)).c_str(), &there) == 0 &&
          held.st_dev == there.st_dev && held.st_ino == there.st_ino;
 }
 

@@ -30,8 +30,9 @@ class Supervisor {
   // In the foreground of the caller: the workload has the caller's standard files, or a terminal between which and the
   // caller's this relays, and no log. Every signal that would end the caller is the workload's; where that is PID 1 and
   // neither handles nor blocks it, it is ended, as the signal would have ended it were it no PID 1.
-  // `lock` is the directory's, taken by ClaimDirectory().
-  static Result<Supervisor> Attach(std::string directory, sys::Fd lock, Launch launch, bool terminal);
+  // `lock` is the directory's, taken by ClaimDirectory(). It stays the caller's and outlives the supervisor: closing
+  // any descriptor of that file would drop it.
+  static Result<Supervisor> Attach(std::string directory, const sys::Fd& lock, Launch launch, bool terminal);
   // Until the workload has ended for good.
   void Run();
   // Then: of its last run, 128+N where a signal ended it.
@@ -71,7 +72,8 @@ class Supervisor {
   [[nodiscard]] bool OwnsDirectory() const;
 
   std::string directory_;
-  sys::Fd lock_, signals_;
+  sys::Fd own_lock_, signals_;
+  int lock_ = -1;  // own_lock_, or the caller's
   Launch launch_;
   Policy policy_;
   Status status_;
@@ -79,7 +81,8 @@ class Supervisor {
   bool attached_ = false;
   bool terminal_ = false;
   std::unique_ptr<TerminalRelay> relay_;
-  int ended_by_ = 0;  // the signal that the workload was killed instead of, having no handler for it
+  bool asked_to_end_ = false;  // by a signal that was passed on: an end is no reason to start again
+  int ended_by_ = 0;           // the signal that the workload was killed instead of, having no handler for it
   std::optional<Running> workload_;
   std::optional<HealthProbe> probe_;
   sys::Fd out_, error_;

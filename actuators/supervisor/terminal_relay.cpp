@@ -49,7 +49,7 @@ TerminalRelay::TerminalRelay(sys::Fd master) : master_(std::move(master)) {
 }
 
 TerminalRelay::~TerminalRelay() {
-  if (before_) ::tcsetattr(STDIN_FILENO, TCSADRAIN, &*before_);
+  if (before_) ::tcsetattr(STDIN_FILENO, TCSANOW, &*before_);
 }
 
 void TerminalRelay::Watch(std::span<pollfd, kPolls> polls) const {
@@ -73,8 +73,13 @@ void TerminalRelay::Pump(std::span<const pollfd, kPolls> polls) {
 }
 
 void TerminalRelay::Drain() {
+  constexpr int kPatienceMs = 2'000;  // for a reader that does not read: what it has not taken by then is lost
   do {
-    while (!out_.empty()) WritePiece(STDOUT_FILENO, out_);
+    while (!out_.empty()) {
+      pollfd poll{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+      if (::poll(&poll, 1, kPatienceMs) <= 0) return;
+      WritePiece(STDOUT_FILENO, out_);
+    }
     output_open_ = output_open_ && ReadPiece(master_.get(), out_);
   } while (!out_.empty());
 }

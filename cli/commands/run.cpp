@@ -3,7 +3,10 @@
 // output.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -12,6 +15,7 @@
 #include "actuators/cgroup/probe.hpp"
 #include "actuators/netns/apply.hpp"
 #include "actuators/process/channel.hpp"
+#include "actuators/process/start_supervisor.hpp"
 #include "actuators/supervisor/supervisor.hpp"
 #include "actuators/sys/file.hpp"
 #include "cli/compile_launch.hpp"
@@ -73,6 +77,10 @@ Result<Asked> Read(Context& context) {
   }
   asked.key = {std::string(kContainersProject), {Kind::kContainer, name}, Part::kProcess};
   asked.terminal = arguments.Has("tty");
+  if (asked.terminal && ::isatty(STDIN_FILENO) == 0 && !arguments.Has("dry-run")) {
+    return Fail(Error::Of(ErrorCode::kInvalid, "", "--tty", "standard input is no terminal")
+                    .Hint("leave it out: pipes and files work without it"));
+  }
   const auto outside = spec::Outside::Real();
   asked.topology = TRY(TellProblems(
       context, spec::LoadFlags(asked.key.project, name, FlagsOf(arguments), arguments.operands(), outside)));
@@ -130,8 +138,7 @@ class Container {
     Launch launch = TRY(Compile());
     TRY(sys::ReplaceFile(directory_ + "/" + std::string(kLaunchFile), Encode(launch), 0600));
     if (!launch.cgroup.empty()) TRY(sys::SetXattr(launch.cgroup, kTagId, launch.id));
-    auto supervisor = process::Supervisor::Attach(directory_, sys::Fd(::fcntl(lock_.get(), F_DUPFD_CLOEXEC, 3)),
-                                                  std::move(launch), asked_.terminal);
+    auto supervisor = process::Supervisor::Attach(directory_, lock_, std::move(launch), asked_.terminal);
     if (!supervisor) return Fail(std::move(supervisor).error());
     supervisor->Run();
     const int code = supervisor->exit_code();
@@ -183,7 +190,28 @@ void HoldSignals() {
   ::sigprocmask(SIG_BLOCK, &held, nullptr);
 }
 
+// From a read-only clone of our own file, as supervisors are: a workload that executes /proc/self/exe, or opens it by
+// way of a process of ours, must not come to write to it (CVE-2019-5736). Does not return where it was not yet so.
+Result<> RunFromClone() {
+  constexpr const char* kSelf = "/proc/self/exe";
+  struct statvfs at{};
+  if (::statvfs(kSelf, &at) != 0) return FailSys("statvfs", kSelf);
+  if ((at.f_flag & ST_RDONLY) == 0) {
+    const sys::Fd clone = TRY(process::OpenProgram(kSelf));
+    std::string words = TRY(sys::ReadFile("/proc/self/cmdline"));
+    std::vector<char*> argv;
+    for (std::size_t i = 0; i < words.size(); i = words.find('\0', i) + 1) argv.push_back(words.data() + i);
+    argv.push_back(nullptr);
+    ::syscall(SYS_execveat, clone.get(), "", argv.data(), environ, AT_EMPTY_PATH);
+    return FailSys("execveat", kSelf);
+  }
+  // What is in our memory, the environment of the workload among it, is in no core dump and for nobody to trace.
+  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return FailSys("prctl", "PR_SET_DUMPABLE");
+  return {};
+}
+
 Result<int> Run(Context& context) {
+  if (::geteuid() == 0 && !context.arguments.Has("dry-run")) TRY(RunFromClone());
   HoldSignals();
   const Asked asked = TRY(Read(context));
   const spec::Service& service = asked.topology.services.begin()->second;

@@ -101,6 +101,18 @@ def test_secrets_that_cannot_be(world, what, words):
     assert "--secret" in done.stderr and words in done.stderr
 
 
+def test_secrets_are_not_put_below_what_is_somebody_elses(world):
+    (world.directory / "key").write_text(SECRET)
+    done = world.nucleus("run", "--secret", "./key:/run/secrets/x", "--tmpfs", "/run/secrets", "--", "true", status=125)
+    assert "/run/secrets" in done.stderr
+
+
+def test_a_strict_umask_keeps_no_secret_from_its_workload(world):
+    (world.directory / "key").write_text(SECRET)
+    done = world.run("sh", "-c", "umask 077; nucleus run --user 1000 --secret ./key:/run/secrets/db/x -- cat /run/secrets/db/x")
+    assert done.stdout == SECRET
+
+
 def test_a_credential_without_a_unit(world):
     world.environment.pop("CREDENTIALS_DIRECTORY", None)
     done = world.nucleus("run", "--systemd-credential", "db:/run/secrets/db", "--", "true", status=125)

@@ -1,4 +1,5 @@
 """`nucleus run`: transparent in what goes in and comes out, unique in its name, and gone without a trace."""
+import errno
 import json
 import os
 import pty
@@ -144,6 +145,34 @@ def test_a_signal_is_the_commands_where_it_handles_it(world):
         assert process.stdout.readline() == b"up\n"
         world.run("kill", "-TERM", str(ps(world)[0]["supervisor_pid"]))
         assert process.stdout.read() == b"got\n" and process.wait(20) == 3
+
+
+def test_a_signal_ends_also_what_is_started_again_otherwise(world):
+    with world.popen("nucleus", "run", "--name", "box", "--restart", "always", "--", "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.1; done") as process:
+        pid = running(world)["supervisor_pid"]
+        time.sleep(0.3)
+        world.run("kill", "-TERM", str(pid))
+        assert process.wait(20) == 3
+    assert left(world) == []
+
+
+def test_the_hosts_null_device_is_not_handed_over(world):
+    with open("/dev/null", "r+b") as null:
+        done = run(world, "--", "python3", "-c", "import os\ntry: os.fchmod(0, 0o666)\nexcept OSError as e: print(e.errno)", stdin=null)
+    assert done.stdout == f"{errno.EROFS}\n"
+
+
+def test_the_program_is_a_read_only_clone_of_itself(world):
+    with world.popen("nucleus", "run", "--name", "box", "--", "sleep", "1000") as process:
+        pid = running(world)["supervisor_pid"]
+        looked = world.run("python3", "-c", f"import os; print(os.statvfs('/proc/{pid}/exe').f_flag & os.ST_RDONLY)").stdout
+        world.run("kill", "-TERM", str(pid))
+        process.wait(20)
+    assert looked == "1\n"
+
+
+def test_a_terminal_has_to_be_there(world):
+    assert "--tty: standard input is no terminal" in run(world, "-t", "--", "true", status=125).stderr
 
 
 def test_nothing_outlives_a_run_that_is_killed_and_the_name_is_free(world):
