@@ -21,21 +21,6 @@ namespace {
 
 constexpr std::string_view kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-// 128 bits of the kernel's random numbers, getrandom(2).
-Result<std::string> NewId() {
-  std::array<unsigned char, 16> bytes{};
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
-    return FailSys("getrandom", "container id");
-  }
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string id;
-  for (const unsigned char byte : bytes) {
-    id += kDigits[byte >> 4];
-    id += kDigits[byte & 15];
-  }
-  return id;
-}
-
 // What the service says wins over what its account says, and that over the defaults.
 std::vector<std::string> EnvironmentOf(const spec::Service& service, const security::Account& account) {
   std::map<std::string, std::string> environment = service.environment;
@@ -93,7 +78,7 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
   Launch launch;
   launch.project = key.project;
   launch.address = key.address.Text();
-  launch.id = TRY(NewId());
+  launch.id = TRY(RandomDigits(kIdDigits));
   launch.digest = wanted.digest;
   launch.argv = service.command;
   launch.env = EnvironmentOf(service, account);
@@ -134,6 +119,16 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
 }
 
 }  // namespace
+
+Result<std::string> RandomDigits(std::size_t count) {
+  std::string bytes(count, '\0');
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    return FailSys("getrandom", "container id");
+  }
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  for (char& byte : bytes) byte = kDigits[static_cast<unsigned char>(byte) & 15];
+  return bytes;
+}
 
 process::Compiler LaunchCompiler(const Directories& directories) {
   return [directories](const PartKey& key, const ProcessWanted& wanted) -> Result<Launch> {

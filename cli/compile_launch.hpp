@@ -7,6 +7,11 @@
 
 namespace nucleus::cli {
 
+// Hexadecimal digits of the kernel's random numbers; getrandom(2).
+inline constexpr std::size_t kIdDigits = 32;       // 128 bits
+inline constexpr std::size_t kShortIdDigits = 12;  // what an id begins with, where people see it
+Result<std::string> RandomDigits(std::size_t count);
+
 // Each call makes a container with a new id. Safe from several threads.
 process::Compiler LaunchCompiler(const Directories& directories);
 

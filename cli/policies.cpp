@@ -1,8 +1,6 @@
 #include "cli/policies.hpp"
 
-#include <linux/landlock.h>
 #include <linux/seccomp.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -10,6 +8,7 @@
 
 #include "actuators/security/landlock_abi.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/landlock.hpp"
 #include "policy/capability_policy.hpp"
 #include "policy/landlock_policy.hpp"
 #include "policy/seccomp_compile.hpp"
@@ -22,17 +21,10 @@ bool IsProduction(const spec::Service& service) {
   return service.mode == spec::ServiceMode::kProduction;
 }
 
-std::uint32_t LandlockAbi() {
-  const long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
-  return abi < 0 ? 0 : static_cast<std::uint32_t>(abi);
-}
-
 policy::SeccompInputs InputsOf(const spec::Service& service, std::uint64_t capabilities) {
-  policy::SeccompInputs inputs{.capabilities = capabilities, .allow = service.seccomp_allow};
-  utsname name{};
-  if (::uname(&name) == 0) {
-    if (const auto version = policy::ParseKernelVersion(name.release)) inputs.kernel = *version;
-  }
+  policy::SeccompInputs inputs = MachineInputs();
+  inputs.capabilities = capabilities;
+  inputs.allow = service.seccomp_allow;
   return inputs;
 }
 
@@ -65,7 +57,7 @@ Result<Landlock> CompileLandlock(const spec::Service& service) {
   const auto read = policy::ReadLandlockPolicy(text, service.landlock_policy);
   TRY(FirstError(read.problems));
   if (IsProduction(service)) {
-    for (const auto& loss : policy::LandlockLosses(*read.policy, LandlockAbi())) {
+    for (const auto& loss : policy::LandlockLosses(*read.policy, sys::LandlockAbi())) {
       if (!loss.weaker) continue;
       return Fail(ErrorCode::kUnsupported, "enforce", service.landlock_policy, loss.what);
     }
@@ -112,7 +104,7 @@ class Checker {
     problems_.insert(problems_.end(), problems.begin(), problems.end());
   }
   void Losses(const spec::Service& service, const policy::LandlockPolicy& policy) {
-    for (const auto& loss : policy::LandlockLosses(policy, LandlockAbi())) {
+    for (const auto& loss : policy::LandlockLosses(policy, sys::LandlockAbi())) {
       problems_.push_back(
           {.file = service.landlock_policy, .message = loss.what, .warning = !IsProduction(service) || !loss.weaker});
     }
@@ -123,6 +115,13 @@ class Checker {
 };
 
 }  // namespace
+
+policy::SeccompInputs MachineInputs() {
+  policy::SeccompInputs inputs;
+  utsname name{};
+  if (::uname(&name) == 0) inputs.kernel = policy::ParseKernelVersion(name.release).value_or(inputs.kernel);
+  return inputs;
+}
 
 std::vector<spec::Problem> CheckPolicies(const spec::Topology& topology) {
   Checker checker;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "policy/seccomp_resolve.hpp"
 #include "spec/load.hpp"
 #include "spec/types.hpp"
 #include "state/parts/launch.hpp"
@@ -16,6 +17,9 @@ namespace nucleus::cli {
 
 // All problems of all policies of a topology, each file read once; their places are in those files.
 std::vector<spec::Problem> CheckPolicies(const spec::Topology& topology);
+
+// What seccomp profiles are resolved with on this machine, for a container without capabilities.
+policy::SeccompInputs MachineInputs();
 
 struct Policies {
   std::optional<CapabilitySets> capabilities;

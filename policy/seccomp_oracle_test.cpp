@@ -12,6 +12,7 @@
 #include <map>
 #include <set>
 
+#include "actuators/security/testing.hpp"
 #include "policy/seccomp_compile.hpp"
 #include "policy/seccomp_multiplexed.hpp"
 #include "policy/testing.hpp"
@@ -20,48 +21,13 @@
 namespace nucleus::policy {
 namespace {
 
+using security::testing::Interpret;
 using testing::Lines;
 using testing::Rule;
 using testing::WithRules;
 
 constexpr std::uint32_t kX32Bit = 0x40000000U;
 constexpr std::uint32_t kKilled = SECCOMP_RET_KILL_PROCESS;
-
-std::optional<std::uint32_t> Interpret(const std::vector<BpfInstruction>& program, const seccomp_data& data) {
-  std::uint32_t a = 0;
-  for (std::size_t pc = 0; pc < program.size();) {
-    const BpfInstruction& at = program[pc++];
-    switch (at.code) {
-      case BPF_LD | BPF_W | BPF_ABS:
-        if (at.k % 4 != 0 || at.k + 4 > sizeof data) return std::nullopt;
-        std::memcpy(&a, reinterpret_cast<const char*>(&data) + at.k, 4);
-        break;
-      case BPF_ALU | BPF_AND | BPF_K:
-        a &= at.k;
-        break;
-      case BPF_JMP | BPF_JA:
-        pc += at.k;
-        break;
-      case BPF_JMP | BPF_JEQ | BPF_K:
-        pc += a == at.k ? at.jt : at.jf;
-        break;
-      case BPF_JMP | BPF_JGE | BPF_K:
-        pc += a >= at.k ? at.jt : at.jf;
-        break;
-      case BPF_JMP | BPF_JGT | BPF_K:
-        pc += a > at.k ? at.jt : at.jf;
-        break;
-      case BPF_JMP | BPF_JSET | BPF_K:
-        pc += (a & at.k) != 0 ? at.jt : at.jf;
-        break;
-      case BPF_RET | BPF_K:
-        return at.k;
-      default:
-        return std::nullopt;
-    }
-  }
-  return std::nullopt;
-}
 
 std::uint32_t Returned(const SeccompVerdict& verdict) {
   switch (verdict.action) {

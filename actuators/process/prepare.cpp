@@ -1,11 +1,11 @@
 // Everything that can be done before clone: checks, pointers, options cut apart, what the kernel knows.
-#include <linux/landlock.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
 
 #include "actuators/process/child_data.hpp"
+#include "actuators/sys/landlock.hpp"
 #include "actuators/sys/mount_api.hpp"
 
 namespace nucleus::process {
@@ -138,12 +138,12 @@ Result<> PrepareSecurity(Buffers& data) {
 
   const Landlock& landlock = launch.security.landlock;
   if (!landlock.enabled) return {};
-  const long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
-  if (abi < 0 || static_cast<std::uint64_t>(abi) < landlock.min_abi) {
+  const std::uint32_t abi = sys::LandlockAbi();
+  if (abi == 0 || abi < landlock.min_abi) {
     if (!landlock.required) return {};
     return Fail(ErrorCode::kUnsupported, "prepare", launch.address,
                 "Landlock ABI " + std::to_string(landlock.min_abi) + " is required, this kernel has " +
-                    (abi < 0 ? "none" : std::to_string(abi)));
+                    (abi == 0 ? "none" : std::to_string(abi)));
   }
   // Rights by the ABI that brought them: 1 has 13, 2 refer, 3 truncate, 5 ioctl on devices.
   constexpr std::uint64_t kRights[] = {0, (1U << 13) - 1, (1U << 14) - 1, (1U << 15) - 1, (1U << 15) - 1};

@@ -18,45 +18,17 @@
 #include "actuators/security/default_profile.hpp"
 #include "actuators/security/policy_document.hpp"
 #include "actuators/security/syscall_policy.hpp"
+#include "actuators/security/testing.hpp"
 
 namespace nucleus::security {
 namespace {
+
+using testing::Interpret;
 
 constexpr std::uint32_t kAllow = SECCOMP_RET_ALLOW;
 constexpr std::uint32_t kKill = SECCOMP_RET_KILL_PROCESS;
 constexpr std::uint32_t Refuse(int number) {
   return SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(number);
-}
-
-// seccomp(2) and bpf(4), the whole of what a filter may use here; none where the program is not well formed.
-std::optional<std::uint32_t> Interpret(std::span<const BpfInstruction> program, const seccomp_data& data) {
-  std::uint32_t accumulator = 0;
-  for (std::size_t pc = 0; pc < program.size();) {
-    const BpfInstruction& at = program[pc++];
-    switch (at.code) {
-      case BPF_LD | BPF_W | BPF_ABS:
-        if (at.k % 4 != 0 || at.k + 4 > sizeof data) return std::nullopt;
-        std::memcpy(&accumulator, reinterpret_cast<const char*>(&data) + at.k, 4);
-        break;
-      case BPF_ALU | BPF_AND | BPF_K:
-        accumulator &= at.k;
-        break;
-      case BPF_JMP | BPF_JA:
-        pc += at.k;
-        break;
-      case BPF_JMP | BPF_JEQ | BPF_K:
-        pc += accumulator == at.k ? at.jt : at.jf;
-        break;
-      case BPF_JMP | BPF_JGE | BPF_K:
-        pc += accumulator >= at.k ? at.jt : at.jf;
-        break;
-      case BPF_RET | BPF_K:
-        return at.k;
-      default:
-        return std::nullopt;
-    }
-  }
-  return std::nullopt;
 }
 
 std::uint32_t Number(std::string_view name) {

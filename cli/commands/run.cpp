@@ -4,12 +4,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <array>
 
 #include "actuators/cgroup/apply.hpp"
 #include "actuators/cgroup/probe.hpp"
@@ -41,18 +38,6 @@ struct Asked {
   bool terminal = false;
 };
 
-std::string RandomName() {
-  std::array<unsigned char, 6> bytes{};
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return "";
-  std::string name;
-  for (const unsigned char byte : bytes) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    name += kDigits[byte >> 4];
-    name += kDigits[byte & 15];
-  }
-  return name;
-}
-
 std::vector<spec::Flag> FlagsOf(const Arguments& arguments) {
   std::vector<spec::Flag> flags;
   for (const Option* option : RunOptions()) {
@@ -68,7 +53,7 @@ Result<Asked> Read(Context& context) {
   Asked asked;
   asked.directories = TRY(DirectoriesOf(arguments));
   std::string name = arguments.Value("name");
-  if (!arguments.Has("name")) name = RandomName();
+  if (!arguments.Has("name")) name = TRY(RandomDigits(kShortIdDigits));
   if (!IsValidName(name)) {
     return Fail(ErrorCode::kInvalid, "", "--name",
                 "'" + Printable(name) +
@@ -157,7 +142,7 @@ class Container {
 
  private:
   static bool IsIdPrefix(std::string_view name) {
-    return name.size() == 12 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+    return name.size() == kShortIdDigits && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
   }
   [[nodiscard]] PartKey Key(Part part) const { return {asked_.key.project, asked_.key.address, part}; }
 

@@ -1,7 +1,6 @@
 // seccomp generate, diff, explain: what is known of profiles, without any of them taking effect.
-#include <sys/utsname.h>
-
 #include "actuators/sys/file.hpp"
+#include "cli/policies.hpp"
 #include "cli/session.hpp"
 #include "policy/seccomp_compile.hpp"
 #include "policy/seccomp_report.hpp"
@@ -30,9 +29,7 @@ Result<policy::ResolvedSeccomp> Resolve(Context& context, const std::string& fil
   const std::string text = TRY(sys::ReadFile(file));
   const auto read = policy::ReadSeccompProfile(text, file);
   if (!Tell(context, read.problems)) return Wrong(file);
-  policy::SeccompInputs inputs;
-  utsname name{};
-  if (::uname(&name) == 0) inputs.kernel = policy::ParseKernelVersion(name.release).value_or(inputs.kernel);
+  const policy::SeccompInputs inputs = MachineInputs();
   if (!Tell(context, policy::CheckSyscallNames(*read.profile, inputs))) return Wrong(file);
   auto resolved = policy::ResolveSeccomp(*read.profile, inputs);
   if (!Tell(context, resolved.problems)) return Wrong(file);
