@@ -257,9 +257,12 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     Key<&Service::labels, Labels>("labels", "Words of your own, shown by inspect."),
 
     Later<Word<kRuntimeWords, AnyWord>>(kService, "runtime", "What runs it.", R"("native")"),
-    Later<Word<kTrustWords, AnyWord>>(kService, "trust_level", "How far its program is trusted.", R"("trusted")"),
+    Key<&Service::trust_level, Word<kTrustWords, TrustLevel>>(
+        "trust_level", "How far its program is trusted: untrusted demands gVisor, or allow_degraded_security."),
     Later<Word<kPlatformWords, AnyWord>>(kService, "gvisor_platform", "How gVisor intercepts system calls."),
-    Later<Word<kNetworkWords, AnyWord>>(kService, "network", "Kind of network.", R"("bridge" "none")"),
+    Key<&Service::network, Word<kNetworkWords, NetworkKind>>(
+        "network", "Kind of network: none, host, or bridge, which is that of its networks."),
+    Key<&Service::allow_host_network, Flag>("allow_host_network", "Permit network = \"host\", in agent mode."),
     Later<Word<kNatWords, AnyWord>>(kService, "nat_backend", "What translates addresses.", R"("auto" "kernel")"),
     Later<Ip>(kService, "address", "Fixed address on its network."),
     Later<Subnets>(kService, "egress_allow", "Networks it may reach."),
@@ -280,10 +283,11 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     Key<&Service::seccomp_profile, PolicyFile>("seccomp_profile",
                                                "Seccomp profile in the OCI format; without one, nucleus' own policy."),
     Key<&Service::seccomp_profile_sha256, Sha>("seccomp_profile_sha256", "Digest the profile must have."),
-    Later<Word<kSeccompWords, AnyWord>>(kService, "seccomp_mode", "Enforce the profile, or record calls.",
-                                        R"("enforce")"),
-    Later<HostPath>(kService, "seccomp_log", "File the recorded calls go to."),
-    Later<Flag>(kService, "seccomp_log_denied", "Log denied calls.", "false"),
+    Key<&Service::seccomp_mode, Word<kSeccompWords, SeccompMode>>(
+        "seccomp_mode", "enforce (the default), or trace: allow every call and record it in seccomp_log; agent mode."),
+    Key<&Service::seccomp_log, HostPath>("seccomp_log", "File the recorded calls go to."),
+    Key<&Service::seccomp_log_denied, Flag>("seccomp_log_denied",
+                                            "Count denied calls by program, and name them in the log and at the end."),
     Key<&Service::seccomp_allow, Strings>("seccomp_allow", "System calls allowed besides those of the profile."),
     Key<&Service::caps_policy, PolicyFile>("caps_policy",
                                            "Capability policy, a TOML file; without one, no capabilities."),
@@ -293,14 +297,20 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     Key<&Service::landlock_policy_sha256, Sha>("landlock_policy_sha256", "Digest the Landlock policy must have."),
     Key<&Service::verify_rootfs_attestation, Flag>(
         "verify_rootfs_attestation", "Start only where the rootfs is what its manifest says (`nucleus rootfs seal`)."),
-    Later<Word<kLockdownWords, AnyWord>>(kService, "require_kernel_lockdown", "Kernel lockdown it demands."),
-    Later<Flag>(kService, "allow_degraded_security", "Go on without a protection that cannot be had.", "false"),
-    Later<Flag>(kService, "allow_chroot_fallback", "Use chroot where pivot_root fails.", "false"),
-    Later<Flag>(kService, "allow_host_network", "Permit the host's network.", "false"),
-    Later<Flag>(kService, "time_namespace", "Clocks of its own.", "false"),
-    Later<Flag>(kService, "disable_cgroup_namespace", "Show it the host's cgroups.", "false"),
-    Later<Flag>(kService, "rootless", "Run in a user namespace.", "false"),
-    Later<Word<kUsernsWords, AnyWord>>(kService, "userns", "How users are mapped."),
+    Key<&Service::require_kernel_lockdown, Word<kLockdownWords, Lockdown>>(
+        "require_kernel_lockdown", "Start only where the kernel is locked down so far."),
+    Key<&Service::allow_degraded_security, Flag>(
+        "allow_degraded_security", "Go on, with a warning, without a protection that cannot be had; agent mode."),
+    Key<&Service::allow_chroot_fallback, Flag>("allow_chroot_fallback",
+                                               "Use chroot, with a warning, where pivot_root fails; agent mode."),
+    Key<&Service::allow_loader_variables, Flag>(
+        "allow_loader_variables", "Permit environment variables that lead the dynamic loader (LD_PRELOAD, ...)."),
+    Key<&Service::time_namespace, Flag>("time_namespace", "A time namespace of its own."),
+    Key<&Service::disable_cgroup_namespace, Flag>("disable_cgroup_namespace",
+                                                  "Show it the host's tree of control groups, read-only."),
+    Key<&Service::rootless, Flag>("rootless", "Run it in a user namespace; ordinary users always do."),
+    Key<&Service::userns, Word<kUsernsWords, UserMap>>(
+        "userns", "Ids of the user namespace: keep-id, auto or nomap; without one, the caller is root inside."),
     Later<Flag>(kService, "sd_notify", "Readiness by sd_notify.", "false"),
     Later<Number<1, 65535>>(kService, "readiness_tcp", "Ready once this port answers."),
     Later<Command>(kService, "readiness_exec", "Ready once this command succeeds."),

@@ -110,6 +110,17 @@ struct SecretMount {
 
 enum class ContextMode { kCopy, kBind };
 
+enum class NetworkKind { kNone, kHost, kBridge };
+enum class TrustLevel { kTrusted, kUntrusted };
+enum class SeccompMode { kEnforce, kTrace };
+enum class Lockdown { kIntegrity, kConfidentiality };  // kernel_lockdown(7)
+// Which ids a user namespace has, besides the plain way: the caller is root inside, and subordinate ids follow it.
+enum class UserMap {
+  kKeepId,  // the caller's id is the same inside
+  kAuto,    // subordinate ids only, of a range that no other container has
+  kNomap,   // subordinate ids only: the caller's id is nobody inside
+};
+
 struct IoLimit {
   std::string device;  // "8:0" or a path of a block device
   std::optional<Bytes> read_bps, write_bps;
@@ -176,6 +187,22 @@ struct Service {
   // What the files must be, "sha256:HEX" or HEX. "": not said.
   std::string seccomp_profile_sha256, caps_policy_sha256, landlock_policy_sha256;
   std::vector<std::string> seccomp_allow;  // calls allowed besides those of the profile
+  SeccompMode seccomp_mode = SeccompMode::kEnforce;
+  std::string seccomp_log;  // absolute; where kTrace writes to
+  bool seccomp_log_denied = false;
+
+  TrustLevel trust_level = TrustLevel::kTrusted;
+  std::optional<Lockdown> require_kernel_lockdown;
+  bool allow_degraded_security = false;
+  bool allow_chroot_fallback = false;
+  bool allow_loader_variables = false;
+  bool time_namespace = false;
+  bool disable_cgroup_namespace = false;
+  bool rootless = false;
+  std::optional<UserMap> userns;  // none: no user namespace, or the plain way where rootless
+
+  std::optional<NetworkKind> network;  // none: bridge where there are networks, else none
+  bool allow_host_network = false;
 
   std::vector<std::string> networks;
   std::vector<PortForward> port_forwards;

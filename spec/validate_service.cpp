@@ -34,6 +34,81 @@ void ValidateIsolation(const Service& service, Reader& reader) {
   }
 }
 
+// "--allow-host-network" of a command line, "allow_host_network = true" of a file.
+std::string Spelled(std::string_view key, std::string_view value, const Reader& reader) {
+  if (!reader.for_flags()) return std::string(key) + " = " + std::string(value);
+  std::string flag(key);
+  std::ranges::replace(flag, '_', '-');
+  return "--" + flag + (value == "true" ? "" : " " + std::string(value.substr(1, value.size() - 2)));
+}
+
+// What weakens the isolation: needs its permission in agent mode, and is refused in production.
+void ValidateWeakening(const Service& service, Reader& reader) {
+  const bool production = service.mode == ServiceMode::kProduction;
+  const bool host = service.network == NetworkKind::kHost;
+  const bool trace = service.seccomp_mode == SeccompMode::kTrace;
+  struct Weakening {
+    bool asked;
+    std::string_view key, value;
+  };
+  for (const auto& [asked, key, value] :
+       {Weakening{service.allow_degraded_security, "allow_degraded_security", "true"},
+        Weakening{service.allow_chroot_fallback, "allow_chroot_fallback", "true"},
+        Weakening{service.allow_host_network, "allow_host_network", "true"}, Weakening{host, "network", "\"host\""},
+        Weakening{trace, "seccomp_mode", "\"trace\""}}) {
+    if (!production || !asked) continue;
+    reader.Report(PlaceOf(service, key), std::string(key) + ": production refuses " + Spelled(key, value, reader));
+  }
+  if (!production && host && !service.allow_host_network) {
+    reader.Report(PlaceOf(service, "network"), "network: the host's network is not isolated: " +
+                                                   Spelled("allow_host_network", "true", reader) + " permits it");
+  }
+  if (service.trust_level == TrustLevel::kUntrusted && (production || !service.allow_degraded_security)) {
+    reader.Report(PlaceOf(service, "trust_level"),
+                  "trust_level: an untrusted program needs gVisor, which is not supported yet" +
+                      (production ? std::string()
+                                  : "; " + Spelled("allow_degraded_security", "true", reader) +
+                                        " runs it on this kernel all the same"));
+  }
+  if (trace != !service.seccomp_log.empty()) {
+    reader.Report(PlaceOf(service, trace ? "seccomp_mode" : "seccomp_log"),
+                  trace ? "seccomp_mode: a trace needs a file to go to, seccomp_log"
+                        : "seccomp_log: nothing is recorded without " + Spelled("seccomp_mode", "\"trace\"", reader));
+  }
+  for (const auto& [given, key] : {std::pair(!service.seccomp_profile.empty(), "seccomp_profile"),
+                                   std::pair(service.seccomp_log_denied, "seccomp_log_denied")}) {
+    if (trace && given)
+      reader.Report(PlaceOf(service, key), std::string(key) + ": a trace lets every call through: leave it out");
+  }
+}
+
+// ld.so(8): what leads the dynamic loader, or libc before main, to files and settings of somebody's choice.
+bool LeadsTheLoader(std::string_view variable) {
+  return variable.starts_with("LD_") || variable == "GLIBC_TUNABLES" || variable == "GCONV_PATH";
+}
+
+void ValidateEnvironment(const Service& service, Reader& reader) {
+  if (service.allow_loader_variables) return;
+  for (const auto& [name, value] : service.environment) {
+    if (!LeadsTheLoader(name)) continue;
+    reader.Report(PlaceOfItem(service, "environment", name),
+                  "environment: " + Shown(name) + " leads the dynamic loader: " +
+                      Spelled("allow_loader_variables", "true", reader) + " permits it");
+  }
+}
+
+void ValidateNetworkKind(const Service& service, Reader& reader) {
+  if (!service.network) return;
+  const bool bridge = *service.network == NetworkKind::kBridge;
+  if (bridge && service.networks.empty() && !IsGiven(service, "networks")) {
+    reader.Report(PlaceOf(service, "network"), reader.for_flags()
+                                                   ? "network: 'bridge' is not supported yet, only none and host are"
+                                                   : "network: a bridge needs networks = [...] to be on");
+  }
+  if (!bridge && !service.networks.empty())
+    reader.Report(PlaceOf(service, "networks"), "networks: network says that it is on none");
+}
+
 void ValidateSupervision(const Service& service, Reader& reader) {
   constexpr std::array<std::string_view, 5> kSettings{"health_interval", "health_timeout", "health_retries",
                                                       "health_start_period", "on_unhealthy"};
@@ -153,6 +228,9 @@ void ValidateService(const Service& service, const Topology& topology, Reader& r
     reader.Report(PlaceOf(service, ""), service.name + ": a command is required");
   }
   ValidateIsolation(service, reader);
+  ValidateWeakening(service, reader);
+  ValidateEnvironment(service, reader);
+  ValidateNetworkKind(service, reader);
   ValidateSupervision(service, reader);
   ValidateMembership(service, topology, reader);
   ValidateDevices(service, reader);

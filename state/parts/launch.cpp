@@ -13,7 +13,7 @@ namespace nucleus {
 
 namespace {
 
-constexpr std::uint64_t kVersion = 2;
+constexpr std::uint64_t kVersion = 3;
 constexpr std::string_view kMagic = "NUC";
 
 class Writer {
@@ -211,11 +211,20 @@ void Walk(IO& io, T& v) {
 }
 template <class IO, Is<Security> T>
 void Walk(IO& io, T& v) {
-  Fields(io, v.capabilities, v.seccomp, v.seccomp_flags, v.landlock);
+  Fields(io, v.capabilities, v.seccomp, v.seccomp_flags, v.seccomp_trace, v.seccomp_log, v.seccomp_log_denied,
+         v.landlock);
 }
 template <class IO, Is<Identity> T>
 void Walk(IO& io, T& v) {
   Fields(io, v.uid, v.gid, v.groups);
+}
+template <class IO, Is<IdRange> T>
+void Walk(IO& io, T& v) {
+  Fields(io, v.inside, v.outside, v.count);
+}
+template <class IO, Is<UserNamespace> T>
+void Walk(IO& io, T& v) {
+  Fields(io, v.enabled, v.helper, v.uids, v.gids);
 }
 template <class IO, Is<Rlimit> T>
 void Walk(IO& io, T& v) {
@@ -262,7 +271,8 @@ void Walk(IO& io, T& v) {
 template <class IO, Is<Launch> T>
 void Walk(IO& io, T& v) {
   Fields(io, v.project, v.address, v.id, v.digest, v.argv, v.env, v.workdir, v.hostname, v.identity, v.rlimits,
-         v.cgroup, v.netns, v.mounts, v.security, v.init, v.job, v.production, v.mount_audit, v.policy);
+         v.cgroup, v.netns, v.host_network, v.host_cgroups, v.time_namespace, v.user_namespace, v.mounts, v.security,
+         v.init, v.job, v.production, v.chroot_fallback, v.degraded, v.mount_audit, v.policy);
 }
 
 template <class T>

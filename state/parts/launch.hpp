@@ -109,6 +109,10 @@ struct Security {
   CapabilitySets capabilities;
   std::vector<BpfInstruction> seccomp;  // empty: none
   std::uint32_t seccomp_flags = 0;      // SECCOMP_FILTER_FLAG_*
+  // How the program of seccomp is used. Traced: it is not, every call is let through, and counted for `seccomp_log`.
+  bool seccomp_trace = false;
+  std::string seccomp_log;          // absolute, on the host
+  bool seccomp_log_denied = false;  // what is denied goes to the supervisor, which counts it and denies it
   Landlock landlock;
   bool operator==(const Security&) const = default;
 };
@@ -119,6 +123,19 @@ struct Identity {
   std::uint32_t uid = 0, gid = 0;
   std::vector<std::uint32_t> groups;  // exactly these, setgroups(2)
   bool operator==(const Identity&) const = default;
+};
+
+// Ids of a user namespace, and what they are in the one it is made from; user_namespaces(7).
+struct IdRange {
+  std::uint32_t inside = 0, outside = 0, count = 0;
+  bool operator==(const IdRange&) const = default;
+};
+
+struct UserNamespace {
+  bool enabled = false;
+  bool helper = false;  // the maps are written by newuidmap(1) and newgidmap(1), which may map subordinate ids
+  std::vector<IdRange> uids, gids;
+  bool operator==(const UserNamespace&) const = default;
 };
 
 struct Rlimit {
@@ -154,14 +171,20 @@ struct Launch {
   Identity identity;
   std::vector<Rlimit> rlimits;
 
-  std::string cgroup;  // absolute directory, on a cgroup2 file system; "": none
-  std::string netns;   // path to setns into; "": a new one with loopback up
+  std::string cgroup;         // absolute directory, on a cgroup2 file system; "": none
+  std::string netns;          // path to setns into; "": a new one with loopback up
+  bool host_network = false;  // neither: that of the caller
+  bool host_cgroups = false;  // no cgroup namespace
+  bool time_namespace = false;
+  UserNamespace user_namespace;
   std::vector<MountOp> mounts;
   Security security;
-  bool init = false;         // mini-init as PID 1
-  bool job = false;          // an exit with 0 is completion, never restarted then
-  bool production = false;   // whatever cannot be had is fatal
-  bool mount_audit = false;  // compare the mounts' flags with what was asked, before the workload runs
+  bool init = false;             // mini-init as PID 1
+  bool job = false;              // an exit with 0 is completion, never restarted then
+  bool production = false;       // whatever cannot be had is fatal
+  bool chroot_fallback = false;  // where pivot_root fails
+  bool degraded = false;         // go on without seccomp or Landlock where the kernel has none
+  bool mount_audit = false;      // compare the mounts' flags with what was asked, before the workload runs
 
   Policy policy;
   bool operator==(const Launch&) const = default;
