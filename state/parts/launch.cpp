@@ -187,7 +187,7 @@ void Fields(IO& io, First& first, Rest&... rest) {
 template <class IO, Is<MountOp> T>
 void Walk(IO& io, T& v) {
   Fields(io, v.type, v.target, v.source, v.fstype, v.data, v.flags, v.mode, v.uid, v.gid, v.no_follow, v.recursive,
-         v.skeleton, v.optional, v.verify);
+         v.skeleton, v.id_mapped, v.optional, v.verify);
 }
 template <class IO, Is<CapabilitySets> T>
 void Walk(IO& io, T& v) {
@@ -224,7 +224,7 @@ void Walk(IO& io, T& v) {
 }
 template <class IO, Is<UserNamespace> T>
 void Walk(IO& io, T& v) {
-  Fields(io, v.enabled, v.helper, v.uids, v.gids);
+  Fields(io, v.enabled, v.uids, v.gids);
 }
 template <class IO, Is<Rlimit> T>
 void Walk(IO& io, T& v) {

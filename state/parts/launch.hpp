@@ -60,8 +60,9 @@ struct MountOp {
   bool no_follow = false;
   bool recursive = false;
   bool skeleton = false;
-  bool optional = false;  // a missing source is passed over
-  bool verify = false;    // kContext: the copy is compared with its source; kRoot*: the source with its manifest
+  bool id_mapped = false;  // a source on the host whose owners are seen inside as on the host; mount_setattr(2)
+  bool optional = false;   // a missing source is passed over
+  bool verify = false;     // kContext: the copy is compared with its source; kRoot*: the source with its manifest
   bool operator==(const MountOp&) const = default;
 };
 
@@ -133,7 +134,6 @@ struct IdRange {
 
 struct UserNamespace {
   bool enabled = false;
-  bool helper = false;  // the maps are written by newuidmap(1) and newgidmap(1), which may map subordinate ids
   std::vector<IdRange> uids, gids;
   bool operator==(const UserNamespace&) const = default;
 };
