@@ -12,7 +12,9 @@
 #include "actuators/process/probe.hpp"
 #include "actuators/security/compile.hpp"
 #include "actuators/security/identity.hpp"
+#include "actuators/security/user_map.hpp"
 #include "actuators/sys/cgroupfs.hpp"
+#include "actuators/sys/id_claim.hpp"
 #include "cli/policies.hpp"
 
 namespace nucleus::cli {
@@ -61,6 +63,35 @@ Result<std::map<std::string, std::string>> CredentialsOf(const spec::Service& se
   return paths;
 }
 
+// The user namespace it has, and what follows for its mounts from that or from the one that we are in.
+struct Users {
+  UserNamespace space;
+  bool nested = false;
+  bool has_terminal_group = true;
+};
+Result<Users> CompileUsers(const spec::Service& service, const Identity& identity, const Directories& directories) {
+  const auto own = TRY(security::ReadOwnIds());
+  std::optional<sys::IdSpan> range;
+  if (const auto need = security::NeedOf(service, own))
+    range = TRY(sys::ClaimRange(need->from, need->count, directories.UserRanges()));
+  Users users{.space = TRY(security::MapUsers(service, own, range)), .nested = !sys::IsWhole(own.uids)};
+  TRY(security::CheckMapped(identity, users.space, own));
+  constexpr std::uint32_t kTerminals = 5;
+  users.has_terminal_group = security::CheckMapped({identity.uid, kTerminals, {}}, users.space, own).has_value();
+  return users;
+}
+
+// The mounts of kernel file systems that show a namespace need power over it, which a user namespace does not have over
+// the machine's.
+Result<> ShapeMounts(const spec::Service& service, const Users& users, bool own_network, mounts::MountsInput& input) {
+  const bool user_namespace = users.space.enabled || users.nested;
+  input.id_mapped = users.space.enabled && !users.nested;
+  input.has_terminal_group = users.has_terminal_group;
+  input.machines_sysfs = user_namespace && !own_network;
+  if (user_namespace && service.disable_cgroup_namespace) input.machines_cgroups = TRY(sys::FindCgroupRoot()).mount;
+  return {};
+}
+
 mounts::Person PersonOf(const security::Account& account) {
   return {.uid = account.identity.uid,
           .gid = account.identity.gid,
@@ -73,6 +104,7 @@ mounts::Person PersonOf(const security::Account& account) {
 Result<Launch> Compile(const Directories& directories, const PartKey& key, const ProcessWanted& wanted) {
   const spec::Service& service = *wanted.service;
   const security::Account account = TRY(security::ResolveAccount(service));
+  const Users users = TRY_IN("users", CompileUsers(service, account.identity, directories));
   const bool production = service.mode == spec::ServiceMode::kProduction;
 
   Launch launch;
@@ -89,12 +121,17 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
   launch.rlimits = LimitsOf(service);
   launch.cgroup = TRY(CgroupDirectory(wanted));
   launch.netns = wanted.netns;
+  launch.host_network = service.network == spec::NetworkKind::kHost;
+  launch.host_cgroups = service.disable_cgroup_namespace;
+  launch.time_namespace = service.time_namespace;
+  launch.user_namespace = users.space;
 
   mounts::MountsInput input;
   input.service = &service;
   input.service_dir = wanted.directory;
   input.volume_paths = wanted.volume_paths;
   input.workload = PersonOf(account);
+  TRY(ShapeMounts(service, users, launch.netns.empty() && !launch.host_network, input));
   input.directories = directories;
   for (const auto& [destination, digest] : wanted.files)
     input.staged.emplace(destination, process::StagedFile(wanted.directory, destination));
@@ -110,10 +147,15 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
                                              .seccomp = policies.seccomp,
                                              .seccomp_flags = policies.seccomp_flags}));
 
+  launch.security.seccomp_trace = service.seccomp_mode == spec::SeccompMode::kTrace;
+  launch.security.seccomp_log = service.seccomp_log;
+  launch.security.seccomp_log_denied = service.seccomp_log_denied;
   launch.init = service.init || production;
   launch.job = service.type == spec::ServiceType::kJob;
   launch.production = production;
   launch.mount_audit = production;
+  launch.chroot_fallback = service.allow_chroot_fallback;
+  launch.degraded = service.allow_degraded_security;
   launch.policy = process::PolicyOf(wanted);
   return launch;
 }

@@ -9,6 +9,7 @@
 #include "actuators/security/landlock_abi.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/landlock.hpp"
+#include "actuators/sys/lockdown.hpp"
 #include "policy/capability_policy.hpp"
 #include "policy/landlock_policy.hpp"
 #include "policy/seccomp_compile.hpp"
@@ -121,6 +122,30 @@ policy::SeccompInputs MachineInputs() {
   utsname name{};
   if (::uname(&name) == 0) inputs.kernel = policy::ParseKernelVersion(name.release).value_or(inputs.kernel);
   return inputs;
+}
+
+std::vector<spec::Problem> CheckMachine(const spec::Topology& topology) {
+  constexpr std::string_view kKey = "require_kernel_lockdown";
+  std::vector<spec::Problem> problems;
+  for (const auto& [name, service] : topology.services) {
+    if (!service.require_kernel_lockdown) continue;
+    const auto level = sys::ReadLockdown();
+    const bool confidential = level && *level == "confidentiality";
+    const bool enough = confidential || (*service.require_kernel_lockdown == spec::Lockdown::kIntegrity && level &&
+                                         *level == "integrity");
+    if (enough) continue;
+    const auto place = service.places.find(kKey);
+    spec::Problem problem;
+    if (place != service.places.end() && place->second.file < topology.files.size()) {
+      problem.file = topology.files[place->second.file];
+      problem.line = place->second.line;
+      problem.column = place->second.column;
+    }
+    problem.message =
+        std::string(kKey) + ": " + (level ? "this kernel's lockdown is " + *level : level.error().Message());
+    problems.push_back(std::move(problem));
+  }
+  return problems;
 }
 
 std::vector<spec::Problem> CheckPolicies(const spec::Topology& topology) {

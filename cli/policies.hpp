@@ -18,6 +18,9 @@ namespace nucleus::cli {
 // All problems of all policies of a topology, each file read once; their places are in those files.
 std::vector<spec::Problem> CheckPolicies(const spec::Topology& topology);
 
+// What services demand of the machine that it runs on now: the lockdown of its kernel.
+std::vector<spec::Problem> CheckMachine(const spec::Topology& topology);
+
 // What seccomp profiles are resolved with on this machine, for a container without capabilities.
 policy::SeccompInputs MachineInputs();
 

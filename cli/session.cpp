@@ -78,9 +78,10 @@ Result<state::Store> OpenToRead(const Arguments& arguments) {
 
 Result<spec::Topology> TellProblems(Context& context, spec::Loaded loaded) {
   if (loaded.ok()) {
-    for (auto& problem : CheckPolicies(*loaded.topology)) {
-      loaded.problems.push_back(std::move(problem));
-    }
+    for (auto& problem : CheckPolicies(*loaded.topology)) loaded.problems.push_back(std::move(problem));
+    // What is validated may be meant for another machine.
+    if (context.arguments.command().name != "validate")
+      for (auto& problem : CheckMachine(*loaded.topology)) loaded.problems.push_back(std::move(problem));
   }
   std::size_t errors = 0;
   for (const spec::Problem& problem : loaded.problems) {

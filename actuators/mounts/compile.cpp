@@ -58,7 +58,9 @@ Result<std::vector<Wish>> VolumeWishes(const MountsInput& input) {
     const std::uint64_t flags =
         kMountNoSuid | kMountNoDev | (mount.read_only ? kMountReadOnly : 0) | (mount.no_exec ? kMountNoExec : 0);
     const std::string target = TRY(NormalPath(mount.destination));
-    wishes.push_back({Bind(TRY(NormalPath(source)), target, flags, found.is_directory), !found.is_directory, false});
+    Wish wish{Bind(TRY(NormalPath(source)), target, flags, found.is_directory), !found.is_directory, false};
+    wish.op.id_mapped = input.id_mapped;
+    wishes.push_back(std::move(wish));
   }
   return wishes;
 }
@@ -73,6 +75,7 @@ Result<std::optional<Wish>> ContextWish(const MountsInput& input) {
   if (!found.is_directory) return Fail(ErrorCode::kInvalid, "mount", service.context, "not a directory");
   Wish wish{Bind(TRY(NormalPath(service.context)), std::string(kContextTarget),
                  kMountReadOnly | kMountNoSuid | kMountNoDev, false)};
+  wish.op.id_mapped = input.id_mapped;
   if (service.context_mode == spec::ContextMode::kBind) return wish;
   wish.op.type = Type::kContext;
   wish.op.uid = input.workload.uid;
@@ -154,10 +157,15 @@ Result<std::vector<Wish>> Wishes(const MountsInput& input) {
   for (const Wish& wish : wishes) declared.insert(wish.op.target);
 
   std::vector<Wish> standard;
-  const StandardInput shape{service.mode == spec::ServiceMode::kProduction, service.memory.value_or(0), who.uid,
-                            who.gid};
+  const StandardInput shape{.production = service.mode == spec::ServiceMode::kProduction,
+                            .memory = service.memory.value_or(0),
+                            .uid = who.uid,
+                            .gid = who.gid,
+                            .has_terminal_group = input.has_terminal_group,
+                            .machines_sysfs = input.machines_sysfs,
+                            .machines_cgroups = input.machines_cgroups};
   for (MountOp& op : StandardMounts(shape)) {
-    const bool file = op.type == Type::kBind;
+    const bool file = op.type == Type::kBind && !op.recursive;
     standard.push_back({std::move(op), file, true});
   }
   for (const std::string_view name : {kHostsFile, kResolvFile, kHostnameFile}) {
@@ -363,6 +371,7 @@ Result<std::vector<MountOp>> OnRootfs(const MountsInput& input, std::vector<Wish
   root.flags = kMountReadOnly | kMountNoSuid | kMountNoDev;
   root.recursive = skeleton.empty();
   root.verify = input.service->verify_rootfs_attestation;
+  root.id_mapped = input.id_mapped;
   std::vector<MountOp> ops{root};
   Append(ops, std::move(skeleton));
   Append(ops, arranger.TakeOps());

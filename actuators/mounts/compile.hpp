@@ -28,6 +28,11 @@ struct MountsInput {
   std::map<std::string, std::string> credentials;   // name -> host path
   Directories directories;
   Person workload;
+  // In a user namespace, its own or ours:
+  bool id_mapped = false;          // owners on the host are to be seen inside as they are
+  bool has_terminal_group = true;  // group 5 is there, which terminals belong to
+  bool machines_sysfs = false;     // the network namespace is none of its own, so sysfs can only be the machine's
+  std::string machines_cgroups;    // likewise without a cgroup namespace: where cgroup2 is mounted on the machine
 };
 
 Result<std::vector<MountOp>> CompileMounts(const MountsInput& input);

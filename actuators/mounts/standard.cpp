@@ -99,8 +99,25 @@ std::vector<MountOp> StandardMounts(const StandardInput& input) {
   // could change their modes for everybody. Its /proc is read-only; others may write what is their own.
   const std::uint64_t proc = input.uid == 0 ? kInert | kMountReadOnly : kInert;
   ops.push_back(Filesystem("/proc", "proc", input.production ? "hidepid=2" : "", proc));
-  ops.push_back(Filesystem("/sys", "sysfs", "", kInert | kMountReadOnly));
-  ops.push_back(Filesystem("/sys/fs/cgroup", "cgroup2", "", kInert | kMountReadOnly));
+  const auto bind = [&ops](std::string source, std::string target) {
+    MountOp op;
+    op.type = Type::kBind;
+    op.source = std::move(source);
+    op.target = std::move(target);
+    op.flags = kInert | kMountReadOnly;
+    op.recursive = op.no_follow = true;
+    ops.push_back(std::move(op));
+  };
+  if (input.machines_sysfs) {
+    bind("/sys", "/sys");
+  } else {
+    ops.push_back(Filesystem("/sys", "sysfs", "", kInert | kMountReadOnly));
+  }
+  if (input.machines_cgroups.empty()) {
+    ops.push_back(Filesystem("/sys/fs/cgroup", "cgroup2", "", kInert | kMountReadOnly));
+  } else {
+    bind(input.machines_cgroups, "/sys/fs/cgroup");
+  }
   ops.push_back(TmpfsOp("/dev", kMega, 0755, 0, 0, kInert));
   for (const std::string_view device : kDevices) {
     MountOp op;
@@ -114,7 +131,9 @@ std::vector<MountOp> StandardMounts(const StandardInput& input) {
     ops.push_back(std::move(op));
   }
   ops.push_back(
-      Filesystem("/dev/pts", "devpts", "newinstance,ptmxmode=0666,mode=0620,gid=5", kMountNoSuid | kMountNoExec));
+      Filesystem("/dev/pts", "devpts",
+                 std::string("newinstance,ptmxmode=0666,mode=0620") + (input.has_terminal_group ? ",gid=5" : ""),
+                 kMountNoSuid | kMountNoExec));
   ops.push_back(TmpfsOp("/dev/shm", SizeOr(input.memory, 256 * kMega), 01777, 0, 0, kInert));
   ops.push_back(Filesystem("/dev/mqueue", "mqueue", "", kInert));
   ops.push_back(TmpfsOp("/tmp", SizeOr(input.memory, 1024 * kMega), 01777, 0, 0, scratch));

@@ -16,6 +16,9 @@ struct StandardInput {
   bool production = false;
   Bytes memory = 0;  // the service's limit, 0: none; what is on tmpfs counts against it
   std::uint32_t uid = 0, gid = 0;
+  bool has_terminal_group = true;
+  bool machines_sysfs = false;
+  std::string machines_cgroups = {};  // "": a cgroup2 of its own namespace
 };
 
 // In an order in which they can be mounted.

@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "actuators/process/child_data.hpp"
+#include "actuators/process/user_namespace.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/openat2.hpp"
@@ -25,6 +26,7 @@ namespace {
 
 constexpr std::uint64_t kAllSignals = ~0ULL;
 constexpr char kReady = '+';  // written once nothing but exec is left to do
+constexpr char kReadyInChroot = '~';
 
 // Back to how a program expects to find them; signal(7). What the parent ignores would stay ignored over exec.
 void ResetSignals() {
@@ -56,12 +58,11 @@ bool JoinCgroup(Child& child) {
 
 bool EnterNamespaces(Child& child) {
   if (child.pidns_container >= 0) {
-    constexpr int kAll = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP;
-    return ::setns(child.pidns_container, kAll) == 0 || child.Fail(Step::kNamespaces);
+    return ::setns(child.pidns_container, NamespacesOf(child.data.launch)) == 0 || child.Fail(Step::kNamespaces);
   }
   // After clone3 has put us into our cgroup: in the same call it would be the parent's that becomes the root.
-  if (::unshare(CLONE_NEWCGROUP) != 0) return child.Fail(Step::kNamespaces);
-  if (child.netns < 0) return RaiseLoopback(child);
+  if (!child.data.launch.host_cgroups && ::unshare(CLONE_NEWCGROUP) != 0) return child.Fail(Step::kNamespaces);
+  if (child.netns < 0) return !child.own_network || RaiseLoopback(child);
   return ::setns(child.netns, CLONE_NEWNET) == 0 || child.Fail(Step::kNetwork);
 }
 
@@ -81,6 +82,7 @@ void ResetOomScore(const Child& child) {
 }
 
 bool SetUp(Child& child) {
+  if (!TakeUserNamespace(child)) return false;
   // Nobody in the container may trace us or read our descriptors while we are on the way in (CVE-2016-9962).
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   ResetSignals();
@@ -98,7 +100,7 @@ bool SetUp(Child& child) {
 
 [[noreturn]] void RunChild(Child& child) {
   if (SetUp(child)) {
-    [[maybe_unused]] const auto wrote = ::write(child.error_pipe, &kReady, 1);
+    [[maybe_unused]] const auto wrote = ::write(child.error_pipe, child.used_chroot ? &kReadyInChroot : &kReady, 1);
     constexpr std::uint64_t kNone = 0;
     ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &kNone, nullptr, sizeof kNone);
     const auto& seccomp = child.data.seccomp;
@@ -115,6 +117,7 @@ bool SetUp(Child& child) {
 // What the child says until exec or death closes its end.
 struct Verdict {
   bool ready = false;
+  bool in_chroot = false;
   bool failed = false;
   bool late = false;
   Failure failure;
@@ -141,8 +144,9 @@ Verdict ReadVerdict(int pipe, int patience_ms) {
     used += static_cast<std::size_t>(got);
   }
   const char* at = buffer.data();
-  verdict.ready = used > 0 && used % sizeof(Failure) == 1 && *at == kReady;
+  verdict.ready = used > 0 && used % sizeof(Failure) == 1 && (*at == kReady || *at == kReadyInChroot);
   if (verdict.ready) {
+    verdict.in_chroot = *at == kReadyInChroot;
     ++at;
     --used;
   }
@@ -202,60 +206,84 @@ bool KilledAtBirth(const CloneRequest& request, const Verdict& verdict, int stat
          WTERMSIG(status) == SIGKILL;
 }
 
-Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& request) {
-  const auto standard = TRY(TakeStdio(stdio));
+// The pipe over which a child hears that the maps of its user namespace are written.
+struct Pipe {
+  sys::Fd reader, writer;
+};
+// Both ends above the standard files.
+Result<Pipe> MakePipe(std::string_view what) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return FailSys("pipe2", "error channel");
-  sys::Fd reader(ends[0]);
-  sys::Fd low(ends[1]);
-  sys::Fd writer(::fcntl(low.get(), F_DUPFD_CLOEXEC, 4));
-  if (!writer) return FailSys("duplicate", "error channel");
-  TerminalPair terminal;
-  if (stdio.terminal) terminal = TRY(MakeTerminalPair());
-  Child child{.data = data};
-  child.terminal = terminal.child.get();
-  child.size = stdio.size;
-  child.error_pipe = writer.get();
-  child.pidns_container = request.container;
-  child.netns = request.netns;
-  child.join_cgroup = request.join ? request.cgroup : -1;
-  const int given[3] = {stdio.in, stdio.out, stdio.err};
-  for (std::size_t i = 0; i < 3; ++i) {
-    child.standard[i] = standard[i].get();
-    child.null_file[i] = given[i] < 0 && !stdio.terminal;
+  if (::pipe2(ends, O_CLOEXEC) != 0) return FailSys("pipe2", what);
+  Pipe pipe;
+  const sys::Fd low_reader(ends[0]), low_writer(ends[1]);
+  pipe.reader.reset(::fcntl(low_reader.get(), F_DUPFD_CLOEXEC, 4));
+  pipe.writer.reset(::fcntl(low_writer.get(), F_DUPFD_CLOEXEC, 4));
+  if (!pipe.reader || !pipe.writer) return FailSys("duplicate", what);
+  return pipe;
+}
+
+void KillAndReap(const Running& running) {
+  sys::PidfdSendSignal(running.pidfd.get(), SIGKILL);
+  Reap(running.pid);
+}
+
+// What a child in a user namespace cannot do for itself, before it is let go on.
+Result<> Release(const Buffers& data, const CloneRequest& request, const Running& running, Pipe& go) {
+  TRY_IN("user namespace", WriteIdMaps(running.pid, data.launch.user_namespace));
+  const std::string pid = std::to_string(running.pid);
+  // As ResetOomScore() does where it may.
+  (void)sys::WriteKernelFile("/proc/" + pid + "/oom_score_adj", "0");
+  if (request.join) TRY(sys::WriteKernelFile(data.launch.cgroup + "/cgroup.procs", pid));
+  if (::write(go.writer.get(), "+", 1) != 1) return FailSys("write", "user namespace");
+  return {};
+}
+
+// A child may be looked at through /proc by whoever shares its ids only while it is dumpable, and a namespace other
+// than the machine's has no power over files of /proc that are not its own: until its maps are written it has to be.
+class Dumpable {
+ public:
+  explicit Dumpable(bool wanted) : before_(wanted ? ::prctl(PR_GET_DUMPABLE) : -1) {
+    if (wanted) ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  }
+  Dumpable(const Dumpable&) = delete;
+  Dumpable& operator=(const Dumpable&) = delete;
+  ~Dumpable() {
+    if (before_ == 0) ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   }
 
-  // No handler of ours may run in the child.
-  std::uint64_t mask = 0;
-  ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &kAllSignals, &mask, sizeof mask);
-  int pidfd = -1;
-  const pid_t pid = sys::Clone3(request.flags, request.join ? -1 : request.cgroup, &pidfd);
-  const int err = errno;
-  if (pid == 0) {
-    ::close(reader.get());  // or the child would keep its own pipe readable when the parent dies
-    ::close(low.get());
-    RunChild(child);
-  }
-  ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
-  if (pid < 0) return FailSys("clone3", data.launch.address.empty() ? "container" : data.launch.address, err);
-  Running running{.pid = pid, .pidfd = sys::Fd(pidfd)};
-  writer.reset();
-  low.reset();
-  terminal.child.reset();
-  const Verdict verdict = ReadVerdict(reader.get(), request.patience_ms);
+ private:
+  int before_;
+};
+
+// No handler of ours may run in the child.
+class SignalsHeld {
+ public:
+  SignalsHeld() { ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &kAllSignals, &before_, sizeof before_); }
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+  ~SignalsHeld() { ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before_, nullptr, sizeof before_); }
+
+ private:
+  std::uint64_t before_ = 0;
+};
+
+Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& request);
+
+// What the child said, as a result of Spawn().
+Result<Running> Conclude(Buffers& data, const Stdio& stdio, const CloneRequest& request, Running running,
+                         const Verdict& verdict, const sys::Fd& terminal) {
   if (verdict.late) {
-    sys::PidfdSendSignal(running.pidfd.get(), SIGKILL);
-    Reap(pid);
+    KillAndReap(running);
     return Fail(Error::Of(ErrorCode::kTimeout, "start", data.launch.address,
                           "it was not set up within " + std::to_string(request.patience_ms) + " ms")
                     .Hint("a group that is frozen, or out of processor time, lets nothing start"));
   }
   if (verdict.failed) {
-    Reap(pid);
+    Reap(running.pid);
     return Fail(Explain(verdict.failure, data));
   }
   if (!verdict.ready) {
-    const int status = Reap(pid);
+    const int status = Reap(running.pid);
     if (KilledAtBirth(request, verdict, status)) {
       CloneRequest again = request;
       again.join = true;
@@ -267,14 +295,66 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
   }
   // Sent before it said that it is ready.
   if (stdio.terminal) {
-    running.terminal.reset(sys::ReceiveFd(terminal.parent.get()));
+    running.terminal.reset(sys::ReceiveFd(terminal.get()));
     if (!running.terminal) {
-      sys::PidfdSendSignal(running.pidfd.get(), SIGKILL);
-      Reap(pid);
+      KillAndReap(running);
       return Fail(ErrorCode::kSystem, "receive", "the container's terminal", "it was not sent");
     }
   }
+  running.warnings = data.warnings;
+  if (verdict.in_chroot) running.warnings.emplace_back("pivot_root failed: its root is a chroot");
   return running;
+}
+
+Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& request) {
+  const auto standard = TRY(TakeStdio(stdio));
+  Pipe verdicts = TRY(MakePipe("error channel"));
+  const bool user = (request.flags & CLONE_NEWUSER) != 0;
+  Pipe go;
+  if (user) go = TRY(MakePipe("user namespace"));
+  TerminalPair terminal;
+  if (stdio.terminal) terminal = TRY(MakeTerminalPair());
+  Child child{.data = data};
+  child.terminal = terminal.child.get();
+  child.size = stdio.size;
+  child.error_pipe = verdicts.writer.get();
+  child.pidns_container = request.container;
+  child.netns = request.netns;
+  child.go = go.reader.get();
+  child.own_network = (request.flags & CLONE_NEWNET) != 0;
+  child.join_cgroup = request.join && !user ? request.cgroup : -1;
+  const int given[3] = {stdio.in, stdio.out, stdio.err};
+  for (std::size_t i = 0; i < 3; ++i) {
+    child.standard[i] = standard[i].get();
+    child.null_file[i] = given[i] < 0 && !stdio.terminal;
+  }
+
+  Running running;
+  int err = 0;
+  const Dumpable dumpable(user && data.nested);
+  {
+    const SignalsHeld held;
+    int pidfd = -1;
+    running.pid = sys::Clone3(request.flags, request.join ? -1 : request.cgroup, &pidfd);
+    err = errno;
+    if (running.pid == 0) {
+      ::close(verdicts.reader.get());  // or the child would keep its own pipe readable when the parent dies
+      if (user) ::close(go.writer.get());
+      RunChild(child);
+    }
+    running.pidfd.reset(pidfd);
+  }
+  if (running.pid < 0) return FailSys("clone3", data.launch.address.empty() ? "container" : data.launch.address, err);
+  verdicts.writer.reset();
+  terminal.child.reset();
+  if (user) {
+    if (auto released = Release(data, request, running, go); !released) {
+      KillAndReap(running);
+      return Fail(std::move(released).error());
+    }
+  }
+  const Verdict verdict = ReadVerdict(verdicts.reader.get(), request.patience_ms);
+  return Conclude(data, stdio, request, std::move(running), verdict, terminal.parent);
 }
 
 }  // namespace
@@ -287,19 +367,34 @@ void ReportAndExit(Child& child) {
 
 Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio) {
   Buffers& data = prepared.buffers();
+  const Launch& launch = data.launch;
+  const bool user = launch.user_namespace.enabled;
   CloneRequest request{.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS};
+  if (user) request.flags |= CLONE_NEWUSER;
+  if (launch.time_namespace) request.flags |= CLONE_NEWTIME;
   sys::Fd cgroup, netns;
-  if (!data.launch.cgroup.empty()) {
-    cgroup = TRY(sys::Open(data.launch.cgroup, O_PATH | O_DIRECTORY));
+  if (!launch.cgroup.empty()) {
+    cgroup = TRY(sys::Open(launch.cgroup, O_PATH | O_DIRECTORY));
     request.cgroup = cgroup.get();
   }
-  if (data.launch.netns.empty()) {
-    request.flags |= CLONE_NEWNET;
-  } else {
-    netns = TRY(sys::Open(data.launch.netns, O_RDONLY));
-    request.netns = netns.get();
+  if (launch.netns.empty()) {
+    if (!launch.host_network) request.flags |= CLONE_NEWNET;
+    return Start(data, stdio, request);
   }
-  return Start(data, stdio, request);
+  netns = TRY(sys::Open(launch.netns, O_RDONLY));
+  request.netns = netns.get();
+  if (!user) return Start(data, stdio, request);
+  // A user namespace has no power over a network namespace that was there before: the child is born into it.
+  request.netns = -1;
+  const sys::Fd own = TRY(sys::Open("/proc/self/ns/net", O_RDONLY));
+  if (::setns(netns.get(), CLONE_NEWNET) != 0) return FailSys("enter", "network namespace " + launch.netns);
+  auto running = Start(data, stdio, request);
+  if (::setns(own.get(), CLONE_NEWNET) != 0) {
+    const int err = errno;
+    if (running) KillAndReap(*running);
+    return FailSys("setns", "own network namespace", err);
+  }
+  return running;
 }
 
 Result<Running> SpawnInside(const Prepared& prepared, const sys::Fd& container, int cgroup, const Stdio& stdio,
@@ -311,10 +406,7 @@ Result<Running> SpawnInside(const Prepared& prepared, const sys::Fd& container, 
       Start(prepared.buffers(), stdio, {.cgroup = cgroup, .container = container.get(), .patience_ms = patience_ms});
   if (::setns(own.get(), CLONE_NEWPID) != 0) {
     const int err = errno;
-    if (running) {
-      sys::PidfdSendSignal(running->pidfd.get(), SIGKILL);
-      Reap(running->pid);
-    }
+    if (running) KillAndReap(*running);
     return FailSys("setns", "own pid namespace", err);
   }
   return running;

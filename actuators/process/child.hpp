@@ -57,7 +57,8 @@ struct Stdio {
 struct Running {
   pid_t pid = 0;
   sys::Fd pidfd;
-  sys::Fd terminal{};  // the master's end, where one was asked for
+  sys::Fd terminal{};                   // the master's end, where one was asked for
+  std::vector<std::string> warnings{};  // protections that are missing, where the launch allows to go on without
 };
 
 // Returns once the program has been executed, or after a minute (kTimeout: the group may be frozen). On error nothing

@@ -168,7 +168,8 @@ bool TakeIdentity(Child& child) {
   const Identity& identity = child.data.launch.identity;
   // So that capabilities which are to be kept survive setresuid; capset below decides which.
   if (::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return child.Fail(Step::kUid);
-  if (::syscall(SYS_setgroups, identity.groups.size(), identity.groups.data()) != 0) return child.Fail(Step::kGroups);
+  if (!child.data.keep_groups && ::syscall(SYS_setgroups, identity.groups.size(), identity.groups.data()) != 0)
+    return child.Fail(Step::kGroups);
   if (::syscall(SYS_setresgid, identity.gid, identity.gid, identity.gid) != 0) return child.Fail(Step::kGid);
   if (::syscall(SYS_setresuid, identity.uid, identity.uid, identity.uid) != 0) return child.Fail(Step::kUid);
   // The change of ids has set it to what fs.suid_dumpable says; until exec we hold the supervisor's memory.

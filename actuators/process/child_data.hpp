@@ -16,6 +16,7 @@
 namespace nucleus::process {
 
 enum class Step : std::uint8_t {
+  kUserNamespace,
   kNamespaces,
   kNetwork,
   kLoopback,
@@ -105,7 +106,10 @@ struct Placed {
 
 struct Buffers {
   Launch launch;
-  bool inside = false;  // another process of a running container
+  bool inside = false;                // another process of a running container
+  bool keep_groups = false;           // supplementary groups cannot be changed here, setgroups(2) is denied
+  bool nested = false;                // in a user namespace that is not the machine's
+  std::vector<std::string> warnings;  // what was asked for and is not had, where that is allowed
 
   std::vector<std::string> strings, candidates;  // what the pointers below point at, with those of `launch`
   std::vector<const char*> argv, envp;
@@ -131,7 +135,10 @@ struct Child {
   int join_cgroup = -1;  // a directory to move into; -1: born where it belongs
   int error_pipe = -1;
   int pidns_container = -1;  // pidfd of the container to enter, or -1
+  int go = -1;               // a pipe: a byte comes once the maps of our user namespace are written, or -1
+  bool own_network = false;  // born with a network namespace in which nothing is up
   int netns = -1;
+  bool used_chroot = false;  // pivot_root failed, and that is allowed
   int standard[3] = {-1, -1, -1};
   bool null_file[3] = {false, false, false};  // those that are /dev/null
   int terminal = -1;                          // a socket: the master's end of a new pseudoterminal goes over it
@@ -157,12 +164,14 @@ struct Child {
 };
 
 // Each is a part of the list in child.cpp; false: failure says why.
-bool LeaveHostMounts(Child& child);  // child_pivot.cpp: a private copy of the host's mounts, rooted where we are
-bool BuildRoot(Child& child);        // child_root.cpp
-bool EnterRoot(Child& child);        // child_pivot.cpp: pivot_root, the old root is gone
-bool AuditMounts(Child& child);      // child_audit.cpp
-bool Confine(Child& child);          // child_confine.cpp: host name ... Landlock, close_range
-bool TakeTerminal(Child& child);     // standard input becomes the controlling terminal of this session
+bool TakeUserNamespace(Child& child);    // child_user.cpp: waits for the maps, and becomes root by them
+int NamespacesOf(const Launch& launch);  // child_user.cpp: CLONE_NEW* that a process of the container is in
+bool LeaveHostMounts(Child& child);      // child_pivot.cpp: a private copy of the host's mounts, rooted where we are
+bool BuildRoot(Child& child);            // child_root.cpp
+bool EnterRoot(Child& child);            // child_pivot.cpp: pivot_root, the old root is gone
+bool AuditMounts(Child& child);          // child_audit.cpp
+bool Confine(Child& child);              // child_confine.cpp: host name ... Landlock, close_range
+bool TakeTerminal(Child& child);         // standard input becomes the controlling terminal of this session
 bool LoadSeccomp(const sock_filter* program, std::size_t size, std::uint32_t flags = 0);
 // Forks; returns (true) in the process that becomes the workload, never in PID 1. child_init.cpp.
 bool BecomeInit(Child& child);

@@ -122,6 +122,8 @@ Phrase Describe(const Failure& failure, const Buffers& data) {
   const Launch& launch = data.launch;
   const auto index = static_cast<std::size_t>(std::max(failure.index, 0));
   switch (failure.step) {
+    case Step::kUserNamespace:
+      return {"enter", "user namespace"};
     case Step::kNamespaces:
       return {"enter", "namespaces"};
     case Step::kNetwork:

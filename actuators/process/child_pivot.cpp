@@ -56,8 +56,15 @@ bool LeaveHostMounts(Child& child) {
   return child.old_root >= 0 || child.Fail(Step::kPropagation, Call::kOpen);
 }
 
+// Where the root of the mount namespace cannot be moved, as on the kernel's first root file system; pivot_root(2). The
+// old root stays mounted below, and only a process that may change roots finds it.
+bool ChrootTo(Child& child, int root) {
+  child.used_chroot = true;
+  return (::fchdir(root) == 0 && ::chroot(".") == 0 && ::chdir("/") == 0) || child.Fail(Step::kPivot);
+}
+
 bool EnterRoot(Child& child) {
-  if (!PivotTo(child, child.root)) return false;
+  if (!PivotTo(child, child.root) && !(child.data.launch.chroot_fallback && ChrootTo(child, child.root))) return false;
   // Nothing may lie above the root: a step up from it crosses into whatever is mounted there.
   sys::MountIdentity root, above;
   const int up = ::open("..", O_PATH | O_DIRECTORY | O_CLOEXEC);

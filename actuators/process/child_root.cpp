@@ -130,7 +130,12 @@ bool SetAttributes(Child& child, int index, int mount, std::uint64_t attributes,
 // A clone of a host path. -1 with failure recorded; -2: it is not there, and that is allowed.
 int CloneSource(Child& child, int index, const PreparedOp& op, bool* directory) {
   if (const int made = child.data.attached[index].get(); made >= 0) {
-    *directory = true;
+    sys::MountIdentity identity;
+    if (!sys::IdentifyMount(made, identity)) {
+      FailOp(child, index, Call::kStat);
+      return -1;
+    }
+    *directory = S_ISDIR(identity.mode);
     return made;
   }
   const std::uint64_t resolve = RESOLVE_NO_MAGICLINKS | (op.op->no_follow ? RESOLVE_NO_SYMLINKS : 0);
@@ -266,7 +271,9 @@ bool FinishOverlay(Child& child) {
 }
 
 bool Own(Child& child, int index, int fd, const MountOp& op) {
-  if (::fchown(fd, op.uid, op.gid) != 0) return FailOp(child, index, Call::kChown);
+  // In a user namespace that does not have the id it stays the workload's, who alone is there; user_namespaces(7).
+  if (::fchown(fd, op.uid, op.gid) != 0 && !(errno == EINVAL && (child.data.nested || child.go >= 0)))
+    return FailOp(child, index, Call::kChown);
   if (::fchmod(fd, op.mode) != 0) return FailOp(child, index, Call::kChmod);
   return true;
 }

@@ -6,6 +6,8 @@
 #include <charconv>
 
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/id_ranges.hpp"
+#include "state/parts/id_map.hpp"
 
 namespace nucleus::process {
 
@@ -82,6 +84,11 @@ std::string Joined(const std::vector<std::string>& words) {
   return text;
 }
 
+// Where they cannot be given up, the caller was told, or the start refused (prepare.cpp).
+bool KeepsGroups(const Launch& launch) {
+  return !launch.production && launch.identity.groups.empty() && sys::SetgroupsDenied();
+}
+
 // None: it has ended.
 Result<std::optional<Posture>> ReadPosture(pid_t pid) {
   const std::string path = "/proc/" + std::to_string(pid) + "/status";
@@ -95,9 +102,15 @@ Result<std::optional<Posture>> ReadPosture(pid_t pid) {
   return posture;
 }
 
-Result<std::vector<std::string>> SharedNamespaces(pid_t pid) {
+// Those that it was asked to share.
+bool MayShare(std::string_view name, const Launch& launch) {
+  return (name == "net" && launch.host_network) || (name == "cgroup" && launch.host_cgroups);
+}
+
+Result<std::vector<std::string>> SharedNamespaces(pid_t pid, const Launch& launch) {
   std::vector<std::string> shared;
   for (const auto name : kNamespaces) {
+    if (MayShare(name, launch)) continue;
     struct stat own{}, its{};
     const std::string path = "/proc/" + std::to_string(pid) + "/ns/" + std::string(name);
     if (::stat(("/proc/self/ns/" + std::string(name)).c_str(), &own) != 0) return FailSys("stat", "own namespaces");
@@ -114,7 +127,7 @@ Result<> CheckOne(pid_t pid, const Launch& launch, std::optional<pid_t> parent) 
   const auto posture = TRY(ReadPosture(pid));
   if (!posture || (parent && posture->parent != *parent)) return {};
   auto wrong = Mismatches(*posture, launch);
-  for (auto& shared : TRY(SharedNamespaces(pid))) wrong.push_back(std::move(shared));
+  for (auto& shared : TRY(SharedNamespaces(pid, launch))) wrong.push_back(std::move(shared));
   if (wrong.empty()) return {};
   return Fail(Error::Of(ErrorCode::kPermission, "confine", launch.address, Joined(wrong)));
 }
@@ -147,12 +160,15 @@ std::vector<std::string> Mismatches(const Posture& posture, const Launch& launch
   // With capabilities it may have taken another identity by now, as programs do that drop root by themselves.
   if (launch.security.capabilities.permitted == 0) {
     auto groups = launch.identity.groups;
+    for (auto& group : groups) group = OutsideGid(launch.user_namespace, group);
     auto its = posture.groups;
     std::ranges::sort(groups);
     std::ranges::sort(its);
-    if (!all(posture.uids, launch.identity.uid)) wrong.emplace_back("its user is another");
-    if (!all(posture.gids, launch.identity.gid)) wrong.emplace_back("its group is another");
-    if (groups != its) wrong.emplace_back("its supplementary groups are others");
+    if (!all(posture.uids, OutsideUid(launch.user_namespace, launch.identity.uid)))
+      wrong.emplace_back("its user is another");
+    if (!all(posture.gids, OutsideGid(launch.user_namespace, launch.identity.gid)))
+      wrong.emplace_back("its group is another");
+    if (groups != its && !KeepsGroups(launch)) wrong.emplace_back("its supplementary groups are others");
   }
   for (const Set& set : kSets) {
     // What is beyond the set that was asked; the kernel may know fewer capabilities than the mask has bits.

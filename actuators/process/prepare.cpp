@@ -1,10 +1,13 @@
 // Everything that can be done before clone: checks, pointers, options cut apart, what the kernel knows.
+#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <array>
 
 #include "actuators/process/child_data.hpp"
+#include "actuators/sys/id_ranges.hpp"
 #include "actuators/sys/landlock.hpp"
 #include "actuators/sys/mount_api.hpp"
 
@@ -128,6 +131,43 @@ Result<> PrepareCommand(Buffers& data) {
   return {};
 }
 
+// seccomp(2), SECCOMP_GET_ACTION_AVAIL: a kernel built without filters does not know the call.
+bool HasSeccomp() {
+  constexpr std::uint32_t kAllow = SECCOMP_RET_ALLOW;
+  return ::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &kAllow) == 0;
+}
+
+// A protection that this kernel does not have: an error, unless the launch says to go on all the same.
+Result<> GoWithout(Buffers& data, std::string what) {
+  if (data.launch.degraded && !data.launch.production) {
+    data.warnings.push_back(std::move(what));
+    return {};
+  }
+  return Fail(Error::Of(ErrorCode::kUnsupported, "confine", data.launch.address, what)
+                  .Hint("in agent mode --allow-degraded-security, allow_degraded_security = true, goes on without"));
+}
+
+// Who may not change groups keeps those of whoever started nucleus; they show as nobody's inside, and open files.
+Result<> PrepareGroups(Buffers& data) {
+  data.nested = !sys::IsWhole(TRY(sys::OwnUids()));
+  if (!data.nested || !sys::SetgroupsDenied()) return {};
+  const Launch& launch = data.launch;
+  data.keep_groups = true;
+  if (!launch.identity.groups.empty()) {
+    return Fail(
+        Error::Of(ErrorCode::kPermission, "set", "supplementary groups", "this user namespace cannot change them")
+            .Hint("subordinate ids in /etc/subuid and /etc/subgid, and newuidmap, make it possible"));
+  }
+  std::array<gid_t, 64> groups{};
+  const int count = ::getgroups(groups.size(), groups.data());
+  const bool own_only = count == 0 || (count == 1 && groups[0] == ::getegid());
+  if (own_only) return {};
+  constexpr std::string_view kWhat = "the caller's supplementary groups cannot be given up without newgidmap";
+  if (launch.production) return Fail(ErrorCode::kUnsupported, "confine", launch.address, kWhat);
+  data.warnings.emplace_back(kWhat);
+  return {};
+}
+
 Result<> PrepareSecurity(Buffers& data) {
   const Launch& launch = data.launch;
   const auto& seccomp = launch.security.seccomp;
@@ -136,9 +176,14 @@ Result<> PrepareSecurity(Buffers& data) {
   while (data.last_capability < 63 && ::prctl(PR_CAPBSET_READ, data.last_capability + 1, 0, 0, 0) >= 0)
     ++data.last_capability;
 
+  if (!launch.security.seccomp.empty() && !HasSeccomp()) {
+    TRY(GoWithout(data, "seccomp: this kernel has no filters"));
+    data.seccomp.clear();
+  }
   const Landlock& landlock = launch.security.landlock;
   if (!landlock.enabled) return {};
   const std::uint32_t abi = sys::LandlockAbi();
+  if (abi == 0 && !landlock.required) return GoWithout(data, "Landlock: this kernel has none");
   if (abi == 0 || abi < landlock.min_abi) {
     if (!landlock.required) return {};
     return Fail(ErrorCode::kUnsupported, "prepare", launch.address,
@@ -159,6 +204,7 @@ Result<> PrepareSecurity(Buffers& data) {
 
 Result<Prepared> Finish(std::unique_ptr<Buffers> data) {
   TRY(PrepareCommand(*data));
+  TRY(PrepareGroups(*data));
   TRY(PrepareSecurity(*data));
   if (!data->inside) {
     TRY(PrepareMounts(*data));

@@ -2,14 +2,17 @@
 // nobody sees them, and placed in the child by descriptor. What was verified is so the very mount that is used.
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "actuators/process/child_data.hpp"
+#include "actuators/process/user_namespace.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/mount_api.hpp"
 #include "actuators/sys/openat2.hpp"
 #include "attest/verify.hpp"
 #include "context/copy.hpp"
+#include "state/parts/id_map.hpp"
 
 namespace nucleus::process {
 
@@ -43,17 +46,41 @@ Result<sys::Fd> NewTmpfs(const MountOp& op, std::initializer_list<TmpfsOption> o
   return mount;
 }
 
-// ---- an attested root ----
+// ---- what a user namespace cannot reach ----
 
-Result<sys::Fd> VerifiedRoot(const MountOp& op) {
-  const sys::Fd source = TRY(OpenSource(op, O_PATH | O_DIRECTORY));
-  const unsigned flags = sys::kOpenTreeClone | sys::kOpenTreeCloexec | AT_EMPTY_PATH;
+// A clone of a host path, for a child that has no power over the directories on the way there. Where the file system
+// can have its owners mapped they are seen inside as on the host; where not, as nobody's.
+Result<sys::Fd> Cloned(const MountOp& op) {
+  const sys::Fd source = TRY(OpenSource(op, O_PATH));
+  struct stat st{};
+  if (::fstat(source.get(), &st) != 0) return FailSys("stat", op.source);
+  const unsigned recursive = op.recursive && S_ISDIR(st.st_mode) ? sys::kRecursive : 0;
+  const unsigned flags = sys::kOpenTreeClone | sys::kOpenTreeCloexec | AT_EMPTY_PATH | recursive;
   sys::Fd clone(sys::OpenTree(source.get(), "", flags));
   if (!clone) return FailSys("open_tree", op.source);
+  return clone;
+}
+
+// Where the file system cannot have its owners mapped they are nobody's inside, and open to others as such.
+void MapOwners(const sys::Fd& clone, const MountOp& op, const sys::Fd& space) {
+  if (!space || !op.id_mapped) return;
+  constexpr std::uint64_t kIdMapped = 0x00100000;  // MOUNT_ATTR_IDMAP
+  const sys::MountAttributes mapped{
+      .set = kIdMapped, .clear = 0, .propagation = 0, .userns_fd = static_cast<std::uint64_t>(space.get())};
+  (void)sys::MountSetattr(clone.get(), op.recursive ? sys::kRecursive : 0, mapped);
+}
+
+// ---- an attested root ----
+
+Result<sys::Fd> VerifiedRoot(const MountOp& op, const sys::Fd& space) {
+  MountOp alone = op;
+  alone.recursive = false;  // what is mounted in it is not in its manifest
+  sys::Fd clone = TRY(Cloned(alone));
   const sys::MountAttributes read_only{.set = sys::kAttrReadOnly, .clear = 0, .propagation = 0, .userns_fd = 0};
   if (sys::MountSetattr(clone.get(), 0, read_only) != 0) return FailSys("mount_setattr", op.source);
   const auto verdict = TRY_IN("attestation of the rootfs", attest::Verify(clone.get(), op.source));
   if (verdict.difference) return Fail(attest::AsError(*verdict.difference, op.source));
+  MapOwners(clone, alone, space);  // what was compared are the owners on the host
   return clone;
 }
 
@@ -70,13 +97,13 @@ Result<context::ContextFilter> FilterOf(std::string_view data) {
   return context::ContextFilter::Make(include, exclude);
 }
 
-Result<sys::Fd> Context(const MountOp& op) {
+Result<sys::Fd> Context(const UserNamespace& maps, const MountOp& op) {
   const auto filter = TRY(FilterOf(op.data));
   const sys::Fd source = TRY(OpenSource(op, O_PATH | O_DIRECTORY));
   sys::Fd copy = TRY(NewTmpfs(op, {{"mode", "0755"}}));
   Digest before{};
   if (op.verify) before = TRY(context::HashContext(source.get(), filter));
-  TRY(context::CopyContext(source.get(), copy.get(), filter, {op.uid, op.gid}));
+  TRY(context::CopyContext(source.get(), copy.get(), filter, {OutsideUid(maps, op.uid), OutsideGid(maps, op.gid)}));
   if (op.verify && TRY(context::HashContext(copy.get(), filter)) != before) {
     return Fail(Error::Of(ErrorCode::kConflict, "verify context", op.source, "the copy is not what the source was")
                     .Hint("somebody writes to it: copy it from where nobody does"));
@@ -147,7 +174,7 @@ Result<sys::Fd> OpenParent(const sys::Fd& top, std::string& name) {
   return at;
 }
 
-Result<> PutSecret(const sys::Fd& top, const std::string& directory, const MountOp& op) {
+Result<> PutSecret(const UserNamespace& maps, const sys::Fd& top, const std::string& directory, const MountOp& op) {
   const sys::Fd source = TRY(OpenSource(op, O_RDONLY | O_NONBLOCK));
   struct stat st{};
   if (::fstat(source.get(), &st) != 0) return FailSys("stat", op.source);
@@ -165,7 +192,7 @@ Result<> PutSecret(const sys::Fd& top, const std::string& directory, const Mount
   const sys::Fd file(::openat(parent.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0400));
   if (!file) return FailSys("make", op.target);
   TRY(sys::WriteAll(file.get(), {buffer.data(), size}, op.target));
-  if (::fchown(file.get(), op.uid, op.gid) != 0) return FailSys("chown", op.target);
+  if (::fchown(file.get(), OutsideUid(maps, op.uid), OutsideGid(maps, op.gid)) != 0) return FailSys("chown", op.target);
   if (::fchmod(file.get(), op.mode) != 0) return FailSys("chmod", op.target);
   return {};
 }
@@ -173,21 +200,32 @@ Result<> PutSecret(const sys::Fd& top, const std::string& directory, const Mount
 Result<sys::Fd> Secrets(const Launch& launch, const MountOp& op) {
   sys::Fd top = TRY(SecretsTmpfs(op, launch.production));
   for (const MountOp& file : launch.mounts) {
-    if (file.type == Type::kSecretFile) TRY(PutSecret(top, op.target, file));
+    if (file.type == Type::kSecretFile) TRY(PutSecret(launch.user_namespace, top, op.target, file));
   }
   return top;
 }
 
-Result<sys::Fd> Attached(const Launch& launch, const MountOp& op) {
+Result<sys::Fd> ClonedSource(const Buffers& data, const MountOp& op, const sys::Fd& space) {
+  if (!data.launch.user_namespace.enabled) return sys::Fd();
+  auto clone = Cloned(op);
+  if (!clone && op.optional && clone.error().code == ErrorCode::kNotFound) return sys::Fd();
+  if (clone) MapOwners(*clone, op, space);
+  return clone;
+}
+
+Result<sys::Fd> Attached(const Buffers& data, const MountOp& op, const sys::Fd& space) {
+  const Launch& launch = data.launch;
   switch (op.type) {
     case Type::kContext:
-      return TRY_IN("context", Context(op));
+      return TRY_IN("context", Context(launch.user_namespace, op));
     case Type::kSecrets:
       return TRY_IN("secrets", Secrets(launch, op));
     case Type::kRootBind:
     case Type::kRootOverlay:
-      if (op.verify) return VerifiedRoot(op);
-      return sys::Fd();
+      if (op.verify) return VerifiedRoot(op, space);
+      return ClonedSource(data, op, space);
+    case Type::kBind:
+      return ClonedSource(data, op, space);
     default:
       return sys::Fd();
   }
@@ -196,8 +234,13 @@ Result<sys::Fd> Attached(const Launch& launch, const MountOp& op) {
 }  // namespace
 
 Result<> PrepareAttached(Buffers& data) {
+  const UserNamespace& maps = data.launch.user_namespace;
+  sys::Fd space;
+  // Only the machine's own root has its files mapped; mount_setattr(2).
+  if (maps.enabled && !data.nested && std::ranges::any_of(data.launch.mounts, &MountOp::id_mapped))
+    space = TRY_IN("mapped owners", MakeUserNamespace(maps));
   for (const MountOp& op : data.launch.mounts) {
-    sys::Fd mount = TRY(Attached(data.launch, op));
+    sys::Fd mount = TRY(Attached(data, op, space));
     // Above the standard files, which the child puts in place first.
     constexpr int kAbove = 10;
     if (mount) mount.reset(::fcntl(mount.get(), F_DUPFD_CLOEXEC, kAbove));

@@ -16,8 +16,10 @@
 #include "actuators/supervisor/notice.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/id_claim.hpp"
 #include "actuators/sys/process.hpp"
 #include "spec/core/names.hpp"
+#include "state/parts/id_map.hpp"
 
 namespace nucleus::process {
 
@@ -72,12 +74,14 @@ struct Pipe {
   sys::Fd read, write;
 };
 // Ours does not block, the workload's does. Owned by the workload: it may open /dev/stdout, which opens the pipe anew.
-Result<Pipe> MakePipe(const Identity& owner) {
+Result<Pipe> MakePipe(const Launch& launch) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return FailSys("pipe2", "log");
   Pipe pipe{sys::Fd(ends[0]), sys::Fd(ends[1])};
   if (::fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return FailSys("fcntl", "log");
-  if (::fchown(ends[1], owner.uid, owner.gid) != 0) return FailSys("fchown", "log");
+  const UserNamespace& space = launch.user_namespace;
+  if (::fchown(ends[1], OutsideUid(space, launch.identity.uid), OutsideGid(space, launch.identity.gid)) != 0)
+    return FailSys("fchown", "log");
   return pipe;
 }
 
@@ -137,6 +141,11 @@ Result<> Supervisor::TakeOver() {
 
 // Its standard files are ours, or lead to where they are kept.
 Result<Running> Supervisor::SpawnWorkload() {
+  if (launch_.user_namespace.enabled && !launch_.user_namespace.uids.empty()) {
+    // runtime/projects/PROJECT/ADDRESS
+    const std::string claims = directory_ + "/../../../" + std::string(kUserRangesDir);
+    TRY(sys::ShareRange(launch_.user_namespace.uids.front().outside, claims));
+  }
   const Prepared prepared = TRY(Prepare(launch_));
   if (terminal_) {
     Running running = TRY(Spawn(prepared, {.terminal = true, .size = CallersSize()}));
@@ -144,8 +153,8 @@ Result<Running> Supervisor::SpawnWorkload() {
     return running;
   }
   if (attached_) return Spawn(prepared, {.in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO});
-  auto out = TRY(MakePipe(launch_.identity));
-  auto error = TRY(MakePipe(launch_.identity));
+  auto out = TRY(MakePipe(launch_));
+  auto error = TRY(MakePipe(launch_));
   Running running = TRY(Spawn(prepared, {.in = -1, .out = out.write.get(), .err = error.write.get()}));
   out_ = std::move(out.read);
   error_ = std::move(error.read);
@@ -157,6 +166,8 @@ Result<> Supervisor::StartWorkload() {
   oom_kills_ = OomKills();
   ended_by_ = 0;
   workload_ = TRY(SpawnWorkload());
+  for (const auto& warning : workload_->warnings)
+    if (log_) log_->Add(Stream::kError, "nucleus: " + warning + "\n", UnixNow());
   if (auto posture = CheckPosture(workload_->pid, launch_); !posture) {
     KillAll();
     sys::PidfdSendSignal(workload_->pidfd.get(), SIGKILL);

@@ -35,6 +35,10 @@ class Supervisor {
   static Result<Supervisor> Attach(std::string directory, const sys::Fd& lock, Launch launch, bool terminal);
   // Until the workload has ended for good.
   void Run();
+  // What the workload that runs goes without, where it may.
+  [[nodiscard]] std::vector<std::string> warnings() const {
+    return workload_ ? workload_->warnings : std::vector<std::string>();
+  }
   // Then: of its last run, 128+N where a signal ended it.
   [[nodiscard]] int exit_code() const { return status_.exit_code; }
 

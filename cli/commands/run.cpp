@@ -13,6 +13,7 @@
 #include "actuators/netns/apply.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/process/start_supervisor.hpp"
+#include "actuators/process/user_namespace.hpp"
 #include "actuators/supervisor/supervisor.hpp"
 #include "actuators/sys/file.hpp"
 #include "cli/compile_launch.hpp"
@@ -70,10 +71,6 @@ Result<Asked> Read(Context& context) {
   asked.topology = TRY(TellProblems(
       context, spec::LoadFlags(asked.key.project, name, FlagsOf(arguments), arguments.operands(), outside)));
   TRY(cgroup::FillHost(asked.host));
-  if (::geteuid() != 0) {
-    return Fail(Error::Of(ErrorCode::kUnsupported, "", "", "containers of ordinary users are not supported yet")
-                    .Hint("run it as root"));
-  }
   return asked;
 }
 
@@ -93,9 +90,10 @@ Result<> CheckLimits(Context& context, const spec::Service& service, const recon
 // The parts of one container. What is made is taken away again in reverse order, whatever comes in between.
 class Container {
  public:
-  Container(const Asked& asked, const reconcile::Side& side)
+  Container(const Asked& asked, const reconcile::Side& side, Console& console)
       : asked_(asked),
         side_(side),
+        console_(console),
         service_(asked.topology.services.begin()->second),
         directory_(asked.directories.ServiceDir(asked.key.project, asked.key.address)),
         names_(asked.directories) {}
@@ -125,6 +123,7 @@ class Container {
     if (!launch.cgroup.empty()) TRY(sys::SetXattr(launch.cgroup, kTagId, launch.id));
     auto supervisor = process::Supervisor::Attach(directory_, lock_, std::move(launch), asked_.terminal);
     if (!supervisor) return Fail(std::move(supervisor).error());
+    for (const auto& warning : supervisor->warnings()) console_.Warn(warning);
     supervisor->Run();
     const int code = supervisor->exit_code();
     Remove();
@@ -160,6 +159,7 @@ class Container {
 
   const Asked& asked_;
   const reconcile::Side& side_;
+  Console& console_;
   const spec::Service& service_;
   std::string directory_;
   sys::Fd lock_;
@@ -195,15 +195,24 @@ Result<> RunFromClone() {
   return {};
 }
 
+// An ordinary user is root of a user namespace from here on. Whose directories are used was decided before.
+Result<> BecomeRoot(const Arguments& arguments) {
+  const Directories directories = TRY(DirectoriesOf(arguments));
+  ::setenv("NUCLEUS_STATE_DIR", directories.state.c_str(), 1);
+  ::setenv("NUCLEUS_RUNTIME_DIR", directories.runtime.c_str(), 1);
+  return process::EnterOwnUserNamespace();
+}
+
 Result<int> Run(Context& context) {
-  if (::geteuid() == 0 && !context.arguments.Has("dry-run")) TRY(RunFromClone());
+  if (::geteuid() != 0) TRY(BecomeRoot(context.arguments));
+  if (!context.arguments.Has("dry-run")) TRY(RunFromClone());
   HoldSignals();
   const Asked asked = TRY(Read(context));
   const spec::Service& service = asked.topology.services.begin()->second;
   const reconcile::Leases none;
   const reconcile::Side side(asked.topology, none, asked.host, asked.directories, Kind::kContainer);
   TRY(CheckLimits(context, service, side));
-  Container container(asked, side);
+  Container container(asked, side, context.console);
   if (!context.arguments.Has("dry-run")) return container.Run();
   const Launch launch = TRY(container.Compile());
   const auto group = side.Cgroup(service);

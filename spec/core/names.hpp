@@ -12,6 +12,9 @@
 namespace nucleus {
 
 // The two base directories. state: durable. runtime: on tmpfs, gone at reboot as kernel objects are.
+// In the runtime directory: claims of ranges of ids, sys/id_claim.hpp.
+inline constexpr std::string_view kUserRangesDir = "userns";
+
 struct Directories {
   std::string state;
   std::string runtime;
@@ -25,7 +28,8 @@ struct Directories {
   [[nodiscard]] std::string ObservedDb() const { return runtime + "/observed.db"; }
   [[nodiscard]] std::string HostLock() const { return runtime + "/host.lock"; }
   [[nodiscard]] std::string ForwardingRecord() const { return runtime + "/ip_forward_was"; }  // the host's own setting
-  [[nodiscard]] std::string SeccompCache() const { return state + "/seccomp"; }               // compiled profiles
+  [[nodiscard]] std::string UserRanges() const { return runtime + "/" + std::string(kUserRangesDir); }
+  [[nodiscard]] std::string SeccompCache() const { return state + "/seccomp"; }  // compiled profiles
   [[nodiscard]] std::string ProjectLock(std::string_view project) const;
   [[nodiscard]] std::string ProjectDir(std::string_view project) const;                            // runtime/projects/P
   [[nodiscard]] std::string VolumeMount(std::string_view project, std::string_view volume) const;  // ephemeral volumes

@@ -1,0 +1,40 @@
+// Which ids a container's user namespace has.
+//
+// The machine's root gives ids that nobody else has: a range of 65536 of those that systemd sets aside for containers
+// (UIDS-GIDS.md: 524288 to 1878982655), or the identity for keep-id. An ordinary user's nucleus is root of a user
+// namespace already and gives what that has: itself as 0, and subordinate ids from 1 on.
+// Errors: kUnsupported where there are no ids to give. Threads: any.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "actuators/sys/id_ranges.hpp"
+#include "spec/types.hpp"
+#include "state/parts/launch.hpp"
+
+namespace nucleus::security {
+
+// Our own ids, as the maps of our user namespace have them.
+struct OwnIds {
+  std::vector<sys::IdMapLine> uids, gids;
+};
+Result<OwnIds> ReadOwnIds();
+
+// Without ids that must be unlike those of other containers: enough for most. Pure.
+// None: it runs in the user namespace that we are in.
+Result<UserNamespace> MapUsers(const spec::Service& service, const OwnIds& own,
+                               const std::optional<sys::IdSpan>& range);
+
+// How many ids of its own a container needs, and from which on they may be; none: it needs none.
+struct RangeNeed {
+  sys::IdSpan from;
+  std::uint32_t count = 0;
+};
+std::optional<RangeNeed> NeedOf(const spec::Service& service, const OwnIds& own);
+
+// Whether the namespace has these ids; else which one it lacks, in words.
+Result<> CheckMapped(const Identity& identity, const UserNamespace& space, const OwnIds& own);
+
+}  // namespace nucleus::security
