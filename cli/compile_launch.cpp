@@ -69,8 +69,8 @@ struct Users {
   bool nested = false;
   bool has_terminal_group = true;
 };
-Result<Users> CompileUsers(const spec::Service& service, const Identity& identity, const Directories& directories) {
-  const auto own = TRY(security::ReadOwnIds());
+Result<Users> CompileUsers(const spec::Service& service, const security::OwnIds& own, const Identity& identity,
+                           const Directories& directories) {
   std::optional<sys::IdSpan> range;
   if (const auto need = security::NeedOf(service, own))
     range = TRY(sys::ClaimRange(need->from, need->count, directories.UserRanges()));
@@ -103,8 +103,11 @@ mounts::Person PersonOf(const security::Account& account) {
 
 Result<Launch> Compile(const Directories& directories, const PartKey& key, const ProcessWanted& wanted) {
   const spec::Service& service = *wanted.service;
-  const security::Account account = TRY(security::ResolveAccount(service));
-  const Users users = TRY_IN("users", CompileUsers(service, account.identity, directories));
+  const security::OwnIds own = TRY(security::ReadOwnIds());
+  spec::Service who = service;
+  who.user = security::DefaultUser(service, own);
+  const security::Account account = TRY(security::ResolveAccount(who));
+  const Users users = TRY_IN("users", CompileUsers(service, own, account.identity, directories));
   const bool production = service.mode == spec::ServiceMode::kProduction;
 
   Launch launch;

@@ -270,10 +270,13 @@ bool FinishOverlay(Child& child) {
   return Remember(child, index, mount, op.attributes, false);
 }
 
+// Of a user namespace that does not have the id of an owner: what is ours stays the workload's, who alone is there.
+bool LacksId(const Child& child) {
+  return errno == EINVAL && (child.data.nested || child.go >= 0);
+}
+
 bool Own(Child& child, int index, int fd, const MountOp& op) {
-  // In a user namespace that does not have the id it stays the workload's, who alone is there; user_namespaces(7).
-  if (::fchown(fd, op.uid, op.gid) != 0 && !(errno == EINVAL && (child.data.nested || child.go >= 0)))
-    return FailOp(child, index, Call::kChown);
+  if (::fchown(fd, op.uid, op.gid) != 0 && !LacksId(child)) return FailOp(child, index, Call::kChown);
   if (::fchmod(fd, op.mode) != 0) return FailOp(child, index, Call::kChmod);
   return true;
 }
@@ -322,7 +325,7 @@ bool DoSymlink(Child& child, int index, const PreparedOp& op) {
   if (parent < 0) return FailOp(child, index, Call::kOpenTarget);
   const std::string& text = op.op->data;
   if (IsOurs(child, parent) && ::symlinkat(text.c_str(), parent, name) == 0) {
-    if (::fchownat(parent, name, op.op->uid, op.op->gid, AT_SYMLINK_NOFOLLOW) != 0)
+    if (::fchownat(parent, name, op.op->uid, op.op->gid, AT_SYMLINK_NOFOLLOW) != 0 && !LacksId(child))
       return FailOp(child, index, Call::kChown);
     ::close(parent);
     return true;

@@ -89,6 +89,13 @@ Result<UserNamespace> MapUsers(const spec::Service& service, const OwnIds& own,
   return space;
 }
 
+spec::Owner DefaultUser(const spec::Service& service, const OwnIds& own) {
+  if (!service.user.user.empty() || service.userns != spec::UserMap::kKeepId || sys::IsWhole(own.uids))
+    return service.user;
+  const std::string& group = service.user.group;
+  return {std::to_string(CallerOf(own.uids)), group.empty() ? std::to_string(CallerOf(own.gids)) : group};
+}
+
 Result<> CheckMapped(const Identity& identity, const UserNamespace& space, const OwnIds& own) {
   const auto has = [](const std::vector<IdRange>& map, const std::vector<sys::IdMapLine>& lines, bool enabled,
                       std::uint32_t id) {

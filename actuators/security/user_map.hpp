@@ -34,6 +34,9 @@ struct RangeNeed {
 };
 std::optional<RangeNeed> NeedOf(const spec::Service& service, const OwnIds& own);
 
+// Who the workload is where nobody says: root, or with keep-id the caller. Pure.
+spec::Owner DefaultUser(const spec::Service& service, const OwnIds& own);
+
 // Whether the namespace has these ids; else which one it lacks, in words.
 Result<> CheckMapped(const Identity& identity, const UserNamespace& space, const OwnIds& own);
 

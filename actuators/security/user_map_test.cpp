@@ -64,6 +64,15 @@ TEST(UserMap, AutoOfAnOrdinaryUserIsASliceOfThem) {
   EXPECT_EQ(need->count, 4096U);
 }
 
+TEST(UserMap, KeepIdIsTheCallerInsideToo) {
+  auto service = With(spec::UserMap::kKeepId);
+  EXPECT_EQ(DefaultUser(service, kLent), (spec::Owner{"1000", "1000"}));
+  EXPECT_EQ(DefaultUser(service, kMachine), spec::Owner());
+  EXPECT_EQ(DefaultUser(With({}, true), kLent), spec::Owner());
+  service.user = {"12", ""};
+  EXPECT_EQ(DefaultUser(service, kLent), (spec::Owner{"12", ""}));
+}
+
 TEST(UserMap, SaysWhichIdIsMissing) {
   EXPECT_TRUE(CheckMapped({0, 0, {}}, {}, kAlone));
   const auto user = CheckMapped({33, 0, {}}, {}, kAlone);

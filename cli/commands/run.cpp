@@ -8,6 +8,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
+#include <climits>
+
 #include "actuators/cgroup/apply.hpp"
 #include "actuators/cgroup/probe.hpp"
 #include "actuators/netns/apply.hpp"
@@ -28,6 +31,7 @@ namespace nucleus::cli {
 
 namespace {
 
+constexpr const char* kSelf = "/proc/self/exe";
 constexpr int kFailedToStart = 125;  // where it was not the program itself that could not be executed
 
 // What is made of the command line, before anything is made on the machine.
@@ -175,14 +179,21 @@ void HoldSignals() {
   ::sigprocmask(SIG_BLOCK, &held, nullptr);
 }
 
+// By its path: the link itself leads to a mount of the namespace that we were executed in, which may not be cloned from
+// the one of our own that an ordinary user's nucleus has entered since.
+std::string OwnFile() {
+  std::array<char, PATH_MAX> path{};
+  const ssize_t size = ::readlink(kSelf, path.data(), path.size());
+  return size > 0 ? std::string(path.data(), static_cast<std::size_t>(size)) : std::string(kSelf);
+}
+
 // From a read-only clone of our own file, as supervisors are: a workload that executes /proc/self/exe, or opens it by
 // way of a process of ours, must not come to write to it (CVE-2019-5736). Does not return where it was not yet so.
 Result<> RunFromClone() {
-  constexpr const char* kSelf = "/proc/self/exe";
   struct statvfs at{};
   if (::statvfs(kSelf, &at) != 0) return FailSys("statvfs", kSelf);
   if ((at.f_flag & ST_RDONLY) == 0) {
-    const sys::Fd clone = TRY(process::OpenProgram(kSelf));
+    const sys::Fd clone = TRY(process::OpenProgram(OwnFile()));
     std::string words = TRY(sys::ReadFile("/proc/self/cmdline"));
     std::vector<char*> argv;
     for (std::size_t i = 0; i < words.size(); i = words.find('\0', i) + 1) argv.push_back(words.data() + i);

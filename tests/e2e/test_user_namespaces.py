@@ -1,0 +1,285 @@
+"""User namespaces: ordinary users' sandboxes, and root's that ask for one; who the workload is, and what belongs to whom."""
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+from world import NUCLEUS
+
+USER = 33  # www-data, whom Debian has everywhere: newuidmap looks the caller up
+MAPPERS = pathlib.Path("/usr/bin/newuidmap").exists()
+needs_mappers = pytest.mark.skipif(not MAPPERS, reason="needs newuidmap: the package uidmap")
+
+
+class Ordinary:
+    """An ordinary user of a world, with a directory of its own."""
+
+    def __init__(self, world):
+        self.world = world
+        world.run("mount", "-t", "tmpfs", "-o", "mode=0755", "ordinary", "/mnt")
+        self.home = pathlib.Path("/mnt")
+        # What the tests were built into may be below a directory of root's.
+        world.run("cp", NUCLEUS, "/mnt/nucleus")
+        world.run("install", "-d", "-o", USER, "-g", USER, "-m", "0700", "/mnt/run", "/mnt/data")
+
+    def nucleus(self, *arguments, groups="--clear-groups", **options):
+        environment = {"PATH": os.environ["PATH"], "HOME": "/mnt/run", "XDG_RUNTIME_DIR": "/mnt/run", "LC_ALL": "C.UTF-8"}
+        return self.world.run("setpriv", f"--reuid={USER}", f"--regid={USER}", groups, "/mnt/nucleus", *arguments,
+                              env=environment, cwd="/", **options)
+
+    def sh(self, script, *options, **more):
+        return self.nucleus("run", *options, "--", "sh", "-c", script, **more)
+
+    def lend(self, first=200000, count=65536):
+        """Subordinate ids, as adduser(8) gives them."""
+        path = self.world.directory / "subids"
+        path.write_text(f"www-data:{first}:{count}\n")
+        for name in ("/etc/subuid", "/etc/subgid"):
+            self.world.run("sh", "-c", f"test -e {name} || touch {name}")
+            self.world.run("mount", "--bind", path, name)
+
+
+@pytest.fixture
+def ordinary(world):
+    return Ordinary(world)
+
+
+def id_map(text):
+    return [tuple(map(int, line.split())) for line in text.splitlines()]
+
+
+# ---- ordinary users ----
+
+def test_an_ordinary_user_is_root_inside_and_nobody_else(ordinary):
+    done = ordinary.sh("id -u; id -G; cat /proc/self/uid_map; grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; cat /dev/null")
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["0", "0"] and done.stderr == ""
+    assert id_map(lines[2]) == [(0, USER, 1)]
+    assert [line.split()[1] for line in lines[3:]] == ["0" * 16] * 5 + ["1", "2"]
+
+
+def test_it_leaves_nothing_and_touches_nothing_of_roots(ordinary):
+    ordinary.sh("true")
+    left = [path for path in ordinary.world.run("find", "/mnt/run", "-type", "f").stdout.splitlines()]
+    assert left == []
+    assert not ordinary.world.state.exists()
+
+
+def test_its_volume_is_the_users(ordinary):
+    ordinary.sh("echo there > /data/file", "--volume", "/mnt/data:/data")
+    assert ordinary.world.run("stat", "-c", "%u:%g", "/mnt/data/file").stdout == f"{USER}:{USER}\n"
+
+
+def test_it_may_not_do_with_roots_files_what_the_user_may_not(ordinary):
+    ordinary.world.run("sh", "-c", "echo secret > /mnt/data/roots; chmod 600 /mnt/data/roots")
+    done = ordinary.sh("cat /data/roots", "--volume", "/mnt/data:/data", status=1)
+    assert "Permission denied" in done.stderr
+
+
+def test_secrets_and_contexts_work(ordinary):
+    ordinary.world.run("sh", "-c", f"echo key > /mnt/run/key; mkdir /mnt/run/ctx; echo x > /mnt/run/ctx/file; chown -R {USER} /mnt/run")
+    done = ordinary.sh("cat /etc/key /context/file; stat -c %a:%u /etc/key; echo y > /context/file",
+                       "--secret", "/mnt/run/key:/etc/key", "--context", "/mnt/run/ctx", status=2)
+    assert done.stdout == "key\nx\n400:0\n"
+    done = ordinary.sh("cat file", "--context", "/mnt/run/ctx", "--context-mode", "bind")
+    assert done.stdout == "x\n"
+
+
+def test_a_rootfs_of_the_users_own(ordinary, rootfs):
+    ordinary.world.run("cp", "-a", rootfs, "/mnt/rootfs")
+    done = ordinary.sh("echo $(id -u) $(ls /); echo x > /file", "--rootfs", "/mnt/rootfs", status=2)
+    assert done.stdout.startswith("0 app bin") and "Read-only" in done.stderr
+
+
+def test_groups_that_cannot_be_given_up_are_told(ordinary):
+    done = ordinary.sh("true", groups=f"--groups={USER},4")
+    assert "supplementary groups cannot be given up" in done.stderr
+    done = ordinary.nucleus("run", "--additional-group", "4", "--", "true", status=125)
+    assert "group 4" in done.stderr
+
+
+def test_limits_of_ordinary_users_are_told_or_refused(ordinary):
+    done = ordinary.sh("true", "--memory", "1G")
+    assert "warning: --memory: not held" in done.stderr
+
+
+def test_ids_that_are_not_there_are_named(ordinary):
+    for option in (["--user", "12"], ["--userns", "nomap"], ["--userns", "auto"]):
+        done = ordinary.nucleus("run", *option, "--", "true", status=125)
+        assert "subuid" in done.stderr, option
+
+
+def test_keep_id_alone(ordinary):
+    done = ordinary.sh("id -u; id -g; cat /proc/self/uid_map; touch /tmp/x; stat -c %u /tmp/x", "--userns", "keep-id")
+    lines = done.stdout.splitlines()
+    assert lines[:2] == [str(USER), str(USER)] and id_map(lines[2]) == [(USER, 0, 1)] and lines[3] == str(USER)
+
+
+@needs_mappers
+def test_subordinate_ids(ordinary):
+    ordinary.lend()
+    done = ordinary.sh("cat /proc/self/uid_map; id -G", groups=f"--groups={USER},4")
+    *maps, groups = done.stdout.splitlines()
+    assert id_map("\n".join(maps)) == [(0, USER, 1), (1, 200000, 65536)]
+    assert groups == "0" and done.stderr == ""
+    done = ordinary.sh("id -u; id -G", "--user", "12", "--group", "12", "--additional-group", "44")
+    assert done.stdout == "12\n12 44\n"
+
+
+@needs_mappers
+@pytest.mark.parametrize("word, maps, user", [
+    ("keep-id", [(0, 1, USER), (USER, 0, 1), (USER + 1, USER + 1, 65536 - USER)], USER),
+    ("nomap", [(0, 1, 65536)], 0),
+    ("auto", [(0, 1, 4096)], 0),
+])
+def test_ways_to_map(ordinary, word, maps, user):
+    ordinary.lend()
+    done = ordinary.sh("id -u; cat /proc/self/uid_map", "--userns", word)
+    first, *rest = done.stdout.splitlines()
+    assert int(first) == user and id_map("\n".join(rest)) == maps
+
+
+@needs_mappers
+def test_ranges_of_their_own_are_different(ordinary):
+    ordinary.lend()
+    done = ordinary.sh(r"cat /proc/self/uid_map", "--userns", "auto")
+    one = id_map(done.stdout)
+    command = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "/mnt/nucleus", "run", "--userns", "auto", "--"]
+    environment = {"PATH": os.environ["PATH"], "HOME": "/mnt/run", "XDG_RUNTIME_DIR": "/mnt/run"}
+    with ordinary.world.popen(*command, "sh", "-c", "cat /proc/self/uid_map; read end", env=environment, cwd="/",
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        held = id_map(process.stdout.readline())
+        other = id_map(ordinary.sh("cat /proc/self/uid_map", "--userns", "auto").stdout)
+        process.stdin.close()
+        process.wait(timeout=60)
+    assert held == one and other != held
+
+
+def test_where_user_namespaces_are_forbidden_it_says_so(ordinary):
+    ordinary.world.run("sh", "-c", "mount -o remount,rw /proc/sys 2>/dev/null; true")
+    done = ordinary.world.run("unshare", "--user", "--map-root-user", "sh", "-c",
+                              "echo 0 > /proc/sys/user/max_user_namespaces && "
+                              "HOME=/mnt XDG_RUNTIME_DIR=/tmp setpriv --bounding-set=-all true; echo done", status=None)
+    if "done" not in done.stdout:
+        pytest.skip("max_user_namespaces cannot be set in a namespace here: " + done.stderr.strip())
+
+
+# ---- root's ----
+
+def test_roots_container_has_ids_that_nobody_else_has(world):
+    script = "id -u; cat /proc/self/uid_map; stat -c '%u:%g' /; touch /tmp/x; stat -c %u /tmp/x"
+    done = world.nucleus("run", "--rootless", "--", "sh", "-c", script)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "0" and lines[2:] == ["0:0", "0"]
+    ((inside, outside, count),) = id_map(lines[1])
+    assert (inside, count) == (0, 65536) and outside >= 524288
+    assert world.nucleus("run", "--userns", "keep-id", "--", "cat", "/proc/self/uid_map").stdout.split() == ["0", "0", "65536"]
+
+
+def test_owners_of_a_rootfs_and_of_volumes_are_as_on_the_host(world, rootfs):
+    data = world.directory / "data"
+    data.mkdir()
+    os.chown(data, 7, 8)
+    done = world.nucleus("run", "--rootless", "--rootfs", rootfs, "--volume", f"{data}:/data", "--user", "7", "--group", "8", "--",
+                         "sh", "-c", "stat -c %u:%g /bin /data; echo x > /data/file")
+    assert done.stdout == "0:0\n7:8\n"
+    info = (data / "file").stat()
+    assert (info.st_uid, info.st_gid) == (7, 8)
+
+
+def test_a_verified_rootfs_and_secrets_in_a_user_namespace(world, rootfs):
+    sealed = world.directory / "sealed"
+    world.run("cp", "-a", rootfs, sealed)
+    world.nucleus("rootfs", "seal", "--plain", sealed)
+    (world.directory / "key").write_text("key\n")
+    done = world.nucleus("run", "--rootless", "--rootfs", sealed, "--verify-rootfs-attestation", "--secret", "key:/etc/key",
+                         "--user", "9", "--", "sh", "-c", "cat /etc/key; stat -c %a:%u /etc/key; stat -c %u /bin")
+    assert done.stdout == "key\n400:9\n0\n"
+
+
+def test_services_in_user_namespaces(world):
+    path = world.write("""
+name = "PROJECT"
+[networks.n]
+[services.a]
+command = ["sh", "-c", "id -u; cat /proc/self/uid_map; exec sleep 100000"]
+rootless = true
+networks = ["n"]
+user = "5"
+health_check = ["sh", "-c", "test $(id -u) = 5 && test -d /proc/1"]
+health_interval = "200ms"
+[services.b]
+command = ["sleep", "100000"]
+userns = "auto"
+time_namespace = true
+""")
+    world.apply(path, "--timeout", "60s")
+    assert world.nucleus("diff", "-f", path, "--detailed-exitcode").stdout
+    maps = [id_map(pathlib.Path(f"/proc/{world.init}/root/proc/{world.pid(name)}/uid_map").read_text()) for name in ("a", "b")]
+    assert maps[0] != maps[1] and all(entry[0][1] >= 524288 for entry in maps)
+    assert world.container("a")["health"] == "healthy"
+    address = world.inside("a", "ip", "-o", "-4", "addr", "show", "scope", "global").stdout
+    assert re.search(r"inet \d+", address)
+    world.nucleus("destroy", "-f", path, "--yes")
+    world.nothing_left()
+
+
+# ---- what is shared with the host ----
+
+def test_the_hosts_network_wants_permission(world):
+    done = world.nucleus("run", "--network", "host", "--", "true", status=125)
+    assert "--allow-host-network" in done.stderr
+    own = world.run("readlink", "/proc/self/ns/net").stdout
+    assert world.nucleus("run", "--network", "host", "--allow-host-network", "--", "readlink", "/proc/self/ns/net").stdout == own
+    done = world.nucleus("run", "--network", "host", "--allow-host-network", "--rootless", "--", "sh", "-c", "ls /sys/class/net")
+    assert "lo" in done.stdout
+
+
+def test_clocks_and_control_groups(world):
+    own = world.run("readlink", "/proc/self/ns/time").stdout
+    assert world.nucleus("run", "--time-namespace", "--", "readlink", "/proc/self/ns/time").stdout != own
+    assert world.nucleus("run", "--", "readlink", "/proc/self/ns/time").stdout == own
+    shown = world.nucleus("run", "--disable-cgroup-namespace", "--", "grep", "^0:", "/proc/self/cgroup").stdout
+    assert "/container." in shown
+    assert world.nucleus("run", "--", "grep", "^0:", "/proc/self/cgroup").stdout == "0::/\n"
+
+
+@pytest.mark.parametrize("options, word", [
+    (["--allow-host-network"], "--allow-host-network"),
+    (["--network", "host", "--allow-host-network"], "--network host"),
+    (["--allow-degraded-security"], "--allow-degraded-security"),
+    (["--allow-chroot-fallback"], "--allow-chroot-fallback"),
+    (["--seccomp-mode", "trace", "--seccomp-log", "log"], "--seccomp-mode trace"),
+    (["--trust-level", "untrusted"], "--trust-level"),
+])
+def test_production_refuses_what_weakens_it_before_anything_is_made(world, rootfs, options, word):
+    done = world.nucleus("run", "--service-mode", "production", "--rootfs", rootfs, "--memory", "64M", *options, "--", "true", status=125)
+    assert word in done.stderr and not (world.runtime / "projects").exists()
+
+
+def test_lockdown_is_demanded_of_the_kernel(world):
+    done = world.nucleus("run", "--require-kernel-lockdown", "confidentiality", "--", "true", status=125)
+    assert "require_kernel_lockdown" in done.stderr or "--require-kernel-lockdown" in done.stderr
+    fake = world.directory / "lockdown"
+    fake.write_text("none [integrity] confidentiality\n")
+    world.run("mount", "-t", "tmpfs", "security", "/sys/kernel/security")
+    world.run("cp", fake, "/sys/kernel/security/lockdown")
+    world.nucleus("run", "--require-kernel-lockdown", "integrity", "--", "true")
+    done = world.nucleus("run", "--require-kernel-lockdown", "confidentiality", "--", "true", status=125)
+    assert "lockdown is integrity" in done.stderr
+
+
+def test_loader_variables_want_permission(world):
+    for name in ("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "GLIBC_TUNABLES", "GCONV_PATH"):
+        done = world.nucleus("run", "-e", f"{name}=/x", "--", "true", status=125)
+        assert name in done.stderr and "--allow-loader-variables" in done.stderr
+    (world.directory / "env").write_text("LD_BIND_NOW=1\n")
+    world.nucleus("run", "--env-file", "env", "--", "true", status=125)
+    assert world.nucleus("run", "--env-file", "env", "--allow-loader-variables", "--", "sh", "-c", "echo $LD_BIND_NOW").stdout == "1\n"
+
+
+def test_untrusted_wants_gvisor(world):
+    done = world.nucleus("run", "--trust-level", "untrusted", "--", "true", status=125)
+    assert "gVisor" in done.stderr
+    world.nucleus("run", "--trust-level", "untrusted", "--allow-degraded-security", "--", "true")
