@@ -71,6 +71,9 @@ std::string DriftWords(Part part, const FactChange& fact) {
   if (differs && part == Part::kProcess && fact.name == "digest")
     return "it was started with other settings than these";
   if (differs && part == Part::kProcess && fact.name == "policy") return "its supervisor follows other settings";
+  constexpr std::string_view kPosture = "posture:";
+  if (part == Part::kProcess && fact.seen && fact.name.starts_with(kPosture))
+    return "not confined as it was: " + fact.name.substr(kPosture.size()) + " " + *fact.seen + " → restart";
   return Describe(fact);
 }
 

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "actuators/process/posture.hpp"
 #include "actuators/sys/testing.hpp"
 
 namespace nucleus::process {
@@ -72,68 +71,6 @@ TEST(SupervisorLockTest, SaysWhoHoldsItAndGoesWithItsHolder) {
   ::waitpid(holder, nullptr, 0);
   EXPECT_FALSE(FindSupervisor(directory.path())->has_value());
   EXPECT_TRUE(TakeSupervisorLock(directory.path()));
-}
-
-constexpr std::string_view kStatus =
-    "Name:\tsh (x)\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t7\nPid:\t7\nPPid:\t1\n"
-    "Uid:\t5\t5\t5\t5\nGid:\t6\t6\t6\t6\nGroups:\t8 7 \nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n"
-    "CapEff:\t0000000000000000\nCapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n"
-    "Seccomp_filters:\t1\n";
-
-Launch Asked() {
-  Launch launch;
-  launch.identity = {5, 6, {7, 8}};
-  launch.security.seccomp = {{}};
-  return launch;
-}
-
-std::string Changed(std::string_view from, std::string_view to) {
-  std::string text(kStatus);
-  const auto at = text.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return text.replace(at, from.size(), to);
-}
-
-TEST(PostureTest, WhatWasAskedForIsNoMismatch) {
-  const auto posture = ParsePosture(kStatus);
-  ASSERT_TRUE(posture);
-  EXPECT_EQ(posture->parent, 1);
-  EXPECT_TRUE(Mismatches(*posture, Asked()).empty());
-}
-
-TEST(PostureTest, EveryProtectionThatIsMissingIsSeen) {
-  const std::pair<std::string_view, std::string_view> changes[] = {
-      {"Uid:\t5\t5\t5\t5", "Uid:\t5\t5\t0\t5"},
-      {"Gid:\t6\t6\t6\t6", "Gid:\t0\t0\t0\t0"},
-      {"Groups:\t8 7", "Groups:\t8 7 0"},
-      {"CapInh:\t0000000000000000", "CapInh:\t0000000000000400"},
-      {"CapPrm:\t0000000000000000", "CapPrm:\t1"},
-      {"CapEff:\t0000000000000000", "CapEff:\t1"},
-      {"CapBnd:\t0000000000000000", "CapBnd:\t000001ffffffffff"},
-      {"CapAmb:\t0000000000000000", "CapAmb:\t2"},
-      {"NoNewPrivs:\t1", "NoNewPrivs:\t0"},
-      {"Seccomp:\t2", "Seccomp:\t0"},
-  };
-  for (const auto& [from, to] : changes) {
-    const auto posture = ParsePosture(Changed(from, to));
-    ASSERT_TRUE(posture) << to;
-    EXPECT_EQ(Mismatches(*posture, Asked()).size(), 1U) << to;
-  }
-}
-
-TEST(PostureTest, WhatDoesNotReadIsNotTakenForGood) {
-  for (const char* from :
-       {"State:\tS (sleeping)", "Uid:\t5\t5\t5\t5", "CapAmb:\t0000000000000000", "Seccomp:\t2", "PPid:\t1"}) {
-    EXPECT_FALSE(ParsePosture(Changed(from, "X:\t1"))) << from;
-  }
-  EXPECT_FALSE(ParsePosture(Changed("Uid:\t5\t5\t5\t5", "Uid:\t5\t5\t5")));
-  EXPECT_FALSE(ParsePosture(Changed("Seccomp:\t2", "Seccomp:\t2x")));
-}
-
-TEST(PostureTest, OurselvesAreNoContainer) {
-  const auto checked = CheckPosture(::getpid(), Asked());
-  ASSERT_FALSE(checked);
-  EXPECT_NE(checked.error().Message().find("mnt namespace is ours"), std::string::npos) << checked.error().Message();
 }
 
 }  // namespace

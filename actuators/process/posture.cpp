@@ -1,12 +1,8 @@
 #include "actuators/process/posture.hpp"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <charconv>
 
-#include "actuators/sys/file.hpp"
-#include "actuators/sys/id_ranges.hpp"
 #include "state/parts/id_map.hpp"
 
 namespace nucleus::process {
@@ -29,13 +25,11 @@ std::string_view SkipBlanks(std::string_view text) {
   return text;
 }
 
-// All numbers of a field; none: something else is in it.
+// All numbers of a line; none: something else is in it.
 template <class Number>
-std::optional<std::vector<Number>> Numbers(std::string_view status, std::string_view name, int base = 10) {
-  const auto field = Field(status, name);
-  if (!field) return std::nullopt;
+std::optional<std::vector<Number>> NumbersOf(std::string_view line, int base = 10) {
   std::vector<Number> numbers;
-  for (auto rest = SkipBlanks(*field); !rest.empty(); rest = SkipBlanks(rest)) {
+  for (auto rest = SkipBlanks(line); !rest.empty(); rest = SkipBlanks(rest)) {
     Number number{};
     const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number, base);
     if (error != std::errc()) return std::nullopt;
@@ -43,6 +37,13 @@ std::optional<std::vector<Number>> Numbers(std::string_view status, std::string_
     numbers.push_back(number);
   }
   return numbers;
+}
+
+template <class Number>
+std::optional<std::vector<Number>> Numbers(std::string_view status, std::string_view name, int base = 10) {
+  const auto field = Field(status, name);
+  if (!field) return std::nullopt;
+  return NumbersOf<Number>(*field, base);
 }
 
 template <class Number>
@@ -61,75 +62,64 @@ bool TakeIds(std::string_view status, std::string_view name, std::array<std::uin
 }
 
 struct Set {
-  std::string_view name;
+  std::string_view field, name;
   std::uint64_t CapabilitySets::* mask;
 };
-constexpr Set kSets[] = {{"CapBnd", &CapabilitySets::bounding},
-                         {"CapPrm", &CapabilitySets::permitted},
-                         {"CapEff", &CapabilitySets::effective},
-                         {"CapInh", &CapabilitySets::inheritable},
-                         {"CapAmb", &CapabilitySets::ambient}};
+constexpr Set kSets[] = {{"CapBnd", "bounding capabilities", &CapabilitySets::bounding},
+                         {"CapPrm", "permitted capabilities", &CapabilitySets::permitted},
+                         {"CapEff", "effective capabilities", &CapabilitySets::effective},
+                         {"CapInh", "inheritable capabilities", &CapabilitySets::inheritable},
+                         {"CapAmb", "ambient capabilities", &CapabilitySets::ambient}};
 
-constexpr std::string_view kNamespaces[] = {"mnt", "pid", "ipc", "uts", "cgroup", "net"};
-
-std::string Hex(std::uint64_t mask) {
-  std::array<char, 20> digits{};
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), mask, 16).ptr;
-  return "0x" + std::string(digits.data(), end);
-}
-
-std::string Joined(const std::vector<std::string>& words) {
+std::string Numbered(const std::vector<std::uint32_t>& ids) {
   std::string text;
-  for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
+  for (const std::uint32_t id : ids) text += (text.empty() ? "" : " ") + std::to_string(id);
+  return text.empty() ? "none" : text;
 }
 
-// Where they cannot be given up, the caller was told, or the start refused (prepare.cpp).
-bool KeepsGroups(const Launch& launch) {
-  return !launch.production && launch.identity.groups.empty() && sys::SetgroupsDenied();
+// One number where all four are the same.
+std::string Numbered(const std::array<std::uint32_t, 4>& ids) {
+  const bool same = std::ranges::all_of(ids, [&](std::uint32_t id) { return id == ids.front(); });
+  return same ? std::to_string(ids.front()) : Numbered(std::vector(ids.begin(), ids.end()));
 }
 
-// None: it has ended.
-Result<std::optional<Posture>> ReadPosture(pid_t pid) {
-  const std::string path = "/proc/" + std::to_string(pid) + "/status";
-  const auto text = sys::ReadFileIfThere(path);
-  if (!text && text.error().sys_errno == ESRCH) return std::nullopt;
-  if (!text) return Fail(text.error());
-  if (!*text) return std::nullopt;
-  auto posture = ParsePosture(**text);
-  if (!posture) return Fail(ErrorCode::kInternal, "parse", path, "not as documented");
-  if (posture->state == 'Z' || posture->state == 'X') return std::nullopt;
-  return posture;
+Check Compared(std::string name, std::string asked, std::string found, bool good) {
+  return {std::move(name), std::move(asked), std::move(found), good ? Verdict::kOk : Verdict::kDiffers};
 }
 
-// Those that it was asked to share.
-bool MayShare(std::string_view name, const Launch& launch) {
-  return (name == "net" && launch.host_network) || (name == "cgroup" && launch.host_cgroups);
+void CompareIdentity(const Posture& posture, const Launch& launch, std::vector<Check>& checks) {
+  const UserNamespace& user = launch.user_namespace;
+  // With capabilities it may have taken another identity by now, as programs do that drop root by themselves.
+  const bool own_will = launch.security.capabilities.permitted != 0;
+  const auto add = [&](std::string name, std::string asked, std::string found) {
+    const bool good = own_will || asked == found;
+    if (own_will) asked += ", at first";
+    checks.push_back(Compared(std::move(name), std::move(asked), std::move(found), good));
+  };
+  add("user", std::to_string(OutsideUid(user, launch.identity.uid)), Numbered(posture.uids));
+  add("group", std::to_string(OutsideGid(user, launch.identity.gid)), Numbered(posture.gids));
+  auto groups = launch.identity.groups;
+  for (std::uint32_t& group : groups) group = OutsideGid(user, group);
+  auto its = posture.groups;
+  std::ranges::sort(groups);
+  std::ranges::sort(its);
+  // Where they cannot be given up the caller was told; production refuses to start then (prepare.cpp).
+  const bool kept = posture.groups_denied && groups.empty() && !launch.production;
+  add("supplementary groups", kept ? Numbered(its) : Numbered(groups), Numbered(its));
 }
 
-Result<std::vector<std::string>> SharedNamespaces(pid_t pid, const Launch& launch) {
-  std::vector<std::string> shared;
-  for (const auto name : kNamespaces) {
-    if (MayShare(name, launch)) continue;
-    struct stat own{}, its{};
-    const std::string path = "/proc/" + std::to_string(pid) + "/ns/" + std::string(name);
-    if (::stat(("/proc/self/ns/" + std::string(name)).c_str(), &own) != 0) return FailSys("stat", "own namespaces");
-    if (::stat(path.c_str(), &its) != 0) {
-      if (errno == ENOENT || errno == ESRCH) return std::vector<std::string>();  // it has ended
-      return FailSys("stat", path);
-    }
-    if (own.st_ino == its.st_ino) shared.push_back("its " + std::string(name) + " namespace is ours");
-  }
-  return shared;
-}
-
-Result<> CheckOne(pid_t pid, const Launch& launch, std::optional<pid_t> parent) {
-  const auto posture = TRY(ReadPosture(pid));
-  if (!posture || (parent && posture->parent != *parent)) return {};
-  auto wrong = Mismatches(*posture, launch);
-  for (auto& shared : TRY(SharedNamespaces(pid, launch))) wrong.push_back(std::move(shared));
-  if (wrong.empty()) return {};
-  return Fail(Error::Of(ErrorCode::kPermission, "confine", launch.address, Joined(wrong)));
+Check CompareSeccomp(const Posture& posture, const Comparison& with) {
+  const auto& security = with.launch.security;
+  const bool asked = with.mini_init || !security.seccomp.empty();
+  static constexpr std::array<std::string_view, 3> kModes{"none", "strict", "filter"};
+  const bool known = posture.seccomp >= 0 && static_cast<std::size_t>(posture.seccomp) < kModes.size();
+  std::string found(known ? kModes[static_cast<std::size_t>(posture.seccomp)] : "unknown");
+  if (posture.seccomp == 2 && posture.seccomp_filters) found += " (" + std::to_string(*posture.seccomp_filters) + ")";
+  // More of them may be there: the caller's own, or what the workload has added.
+  const bool good = !asked || (posture.seccomp == 2 && posture.seccomp_filters != 0U);
+  std::string words = asked ? "filter" : "none";
+  if (asked && !with.mini_init && security.seccomp_trace) words = "filter that only counts";
+  return Compared("seccomp", std::move(words), std::move(found), good);
 }
 
 }  // namespace
@@ -145,52 +135,55 @@ std::optional<Posture> ParsePosture(std::string_view status) {
       !TakeIds(status, "Gid", posture.gids) || !TakeOne(status, "NoNewPrivs", no_new_privs) ||
       !TakeOne(status, "Seccomp", posture.seccomp))
     return std::nullopt;
+  if (std::uint32_t filters = 0; TakeOne(status, "Seccomp_filters", filters)) posture.seccomp_filters = filters;
   posture.groups = std::move(*groups);
   posture.no_new_privs = no_new_privs != 0;
   for (const Set& set : kSets)
-    if (!TakeOne(status, set.name, posture.capabilities.*set.mask, 16)) return std::nullopt;
+    if (!TakeOne(status, set.field, posture.capabilities.*set.mask, 16)) return std::nullopt;
   return posture;
+}
+
+std::optional<std::vector<IdRange>> ParseIdMap(std::string_view text) {
+  std::vector<IdRange> ranges;
+  while (!text.empty()) {
+    const auto line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    const auto numbers = NumbersOf<std::uint32_t>(line);
+    if (!numbers || numbers->size() != 3) return std::nullopt;
+    ranges.push_back({(*numbers)[0], (*numbers)[1], (*numbers)[2]});
+  }
+  return ranges;
+}
+
+std::string HexMask(std::uint64_t mask) {
+  if (mask == 0) return "none";
+  std::array<char, 20> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), mask, 16).ptr;
+  return "0x" + std::string(digits.data(), end);
+}
+
+std::vector<Check> CompareStatus(const Posture& posture, const Comparison& with) {
+  std::vector<Check> checks;
+  CompareIdentity(posture, with.launch, checks);
+  for (const Set& set : kSets) {
+    const std::uint64_t asked = with.launch.security.capabilities.*set.mask;
+    const std::uint64_t found = posture.capabilities.*set.mask;
+    // Only what is beyond: it may give up more, and the kernel may know fewer than the mask has bits.
+    checks.push_back(Compared(std::string(set.name), with.capability_names(asked), with.capability_names(found),
+                              (found & ~asked) == 0));
+  }
+  checks.push_back(Compared("no_new_privs", "yes", posture.no_new_privs ? "yes" : "no", posture.no_new_privs));
+  checks.push_back(CompareSeccomp(posture, with));
+  return checks;
 }
 
 std::vector<std::string> Mismatches(const Posture& posture, const Launch& launch) {
   std::vector<std::string> wrong;
-  const auto all = [](const std::array<std::uint32_t, 4>& ids, std::uint32_t id) {
-    return std::ranges::all_of(ids, [id](std::uint32_t other) { return other == id; });
-  };
-  // With capabilities it may have taken another identity by now, as programs do that drop root by themselves.
-  if (launch.security.capabilities.permitted == 0) {
-    auto groups = launch.identity.groups;
-    for (auto& group : groups) group = OutsideGid(launch.user_namespace, group);
-    auto its = posture.groups;
-    std::ranges::sort(groups);
-    std::ranges::sort(its);
-    if (!all(posture.uids, OutsideUid(launch.user_namespace, launch.identity.uid)))
-      wrong.emplace_back("its user is another");
-    if (!all(posture.gids, OutsideGid(launch.user_namespace, launch.identity.gid)))
-      wrong.emplace_back("its group is another");
-    if (groups != its && !KeepsGroups(launch)) wrong.emplace_back("its supplementary groups are others");
+  for (const Check& check : CompareStatus(posture, {.launch = launch})) {
+    if (check.verdict == Verdict::kDiffers)
+      wrong.push_back("its " + check.name + ": " + check.found + ", not " + check.asked);
   }
-  for (const Set& set : kSets) {
-    // What is beyond the set that was asked; the kernel may know fewer capabilities than the mask has bits.
-    const std::uint64_t beyond = posture.capabilities.*set.mask & ~(launch.security.capabilities.*set.mask);
-    if (beyond != 0) wrong.push_back(std::string(set.name) + " has " + Hex(beyond) + " too many");
-  }
-  if (!posture.no_new_privs) wrong.emplace_back("NoNewPrivs is 0");
-  if (!launch.security.seccomp.empty() && posture.seccomp != 2) wrong.emplace_back("no seccomp filter is in force");
   return wrong;
-}
-
-Result<> CheckPosture(pid_t pid, const Launch& launch) {
-  TRY(CheckOne(pid, launch, std::nullopt));
-  if (!launch.init) return {};
-  const std::string number = std::to_string(pid);
-  const auto children = sys::ReadFileIfThere("/proc/" + number + "/task/" + number + "/children");
-  pid_t child = 0;
-  // Without CONFIG_PROC_CHILDREN there is no such file; then the init, confined by the same code, stands for both.
-  if (!children || !*children) return {};
-  if (std::from_chars((*children)->data(), (*children)->data() + (*children)->size(), child).ec != std::errc())
-    return {};
-  return CheckOne(child, launch, pid);
 }
 
 }  // namespace nucleus::process

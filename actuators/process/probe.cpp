@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <optional>
 
 #include "actuators/process/channel.hpp"
+#include "actuators/process/posture.hpp"
 #include "actuators/sys/cgroup_control.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
@@ -101,6 +103,24 @@ void AddGround(const Found& found, const ProcessWanted& wanted, const std::strin
   if (!wanted.netns.empty() && IsNetnsOf(pidfd, pid, wanted.netns) == false) facts["network namespace"] = "another";
 }
 
+// Whether somebody has changed from outside what confines it. Nothing is said where it may not be looked at, nor of a
+// workload that may change it itself: its supervisor has written down no mounts then.
+void AddPosture(const Status& status, const ProcessWanted& wanted, Facts& facts) {
+  const pid_t pid = status.workload.pid;
+  const sys::Fd pidfd(sys::PidfdOpen(pid));
+  if (!pidfd || status.mounts.empty()) return;
+  if (const auto mounts = BriefMounts(pid, pidfd.get()); !mounts.empty() && mounts != status.mounts)
+    facts["posture:mounts"] = mounts + ", not " + status.mounts + " as at its start";
+  if (const auto score = OomScoreAdj(pid); score && *score < 0) facts["posture:oom_score_adj"] = std::to_string(*score);
+  if (!wanted.service) return;
+  const auto& service = *wanted.service;
+  const auto limit = service.memlock ? LimitOf(pid, RLIMIT_MEMLOCK) : std::nullopt;
+  if (limit && limit->hard > *service.memlock) facts["posture:limit memlock"] = std::to_string(limit->hard);
+  const auto name = HostNames({pidfd.get()}).front();
+  const std::string& asked = service.hostname.empty() ? service.name : service.hostname;
+  if (name && *name != asked) facts["posture:host name"] = *name;
+}
+
 Result<Observation> Look(const PartKey& key, const std::string& directory, const std::string& root,
                          const ProcessWanted* wanted) {
   Observation seen;
@@ -124,6 +144,8 @@ Result<Observation> Look(const PartKey& key, const std::string& directory, const
   if (wanted != nullptr) {
     AddStagedFiles(directory, *wanted, seen.facts);
     AddGround(*found, *wanted, root, seen.facts);
+    const bool runs = found->supervisor != 0 && found->status && found->status->state == Status::State::kRunning;
+    if (runs) AddPosture(*found->status, *wanted, seen.facts);
   }
   return seen;
 }

@@ -1,8 +1,10 @@
 // What the process parts of a project are: the status files, checked against the kernel. Reads only.
 //
 // Facts: `state` (starting, running, backoff, stopping, exited, failed), `supervisor` (running, gone), `digest`,
-// `policy`, `frozen` (0, 1), and `file:DESTINATION` for each staged file that a request names.
-// Notes: id, pid, supervisor_pid, exit_code, health, restarts, started_ms, oom_killed, error, probe_output.
+// `policy`, `frozen` (0, 1), and `file:DESTINATION` for each staged file that a request names. Where a running workload
+// is not confined as it was when it started, `posture:` with `mounts`, `host name`, `oom_score_adj` or `limit memlock`:
+// what is looked at costs microseconds, the rest is for `verify`. Notes: id, pid, supervisor_pid, exit_code, health,
+// restarts, started_ms, oom_killed, error, probe_output.
 #pragma once
 
 #include <optional>

@@ -190,6 +190,8 @@ Result<> Supervisor::StartWorkload() {
   status_.oom_killed = false;
   status_.error.clear();
   if (auto identity = sys::IdentityOf(workload_->pid)) status_.workload = std::move(*identity);
+  const bool own_will = MayRemount(launch_) || MayExceedLimits(launch_);
+  status_.mounts = own_will ? "" : BriefMounts(workload_->pid, workload_->pidfd.get());
   status_.health = Status::Health::kNone;
   status_.probe_failures = 0;
   status_.probe_output.clear();

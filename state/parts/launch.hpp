@@ -205,6 +205,9 @@ struct Status {
   Digest digest;
   Digest policy_digest;
   ProcessIdentity supervisor, workload;
+  // Its mounts right after exec, in the words of process::BriefMounts. Empty: not to be had, or it holds capabilities
+  // with which it may change them, its host name and its limits by itself.
+  std::string mounts;
   std::int64_t started_ms = 0, finished_ms = 0;  // Unix time
   std::int32_t exit_code = -1;                   // 128+N for a signal; -1: none yet
   bool oom_killed = false;

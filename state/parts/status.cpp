@@ -125,6 +125,7 @@ void Fields(S& status, Visitor&& visit) {
   visit("workload.start_time", status.workload.start_time);
   visit("workload.boot_id", status.workload.boot_id);
   visit("workload.cgroup_id", status.workload.cgroup_id);
+  visit("mounts", status.mounts);
   visit("started_ms", status.started_ms);
   visit("finished_ms", status.finished_ms);
   visit("exit_code", status.exit_code);

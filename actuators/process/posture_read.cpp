@@ -1,0 +1,250 @@
+// Reading what the kernel says of a process.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <memory>
+#include <system_error>
+#include <thread>
+
+#include "actuators/process/posture.hpp"
+#include "actuators/sys/cgroupfs.hpp"
+#include "actuators/sys/clone3.hpp"
+#include "actuators/sys/file.hpp"
+
+namespace nucleus::process {
+
+namespace {
+
+constexpr std::string_view kNamespaces[] = {"mnt", "pid", "ipc", "uts", "cgroup", "net", "time", "user"};
+
+std::string ProcPath(pid_t pid, std::string_view name) {
+  return "/proc/" + std::to_string(pid) + "/" + std::string(name);
+}
+
+// None: it has ended, or may not be looked at.
+std::optional<std::string> ReadOf(pid_t pid, std::string_view name) {
+  auto text = sys::ReadFileIfThere(ProcPath(pid, name));
+  if (!text || !*text) return std::nullopt;
+  return std::move(*text);
+}
+
+template <class Number>
+std::optional<Number> NumberIn(std::string_view text) {
+  Number number{};
+  if (std::from_chars(text.data(), text.data() + text.size(), number).ec != std::errc()) return std::nullopt;
+  return number;
+}
+
+// None: it has ended.
+Result<std::optional<Posture>> ReadStatus(pid_t pid) {
+  const std::string path = ProcPath(pid, "status");
+  const auto text = sys::ReadFileIfThere(path);
+  if (!text && text.error().sys_errno == ESRCH) return std::nullopt;
+  if (!text) return Fail(text.error());
+  if (!*text) return std::nullopt;
+  auto posture = ParsePosture(**text);
+  if (!posture) return Fail(ErrorCode::kInternal, "parse", path, "not as documented");
+  if (posture->state == 'Z' || posture->state == 'X') return std::nullopt;
+  if (!posture->groups.empty()) {
+    const auto allowed = sys::ReadFileIfThere(ProcPath(pid, "setgroups"));
+    posture->groups_denied = allowed && *allowed && (*allowed)->starts_with("deny");
+  }
+  return posture;
+}
+
+// None: it has ended, or may not be looked at; errno says which.
+std::optional<std::vector<Namespace>> ReadNamespaces(pid_t pid, const std::string& pin) {
+  std::vector<Namespace> namespaces;
+  for (const auto name : kNamespaces) {
+    struct stat own{}, its{}, pinned{};
+    const std::string file = "ns/" + std::string(name);
+    if (::stat(("/proc/self/" + file).c_str(), &own) != 0) continue;  // a kernel that has no such namespaces
+    if (::stat(ProcPath(pid, file).c_str(), &its) != 0) return std::nullopt;
+    Namespace found{.name = std::string(name), .ours = own.st_ino == its.st_ino};
+    found.as_pinned = name == "net" && !pin.empty() && ::stat(pin.c_str(), &pinned) == 0 &&
+                      pinned.st_dev == its.st_dev && pinned.st_ino == its.st_ino;
+    namespaces.push_back(std::move(found));
+  }
+  return namespaces;
+}
+
+Result<> CheckOne(pid_t pid, const Launch& launch, std::optional<pid_t> parent) {
+  auto posture = TRY(ReadStatus(pid));
+  if (!posture || (parent && posture->parent != *parent)) return {};
+  auto wrong = Mismatches(*posture, launch);
+  posture->namespaces = ReadNamespaces(pid, launch.netns);
+  if (!posture->namespaces) {
+    if (errno == ENOENT || errno == ESRCH) return {};  // it has ended
+    return FailSys("stat", ProcPath(pid, "ns"));
+  }
+  for (const Check& check : CompareNamespaces(*posture, {.launch = launch})) {
+    // The maps are not read here: whoever wrote them has been told whether they were taken.
+    if (check.verdict == Verdict::kDiffers)
+      wrong.push_back("its " + check.name + " is " + check.found + ", not " + check.asked);
+  }
+  if (wrong.empty()) return {};
+  std::string words;
+  for (const auto& word : wrong) words += (words.empty() ? "" : ", ") + word;
+  return Fail(Error::Of(ErrorCode::kPermission, "confine", launch.address, words));
+}
+
+std::optional<std::vector<sys::MountEntry>> ReadMounts(pid_t pid) {
+  auto mounts = sys::ReadMountinfo(ProcPath(pid, "mountinfo"));
+  if (!mounts) return std::nullopt;
+  return std::move(*mounts);
+}
+
+std::optional<std::vector<IdRange>> ReadIdMap(pid_t pid, std::string_view name) {
+  const auto text = ReadOf(pid, name);
+  return text ? ParseIdMap(*text) : std::nullopt;
+}
+
+std::optional<std::string> ReadCgroup(pid_t pid) {
+  const auto text = ReadOf(pid, "cgroup");
+  if (!text) return std::nullopt;
+  const auto directory = sys::CgroupDirectory(*text);
+  if (!directory) return std::nullopt;
+  return directory->value_or("");
+}
+
+// "mnt_id:\t35" of /proc/PID/fdinfo/N.
+std::optional<std::uint64_t> MountIn(std::string_view fdinfo) {
+  constexpr std::string_view kKey = "mnt_id:";
+  const auto at = fdinfo.find(kKey);
+  if (at == std::string_view::npos) return std::nullopt;
+  fdinfo.remove_prefix(at + kKey.size());
+  fdinfo.remove_prefix(std::min(fdinfo.find_first_not_of(" \t"), fdinfo.size()));
+  return NumberIn<std::uint64_t>(fdinfo);
+}
+
+std::optional<std::vector<OpenFile>> ReadFiles(pid_t pid, const std::vector<sys::MountEntry>& mounts) {
+  const std::string path = ProcPath(pid, "fd");
+  const std::unique_ptr<DIR, decltype([](DIR* d) { ::closedir(d); })> directory(::opendir(path.c_str()));
+  if (!directory) return std::nullopt;
+  std::vector<OpenFile> files;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    const auto fd = NumberIn<int>(entry->d_name);
+    if (!fd) continue;
+    std::string target(4096, '\0');
+    const ssize_t size = ::readlinkat(::dirfd(directory.get()), entry->d_name, target.data(), target.size());
+    if (size < 0 && errno == ENOENT) continue;  // closed meanwhile
+    if (size < 0) return std::nullopt;
+    target.resize(static_cast<std::size_t>(size));
+    const auto info = ReadOf(pid, "fdinfo/" + std::string(entry->d_name));
+    const auto mount = info ? MountIn(*info) : std::nullopt;
+    const bool inside = mount && std::ranges::any_of(mounts, [&](const auto& its) { return its.id == *mount; });
+    files.push_back({*fd, std::move(target), !inside});
+  }
+  std::ranges::sort(files, {}, &OpenFile::fd);
+  return files;
+}
+
+std::optional<std::vector<Rlimit>> ReadLimits(pid_t pid, const Launch& launch) {
+  std::vector<Rlimit> limits;
+  for (const Rlimit& asked : launch.rlimits) {
+    const auto limit = LimitOf(pid, asked.resource);
+    if (!limit) return std::nullopt;
+    limits.push_back(*limit);
+  }
+  return limits;
+}
+
+// The host name of the calling thread's namespace, once it has entered that of a process. setns(2), pidfds since 5.8.
+std::optional<std::string> HostNameIn(int pidfd) {
+  utsname names{};
+  if (pidfd < 0 || ::setns(pidfd, CLONE_NEWUTS) != 0 || ::uname(&names) != 0) return std::nullopt;
+  return names.nodename;
+}
+
+}  // namespace
+
+std::optional<Program> ProgramOf(pid_t pid) {
+  const std::string path = ProcPath(pid, "exe");
+  struct stat st{};
+  struct statvfs at{};
+  if (::stat(path.c_str(), &st) != 0 || ::statvfs(path.c_str(), &at) != 0) return std::nullopt;
+  return Program{st.st_dev, st.st_ino, (at.f_flag & ST_RDONLY) != 0};
+}
+
+std::optional<pid_t> FirstChild(pid_t pid) {
+  // Without CONFIG_PROC_CHILDREN there is no such file.
+  const auto children = ReadOf(pid, "task/" + std::to_string(pid) + "/children");
+  return children ? NumberIn<pid_t>(*children) : std::nullopt;
+}
+
+Result<> CheckPosture(pid_t pid, const Launch& launch) {
+  TRY(CheckOne(pid, launch, std::nullopt));
+  if (!launch.init) return {};
+  // Where it is not to be seen the init, confined by the same code, stands for both.
+  const auto child = FirstChild(pid);
+  return child ? CheckOne(*child, launch, pid) : Result<>();
+}
+
+Result<std::optional<Posture>> Inspect(pid_t pid, const Launch& launch) {
+  const sys::Fd pidfd(sys::PidfdOpen(pid));
+  auto posture = TRY(ReadStatus(pid));
+  if (!posture) return std::nullopt;
+  posture->namespaces = ReadNamespaces(pid, launch.netns);
+  if (launch.user_namespace.enabled) {
+    posture->uid_map = ReadIdMap(pid, "uid_map");
+    posture->gid_map = ReadIdMap(pid, "gid_map");
+  }
+  posture->mounts = ReadMounts(pid);
+  posture->rlimits = ReadLimits(pid, launch);
+  posture->cgroup = ReadCgroup(pid);
+  posture->hostname = HostNames({pidfd.get()}).front();
+  posture->oom_score_adj = OomScoreAdj(pid);
+  if (posture->mounts) posture->files = ReadFiles(pid, *posture->mounts);
+  posture->program = ProgramOf(pid);
+  // What ended meanwhile answered some of it with nothing.
+  if (const auto now = TRY(ReadStatus(pid)); !now) return std::nullopt;
+  return posture;
+}
+
+std::string BriefMounts(pid_t pid, int pidfd) {
+  struct statvfs root{};
+  if (::statvfs(ProcPath(pid, "root").c_str(), &root) != 0) return "";
+  struct Info {  // struct mnt_ns_info, ioctl_nsfs(2)
+    std::uint32_t size;
+    std::uint32_t mounts;
+    std::uint64_t id;
+  } info{};
+  const sys::Fd space(::ioctl(pidfd, _IO(0xff, 3), 0));  // PIDFD_GET_MNT_NAMESPACE, Linux 6.11
+  const bool counted = space && ::ioctl(space.get(), _IOR(0xb7, 10, Info), &info) == 0;  // NS_MNT_GET_INFO, 6.12
+  return (counted ? std::to_string(info.mounts) : "?") + ((root.f_flag & ST_RDONLY) != 0 ? " ro" : " rw");
+}
+
+std::vector<std::optional<std::string>> HostNames(const std::vector<int>& pidfds) {
+  std::vector<std::optional<std::string>> names(pidfds.size());
+  try {
+    // A thread of its own, which ends where it went.
+    std::thread([&] {
+      for (std::size_t i = 0; i < pidfds.size(); ++i) names[i] = HostNameIn(pidfds[i]);
+    }).join();
+  } catch (const std::system_error&) {
+    // Out of threads: nothing is said.
+  }
+  return names;
+}
+
+std::optional<int> OomScoreAdj(pid_t pid) {
+  const auto text = sys::ReadBriefIfThere(AT_FDCWD, ProcPath(pid, "oom_score_adj"));
+  return text && *text ? NumberIn<int>(**text) : std::nullopt;
+}
+
+std::optional<Rlimit> LimitOf(pid_t pid, int resource) {
+  struct rlimit limit{};
+  if (::prlimit(pid, static_cast<__rlimit_resource>(resource), nullptr, &limit) != 0) return std::nullopt;
+  return Rlimit{resource, limit.rlim_cur, limit.rlim_max};
+}
+
+}  // namespace nucleus::process
