@@ -130,6 +130,7 @@ constexpr Option kGraphAll{.name = "all",
                            .letter = 'a',
                            .summary = "The steps from nothing, as on an empty machine; without it those still to do."};
 constexpr Option kPsAll{.name = "all", .letter = 'a', .summary = "Also what has ended."};
+constexpr Option kVerifyAll{.name = "all", .letter = 'a', .summary = "Every line, also what is as asked."};
 constexpr Option kFollow{.name = "follow", .letter = 'f', .summary = "Stay, and print what is added."};
 constexpr Option kTail{
     .name = "tail", .letter = 'n', .type = kUnsigned, .value = "N", .summary = "Only the last N lines."};
@@ -157,6 +158,7 @@ constexpr std::array kComposePsOptions{&kFiles, &kPsAll, &kOutputJson};
 constexpr std::array kComposeDownOptions{&kFiles,       &kYes,     &kDeleteData, &kDetailed, &kParallelism,
                                          &kLockTimeout, &kTimeout, &kOutput,     &kSummary};
 constexpr std::array kPsOptions{&kPsAll, &kOutputJson};
+constexpr std::array kVerifyOptions{&kVerifyAll, &kOutputJson};
 constexpr std::array kLogsOptions{&kFollow, &kTail, &kTimestamps};
 constexpr Option kPlain{.name = "plain",
                         .summary = "Only the regular files and their content, one `SHA256<TAB>path` a line."};
@@ -186,6 +188,9 @@ constexpr std::array kRollbackOperands{Operand{"NAME", kProject, true, "The proj
                                        Operand{"REVISION", kWord, true, "A number that `history` shows."}};
 constexpr std::array kLogsOperand{
     Operand{"SERVICE", kService, true, "A service as SERVICE or TOPOLOGY/SERVICE, or the beginning of an id."}};
+constexpr std::array kVerifyOperand{
+    Operand{"NAME", kService, false,
+            "A topology, a service as SERVICE or TOPOLOGY/SERVICE, a container, or the beginning of an id.", true}};
 constexpr std::array kCommandOperand{
     Operand{"CMD", kProgram, true, "The program, looked up in PATH inside, and its arguments; behind --.", true}};
 constexpr std::array kRootfsOperand{Operand{"DIR", kWord, true, "The root file system."}};
@@ -264,6 +269,13 @@ constexpr std::array kCommands{
     Command{CommandId::kPs, "ps", "List services and containers", "", kPsOptions, {}},
     Command{CommandId::kLogs, "logs", "Show what a service has written",
             "Standard output and standard error of the workload, oldest first.", kLogsOptions, kLogsOperand},
+    Command{CommandId::kVerify, "verify", "Compare how containers are confined with what was asked for them",
+            "Without NAME: everything that runs. Each line is something that was asked when it was started, and what "
+            "/proc and the kernel say of it now: identity, capabilities, no_new_privs, seccomp, namespaces, mounts, "
+            "limits, control group, open files. Lines that differ are shown, and those that may not be read, as ?; "
+            "where there are any it exits with 1. With --all or --verbose every line. Changes nothing; an `apply` puts "
+            "right what it sees of it as drift, `apply --replace` all of it.",
+            kVerifyOptions, kVerifyOperand},
     Command{CommandId::kRootfsSeal, "rootfs seal", "Write down what a root file system holds",
             "Writes .nucleus-rootfs-sha256 at its root: content, type, mode, owner and link target of everything in it "
             "but that file. Links are not followed; with what is mounted inside, or special files, it is refused. The "

@@ -49,6 +49,8 @@ Result<int> Run(Context& context) {
       return RunPs(context);
     case CommandId::kLogs:
       return RunLogs(context);
+    case CommandId::kVerify:
+      return RunVerify(context);
     case CommandId::kRootfsSeal:
       return RunRootfsSeal(context);
     case CommandId::kRootfsVerify:

@@ -27,6 +27,7 @@ Result<int> RunSeccompExplain(Context& context);
 Result<int> RunComposePs(Context& context);
 Result<int> RunPs(Context& context);
 Result<int> RunLogs(Context& context);
+Result<int> RunVerify(Context& context);
 Result<int> RunVersion(Context& context);
 Result<int> RunCompletion(Context& context);
 Result<int> RunHelp(Context& context);
