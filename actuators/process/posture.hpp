@@ -73,6 +73,9 @@ std::optional<Posture> ParsePosture(std::string_view status);
 // The text of /proc/PID/uid_map or gid_map, user_namespaces(7). None: it does not read.
 std::optional<std::vector<IdRange>> ParseIdMap(std::string_view text);
 
+// Of the text of /proc/PID/limits, getrlimit(2). None: there is no such line, or it does not read.
+std::optional<Rlimit> ParseLimit(std::string_view text, int resource);
+
 // ---- comparing: pure ----
 
 enum class Verdict : std::uint8_t {

@@ -81,29 +81,51 @@ void AddMounts(const Posture& posture, const Launch& launch, std::vector<Check>&
   }
 }
 
+struct Limit {
+  int resource;
+  std::string_view name;
+  std::string_view line;  // in /proc/PID/limits
+};
+constexpr auto kLimits = std::to_array<Limit>({{RLIMIT_CPU, "cpu", "Max cpu time"},
+                                               {RLIMIT_FSIZE, "fsize", "Max file size"},
+                                               {RLIMIT_DATA, "data", "Max data size"},
+                                               {RLIMIT_STACK, "stack", "Max stack size"},
+                                               {RLIMIT_CORE, "core", "Max core file size"},
+                                               {RLIMIT_RSS, "rss", "Max resident set"},
+                                               {RLIMIT_NPROC, "nproc", "Max processes"},
+                                               {RLIMIT_NOFILE, "nofile", "Max open files"},
+                                               {RLIMIT_MEMLOCK, "memlock", "Max locked memory"},
+                                               {RLIMIT_AS, "as", "Max address space"},
+                                               {RLIMIT_LOCKS, "locks", "Max file locks"},
+                                               {RLIMIT_SIGPENDING, "sigpending", "Max pending signals"},
+                                               {RLIMIT_MSGQUEUE, "msgqueue", "Max msgqueue size"},
+                                               {RLIMIT_NICE, "nice", "Max nice priority"},
+                                               {RLIMIT_RTPRIO, "rtprio", "Max realtime priority"},
+                                               {RLIMIT_RTTIME, "rttime", "Max realtime timeout"}});
+
+const Limit* FindLimit(int resource) {
+  const auto* found = std::ranges::find(kLimits, resource, &Limit::resource);
+  return found == kLimits.end() ? nullptr : found;
+}
+
 std::string_view LimitName(int resource) {
-  struct Name {
-    int resource;
-    std::string_view name;
-  };
-  static constexpr auto kNames = std::to_array<Name>({{RLIMIT_CPU, "cpu"},
-                                                      {RLIMIT_FSIZE, "fsize"},
-                                                      {RLIMIT_DATA, "data"},
-                                                      {RLIMIT_STACK, "stack"},
-                                                      {RLIMIT_CORE, "core"},
-                                                      {RLIMIT_RSS, "rss"},
-                                                      {RLIMIT_NPROC, "nproc"},
-                                                      {RLIMIT_NOFILE, "nofile"},
-                                                      {RLIMIT_MEMLOCK, "memlock"},
-                                                      {RLIMIT_AS, "as"},
-                                                      {RLIMIT_LOCKS, "locks"},
-                                                      {RLIMIT_SIGPENDING, "sigpending"},
-                                                      {RLIMIT_MSGQUEUE, "msgqueue"},
-                                                      {RLIMIT_NICE, "nice"},
-                                                      {RLIMIT_RTPRIO, "rtprio"},
-                                                      {RLIMIT_RTTIME, "rttime"}});
-  const auto* found = std::ranges::find(kNames, resource, &Name::resource);
-  return found == kNames.end() ? "unknown" : found->name;
+  const Limit* found = FindLimit(resource);
+  return found == nullptr ? "unknown" : found->name;
+}
+
+// A number, or "unlimited", off the front of a text.
+std::optional<std::uint64_t> TakeLimit(std::string_view& text) {
+  constexpr std::string_view kUnlimited = "unlimited";
+  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+  if (text.starts_with(kUnlimited)) {
+    text.remove_prefix(kUnlimited.size());
+    return RLIM_INFINITY;
+  }
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc()) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return value;
 }
 
 std::string LimitText(const Rlimit& limit) {
@@ -201,6 +223,21 @@ void AddProgram(const Posture& posture, const Comparison& with, std::vector<Chec
 }
 
 }  // namespace
+
+std::optional<Rlimit> ParseLimit(std::string_view text, int resource) {
+  const Limit* wanted = FindLimit(resource);
+  while (wanted != nullptr && !text.empty()) {
+    auto line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    if (!line.starts_with(wanted->line)) continue;
+    line.remove_prefix(wanted->line.size());
+    const auto soft = TakeLimit(line);
+    const auto hard = soft && line.starts_with(' ') ? TakeLimit(line) : std::nullopt;
+    if (!hard) return std::nullopt;
+    return Rlimit{resource, *soft, *hard};
+  }
+  return std::nullopt;
+}
 
 bool MayRemount(const Launch& launch) {
   return Holds(launch, kSysAdmin);

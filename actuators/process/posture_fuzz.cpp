@@ -28,6 +28,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto status = process::ParsePosture(text)) posture = *status;
   posture.uid_map = process::ParseIdMap(text);
   if (posture.uid_map && posture.uid_map->size() > size) std::abort();
+  if (const auto limit = process::ParseLimit(text, 8)) posture.rlimits = {*limit};
+  launch.rlimits = {{8, 1, 1}};
   if (const auto mounts = sys::ParseMountinfo(text)) posture.mounts = *mounts;
   const auto checks = process::Compare(posture, {.launch = launch});
   // A line for every mount that is there, and for the two that must be.

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
@@ -242,9 +241,9 @@ std::optional<int> OomScoreAdj(pid_t pid) {
 }
 
 std::optional<Rlimit> LimitOf(pid_t pid, int resource) {
-  struct rlimit limit{};
-  if (::prlimit(pid, static_cast<__rlimit_resource>(resource), nullptr, &limit) != 0) return std::nullopt;
-  return Rlimit{resource, limit.rlim_cur, limit.rlim_max};
+  // Not prlimit(2), which wants a capability for processes of others even to look.
+  const auto text = ReadOf(pid, "limits");
+  return text ? ParseLimit(*text, resource) : std::nullopt;
 }
 
 }  // namespace nucleus::process

@@ -355,6 +355,21 @@ TEST(InspectTest, OurselvesAreRead) {
   EXPECT_FALSE(*Inspect(0x3fffffff, launch)) << "nobody has that number";
 }
 
+TEST(LimitTest, TheTextOfTheKernel) {
+  constexpr std::string_view kText =
+      "Limit                     Soft Limit           Hard Limit           Units     \n"
+      "Max cpu time              unlimited            unlimited            seconds   \n"
+      "Max locked memory         65536                131072               bytes     \n"
+      "Max address space         7                    x                    bytes     \n"
+      "Max nice priority         0                    0                    \n";
+  EXPECT_EQ(ParseLimit(kText, RLIMIT_CPU), (Rlimit{RLIMIT_CPU, RLIM_INFINITY, RLIM_INFINITY}));
+  EXPECT_EQ(ParseLimit(kText, RLIMIT_MEMLOCK), (Rlimit{RLIMIT_MEMLOCK, 65536, 131072}));
+  EXPECT_EQ(ParseLimit(kText, RLIMIT_NICE), (Rlimit{RLIMIT_NICE, 0, 0}));
+  EXPECT_FALSE(ParseLimit(kText, RLIMIT_AS));
+  EXPECT_FALSE(ParseLimit(kText, RLIMIT_NPROC)) << "not there";
+  EXPECT_FALSE(ParseLimit(kText, 99)) << "no such limit";
+}
+
 TEST(IdMapTest, WhatDoesNotReadIsRefused) {
   EXPECT_EQ(ParseIdMap("         0       1000          1\n         1     100000      65536\n"),
             (std::vector<IdRange>{{0, 1000, 1}, {1, 100000, 65536}}));

@@ -83,7 +83,8 @@ Result<Limits> LimitsOf(state::Store& store, const Directories& directories, con
     const spec::Topology listed = TRY(AppliedAndBegun(store, directories, world));
     reconcile::Options options;
     options.directories = directories;
-    wanted = TRY(reconcile::WantedParts(&listed, world.applied, TRY(LookAtHost("")), world.taken, options));
+    const Host host = TRY(LookAtHost(""));
+    wanted = TRY(reconcile::WantedParts(&listed, world.applied, host, world.taken, options));
     std::erase_if(wanted, [](const auto& entry) { return entry.first.part != Part::kCgroup; });
   }
   Limits limits;
@@ -123,7 +124,8 @@ Result<int> RunVerify(Context& context) {
   const Directories directories = TRY(DirectoriesOf(context.arguments));
   state::Store store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
   const auto rows = TRY(ListServices(store, directories, ""));
-  const auto chosen = TRY(Chosen(rows, TRY(store.Projects()), context.arguments.operands()));
+  const auto projects = TRY(store.Projects());
+  const auto chosen = TRY(Chosen(rows, projects, context.arguments.operands()));
   const Probers probers(directories);
   std::map<std::string, Limits> limits;
   std::vector<Verified> containers;

@@ -17,7 +17,7 @@ subnet = "10.91.8.0/24"
 command = ["/bin/sleep", "infinity"]
 networks = ["internal"]
 memlock = "64K"
-user = "1000:1000"
+user = "1000"
 tmpfs = ["/scratch:1M"]
 
 [services.db]
@@ -35,13 +35,16 @@ LOOSENED = {
     "a mount that may execute": ("mount /proc", f"{MOUNTS} mount -o remount,bind,exec,nosuid,nodev /proc"),
     "the root made writable": ("mount /", f"{MOUNTS} mount -o remount,bind,rw,nosuid,nodev /"),
     "a mount that receives": ("mount /scratch", f"{MOUNTS} mount --make-shared /scratch"),
-    "a mount taken off": ("mount /dev/shm", f"{MOUNTS} umount -l /dev/shm"),
+    "a mount taken off": ("mount /scratch", f"{MOUNTS} umount /scratch"),
     "oom_score_adj lowered": ("oom_score_adj", "echo -500 > /proc/$PID/oom_score_adj"),
     "a limit raised": ("limit memlock", "prlimit --pid $PID --memlock=unlimited:unlimited"),
     "another host name": ("host name", "nsenter --target $PID --uts -- hostname stranger"),
 }
 # Those that `diff` sees: what costs next to nothing to look at.
 CHEAP = re.compile("moved|something mounted|root made|taken off|oom_score|limit|host name")
+
+
+MAY_EXCEED = int(re.search(r"^CapEff:\s*(\w+)", pathlib.Path("/proc/self/status").read_text(), re.M)[1], 16) >> 24 & 1
 
 
 def services(world):
@@ -51,6 +54,8 @@ def services(world):
 
 
 def loosen(world, how, pid, cgroup=""):
+    if ("oom_score" in how or "prlimit" in how) and not MAY_EXCEED:
+        pytest.skip("needs CAP_SYS_RESOURCE")
     world.run("sh", "-ec", how, env={**world.environment, "PID": str(pid), "CGROUP": str(cgroup)})
 
 
@@ -212,8 +217,8 @@ def test_a_launch_of_another_is_no_witness(world):
 
 def test_an_ordinary_user_is_told_what_it_may_not_read(world):
     services(world)
-    world.run("chmod", "-R", "a+rX", world.state, world.runtime)
-    world.run("sh", "-c", f"chmod 0600 {world.runtime}/projects/*/*/launch; chmod a+x {world.directory} {world.directory.parent}")
+    world.run("sh", "-c", f"chmod -R a+rX {world.state} {world.runtime} 2>/dev/null; chmod 0600 {world.runtime}/projects/*/*/launch")
+    world.run("sh", "-c", "d=$0; while [ $d != / ]; do chmod a+x $d; d=$(dirname $d); done", world.directory)
     done = world.run("setpriv", "--reuid", "65534", "--clear-groups", "nucleus", "verify", status=1)
     assert "as asked" not in done.stdout and re.search(r"launch +as recorded +\? +\?", done.stdout), done.stdout + done.stderr
     assert "2 lines could not be read" in done.stderr and "run it as root" in done.stderr
