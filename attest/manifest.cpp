@@ -105,7 +105,16 @@ std::optional<Kind> KindOf(std::string_view field) {
   if (field == "f") return Kind::kRegular;
   if (field == "d") return Kind::kDirectory;
   if (field == "l") return Kind::kLink;
+  if (field == "s") return Kind::kSpecial;
   return std::nullopt;
+}
+
+bool SaysSpecial(std::string_view value) {
+  if (value == "p" || value == "s") return true;
+  const auto colon = value.find(':');
+  std::uint32_t number = 0;
+  return (value.starts_with('c') || value.starts_with('b')) && colon != std::string_view::npos &&
+         Number(value.substr(1, colon - 1), number) && Number(value.substr(colon + 1), number);
 }
 
 Wrong ReadExtended(std::string_view line, Entry& entry) {
@@ -121,7 +130,7 @@ Wrong ReadExtended(std::string_view line, Entry& entry) {
   const auto& [type, mode, uid, gid, size, value, path] = fields;
 
   const auto kind = KindOf(type);
-  if (!kind) return "unknown type '" + Printable(type) + "', expected f, d or l";
+  if (!kind) return "unknown type '" + Printable(type) + "', expected f, d, l or s";
   entry.kind = *kind;
   if (entry.kind == Kind::kLink ? mode != "-" : mode.size() != 4 || !Number(mode, entry.mode, 8)) {
     return "mode '" + Printable(mode) + "' is not four octal digits, or - of a link";
@@ -133,6 +142,10 @@ Wrong ReadExtended(std::string_view line, Entry& entry) {
     return "size '" + Printable(size) + "' is not a number, or - of what is no file";
   }
   if (is_file && !ReadDigest(value, entry.digest)) return "'" + Printable(value) + "' is not a SHA-256 digest";
+  if (entry.kind == Kind::kSpecial) {
+    if (!SaysSpecial(value)) return "'" + Printable(value) + "' is not p, s, cMAJOR:MINOR or bMAJOR:MINOR";
+    entry.target = value;
+  }
   if (entry.kind == Kind::kDirectory && value != "-") return "a directory has no value: expected -";
   if (entry.kind == Kind::kLink) {
     if (!Unescape(value, entry.target)) return "expected \\\\ or \\xNN behind a backslash in the target";
@@ -178,11 +191,12 @@ void WriteExtended(const Entry& entry, std::string& out) {
   };
   const bool is_file = entry.kind == Kind::kRegular;
   const bool is_link = entry.kind == Kind::kLink;
-  out += is_file ? "f\t" : is_link ? "l\t" : "d\t";
+  const bool is_special = entry.kind == Kind::kSpecial;
+  out += is_file ? "f\t" : is_link ? "l\t" : is_special ? "s\t" : "d\t";
   out += is_link ? "-" : octal(entry.mode);
   out += '\t' + std::to_string(entry.uid) + '\t' + std::to_string(entry.gid) + '\t';
   out += is_file ? std::to_string(entry.size) : "-";
-  out += '\t' + (is_file ? entry.digest.Hex() : is_link ? Escape(entry.target) : "-") + '\t';
+  out += '\t' + (is_file ? entry.digest.Hex() : is_link || is_special ? Escape(entry.target) : "-") + '\t';
   out += entry.path.empty() ? "." : Escape(entry.path);
   out += '\n';
 }

@@ -13,6 +13,8 @@
 //     f   octal, 4 digits   decimal   decimal   bytes   SHA256 of the content   a regular file
 //     d   octal, 4 digits   decimal   decimal   -       -                       a directory; the root is "."
 //     l   -                 decimal   decimal   -       the link's target       a symbolic link
+//     s   octal, 4 digits   decimal   decimal   -       p, s, cMAJOR:MINOR      a FIFO, a socket, a character or
+//                                                       or bMAJOR:MINOR         block device
 //
 // In target and path a backslash is \\, and bytes that are no printable text (spec/core/text.hpp) are \xNN; a target
 // "-" is a target. Extended attributes, times and which files are hard links of each other are not covered.
@@ -39,12 +41,12 @@ inline constexpr std::size_t kMostManifestBytes = 256 << 20;
 enum class Format : std::uint8_t { kPlain, kExtended };
 
 struct Entry {
-  Kind kind = Kind::kRegular;  // never kSpecial
-  std::uint32_t mode = 0;      // 07777; of files and directories
+  Kind kind = Kind::kRegular;
+  std::uint32_t mode = 0;  // 07777; not of links
   std::uint32_t uid = 0, gid = 0;
   std::uint64_t size = 0;  // of files, as digest
   Digest digest{};
-  std::string target{};  // of links
+  std::string target{};  // of links; of special files what they are, SpecialText()
   std::string path{};    // the root is ""
 
   bool operator==(const Entry&) const = default;

@@ -41,10 +41,12 @@ class Collector final : public Visitor {
         }
         return false;
       case Kind::kSpecial:
-        if (!extended_) return false;
-        Error error = Error::Of(ErrorCode::kInvalid, "seal", Printable(name.path), "it is a FIFO, socket or device");
-        return Fail(
-            std::move(error).Hint("remove it, nucleus makes the devices of a container itself; or use --plain"));
+        if (extended_) {
+          Entry entry = Described(name.path, *name.status);
+          entry.target = SpecialText(*name.status);
+          Add(std::move(entry));
+        }
+        return false;
     }
     return false;
   }

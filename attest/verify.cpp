@@ -32,6 +32,9 @@ std::string AttributesDiffer(const Entry& sealed, const Status& now) {
     return "its owner is " + std::to_string(now.uid) + ":" + std::to_string(now.gid) + ", sealed " +
            std::to_string(sealed.uid) + ":" + std::to_string(sealed.gid);
   }
+  if (sealed.kind == Kind::kSpecial && sealed.target != SpecialText(now)) {
+    return "it is " + SpecialText(now) + ", sealed " + sealed.target;
+  }
   if (sealed.kind == Kind::kRegular && sealed.size != now.size) {
     return "its size is " + std::to_string(now.size) + ", sealed " + std::to_string(sealed.size);
   }

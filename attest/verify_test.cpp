@@ -181,6 +181,19 @@ TEST_F(VerifyTest, FifosHoldNobodyUp) {
   EXPECT_EQ(Said(), "");
 }
 
+TEST_F(VerifyTest, SpecialFilesAreComparedWithWhatTheyWere) {
+  ASSERT_EQ(::mkfifo((dir_ / "var/pipe").c_str(), 0644), 0);
+  Sealed();
+  EXPECT_EQ(Said(), "");
+  ASSERT_EQ(::chmod((dir_ / "var/pipe").c_str(), 0666), 0);
+  EXPECT_EQ(Said(), "verify root/var/pipe: its mode is 0666, sealed 0644");
+  Unlink("var/pipe");
+  EXPECT_EQ(Said(), "verify root/var/pipe: missing: sealed as a FIFO, socket or device");
+  ASSERT_EQ(::mknod((dir_ / "var/pipe").c_str(), S_IFSOCK | 0644, 0), 0);
+  ASSERT_EQ(::chmod((dir_ / "var/pipe").c_str(), 0644), 0);
+  EXPECT_EQ(Said(), "verify root/var/pipe: it is s, sealed p");
+}
+
 TEST_F(VerifyTest, TheFirstOfManyIsNamedInTheOrderOfPaths) {
   for (int i = 0; i < 2000; ++i) Write("usr/bin/f" + std::to_string(i), std::to_string(i));
   Sealed();

@@ -260,6 +260,13 @@ std::string_view KindWords(Kind kind) {
   return "";
 }
 
+std::string SpecialText(const Status& status) {
+  if (status.format == S_IFIFO) return "p";
+  if (status.format == S_IFSOCK) return "s";
+  return (status.format == S_IFCHR ? "c" : "b") + std::to_string(status.device_major) + ":" +
+         std::to_string(status.device_minor);
+}
+
 bool GetStatus(int directory, const char* name, Status& status) {
   struct statx st{};
   const int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (*name == '\0' ? AT_EMPTY_PATH : 0);
@@ -273,7 +280,10 @@ bool GetStatus(int directory, const char* name, Status& status) {
             .blocks = st.stx_blocks,
             .modified = time(st.stx_mtime),
             .changed = time(st.stx_ctime),
-            .is_mount_root = (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0};
+            .is_mount_root = (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0,
+            .format = st.stx_mode & static_cast<std::uint32_t>(S_IFMT),
+            .device_major = st.stx_rdev_major,
+            .device_minor = st.stx_rdev_minor};
   return true;
 }
 

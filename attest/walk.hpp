@@ -39,9 +39,14 @@ struct Status {  // statx(2)
   std::uint64_t blocks = 0;  // of 512 bytes
   timespec modified{}, changed{};
   bool is_mount_root = false;
+  std::uint32_t format = 0;                          // S_IFIFO, S_IFCHR, ...
+  std::uint32_t device_major = 0, device_minor = 0;  // that a device's node leads to
 };
 // Without following links. name: "" for the descriptor itself. False: errno.
 bool GetStatus(int directory, const char* name, Status& status);
+
+// What a special file is: "p" a FIFO, "s" a socket, "c1:3" and "b8:0" devices.
+std::string SpecialText(const Status& status);
 
 // Counters that another thread may show while a walk goes on.
 struct Progress {
