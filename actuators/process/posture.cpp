@@ -87,8 +87,15 @@ Check Compared(std::string name, std::string asked, std::string found, bool good
   return {std::move(name), std::move(asked), std::move(found), good ? Verdict::kOk : Verdict::kDiffers};
 }
 
-void CompareIdentity(const Posture& posture, const Launch& launch, std::vector<Check>& checks) {
+// What an id is here that the launch has for whoever started it.
+std::uint32_t Here(const std::optional<std::vector<IdRange>>& map, std::uint32_t id) {
+  return map ? OutsideId(*map, id).value_or(kOverflowId) : id;
+}
+
+void CompareIdentity(const Posture& posture, const Comparison& with, std::vector<Check>& checks) {
+  const Launch& launch = with.launch;
   const UserNamespace& user = launch.user_namespace;
+  const auto gid = [&](std::uint32_t id) { return Here(with.gids_here, OutsideGid(user, id)); };
   // With capabilities it may have taken another identity by now, as programs do that drop root by themselves.
   const bool own_will = launch.security.capabilities.permitted != 0;
   const auto add = [&](std::string name, std::string asked, std::string found) {
@@ -96,16 +103,20 @@ void CompareIdentity(const Posture& posture, const Launch& launch, std::vector<C
     if (own_will) asked += ", at first";
     checks.push_back(Compared(std::move(name), std::move(asked), std::move(found), good));
   };
-  add("user", std::to_string(OutsideUid(user, launch.identity.uid)), Numbered(posture.uids));
-  add("group", std::to_string(OutsideGid(user, launch.identity.gid)), Numbered(posture.gids));
+  const std::uint32_t uid = Here(with.uids_here, OutsideUid(user, launch.identity.uid));
+  add("user", std::to_string(uid), Numbered(posture.uids));
+  add("group", std::to_string(gid(launch.identity.gid)), Numbered(posture.gids));
   auto groups = launch.identity.groups;
-  for (std::uint32_t& group : groups) group = OutsideGid(user, group);
+  for (std::uint32_t& group : groups) group = gid(group);
   auto its = posture.groups;
   std::ranges::sort(groups);
   std::ranges::sort(its);
-  // Where they cannot be given up the caller was told; production refuses to start then (prepare.cpp).
-  const bool kept = posture.groups_denied && groups.empty() && !launch.production;
-  add("supplementary groups", kept ? Numbered(its) : Numbered(groups), Numbered(its));
+  // Where they cannot be given up, the caller was told, or the start refused (prepare.cpp).
+  if (with.setgroups_denied && !launch.production && groups.empty()) {
+    checks.push_back(Compared("supplementary groups", "the caller's", Numbered(its), true));
+  } else {
+    add("supplementary groups", Numbered(groups), Numbered(its));
+  }
 }
 
 Check CompareSeccomp(const Posture& posture, const Comparison& with) {
@@ -164,7 +175,7 @@ std::string HexMask(std::uint64_t mask) {
 
 std::vector<Check> CompareStatus(const Posture& posture, const Comparison& with) {
   std::vector<Check> checks;
-  CompareIdentity(posture, with.launch, checks);
+  CompareIdentity(posture, with, checks);
   for (const Set& set : kSets) {
     const std::uint64_t asked = with.launch.security.capabilities.*set.mask;
     const std::uint64_t found = posture.capabilities.*set.mask;
@@ -177,9 +188,9 @@ std::vector<Check> CompareStatus(const Posture& posture, const Comparison& with)
   return checks;
 }
 
-std::vector<std::string> Mismatches(const Posture& posture, const Launch& launch) {
+std::vector<std::string> Mismatches(const Posture& posture, const Comparison& with) {
   std::vector<std::string> wrong;
-  for (const Check& check : CompareStatus(posture, {.launch = launch})) {
+  for (const Check& check : CompareStatus(posture, with)) {
     if (check.verdict == Verdict::kDiffers)
       wrong.push_back("its " + check.name + ": " + check.found + ", not " + check.asked);
   }

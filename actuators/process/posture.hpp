@@ -102,6 +102,9 @@ struct Comparison {
   std::vector<std::string> own_directories{};  // of nucleus: no open file may lead there
   std::optional<Program> supervisor{};         // whose program the mini-init has
   MaskText capability_names = HexMask;
+  // Whoever started it was in another user namespace than we are: what its ids are here.
+  std::optional<std::vector<IdRange>> uids_here{}, gids_here{};
+  bool setgroups_denied = false;  // there
 };
 
 // Identity, capabilities, no_new_privs, seccomp.
@@ -113,7 +116,7 @@ std::vector<Check> CompareMounts(const std::vector<sys::MountEntry>& found, cons
 // All of it. posture_compare.cpp
 std::vector<Check> Compare(const Posture& posture, const Comparison& with);
 // What of CompareStatus differs, each in words: "no_new_privs is no, not yes". Empty: as it was asked.
-std::vector<std::string> Mismatches(const Posture& posture, const Launch& launch);
+std::vector<std::string> Mismatches(const Posture& posture, const Comparison& with);
 
 // Whether the workload has a capability in its hands with which it may change mounts, host name or limits by itself.
 bool MayRemount(const Launch& launch);       // SYS_ADMIN
@@ -127,6 +130,8 @@ Result<> CheckPosture(pid_t pid, const Launch& launch);
 
 // All that can be read of a process. None: it has ended. kPermission where not even /proc/PID/status may be read.
 Result<std::optional<Posture>> Inspect(pid_t pid, const Launch& launch);
+// What of a Comparison follows from who started it, a supervisor: its program, its user namespace.
+void AddSupervisor(pid_t supervisor, Comparison& with);
 // The program that a process runs. None: not to be read.
 std::optional<Program> ProgramOf(pid_t pid);
 // The first child of a mini-init. None: there is none, or it may not be seen.
@@ -137,8 +142,9 @@ std::optional<pid_t> FirstChild(pid_t pid);
 // How many mounts a process has (from Linux 6.12 on, "?" before) and whether its root is read-only: "62 ro". Empty:
 // not to be read.
 std::string BriefMounts(pid_t pid, int pidfd);
-// The host name that each of these processes sees, by their pidfds. None: not to be read.
-std::vector<std::optional<std::string>> HostNames(const std::vector<int>& pidfds);
+// The host name that a process sees. The calling thread goes into its UTS namespace and stays there, so that looking at
+// many costs little: on a thread that ends. None: not to be read.
+std::optional<std::string> EnterForHostName(int pidfd);
 std::optional<int> OomScoreAdj(pid_t pid);
 std::optional<Rlimit> LimitOf(pid_t pid, int resource);
 

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "actuators/process/posture.hpp"
+#include "state/parts/id_map.hpp"
 
 namespace nucleus::process {
 
@@ -59,7 +60,11 @@ std::string RangesText(const std::vector<IdRange>& ranges) {
   return text.empty() ? "none" : text;
 }
 
-Check CompareMap(std::string name, std::vector<IdRange> asked, const std::optional<std::vector<IdRange>>& found) {
+// here: what the ids of whoever started it are for us.
+Check CompareMap(std::string name, std::vector<IdRange> asked, const std::optional<std::vector<IdRange>>& found,
+                 const std::optional<std::vector<IdRange>>& here) {
+  for (IdRange& range : asked)
+    if (here) range.outside = OutsideId(*here, range.outside).value_or(kOverflowId);
   if (!found) return Unreadable(std::move(name), RangesText(asked));
   auto its = *found;
   std::ranges::sort(asked, {}, &IdRange::inside);
@@ -256,8 +261,8 @@ std::vector<Check> CompareNamespaces(const Posture& posture, const Comparison& w
   }
   const UserNamespace& user = with.launch.user_namespace;
   if (user.enabled) {
-    checks.push_back(CompareMap("uid_map", user.uids, posture.uid_map));
-    checks.push_back(CompareMap("gid_map", user.gids, posture.gid_map));
+    checks.push_back(CompareMap("uid_map", user.uids, posture.uid_map, with.uids_here));
+    checks.push_back(CompareMap("gid_map", user.gids, posture.gid_map, with.gids_here));
   }
   return checks;
 }

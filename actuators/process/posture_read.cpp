@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
@@ -18,6 +19,7 @@
 #include "actuators/sys/cgroupfs.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/id_ranges.hpp"
 
 namespace nucleus::process {
 
@@ -79,13 +81,14 @@ std::optional<std::vector<Namespace>> ReadNamespaces(pid_t pid, const std::strin
 Result<> CheckOne(pid_t pid, const Launch& launch, std::optional<pid_t> parent) {
   auto posture = TRY(ReadStatus(pid));
   if (!posture || (parent && posture->parent != *parent)) return {};
-  auto wrong = Mismatches(*posture, launch);
+  const Comparison with{.launch = launch, .setgroups_denied = sys::SetgroupsDenied()};
+  auto wrong = Mismatches(*posture, with);
   posture->namespaces = ReadNamespaces(pid, launch.netns);
   if (!posture->namespaces) {
     if (errno == ENOENT || errno == ESRCH) return {};  // it has ended
     return FailSys("stat", ProcPath(pid, "ns"));
   }
-  for (const Check& check : CompareNamespaces(*posture, {.launch = launch})) {
+  for (const Check& check : CompareNamespaces(*posture, with)) {
     // The maps are not read here: whoever wrote them has been told whether they were taken.
     if (check.verdict == Verdict::kDiffers)
       wrong.push_back("its " + check.name + " is " + check.found + ", not " + check.asked);
@@ -157,14 +160,29 @@ std::optional<std::vector<Rlimit>> ReadLimits(pid_t pid, const Launch& launch) {
   return limits;
 }
 
-// The host name of the calling thread's namespace, once it has entered that of a process. setns(2), pidfds since 5.8.
-std::optional<std::string> HostNameIn(int pidfd) {
-  utsname names{};
-  if (pidfd < 0 || ::setns(pidfd, CLONE_NEWUTS) != 0 || ::uname(&names) != 0) return std::nullopt;
-  return names.nodename;
+std::optional<std::string> HostNameOf(int pidfd) {
+  std::optional<std::string> name;
+  try {
+    std::thread([&] { name = EnterForHostName(pidfd); }).join();
+  } catch (const std::system_error&) {
+    // Out of threads: nothing is said.
+  }
+  return name;
 }
 
 }  // namespace
+
+void AddSupervisor(pid_t supervisor, Comparison& with) {
+  with.supervisor = ProgramOf(supervisor);
+  const auto setgroups = ReadOf(supervisor, "setgroups");
+  with.setgroups_denied = setgroups && setgroups->starts_with("deny");
+  struct stat own{}, its{};
+  const bool same = ::stat("/proc/self/ns/user", &own) != 0 ||
+                    ::stat(ProcPath(supervisor, "ns/user").c_str(), &its) != 0 || own.st_ino == its.st_ino;
+  if (same) return;
+  with.uids_here = ReadIdMap(supervisor, "uid_map");
+  with.gids_here = ReadIdMap(supervisor, "gid_map");
+}
 
 std::optional<Program> ProgramOf(pid_t pid) {
   const std::string path = ProcPath(pid, "exe");
@@ -200,7 +218,7 @@ Result<std::optional<Posture>> Inspect(pid_t pid, const Launch& launch) {
   posture->mounts = ReadMounts(pid);
   posture->rlimits = ReadLimits(pid, launch);
   posture->cgroup = ReadCgroup(pid);
-  posture->hostname = HostNames({pidfd.get()}).front();
+  posture->hostname = HostNameOf(pidfd.get());
   posture->oom_score_adj = OomScoreAdj(pid);
   if (posture->mounts) posture->files = ReadFiles(pid, *posture->mounts);
   posture->program = ProgramOf(pid);
@@ -222,17 +240,11 @@ std::string BriefMounts(pid_t pid, int pidfd) {
   return (counted ? std::to_string(info.mounts) : "?") + ((root.f_flag & ST_RDONLY) != 0 ? " ro" : " rw");
 }
 
-std::vector<std::optional<std::string>> HostNames(const std::vector<int>& pidfds) {
-  std::vector<std::optional<std::string>> names(pidfds.size());
-  try {
-    // A thread of its own, which ends where it went.
-    std::thread([&] {
-      for (std::size_t i = 0; i < pidfds.size(); ++i) names[i] = HostNameIn(pidfds[i]);
-    }).join();
-  } catch (const std::system_error&) {
-    // Out of threads: nothing is said.
-  }
-  return names;
+// setns(2), pidfds since Linux 5.8.
+std::optional<std::string> EnterForHostName(int pidfd) {
+  utsname names{};
+  if (pidfd < 0 || ::setns(pidfd, CLONE_NEWUTS) != 0 || ::uname(&names) != 0) return std::nullopt;
+  return names.nodename;
 }
 
 std::optional<int> OomScoreAdj(pid_t pid) {
@@ -241,7 +253,10 @@ std::optional<int> OomScoreAdj(pid_t pid) {
 }
 
 std::optional<Rlimit> LimitOf(pid_t pid, int resource) {
-  // Not prlimit(2), which wants a capability for processes of others even to look.
+  // Faster, but it wants a capability even to look at processes of others.
+  struct rlimit limit{};
+  if (::prlimit(pid, static_cast<__rlimit_resource>(resource), nullptr, &limit) == 0)
+    return Rlimit{resource, limit.rlim_cur, limit.rlim_max};
   const auto text = ReadOf(pid, "limits");
   return text ? ParseLimit(*text, resource) : std::nullopt;
 }

@@ -38,7 +38,7 @@ TEST(PostureTest, WhatWasAskedForIsNoMismatch) {
   const auto posture = ParsePosture(kStatus);
   ASSERT_TRUE(posture);
   EXPECT_EQ(posture->parent, 1);
-  EXPECT_TRUE(Mismatches(*posture, Asked()).empty());
+  EXPECT_TRUE(Mismatches(*posture, {.launch = Asked()}).empty());
 }
 
 TEST(PostureTest, EveryProtectionThatIsMissingIsSeen) {
@@ -57,7 +57,7 @@ TEST(PostureTest, EveryProtectionThatIsMissingIsSeen) {
   for (const auto& [from, to] : changes) {
     const auto posture = ParsePosture(Changed(from, to));
     ASSERT_TRUE(posture) << to;
-    EXPECT_EQ(Mismatches(*posture, Asked()).size(), 1U) << to;
+    EXPECT_EQ(Mismatches(*posture, {.launch = Asked()}).size(), 1U) << to;
   }
 }
 
@@ -231,6 +231,34 @@ TEST(CompareTest, NamespacesThatAreAskedFor) {
   EXPECT_EQ(Differing(sharing, shared), Words());
   shared.host_network = false;
   EXPECT_EQ(Differing(sharing, shared), Words{"net namespace"});
+}
+
+// Started by an ordinary user, who is root of a user namespace, and looked at from the machine's own.
+TEST(CompareTest, IdsAreThoseOfWhoeverLooks) {
+  Launch launch = Whole();
+  launch.user_namespace = {.enabled = true, .uids = {{0, 1, 10}}, .gids = {{0, 1, 10}}};
+  Posture posture = Good();
+  for (auto& its : *posture.namespaces) its.ours = false;
+  posture.uids.fill(100005);
+  posture.gids.fill(100006);
+  posture.groups = {100007, 100008};
+  posture.uid_map = posture.gid_map = std::vector<IdRange>{{0, 100000, 10}};
+  Comparison with{.launch = launch, .uids_here = {{{0, 1000, 1}, {1, 100000, 65536}}}};
+  with.gids_here = with.uids_here;
+  EXPECT_EQ(Names(Compare(posture, with), Verdict::kDiffers), Words());
+  posture.uids.fill(5);
+  posture.groups.clear();
+  EXPECT_EQ(Names(Compare(posture, with), Verdict::kDiffers), (Words{"user", "supplementary groups"}));
+}
+
+TEST(CompareTest, GroupsThatCannotBeGivenUp) {
+  Launch launch = Whole();
+  launch.identity.groups.clear();
+  const Comparison denied{.launch = launch, .setgroups_denied = true};
+  EXPECT_EQ(Mismatches(Good(), denied), Words());
+  EXPECT_EQ(Mismatches(Good(), {.launch = launch}).size(), 1U);
+  launch.production = true;
+  EXPECT_EQ(Mismatches(Good(), denied).size(), 1U);
 }
 
 TEST(CompareTest, WhatItMayChangeByItselfIsNoDifference) {

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <system_error>
+#include <thread>
 
 #include "actuators/process/channel.hpp"
 #include "actuators/process/posture.hpp"
@@ -86,28 +88,16 @@ std::optional<bool> IsNetnsOf(const sys::Fd& pidfd, pid_t pid, const std::string
   return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
-// Whether a workload that runs is still where it was put. Of one that has just ended, or may not be looked at, nothing
-// is said here: its state says the one, its namespace's part the other.
-void AddGround(const Found& found, const ProcessWanted& wanted, const std::string& root, Facts& facts) {
-  if (!wanted.cgroup.empty()) facts["cgroup"] = wanted.cgroup;
-  if (!wanted.netns.empty()) facts["network namespace"] = kPinnedNamespace;
-  if (found.supervisor == 0 || !found.status || found.status->workload.pid == 0) return;
-  const pid_t pid = found.status->workload.pid;
-  const sys::Fd pidfd(sys::PidfdOpen(pid));
-  if (!wanted.cgroup.empty() && !IsCgroup(root + wanted.cgroup, sys::PidfdCgroup(pidfd.get()))) {
-    // In one of its own below, perhaps.
-    const auto path = CgroupOf(pid);
-    const bool inside = path && ("/" + *path + "/").find("/" + wanted.cgroup + "/") != std::string::npos;
-    if (path && !inside) facts["cgroup"] = *path;
-  }
-  if (!wanted.netns.empty() && IsNetnsOf(pidfd, pid, wanted.netns) == false) facts["network namespace"] = "another";
-}
+// Where one looks from.
+struct Place {
+  std::string cgroup_root;  // below which the groups are; empty where there are none
+  bool wandering = false;   // on a thread of its own, which may go into other namespaces
+};
 
 // Whether somebody has changed from outside what confines it. Nothing is said where it may not be looked at, nor of a
 // workload that may change it itself: its supervisor has written down no mounts then.
-void AddPosture(const Status& status, const ProcessWanted& wanted, Facts& facts) {
+void AddPosture(const Status& status, const sys::Fd& pidfd, const ProcessWanted& wanted, Facts& facts) {
   const pid_t pid = status.workload.pid;
-  const sys::Fd pidfd(sys::PidfdOpen(pid));
   if (!pidfd || status.mounts.empty()) return;
   if (const auto mounts = BriefMounts(pid, pidfd.get()); !mounts.empty() && mounts != status.mounts)
     facts["posture:mounts"] = mounts + ", not " + status.mounts + " as at its start";
@@ -116,12 +106,31 @@ void AddPosture(const Status& status, const ProcessWanted& wanted, Facts& facts)
   const auto& service = *wanted.service;
   const auto limit = service.memlock ? LimitOf(pid, RLIMIT_MEMLOCK) : std::nullopt;
   if (limit && limit->hard > *service.memlock) facts["posture:limit memlock"] = std::to_string(limit->hard);
-  const auto name = HostNames({pidfd.get()}).front();
+  const auto name = EnterForHostName(pidfd.get());
   const std::string& asked = service.hostname.empty() ? service.name : service.hostname;
   if (name && *name != asked) facts["posture:host name"] = *name;
 }
 
-Result<Observation> Look(const PartKey& key, const std::string& directory, const std::string& root,
+// Whether a workload that runs is still where it was put. Of one that has just ended, or may not be looked at, nothing
+// is said here: its state says the one, its namespace's part the other.
+void AddGround(const Found& found, const ProcessWanted& wanted, const Place& place, Facts& facts) {
+  if (!wanted.cgroup.empty()) facts["cgroup"] = wanted.cgroup;
+  if (!wanted.netns.empty()) facts["network namespace"] = kPinnedNamespace;
+  if (found.supervisor == 0 || !found.status || found.status->workload.pid == 0) return;
+  const pid_t pid = found.status->workload.pid;
+  const sys::Fd pidfd(sys::PidfdOpen(pid));
+  if (!wanted.cgroup.empty() && !IsCgroup(place.cgroup_root + wanted.cgroup, sys::PidfdCgroup(pidfd.get()))) {
+    // In one of its own below, perhaps.
+    const auto path = CgroupOf(pid);
+    const bool inside = path && ("/" + *path + "/").find("/" + wanted.cgroup + "/") != std::string::npos;
+    if (path && !inside) facts["cgroup"] = *path;
+  }
+  if (!wanted.netns.empty() && IsNetnsOf(pidfd, pid, wanted.netns) == false) facts["network namespace"] = "another";
+  if (place.wandering && found.status->state == Status::State::kRunning)
+    AddPosture(*found.status, pidfd, wanted, facts);
+}
+
+Result<Observation> Look(const PartKey& key, const std::string& directory, const Place& place,
                          const ProcessWanted* wanted) {
   Observation seen;
   auto found = Find(directory);
@@ -135,7 +144,7 @@ Result<Observation> Look(const PartKey& key, const std::string& directory, const
   seen.presence = Presence::kPresent;
   seen.facts["state"] = StateOf(*found);
   seen.facts["supervisor"] = found->supervisor != 0 ? "running" : "gone";
-  seen.facts["frozen"] = FrozenFact(root, key);
+  seen.facts["frozen"] = FrozenFact(place.cgroup_root, key);
   if (found->status) {
     seen.facts["digest"] = found->status->digest.Hex();
     seen.facts["policy"] = found->status->policy_digest.Hex();
@@ -143,11 +152,30 @@ Result<Observation> Look(const PartKey& key, const std::string& directory, const
   }
   if (wanted != nullptr) {
     AddStagedFiles(directory, *wanted, seen.facts);
-    AddGround(*found, *wanted, root, seen.facts);
-    const bool runs = found->supervisor != 0 && found->status && found->status->state == Status::State::kRunning;
-    if (runs) AddPosture(*found->status, *wanted, seen.facts);
+    AddGround(*found, *wanted, place, seen.facts);
   }
   return seen;
+}
+
+Result<Observations> LookAtAll(const Directories& directories, const ProbeRequest& request, const Place& place) {
+  Observations answer;
+  for (const auto& [key, part] : request.parts) {
+    const auto* wanted = std::get_if<ProcessWanted>(&part);
+    if (wanted == nullptr) return Fail(ErrorCode::kInternal, "probe", key.Text(), "not a process");
+    answer.emplace(key, TRY_IN(key.Text(), Look(key, directories.ServiceDir(key.project, key.address), place, wanted)));
+  }
+  if (request.only_asked && !request.parts.empty()) return answer;
+  const std::unique_ptr<DIR, decltype([](DIR* d) { ::closedir(d); })> open(
+      ::opendir(directories.ProjectDir(request.project).c_str()));
+  while (const dirent* entry = open ? ::readdir(open.get()) : nullptr) {
+    const auto address = Address::Parse(entry->d_name);
+    if (!address || (address->kind != Kind::kService && address->kind != Kind::kContainer)) continue;
+    const PartKey key{request.project, *address, Part::kProcess};
+    if (answer.contains(key)) continue;
+    auto seen = TRY_IN(key.Text(), Look(key, directories.ServiceDir(request.project, *address), place, nullptr));
+    if (seen.presence != Presence::kAbsent) answer.emplace(key, std::move(seen));
+  }
+  return answer;
 }
 
 }  // namespace
@@ -168,24 +196,16 @@ std::string StagedFile(const std::string& directory, std::string_view destinatio
   return directory + "/files/" + Sha256::Of(destination).Hex().substr(0, 16);
 }
 
+// What is just applied (only_asked) is confined as it was a moment ago; else a thread goes round.
 Result<Observations> ProcessProber::Probe(const ProbeRequest& request) {
-  Observations answer;
-  const std::string root = cgroup::AbsolutePath("").value_or("");
-  for (const auto& [key, part] : request.parts) {
-    const auto* wanted = std::get_if<ProcessWanted>(&part);
-    if (wanted == nullptr) return Fail(ErrorCode::kInternal, "probe", key.Text(), "not a process");
-    answer.emplace(key, TRY_IN(key.Text(), Look(key, directories_.ServiceDir(key.project, key.address), root, wanted)));
-  }
-  if (request.only_asked && !request.parts.empty()) return answer;
-  const std::unique_ptr<DIR, decltype([](DIR* d) { ::closedir(d); })> open(
-      ::opendir(directories_.ProjectDir(request.project).c_str()));
-  while (const dirent* entry = open ? ::readdir(open.get()) : nullptr) {
-    const auto address = Address::Parse(entry->d_name);
-    if (!address || (address->kind != Kind::kService && address->kind != Kind::kContainer)) continue;
-    const PartKey key{request.project, *address, Part::kProcess};
-    if (answer.contains(key)) continue;
-    auto seen = TRY_IN(key.Text(), Look(key, directories_.ServiceDir(request.project, *address), root, nullptr));
-    if (seen.presence != Presence::kAbsent) answer.emplace(key, std::move(seen));
+  Place place{.cgroup_root = cgroup::AbsolutePath("").value_or("")};
+  if (request.only_asked || request.parts.empty()) return LookAtAll(directories_, request, place);
+  place.wandering = true;
+  Result<Observations> answer;
+  try {
+    std::thread([&] { answer = LookAtAll(directories_, request, place); }).join();
+  } catch (const std::system_error& error) {
+    return Fail(Error::Sys("start thread", "probe of processes", error.code().value()));
   }
   return answer;
 }

@@ -82,13 +82,12 @@ Result<std::optional<std::vector<Check>>> Verify(const std::string& directory, c
   const Launch launch = TRY_IN(path, DecodeLaunch(*text));
   if (launch.id != found.status->id)
     checks.push_back({"launch", "of " + found.status->id, "of " + launch.id, Verdict::kDiffers});
-  const auto program = ProgramOf(found.supervisor);
-  checks.push_back(SupervisorLine(program));
-  const Comparison with{.launch = launch,
-                        .callers_files = callers_files,
-                        .own_directories = {directories.runtime, directories.state},
-                        .supervisor = program,
-                        .capability_names = capability_names};
+  Comparison with{.launch = launch,
+                  .callers_files = callers_files,
+                  .own_directories = {directories.runtime, directories.state},
+                  .capability_names = capability_names};
+  AddSupervisor(found.supervisor, with);
+  checks.push_back(SupervisorLine(with.supervisor));
   if (!TRY(AddProcesses(found.status->workload.pid, with, checks))) return std::nullopt;
   AddNumber(*found.status, checks);
   return checks;
