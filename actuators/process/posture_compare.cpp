@@ -139,18 +139,17 @@ std::string LimitText(const Rlimit& limit) {
 }
 
 void AddLimits(const Posture& posture, const Launch& launch, std::vector<Check>& checks) {
+  const auto its = posture.rlimits.value_or(std::vector<Rlimit>());
   for (const Rlimit& asked : launch.rlimits) {
     std::string name = "limit " + std::string(LimitName(asked.resource));
-    const Rlimit* found = nullptr;
-    for (const Rlimit& limit : posture.rlimits.value_or(std::vector<Rlimit>()))
-      if (limit.resource == asked.resource) {
-        // The soft one is the workload's to choose, below the hard one; both may be lowered by anyone.
-        const bool good = limit.hard <= asked.hard || MayExceedLimits(launch);
-        checks.push_back(Line(std::move(name), LimitText(asked), LimitText(limit), good));
-        found = &asked;
-        break;
-      }
-    if (found == nullptr) checks.push_back(Unreadable(std::move(name), LimitText(asked)));
+    const auto found = std::ranges::find(its, asked.resource, &Rlimit::resource);
+    if (found == its.end()) {
+      checks.push_back(Unreadable(std::move(name), LimitText(asked)));
+      continue;
+    }
+    // The soft one is the workload's to choose, below the hard one; both may be lowered by anyone.
+    const bool good = found->hard <= asked.hard || MayExceedLimits(launch);
+    checks.push_back(Line(std::move(name), LimitText(asked), LimitText(*found), good));
   }
 }
 
