@@ -80,8 +80,9 @@ def runs(world, name):
 
 
 @contextlib.contextmanager
-def box(world, *options, name="box"):
-    """A container of `run`, in the background; its row of `ps`."""
+def box(world, *options):
+    """A container of `run`, in the background; its row of `ps`. Control groups are the machine's, so its name is this world's alone."""
+    name = f"{world.project}box"
     with world.popen("nucleus", "run", "--name", name, *options, "--", "sleep", "1000") as process:
         row = runs(world, name)
         try:
@@ -133,8 +134,9 @@ def test_names(world):
     web, db = f"{world.project}/web", f"{world.project}/db"
     assert names() == names(world.project) == names(web, "db", "web") == {web, db}
     assert names("web") == names(web) == names(world.container("web")["id"][:8]) == {web}
-    with box(world):
-        assert names("box") == {"box"} and names() == {web, db, "box"}
+    with box(world) as row:
+        box_name = row["name"]
+        assert names(box_name) == {box_name} and names() == {web, db, box_name}
 
 
 @pytest.mark.parametrize("row", LOOSENED)
@@ -191,17 +193,17 @@ def test_the_workload_behind_a_mini_init_is_looked_at_itself(world):
 def test_containers_of_run(world, options, row):
     line, how = LOOSENED[row]
     with box(world, "--memlock", "64K", *options) as seen:
-        world.nucleus("verify", "box")
+        world.nucleus("verify", seen["name"])
         loosen(world, how, seen["pid"])
         # Of two processes it is the first, which is the mini-init, whose score was changed.
         line = "init: " + line if options == ["--init"] and line == "oom_score_adj" else line
-        assert differing(lines(world, "box", status=1)) == {("box", line)}
+        assert differing(lines(world, seen["name"], status=1)) == {(seen["name"], line)}
 
 
 def test_standard_files_of_run_are_the_callers_choice(world):
-    with world.popen("sh", "-c", "exec nucleus run --name box -- sleep 1000 >$NUCLEUS_RUNTIME_DIR/out") as process:
-        row = runs(world, "box")
-        world.nucleus("verify", "box")
+    with world.popen("sh", "-c", "exec nucleus run --name $0 -- sleep 1000 >$NUCLEUS_RUNTIME_DIR/out", f"{world.project}out") as process:
+        row = runs(world, f"{world.project}out")
+        world.nucleus("verify", row["name"])
         world.run("kill", "-TERM", row["supervisor_pid"])
         process.wait(20)
 
