@@ -50,7 +50,6 @@ struct Posture {
   std::array<std::uint32_t, 4> uids{}, gids{};  // real, effective, saved, file system
   std::vector<std::uint32_t> groups;
   CapabilitySets capabilities;
-  bool groups_denied = false;  // its user namespace may not change them: /proc/PID/setgroups, user_namespaces(7)
   bool no_new_privs = false;
   int seccomp = 0;                               // 0 none, 1 strict, 2 filter
   std::optional<std::uint32_t> seccomp_filters;  // Linux 5.9

@@ -55,10 +55,6 @@ Result<std::optional<Posture>> ReadStatus(pid_t pid) {
   auto posture = ParsePosture(**text);
   if (!posture) return Fail(ErrorCode::kInternal, "parse", path, "not as documented");
   if (posture->state == 'Z' || posture->state == 'X') return std::nullopt;
-  if (!posture->groups.empty()) {
-    const auto allowed = sys::ReadFileIfThere(ProcPath(pid, "setgroups"));
-    posture->groups_denied = allowed && *allowed && (*allowed)->starts_with("deny");
-  }
   return posture;
 }
 
