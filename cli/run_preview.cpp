@@ -90,8 +90,12 @@ Json Document(const Preview& preview) {
                           {"inheritable", security::CapabilityNames(sets.inheritable)},
                           {"ambient", security::CapabilityNames(sets.ambient)}};
   const std::string& profile = preview.service.seccomp_profile;
-  json["seccomp"] = {{"profile", profile.empty() ? "default" : Printable(profile)},
-                     {"instructions", launch.security.seccomp.size()}};
+  const Security& security = launch.security;
+  json["seccomp"] = {{"mode", security.seccomp_trace ? "trace" : "enforce"},
+                     {"profile", security.seccomp_trace ? "none" : profile.empty() ? "default" : Printable(profile)},
+                     {"instructions", security.seccomp_trace ? 0 : security.seccomp.size()},
+                     {"log", Printable(security.seccomp_log)},
+                     {"log_denied", security.seccomp_log_denied}};
   Json rules = Json::array();
   for (const auto& rule : launch.security.landlock.rules)
     rules.push_back({{"path", rule.path}, {"access", security::LandlockWords(rule.access)}});
@@ -112,6 +116,12 @@ Json Document(const Preview& preview) {
   }
   json["mounts"] = mounts;
   return json;
+}
+
+std::string SeccompText(const Json& seccomp) {
+  if (seccomp["mode"] == "trace") return "trace: every call is let through, and recorded in " + seccomp["log"].get<std::string>();
+  return seccomp["profile"].get<std::string>() + " profile, " + seccomp["instructions"].dump() + " instructions" +
+         (seccomp["log_denied"].get<bool>() ? ", denials are told" : "");
 }
 
 std::string Joined(const Json& list) {
@@ -141,8 +151,7 @@ std::string PreviewText(const Preview& preview) {
   add("init", json["init"].get<bool>() ? "yes" : "no");
   add("no_new_privs", "yes");
   for (const auto& [set, names] : json["capabilities"].items()) add("capabilities, " + set, Joined(names));
-  add("seccomp", json["seccomp"]["profile"].get<std::string>() + " profile, " + json["seccomp"]["instructions"].dump() +
-                     " instructions");
+  add("seccomp", SeccompText(json["seccomp"]));
   const Json& landlock = json["landlock"];
   add("landlock", !landlock["enabled"].get<bool>() ? "no"
                                                    : std::to_string(landlock["rules"].size()) + " rules" +

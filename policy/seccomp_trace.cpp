@@ -1,6 +1,7 @@
 #include "policy/seccomp_trace.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "policy/read_document.hpp"
@@ -23,6 +24,15 @@ struct Telling {
 };
 constexpr Telling kTelling[] = {{"clone", 0}, {"ioctl", 1}, {"prctl", 0}, {"socket", 0}};
 
+// The ABIs that a machine has besides its own, and which one that is then.
+struct Abi {
+  std::string_view word;
+  SeccompArch arch, native;
+};
+constexpr Abi kAbis[] = {{"x86", SeccompArch::kX86, SeccompArch::kX86_64},
+                         {"x32", SeccompArch::kX32, SeccompArch::kX86_64},
+                         {"arm", SeccompArch::kArm, SeccompArch::kAarch64}};
+
 using Values = std::vector<std::uint64_t>;
 
 void Sort(Values& values) {
@@ -34,6 +44,7 @@ void Sort(Values& values) {
 // Adds what else was seen of a call.
 void Add(TracedCall& to, const TracedCall& more) {
   to.count = to.count > UINT64_MAX - more.count ? UINT64_MAX : to.count + more.count;
+  to.abis.insert(more.abis.begin(), more.abis.end());
   std::erase_if(to.args, [&more](const auto& arg) { return !more.args.contains(arg.first); });
   for (auto& [index, values] : to.args) {
     Values both;
@@ -55,7 +66,7 @@ class LineReader {
 
   void Read(const Json& line) {
     if (!doc_.Is(line, Json::Type::kObject, "")) return;
-    doc_.Keys(line, "", {"syscall", "name", "count", "args"});
+    doc_.Keys(line, "", {"syscall", "name", "count", "args", "abis"});
     const Json* number = Needed(line, "syscall");
     const Json* name = Needed(line, "name");
     const Json* count = Needed(line, "count");
@@ -71,6 +82,7 @@ class LineReader {
       return;
     }
     if (const Json* args = line.Find("args")) Args(*args, call);
+    if (const Json* abis = line.Find("abis")) Abis(*abis, call);
     const auto [known, is_new] = trace_.try_emplace(name->text, call);
     if (is_new) return;
     if (known->second.number != call.number) {
@@ -87,6 +99,19 @@ class LineReader {
     const Json* value = line.Find(key);
     if (value == nullptr) doc_.Wrong(line, "/" + std::string(key), "it is missing");
     return value;
+  }
+
+  void Abis(const Json& abis, TracedCall& call) {
+    if (!doc_.Is(abis, Json::Type::kArray, "/abis")) return;
+    for (const Json& item : abis.items) {
+      if (!doc_.Is(item, Json::Type::kString, "/abis")) continue;
+      const auto* const known = std::ranges::find(kAbis, item.text, &Abi::word);
+      if (known == std::end(kAbis)) {
+        doc_.Wrong(item, "/abis", "'" + spec::Shown(item.text) + "' is none of x86, x32 and arm");
+        continue;
+      }
+      call.abis.insert(known->arch);
+    }
   }
 
   void Args(const Json& args, TracedCall& call) {
@@ -115,7 +140,7 @@ class LineReader {
 // Conditions for a call, or none where not enough is known.
 std::vector<SeccompArg> Conditions(std::string_view name, const TracedCall& call) {
   const auto telling = std::ranges::find(kTelling, name, &Telling::call);
-  if (telling == std::end(kTelling)) return {};
+  if (telling == std::end(kTelling) || !call.abis.empty()) return {};
   const auto seen = call.args.find(telling->index);
   if (seen == call.args.end()) return {};
   Values values;
@@ -127,6 +152,19 @@ std::vector<SeccompArg> Conditions(std::string_view name, const TracedCall& call
     conditions.push_back({telling->index, SeccompOp::kMaskedEqual, UINT32_MAX, value});
   }
   return conditions;
+}
+
+// Empty: the machine's own alone.
+std::vector<SeccompArch> Architectures(const Trace& trace) {
+  std::set<SeccompArch> seen;
+  for (const auto& [name, call] : trace) seen.insert(call.abis.begin(), call.abis.end());
+  std::vector<SeccompArch> all;
+  for (const Abi& abi : kAbis) {
+    if (!seen.contains(abi.arch)) continue;
+    if (all.empty()) all.push_back(abi.native);
+    all.push_back(abi.arch);
+  }
+  return all;
 }
 
 }  // namespace
@@ -170,6 +208,8 @@ TraceRead ReadTrace(std::string_view text, std::string_view file) {
 std::string TraceLine(std::string_view name, const TracedCall& call) {
   nlohmann::ordered_json line{{"syscall", call.number}, {"name", name}, {"count", call.count}};
   for (const auto& [index, values] : call.args) line["args"][std::to_string(index)] = values;
+  for (const Abi& abi : kAbis)
+    if (call.abis.contains(abi.arch)) line["abis"].push_back(abi.word);
   return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
@@ -195,6 +235,7 @@ SeccompProfile GenerateSeccomp(const Trace& trace, const GenerateOptions& option
   SeccompProfile profile;
   profile.default_verdict = options.default_verdict;
   profile.architectures = options.architectures;
+  if (profile.architectures.empty()) profile.architectures = Architectures(trace);
   const SeccompVerdict allow{SeccompAction::kAllow, 0};
   SeccompRule plain;
   plain.verdict = allow;

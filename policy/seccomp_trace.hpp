@@ -3,12 +3,14 @@
 // A trace is NDJSON, a line for each call:
 //     {"syscall":41,"name":"socket","count":3,"args":{"0":[1,2]}}
 // "syscall" is the number on the machine that traced, "args" (optional) the values seen of arguments by their index.
-// Lines of the same call add up. Reading and merging are pure; all problems are found at once, with their places. The
+// "abis" (optional) are the machine's other ABIs, "x86" and "x32" or "arm", by which it was called as well; a call that
+// the machine's own ABI does not have has its number there. Lines of the same call add up. Reading and merging are pure; all problems are found at once, with their places. The
 // last line, where it is torn and has no newline, is passed over with a warning: so ends the trace of one that was
 // killed.
 #pragma once
 
 #include <map>
+#include <set>
 #include <span>
 
 #include "policy/seccomp_profile.hpp"
@@ -20,6 +22,7 @@ struct TracedCall {
   std::uint64_t count = 0;  // stays at its maximum where it would overflow
   // index -> values, sorted. Only of an index that every line of the call has, and has at most 1024 values of in all.
   std::map<std::uint32_t, std::vector<std::uint64_t>> args;
+  std::set<SeccompArch> abis = {};  // other ones than the machine's own
   bool operator==(const TracedCall&) const = default;
 };
 
@@ -37,7 +40,8 @@ std::string TraceLine(std::string_view name, const TracedCall& call);
 
 struct GenerateOptions {
   SeccompVerdict default_verdict{SeccompAction::kKillProcess, 0};
-  std::vector<SeccompArch> architectures;  // empty: the profile names none, which is the machine's own
+  // Empty: the profile names none, which is the machine's own, or that and the other ABIs of the trace.
+  std::vector<SeccompArch> architectures;
   // Conditions on what was seen of socket's domain, clone's flags, ioctl's request and prctl's option, by their low 32
   // bits (the kernel looks at no more); for calls of which every trace has the values, at most 64 of them.
   bool arguments = false;

@@ -50,6 +50,16 @@ t.ndjson:3:2: not JSON: syntax error while par)");
   EXPECT_FALSE(read.trace);
 }
 
+TEST(SeccompTrace, OtherAbisBecomeArchitecturesOfTheProfile) {
+  const Trace trace = Read(R"({"syscall":0,"name":"read","count":2,"abis":["x86"]}
+{"syscall":41,"name":"socket","count":1,"args":{"0":[2]}})");
+  EXPECT_EQ(trace.at("read").abis, std::set{SeccompArch::kX86});
+  EXPECT_EQ(Read(TraceLine("read", trace.at("read"))).at("read"), trace.at("read"));
+  EXPECT_EQ(GenerateSeccomp(trace, {}).architectures, (std::vector{SeccompArch::kX86_64, SeccompArch::kX86}));
+  EXPECT_TRUE(GenerateSeccomp(Read(R"({"syscall":0,"name":"read","count":2})"), {}).architectures.empty());
+  EXPECT_FALSE(ReadTrace(R"({"syscall":0,"name":"read","count":2,"abis":["mips"]})", "t").trace);
+}
+
 TEST(SeccompTrace, ATornLastLineIsAWarning) {
   const auto read = ReadTrace("{\"syscall\":0,\"name\":\"read\",\"count\":2}\n{\"syscall\":1,\"na", "t");
   ASSERT_TRUE(read.trace);

@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "actuators/process/child_data.hpp"
+#include "actuators/process/child_listener.hpp"
 #include "actuators/process/user_namespace.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
@@ -104,6 +105,12 @@ bool SetUp(Child& child) {
     constexpr std::uint64_t kNone = 0;
     ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &kNone, nullptr, sizeof kNone);
     const auto& seccomp = child.data.seccomp;
+    if (child.data.listens) {
+      if (!LoadAsking(child)) ReportAndExit(child);
+      ::syscall(SYS_execve, child.program, child.data.argv.data(), child.data.envp.data());
+      child.Fail(Step::kExec);
+      ReportFailedExec(child);
+    }
     if (!seccomp.empty() && !LoadSeccomp(seccomp.data(), seccomp.size(), child.data.launch.security.seccomp_flags)) {
       child.Fail(Step::kSeccomp);
     } else {
@@ -123,7 +130,7 @@ struct Verdict {
   Failure failure;
 };
 
-Verdict ReadVerdict(int pipe, int patience_ms) {
+Verdict ReadVerdict(int pipe, ListenerWait& listener, int patience_ms) {
   using Clock = std::chrono::steady_clock;
   const auto deadline = Clock::now() + std::chrono::milliseconds(patience_ms);
   Verdict verdict;
@@ -131,13 +138,16 @@ Verdict ReadVerdict(int pipe, int patience_ms) {
   std::size_t used = 0;
   while (used < buffer.size()) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    pollfd poller{.fd = pipe, .events = POLLIN, .revents = 0};
-    const int ready = ::poll(&poller, 1, static_cast<int>(std::max<std::int64_t>(left, 0)));
+    std::array<pollfd, 2> polls{pollfd{.fd = pipe, .events = POLLIN, .revents = 0},
+                                pollfd{.fd = listener.fd(), .events = POLLIN, .revents = 0}};
+    const int ready = ::poll(polls.data(), polls.size(), static_cast<int>(std::max<std::int64_t>(left, 0)));
     if (ready < 0 && errno == EINTR) continue;
     if (ready == 0) {
       verdict.late = true;
       return verdict;
     }
+    if (polls[1].revents != 0) listener.Take();
+    if (polls[0].revents == 0) continue;
     const ssize_t got = ::read(pipe, buffer.data() + used, buffer.size() - used);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;
@@ -323,6 +333,10 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
   child.go = go.reader.get();
   child.own_network = (request.flags & CLONE_NEWNET) != 0;
   child.join_cgroup = request.join && !user ? request.cgroup : -1;
+  ListenerWait listener;
+  sys::Fd listener_end;
+  if (data.listens) listener = TRY(ListenerWait::Make(data.asks_exec, listener_end));
+  child.listener_socket = listener_end.get();
   const int given[3] = {stdio.in, stdio.out, stdio.err};
   for (std::size_t i = 0; i < 3; ++i) {
     child.standard[i] = standard[i].get();
@@ -347,13 +361,15 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
   if (running.pid < 0) return FailSys("clone3", data.launch.address.empty() ? "container" : data.launch.address, err);
   verdicts.writer.reset();
   terminal.child.reset();
+  listener_end.reset();
   if (user) {
     if (auto released = Release(data, request, running, go); !released) {
       KillAndReap(running);
       return Fail(std::move(released).error());
     }
   }
-  const Verdict verdict = ReadVerdict(verdicts.reader.get(), request.patience_ms);
+  const Verdict verdict = ReadVerdict(verdicts.reader.get(), listener, request.patience_ms);
+  running.listener = listener.Listener();
   return Conclude(data, stdio, request, std::move(running), verdict, terminal.parent);
 }
 
@@ -409,6 +425,8 @@ Result<Running> SpawnInside(const Prepared& prepared, const sys::Fd& container, 
     if (running) KillAndReap(*running);
     return FailSys("setns", "own pid namespace", err);
   }
+  // Nobody attends to it: what its program still asks about (only execve, where the policy denies it) is ENOSYS then.
+  if (running) running->listener.reset();
   return running;
 }
 

@@ -221,12 +221,17 @@ bool FindProgram(Child& child) {
   return child.Fail(Step::kSearch, Call::kNone, -1, err);
 }
 
-// Only 0, 1, 2 and the pipe for errors, which exec closes.
+// Only 0, 1, 2 and the pipe for errors, which exec closes; a socket for the listener too, where there is to be one.
 bool CloseFiles(Child& child) {
-  constexpr int kPipe = 3;
+  constexpr int kPipe = 3, kSocket = 4;
   if (child.error_pipe != kPipe && ::dup3(child.error_pipe, kPipe, O_CLOEXEC) != kPipe) return child.Fail(Step::kClose);
   child.error_pipe = kPipe;
-  return ::syscall(SYS_close_range, kPipe + 1, ~0U, 0) == 0 || child.Fail(Step::kClose);
+  if (child.listener_socket >= 0) {
+    if (::dup3(child.listener_socket, kSocket, O_CLOEXEC) != kSocket) return child.Fail(Step::kClose);
+    child.listener_socket = kSocket;
+  }
+  const int last = child.listener_socket >= 0 ? kSocket : kPipe;
+  return ::syscall(SYS_close_range, last + 1, ~0U, 0) == 0 || child.Fail(Step::kClose);
 }
 
 }  // namespace

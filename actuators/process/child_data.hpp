@@ -6,6 +6,7 @@
 #include <linux/filter.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <string>
@@ -117,6 +118,10 @@ struct Buffers {
   std::vector<PreparedOp> ops;
   std::vector<sys::Fd> attached;  // by operation: a mount that was made before the clone, to be placed
   std::vector<sock_filter> seccomp;
+  bool listens = false;                    // seccomp asks the supervisor; child_listener.hpp
+  bool asks_exec = false;                  // about our own execve too
+  std::vector<sock_filter> seccomp_plain;  // instead, where there can be no listener; empty: there has to be one
+  std::vector<char> helper_stack;
   std::uint64_t landlock_fs = 0, landlock_net = 0, landlock_scoped = 0;
   bool landlock = false;
   int last_capability = 0;
@@ -127,6 +132,13 @@ struct Buffers {
   std::size_t own_device_count = 0;
   std::vector<char> scratch;                                         // mountinfo is read into it
   std::vector<std::pair<std::uint64_t, std::int32_t>> known_mounts;  // audit: mount -> operation
+};
+
+// Between the two threads of a child whose program asks; child_listener.hpp.
+struct Handover {
+  static constexpr int kNotYet = -1, kNone = -2;
+  std::atomic<int> listener = kNotYet;
+  std::atomic<bool> sent = false, failed = false;
 };
 
 // The state of the interpreter. Descriptors are plain numbers on purpose: exec or exit closes them all.
@@ -143,6 +155,8 @@ struct Child {
   bool null_file[3] = {false, false, false};  // those that are /dev/null
   int terminal = -1;                          // a socket: the master's end of a new pseudoterminal goes over it
   winsize size = {};
+  int listener_socket = -1;  // the listener of a seccomp program that asks goes over it
+  Handover handover = {};
   int proc_self = -1;  // /proc/self of the host's procfs
   int old_root = -1;
   int root = -1;      // the new root's mount
@@ -180,6 +194,9 @@ void ReportAndExit [[noreturn]] (Child& child);
 // Makes the mounts that are filled or verified before they are placed: contexts, secrets, an attested root.
 // prepare_mounts.cpp
 Result<> PrepareAttached(Buffers& data);
+
+// Which program the child loads, and whether it asks. prepare_seccomp.cpp
+void PrepareSeccomp(Buffers& data);
 
 // "ro,nosuid" of MOUNT_ATTR_*.
 std::string AttributeNames(std::uint64_t attributes);

@@ -141,6 +141,12 @@ void LogWriter::Add(Stream stream, std::string_view data, std::int64_t now_ms) {
   Write(entries);
 }
 
+void LogWriter::AddLine(Stream stream, std::string_view line, std::int64_t now_ms) {
+  std::string entry;
+  Entry(entry, stream, line.substr(0, kMaxLine), now_ms);
+  Write(entry);
+}
+
 void LogWriter::Flush(std::int64_t now_ms) {
   std::string entries;
   if (!partial_out_.empty()) Entry(entries, Stream::kOut, partial_out_, now_ms);

@@ -26,6 +26,8 @@ class LogWriter {
 
   void SetLimit(std::uint64_t max_bytes) { max_bytes_ = max_bytes; }
   void Add(Stream stream, std::string_view data, std::int64_t now_ms);
+  // A line of the supervisor's own, in the midst of what the workload may not have finished.
+  void AddLine(Stream stream, std::string_view line, std::int64_t now_ms);
   void Flush(std::int64_t now_ms);  // enters unfinished lines
 
  private:

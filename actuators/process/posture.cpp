@@ -121,7 +121,7 @@ void CompareIdentity(const Posture& posture, const Comparison& with, std::vector
 
 Check CompareSeccomp(const Posture& posture, const Comparison& with) {
   const auto& security = with.launch.security;
-  const bool asked = with.mini_init || !security.seccomp.empty();
+  const bool asked = with.mini_init || !security.seccomp.empty() || security.seccomp_trace;
   static constexpr std::array<std::string_view, 3> kModes{"none", "strict", "filter"};
   const bool known = posture.seccomp >= 0 && static_cast<std::size_t>(posture.seccomp) < kModes.size();
   std::string found(known ? kModes[static_cast<std::size_t>(posture.seccomp)] : "unknown");

@@ -172,7 +172,7 @@ Result<> PrepareSecurity(Buffers& data) {
   const Launch& launch = data.launch;
   const auto& seccomp = launch.security.seccomp;
   if (seccomp.size() > BPF_MAXINSNS) return Wrong(launch, "the seccomp program is too long");
-  for (const auto& line : seccomp) data.seccomp.push_back({line.code, line.jt, line.jf, line.k});
+  PrepareSeccomp(data);
   while (data.last_capability < 63 && ::prctl(PR_CAPBSET_READ, data.last_capability + 1, 0, 0, 0) >= 0)
     ++data.last_capability;
 
@@ -205,13 +205,13 @@ Result<> PrepareSecurity(Buffers& data) {
 Result<Prepared> Finish(std::unique_ptr<Buffers> data) {
   TRY(PrepareCommand(*data));
   TRY(PrepareGroups(*data));
+  data->candidates = Candidates(data->launch);
+  for (const auto& candidate : data->candidates) data->programs.push_back(candidate.c_str());
   TRY(PrepareSecurity(*data));
   if (!data->inside) {
     TRY(PrepareMounts(*data));
     TRY(PrepareAttached(*data));
   }
-  data->candidates = Candidates(data->launch);
-  for (const auto& candidate : data->candidates) data->programs.push_back(candidate.c_str());
   return Prepared(std::move(data));
 }
 

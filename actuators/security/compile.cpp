@@ -74,6 +74,10 @@ Result<Security> CompileSecurity(const SecurityInput& input) {
   const auto program = input.seccomp.empty() ? DefaultProfile() : input.seccomp;
   security.seccomp.assign(program.begin(), program.end());
   security.seccomp_flags = input.seccomp_flags;
+  security.seccomp_own = !input.seccomp.empty();
+  security.seccomp_trace = input.service->seccomp_mode == spec::SeccompMode::kTrace;
+  security.seccomp_log = input.service->seccomp_log;
+  security.seccomp_log_denied = input.service->seccomp_log_denied;
   const bool production = input.service->mode == spec::ServiceMode::kProduction;
   security.landlock = input.landlock != nullptr ? *input.landlock : DefaultLandlock(input.mounts, production);
   return security;

@@ -2,12 +2,14 @@
 //
 //   profile-generator program    C++ initialisers of BpfInstruction, for default_profile.cpp
 //   profile-generator document   the tables of docs/security.md
+//   profile-generator names      initialisers {architecture, number, name}, for actuators/sys/syscall_names.cpp
 //
 // libseccomp gives the numbers of the calls' names on the architecture of the build, nothing else.
 #include <linux/audit.h>
 #include <seccomp.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <set>
@@ -99,6 +101,33 @@ void PrintProgram(const std::vector<BpfInstruction>& program) {
   for (const BpfInstruction& i : program) std::printf("{0x%02x, %u, %u, 0x%08xU},\n", i.code, i.jt, i.jf, i.k);
 }
 
+// The architectures whose programs this machine runs, in the order of their numbers.
+struct Abi {
+  std::uint32_t audit, seccomp, first;
+};
+#if defined(__x86_64__)
+constexpr Abi kAbis[] = {{AUDIT_ARCH_I386, SCMP_ARCH_X86, 0},
+                         {AUDIT_ARCH_X86_64, SCMP_ARCH_X86_64, 0},
+                         {AUDIT_ARCH_X86_64, SCMP_ARCH_X32, kX32Bit}};
+#else
+constexpr Abi kAbis[] = {{AUDIT_ARCH_ARM, SCMP_ARCH_ARM, 0}, {AUDIT_ARCH_AARCH64, SCMP_ARCH_AARCH64, 0}};
+#endif
+
+void PrintNames() {
+  constexpr std::uint32_t kMost = 1024;
+  for (const Abi& abi : kAbis) {
+    for (std::uint32_t number = abi.first; number < abi.first + kMost; ++number) {
+      char* known = seccomp_syscall_resolve_num_arch(abi.seccomp, static_cast<int>(number));
+      std::string name = known != nullptr ? known : "";
+      std::free(known);
+      for (const NewCall& call : NewCalls()) {
+        if (name.empty() && call.number == number - abi.first) name = call.name;
+      }
+      if (!name.empty()) std::printf("{0x%xU, 0x%xU, \"%s\"},\n", abi.audit, number, name.c_str());
+    }
+  }
+}
+
 }  // namespace
 }  // namespace nucleus::security
 
@@ -108,6 +137,8 @@ int main(int argc, char** argv) {
   if (!policy || argc != 2) return 1;
   if (std::strcmp(argv[1], "document") == 0) {
     std::fputs(PolicyDocument().c_str(), stdout);
+  } else if (std::strcmp(argv[1], "names") == 0) {
+    PrintNames();
   } else {
     PrintProgram(Assemble(*policy));
   }

@@ -9,7 +9,6 @@
 #include <time.h>
 
 #include <array>
-#include <charconv>
 
 #include "actuators/process/channel.hpp"
 #include "actuators/process/posture.hpp"
@@ -57,17 +56,6 @@ Result<sys::Fd> TakeSignals(bool attached) {
   sys::Fd fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd) return FailSys("signalfd", "supervisor");
   return fd;
-}
-
-// "oom_kill 3" -> 3
-std::uint64_t Counter(std::string_view text, std::string_view name) {
-  for (auto at = text.find(name); at != std::string_view::npos; at = text.find(name, at + 1)) {
-    const bool whole = (at == 0 || text[at - 1] == '\n') && text.substr(at + name.size()).starts_with(' ');
-    std::uint64_t value = 0;
-    const char* start = text.data() + at + name.size() + 1;
-    if (whole && std::from_chars(start, text.data() + text.size(), value).ec == std::errc()) return value;
-  }
-  return 0;
 }
 
 struct Pipe {
@@ -127,6 +115,7 @@ Result<> Supervisor::Load() {
     policy_ = TRY(DecodePolicy(*text));
   }
   log_ = TRY(LogWriter::Open(directory_, policy_.log_max_bytes));
+  TRY(CheckTraceFile(launch_.security.seccomp_log));
   return TakeOver();
 }
 
@@ -181,6 +170,7 @@ Result<> Supervisor::StartWorkload() {
     return posture;
   }
   started_ = Now();
+  AttendCalls();
   restart_at_ = kill_at_ = 0;
   intent_ = Intent::kNone;
   status_.state = Status::State::kRunning;
@@ -218,13 +208,14 @@ Millis Supervisor::NextDeadline() const {
   if (restart_at_ != 0) next = std::min(next, restart_at_);
   if (kill_at_ != 0) next = std::min(next, kill_at_);
   if (probe_) next = std::min(next, probe_->deadline());
+  if (write_trace_at_ != 0) next = std::min(next, write_trace_at_);
   if (!probe_ && workload_ && policy_.has_health && intent_ == Intent::kNone) next = std::min(next, health_.next());
   return next;
 }
 
 void Supervisor::Step(int timeout_ms) {
   // A descriptor of -1 is passed over by poll.
-  constexpr std::size_t kOwn = 6;
+  constexpr std::size_t kOwn = 7;
   std::array<pollfd, kOwn + TerminalRelay::kPolls> polls{};
   const auto watch = [&polls](std::size_t i, int fd) { polls[i] = {.fd = fd, .events = POLLIN, .revents = 0}; };
   watch(0, signals_.get());
@@ -233,11 +224,13 @@ void Supervisor::Step(int timeout_ms) {
   watch(3, error_.get());
   watch(4, probe_ ? probe_->pidfd().get() : -1);
   watch(5, probe_ ? probe_->output().get() : -1);
+  watch(6, answers_ ? answers_->fd() : -1);
   const auto relayed = std::span(polls).last<TerminalRelay::kPolls>();
   for (auto& poll : relayed) poll.fd = -1;
   if (relay_) relay_->Watch(relayed);
   if (::poll(polls.data(), polls.size(), timeout_ms) < 0 && errno != EINTR) return;
   if (relay_) relay_->Pump(relayed);
+  if (polls[6].revents != 0) ServeCalls();
   if (polls[2].revents != 0) Drain(out_, Stream::kOut, false);
   if (polls[3].revents != 0) Drain(error_, Stream::kError, false);
   if (polls[5].revents != 0 && probe_) probe_->ReadOutput();
@@ -261,6 +254,7 @@ void Supervisor::ReapStrangers() {
 
 void Supervisor::HandleTime() {
   const Millis now = Now();
+  WriteTraceInTime(now);
   if (probe_ && now >= probe_->deadline()) FinishProbe(true);
   if (kill_at_ != 0 && now >= kill_at_) {
     KillAll();
@@ -391,6 +385,7 @@ void Supervisor::WorkloadEnded() {
   if (relay_) relay_->Drain();
   relay_.reset();
   if (log_) log_->Flush(UnixNow());
+  EndCalls(code);
   status_.finished_ms = UnixNow();
   status_.exit_code = code;
   status_.oom_killed = code == 128 + SIGKILL && OomKills() > oom_kills_;
@@ -477,25 +472,6 @@ void Supervisor::Drain(sys::Fd& pipe, Stream stream, bool all) {
     if (got == 0) return pipe.reset();
     if (log_) log_->Add(stream, {buffer.data(), static_cast<std::size_t>(got)}, UnixNow());
   }
-}
-
-// Where it cannot be written (a full tmpfs) the workload goes on; the next transition tries again.
-void Supervisor::WriteStatus() {
-  if (!OwnsDirectory()) return;
-  [[maybe_unused]] const auto written =
-      sys::ReplaceFile(directory_ + "/" + std::string(kStatusFile), Encode(status_), 0640);
-}
-
-bool Supervisor::OwnsDirectory() const {
-  struct stat held{}, there{};
-  return ::fstat(lock_, &held) == 0 && ::stat((directory_ + "/" + std::string(kLockFile)).c_str(), &there) == 0 &&
-         held.st_dev == there.st_dev && held.st_ino == there.st_ino;
-}
-
-std::uint64_t Supervisor::OomKills() const {
-  if (launch_.cgroup.empty()) return 0;
-  const auto text = sys::ReadFileIfThere(launch_.cgroup + "/memory.events");
-  return text && *text ? Counter(**text, "oom_kill") : 0;
 }
 
 }  // namespace nucleus::process

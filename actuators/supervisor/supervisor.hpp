@@ -19,9 +19,13 @@
 #include "actuators/process/log.hpp"
 #include "actuators/process/supervision.hpp"
 #include "actuators/supervisor/health_probe.hpp"
+#include "actuators/supervisor/syscall_answers.hpp"
 #include "actuators/supervisor/terminal_relay.hpp"
 
 namespace nucleus::process {
+
+// Whether a trace could be put there. Before anything is made; nothing is left of it.
+Result<> CheckTraceFile(const std::string& path);
 
 class Supervisor {
  public:
@@ -41,6 +45,10 @@ class Supervisor {
   }
   // Then: of its last run, 128+N where a signal ended it.
   [[nodiscard]] int exit_code() const { return status_.exit_code; }
+  // What the policy denied, as far as the seccomp program asked; in words, a line each.
+  [[nodiscard]] std::vector<std::string> Denials() const;
+  // Why the trace was not written.
+  [[nodiscard]] const std::optional<Error>& trace_error() const { return trace_error_; }
 
  private:
   enum class Intent : std::uint8_t { kNone, kStop, kRestart, kGiveUp };
@@ -70,6 +78,14 @@ class Supervisor {
   void TakeResult(bool healthy, std::string output);
   void Drain(sys::Fd& pipe, Stream stream, bool all);
   void WriteStatus();
+  // supervisor_calls.cpp
+  void AttendCalls();
+  void ServeCalls();
+  void EndCalls(int& exit_code);
+  void TellNews();
+  void Tell(const std::string& line);
+  void WriteTrace();
+  void WriteTraceInTime(Millis now);
   [[nodiscard]] Millis NextDeadline() const;
   [[nodiscard]] std::uint64_t OomKills() const;
   // Whether the lock in the directory is the one this supervisor holds: not so once the directory was taken away.
@@ -98,6 +114,10 @@ class Supervisor {
   Millis started_ = 0;
   Millis restart_at_ = 0;  // 0: none
   Millis kill_at_ = 0;
+  std::unique_ptr<SyscallAnswers> answers_;  // none: nothing has been asked about yet
+  std::uint64_t written_calls_ = 0;
+  std::optional<Error> trace_error_;
+  Millis write_trace_at_ = 0;  // 0: none
 };
 
 }  // namespace nucleus::process

@@ -130,6 +130,8 @@ class Container {
     for (const auto& warning : supervisor->warnings()) console_.Warn(warning);
     supervisor->Run();
     const int code = supervisor->exit_code();
+    for (const auto& line : supervisor->Denials()) console_.Err("nucleus: " + line + "\n");
+    if (supervisor->trace_error()) console_.Fail("run", *supervisor->trace_error());
     Remove();
     return code;
   }
@@ -224,7 +226,10 @@ Result<int> Run(Context& context) {
   const reconcile::Side side(asked.topology, none, asked.host, asked.directories, Kind::kContainer);
   TRY(CheckLimits(context, service, side));
   Container container(asked, side, context.console);
-  if (!context.arguments.Has("dry-run")) return container.Run();
+  if (!context.arguments.Has("dry-run")) {
+    TRY(process::CheckTraceFile(service.seccomp_log));
+    return container.Run();
+  }
   const Launch launch = TRY(container.Compile());
   const auto group = side.Cgroup(service);
   const Preview preview{launch, service, group ? group->limits : Facts()};

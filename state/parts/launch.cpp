@@ -212,7 +212,7 @@ void Walk(IO& io, T& v) {
 template <class IO, Is<Security> T>
 void Walk(IO& io, T& v) {
   Fields(io, v.capabilities, v.seccomp, v.seccomp_flags, v.seccomp_trace, v.seccomp_log, v.seccomp_log_denied,
-         v.landlock);
+         v.seccomp_own, v.landlock);
 }
 template <class IO, Is<Identity> T>
 void Walk(IO& io, T& v) {

@@ -114,6 +114,7 @@ struct Security {
   bool seccomp_trace = false;
   std::string seccomp_log;          // absolute, on the host
   bool seccomp_log_denied = false;  // what is denied goes to the supervisor, which counts it and denies it
+  bool seccomp_own = false;         // the program is of a profile of the user's: what it kills is told
   Landlock landlock;
   bool operator==(const Security&) const = default;
 };

@@ -1,0 +1,260 @@
+"""Traces, the profiles made from them, profiles without execve, and denials that are told."""
+import json
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+from world import wait_for
+
+README = ["read", "write", "close", "openat", "fstat", "mmap", "munmap", "brk", "futex", "clock_gettime"]
+# What busybox, or a dynamic program of glibc, needs to begin.
+START = [*README, "access", "arch_prctl", "exit_group", "getrandom", "mprotect", "newfstatat", "pread64", "prlimit64", "readlink", "rseq",
+         "set_robust_list", "set_tid_address", "getuid", "getpid", "getppid", "geteuid", "getegid", "getgid", "rt_sigaction",
+         "rt_sigprocmask", "rt_sigreturn", "stat", "getcwd", "faccessat2", "statx", "ioctl", "lseek", "fcntl", "dup2", "clone", "fork",
+         "vfork", "wait4", "kill", "tgkill", "gettid"]
+THREADS = """
+import ctypes, os, threading
+libc = ctypes.CDLL(None)
+def rare(number):
+    assert libc.syscall(number) != 999
+threads = [threading.Thread(target=rare, args=(n,)) for n in (140, 24)]  # getpriority, sched_yield
+[t.start() for t in threads], [t.join() for t in threads]
+if os.fork() == 0:
+    libc.syscall(147, 0)  # sched_get_priority_min
+    os._exit(0)
+os.wait()
+"""
+# getpid by int 0x80: i386's 20
+INT80 = """
+import ctypes, mmap
+m = mmap.mmap(-1, 4096, prot=7)
+m.write(bytes([0xb8, 20, 0, 0, 0, 0xcd, 0x80, 0xc3]))
+f = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(m)))
+print(f())
+"""
+
+
+def profile(world, names, action="SCMP_ACT_KILL_PROCESS", name="p.json", **more):
+    (world.directory / name).write_text(json.dumps({"defaultAction": action, "syscalls": [{"names": names, "action": "SCMP_ACT_ALLOW"}], **more}))
+    return name
+
+
+def trace(world, *command, options=(), status=0, log="t.ndjson", **more):
+    done = world.nucleus("run", *options, "--seccomp-mode", "trace", "--seccomp-log", log, "--", *command, status=status, **more)
+    return done, {line["name"]: line for line in map(json.loads, (world.directory / log).read_text().splitlines())}
+
+
+def denials(text):
+    return re.findall(r"^nucleus: seccomp denied '(\w+)' to (\S+): (\w+), (.*)$", text, re.M)
+
+
+# ---- traces ----
+
+def test_a_trace_is_transparent_and_complete(world):
+    for options in ((), ("--init",)):
+        done, seen = trace(world, "sh", "-c", "cat; echo err >&2; kill -0 $$; exit 3", options=options, status=3, stdin=subprocess.DEVNULL)
+        assert done.stderr == "err\n"
+        # the program's own execve, and that of cat; the mini-init's calls are not the workload's
+        assert seen["execve"]["count"] == 2 and seen["execve"]["syscall"] == 59 and seen["exit_group"]["count"] == 2
+        assert "rt_sigtimedwait" not in seen and "pivot_root" not in seen and "seccomp" not in seen and "sendmsg" not in seen
+
+
+def test_a_trace_has_threads_and_children(world):
+    _, seen = trace(world, "python3", "-c", THREADS)
+    assert {"getpriority", "sched_yield", "sched_get_priority_min", "wait4"} <= set(seen)
+    assert seen["sched_get_priority_min"]["count"] == 1
+
+
+def test_counts_are_exact(world):
+    count = "import ctypes; l = ctypes.CDLL(None)\nfor i in range(1234): l.syscall(147, i % 3)"
+    _, seen = trace(world, "python3", "-c", count)
+    assert seen["sched_get_priority_min"]["count"] == 1234
+
+
+def test_a_trace_has_the_other_architecture(world):
+    done, seen = trace(world, "python3", "-c", INT80, status=None)
+    if done.returncode != 0:
+        pytest.skip("this kernel runs no i386 programs")
+    assert seen["getpid"]["abis"] == ["x86"]
+    world.nucleus("seccomp", "generate", "t.ndjson", "-o", "made.json")
+    assert json.loads((world.directory / "made.json").read_text())["architectures"] == ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]
+    world.nucleus("run", "--seccomp-profile", "made.json", "--", "python3", "-c", INT80)
+
+
+def test_arguments_are_traced_for_conditions(world):
+    code = "import socket; socket.socket(socket.AF_UNIX); socket.socket(socket.AF_INET)"
+    _, seen = trace(world, "python3", "-c", code)
+    assert seen["socket"]["args"] == {"0": [1, 2]}
+    world.nucleus("seccomp", "generate", "--args", "t.ndjson", "-o", "made.json")
+    world.nucleus("run", "--seccomp-profile", "made.json", "--", "python3", "-c", code)
+    done = world.nucleus("run", "--seccomp-profile", "made.json", "--", "python3", "-c", "import socket; socket.socket(socket.AF_INET6)", status=159)
+    assert denials(done.stderr) == [("socket", "python3", "killed", "once")]
+
+
+def test_an_interrupted_trace_is_written(world):
+    for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        with world.popen("nucleus", "run", "--seccomp-mode", "trace", "--seccomp-log", "t.ndjson", "--", "sleep", "100") as process:
+            wait_for("the workload", lambda: any("sleep 100" in line and "nucleus" not in line for line in world.processes()))
+            time.sleep(0.3)
+            inner = [line.split()[0] for line in world.processes() if "seccomp-mode" in line]
+            world.run("kill", f"-{int(number)}", *inner)
+            assert process.wait(20) == status
+        assert '"execve"' in (world.directory / "t.ndjson").read_text()
+        (world.directory / "t.ndjson").unlink()
+    assert [path.name for path in world.directory.glob("t.ndjson*")] == []
+
+
+def test_a_place_that_cannot_be_written_is_an_error_before_anything_is_made(world):
+    for place in ("no/such/t.ndjson", "/proc/t.ndjson"):
+        done = world.nucleus("run", "--seccomp-mode", "trace", "--seccomp-log", place, "--", "echo", "started", status=125)
+        assert done.stdout == "" and "t.ndjson" in done.stderr
+    assert not list((world.runtime / "projects").rglob("*"))
+
+
+def test_a_dry_run_says_so(world):
+    done = world.nucleus("run", "--dry-run", "--seccomp-mode", "trace", "--seccomp-log", "t.ndjson", "--", "true")
+    assert "every call is let through, and recorded in" in done.stdout and not (world.directory / "t.ndjson").exists()
+    told = json.loads(world.nucleus("run", "--dry-run", "--seccomp-log-denied", "--output", "json", "--", "true").stdout)
+    assert told["seccomp"]["mode"] == "enforce" and told["seccomp"]["log_denied"] is True
+
+
+def test_landlock_holds_in_a_trace(world):
+    done, _ = trace(world, "sh", "-c", "echo x > /etc/hostname", status=2)
+    assert "Read-only" in done.stderr or "Permission" in done.stderr
+
+
+# ---- run, generate, run ----
+
+@pytest.mark.parametrize("command", [
+    ["sh", "-c", "for i in 1 2 3; do ls / | grep -c etc; done; trap 'echo bye' EXIT; sleep 0.1 & wait; mkdir /tmp/a; rm -r /tmp/a"],
+    ["python3", "-c", "import json, subprocess, threading, tempfile, sqlite3 as s; t = threading.Thread(target=print, args=('thread',)); t.start(); t.join();"
+                      "print(subprocess.check_output(['echo', 'child'])); tempfile.TemporaryFile().write(b'x')"]])
+def test_round_trip(world, command):
+    before, _ = trace(world, *command)
+    world.nucleus("seccomp", "generate", "t.ndjson", "-o", "made.json")
+    after = world.nucleus("run", "--seccomp-profile", "made.json", "--", *command)
+    assert (after.stdout, after.stderr) == (before.stdout, before.stderr)
+    told = world.nucleus("run", "--seccomp-profile", "made.json", "--", "python3", "-c", "import os; os.sched_rr_get_interval(0)", status=159)
+    assert denials(told.stderr)
+
+
+POSTGRES = ("export PATH=$(echo /usr/lib/postgresql/*/bin):$PATH; initdb -D /tmp/db -A trust --no-sync >/dev/null &&"
+            " pg_ctl -w -D /tmp/db -o '-k /tmp -h 127.0.0.1' -l /tmp/log start >/dev/null && psql -h 127.0.0.1 -c 'select 6 * 7' postgres | grep 42"
+            " && pg_ctl -w -D /tmp/db -m fast stop >/dev/null")
+NGINX = ("mkdir -p /tmp/n/www && echo served > /tmp/n/www/index.html && printf 'worker_processes 2; pid /tmp/n/pid; error_log /tmp/n/e;"
+         " events {} http { access_log off; client_body_temp_path /tmp/n/b; proxy_temp_path /tmp/n/p; fastcgi_temp_path /tmp/n/f;"
+         " uwsgi_temp_path /tmp/n/u; scgi_temp_path /tmp/n/s; server { listen 127.0.0.1:8080; root /tmp/n/www; } }' > /tmp/n/conf &&"
+         " nginx -c /tmp/n/conf && curl -s http://127.0.0.1:8080/ && nginx -c /tmp/n/conf -s quit && sleep 1")
+
+
+@pytest.mark.parametrize("options, command, expected", [
+    (["--user", "postgres", "--group", "postgres"], POSTGRES, "42"), (["--user", "33", "--group", "33"], NGINX, "served")])
+def test_round_trip_of_servers(world, rootfs, options, command, expected):
+    options = ["--rootfs", rootfs, *options]
+    done, seen = trace(world, "sh", "-c", command, options=options, timeout=240)
+    assert expected in done.stdout and len(seen) > 40
+    world.nucleus("seccomp", "generate", "t.ndjson", "-o", "made.json")
+    done = world.nucleus("run", *options, "--seccomp-profile", "made.json", "--", "sh", "-c", command, timeout=240)
+    assert expected in done.stdout and "denied" not in done.stderr
+
+
+# ---- profiles that do not have what nucleus does ----
+
+@pytest.mark.parametrize("init", [(), ("--init",)])
+def test_a_profile_need_not_allow_the_execution_of_the_program(world, init):
+    done = world.nucleus("run", *init, "--seccomp-profile", profile(world, README), "--", "true", status=159)
+    [(call, program, outcome, count)] = denials(done.stderr)
+    assert call not in ("execve", "seccomp", "sendmsg", "exit") and (program, outcome, count) == ("true", "killed", "once")
+    started = profile(world, START, "SCMP_ACT_ERRNO")
+    assert world.nucleus("run", *init, "--seccomp-profile", started, "--", "sh", "-c", "echo here").stdout == "here\n"
+
+
+@pytest.mark.parametrize("init", [(), ("--init",)])
+@pytest.mark.parametrize("action, status", [("SCMP_ACT_KILL_PROCESS", 159), ("SCMP_ACT_ERRNO", 126)])
+def test_the_second_execution_is_denied(world, init, action, status):
+    done = world.nucleus("run", *init, "--seccomp-profile", profile(world, START, action), "--", "sh", "-c", "echo first; exec cat /dev/null",
+                         status=status)
+    assert done.stdout == "first\n"
+    assert [(call, program) for call, program, _, _ in denials(done.stderr)] == [("execve", "sh")]
+
+
+def test_a_child_dies_as_by_the_kernel_and_its_parent_sees_it(world):
+    name = profile(world, [*START, "execve", "exit", "poll", "pipe2", "pselect6", "dup3"])
+    done = world.nucleus("run", "--seccomp-profile", name, "--", "sh", "-c", "mkdir /tmp/x; echo $?")
+    assert done.stdout == "159\n" and denials(done.stderr)[0][1:] == ("mkdir", "killed", "once")
+
+
+def test_a_handler_does_not_save_who_is_killed(world):
+    code = "import os, signal; signal.signal(signal.SIGSYS, lambda *a: None); os.write(1, b'before\\n'); os.sched_rr_get_interval(0); os.write(1, b'after\\n')"
+    _, seen = trace(world, "python3", "-c", code.replace("os.sched_rr_get_interval(0);", ""))
+    name = profile(world, list(seen))
+    for init in ((), ("--init",)):
+        done = world.nucleus("run", *init, "--seccomp-profile", name, "--", "python3", "-c", code, status=159)
+        assert done.stdout == "before\n" and denials(done.stderr) == [("sched_rr_get_interval", "python3", "killed", "once")]
+
+
+def test_a_program_that_is_not_there_is_told_under_any_profile(world):
+    name = profile(world, ["read"])
+    world.nucleus("run", "--seccomp-profile", name, "--", "no-such-program", status=127)
+    script = world.directory / "script"
+    script.write_text("#!/no/such\n")
+    script.chmod(0o755)
+    done = world.nucleus("run", "--seccomp-profile", name, "--volume", f"{world.directory}:/work:ro", "--", "/work/script", status=127)
+    assert "interpreter" in done.stderr
+
+
+# ---- denials ----
+
+def test_denials_are_told_and_lose_nothing(world):
+    code = "import ctypes\nl = ctypes.CDLL(None)\nfor i in range(500): l.syscall(272, 0x10000000)"  # unshare(CLONE_NEWUSER)
+    done = world.nucleus("run", "--seccomp-log-denied", "--", "sh", "-c", f"python3 -c '{code}'; unshare -r true; echo end")
+    assert done.stdout == "end\n"
+    told = denials(done.stderr)
+    assert ("unshare", "python3", "EPERM", "500 times") in told and ("unshare", "unshare", "EPERM", "once") in told
+    assert told == sorted(told, key=lambda entry: (entry[1], entry[0]))
+
+
+def test_what_is_denied_stays_denied(world):
+    """The same calls by the policy's own program, and by one that asks: the same results."""
+    code = ("import ctypes, os\nl = ctypes.CDLL(None, use_errno=True)\nout = []\n"
+            "for n, *a in [(272, 0x10000000), (435, 0, 0), (41, 17, 3, 0), (135, 0x40000), (16, 0, 0x5412, 0), (457, 0, 0, 0, 0), (999,), (250, 0, 0, 0)]:\n"
+            "    ctypes.set_errno(0); r = l.syscall(n, *a); out.append((n, r, ctypes.get_errno()))\nprint(out)")
+    plain = world.nucleus("run", "--", "python3", "-c", code, status=None)
+    asked = world.nucleus("run", "--seccomp-log-denied", "--", "python3", "-c", code, status=None)
+    assert (plain.stdout, plain.returncode) == (asked.stdout, asked.returncode)
+    assert len(denials(asked.stderr)) >= 5
+
+
+def test_what_kills_kills_with_log_denied_too(world):
+    code = "import ctypes; print('before', flush=True); ctypes.CDLL(None).syscall(246, 0, 0, 0, 0); print('after')"  # kexec_load
+    for option in ((), ("--seccomp-log-denied",), ("--seccomp-log-denied", "--init")):
+        done = world.nucleus("run", *option, "--", "python3", "-c", code, status=159)
+        assert done.stdout == "before\n"
+    assert denials(done.stderr) == [("kexec_load", "python3", "killed", "once")]
+
+
+def test_nobody_is_let_through_when_the_supervisor_is_gone(world):
+    code = "import ctypes, time\nl = ctypes.CDLL(None)\nwhile True: l.syscall(272, 0x10000000); time.sleep(0.01)"
+    with world.popen("nucleus", "run", "--seccomp-log-denied", "--", "python3", "-c", code) as process:
+        wait_for("the workload", lambda: [line for line in world.processes() if "import ctypes" in line and "nucleus" not in line])
+        world.run("kill", "-9", *[line.split()[0] for line in world.processes() if "seccomp-log-denied" in line])
+        process.wait(20)
+    wait_for("its end", lambda: not [line for line in world.processes() if "import ctypes" in line])
+
+
+# ---- services ----
+
+def test_services_trace_and_tell(world):
+    file = world.write('name = "PROJECT"\n[services.s]\ncommand = ["sh", "-c", "echo up; unshare -r true; exec sleep 100000"]\nseccomp_log_denied = true\n'
+                       '[services.t]\ncommand = ["sh", "-c", "echo up; exec sleep 100000"]\nseccomp_mode = "trace"\nseccomp_log = "t.ndjson"\n'
+                       '[services.t.health]\ncommand = ["true"]\n')
+    world.apply(file)
+    wait_for("the denial", lambda: "seccomp denied 'unshare' to unshare: EPERM" in world.nucleus("logs", f"{world.project}/s").stdout
+             + world.nucleus("logs", f"{world.project}/s").stderr)
+    world.nucleus("diff", "-f", file, "--detailed-exitcode")
+    world.nucleus("destroy", "-f", file, "--yes")
+    seen = {json.loads(line)["name"] for line in (world.directory / "t.ndjson").read_text().splitlines()}
+    assert {"execve", "write"} <= seen and {"nanosleep", "clock_nanosleep"} & seen
+    world.nothing_left()
