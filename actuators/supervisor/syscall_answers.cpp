@@ -69,27 +69,23 @@ void SyscallAnswers::Listen(sys::Fd listener) {
 
 void SyscallAnswers::Serve() {
   const std::int64_t end = NowNs() + kLongestNs;
-  do {
-    if (!ServeOne()) return;
-  } while (Readable(listener_.get(), kNextMs) && NowNs() < end);
+  pollfd poller{.fd = listener_.get(), .events = POLLIN, .revents = 0};
+  for (int patience = 0; ::poll(&poller, 1, patience) == 1; patience = kNextMs) {
+    if ((poller.revents & POLLIN) == 0) return listener_.reset();  // POLLHUP: nobody is left whom the program holds
+    ServeOne();
+    if (NowNs() >= end) return;
+  }
 }
 
-bool SyscallAnswers::ServeOne() {
+void SyscallAnswers::ServeOne() {
   seccomp_notif call;
-  pollfd poller{.fd = listener_.get(), .events = POLLIN, .revents = 0};
-  if (::poll(&poller, 1, 0) != 1) return false;
-  if ((poller.revents & POLLIN) == 0) {  // POLLHUP: nobody whom the program holds is left
-    listener_.reset();
-    return false;
-  }
-  if (!sys::ReceiveCall(listener_.get(), call)) return errno == ENOENT || errno == EINTR;
+  if (!sys::ReceiveCall(listener_.get(), call)) return;
   if (security_.seccomp_trace) {
     trace_.Count(call.data);
     sys::LetThrough(listener_.get(), call.id);
   } else {
     Deny(call.id, call.data, static_cast<pid_t>(call.pid));
   }
-  return true;
 }
 
 void SyscallAnswers::Deny(std::uint64_t id, const seccomp_data& call, pid_t thread) {

@@ -29,7 +29,7 @@ class SyscallAnswers {
   [[nodiscard]] DenialRecord& denials() { return denials_; }
 
  private:
-  bool ServeOne();
+  void ServeOne();
   void Deny(std::uint64_t id, const seccomp_data& call, pid_t thread);
   void Kill(std::uint64_t id, pid_t thread);
 

@@ -198,10 +198,11 @@ def test_a_handler_does_not_save_who_is_killed(world):
 def test_a_program_that_is_not_there_is_told_under_any_profile(world):
     name = profile(world, ["read"])
     world.nucleus("run", "--seccomp-profile", name, "--", "no-such-program", status=127)
-    script = world.directory / "script"
+    (world.directory / "bin").mkdir()
+    script = world.directory / "bin/script"
     script.write_text("#!/no/such\n")
     script.chmod(0o755)
-    done = world.nucleus("run", "--seccomp-profile", name, "--volume", f"{world.directory}:/work:ro", "--", "/work/script", status=127)
+    done = world.nucleus("run", "--seccomp-profile", name, "--volume", f"{world.directory}/bin:/work:ro", "--", "/work/script", status=127)
     assert "interpreter" in done.stderr
 
 
@@ -249,7 +250,7 @@ def test_nobody_is_let_through_when_the_supervisor_is_gone(world):
 def test_services_trace_and_tell(world):
     file = world.write('name = "PROJECT"\n[services.s]\ncommand = ["sh", "-c", "echo up; unshare -r true; exec sleep 100000"]\nseccomp_log_denied = true\n'
                        '[services.t]\ncommand = ["sh", "-c", "echo up; exec sleep 100000"]\nseccomp_mode = "trace"\nseccomp_log = "t.ndjson"\n'
-                       '[services.t.health]\ncommand = ["true"]\n')
+                       'health_check = ["true"]\n')
     world.apply(file)
     wait_for("the denial", lambda: "seccomp denied 'unshare' to unshare: EPERM" in world.nucleus("logs", f"{world.project}/s").stdout
              + world.nucleus("logs", f"{world.project}/s").stderr)
