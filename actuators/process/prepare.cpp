@@ -179,6 +179,7 @@ Result<> PrepareSecurity(Buffers& data) {
   if (!launch.security.seccomp.empty() && !HasSeccomp()) {
     TRY(GoWithout(data, "seccomp: this kernel has no filters"));
     data.seccomp.clear();
+    data.listens = data.asks_exec = false;
   }
   const Landlock& landlock = launch.security.landlock;
   if (!landlock.enabled) return {};
