@@ -92,7 +92,9 @@ Json Document(const Preview& preview) {
   const std::string& profile = preview.service.seccomp_profile;
   const Security& security = launch.security;
   json["seccomp"] = {{"mode", security.seccomp_trace ? "trace" : "enforce"},
-                     {"profile", security.seccomp_trace ? "none" : profile.empty() ? "default" : Printable(profile)},
+                     {"profile", security.seccomp_trace ? "none"
+                                 : profile.empty()      ? "default"
+                                                        : Printable(profile)},
                      {"instructions", security.seccomp_trace ? 0 : security.seccomp.size()},
                      {"log", Printable(security.seccomp_log)},
                      {"log_denied", security.seccomp_log_denied}};
@@ -119,7 +121,8 @@ Json Document(const Preview& preview) {
 }
 
 std::string SeccompText(const Json& seccomp) {
-  if (seccomp["mode"] == "trace") return "trace: every call is let through, and recorded in " + seccomp["log"].get<std::string>();
+  if (seccomp["mode"] == "trace")
+    return "trace: every call is let through, and recorded in " + seccomp["log"].get<std::string>();
   return seccomp["profile"].get<std::string>() + " profile, " + seccomp["instructions"].dump() + " instructions" +
          (seccomp["log_denied"].get<bool>() ? ", denials are told" : "");
 }

@@ -4,9 +4,9 @@
 //     {"syscall":41,"name":"socket","count":3,"args":{"0":[1,2]}}
 // "syscall" is the number on the machine that traced, "args" (optional) the values seen of arguments by their index.
 // "abis" (optional) are the machine's other ABIs, "x86" and "x32" or "arm", by which it was called as well; a call that
-// the machine's own ABI does not have has its number there. Lines of the same call add up. Reading and merging are pure; all problems are found at once, with their places. The
-// last line, where it is torn and has no newline, is passed over with a warning: so ends the trace of one that was
-// killed.
+// the machine's own ABI does not have has its number there. Lines of the same call add up. Reading and merging are
+// pure; all problems are found at once, with their places. The last line, where it is torn and has no newline, is
+// passed over with a warning: so ends the trace of one that was killed.
 #pragma once
 
 #include <map>

@@ -22,7 +22,8 @@ constexpr int kThread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLON
   for (;;) ::syscall(SYS_exit, 0);
 }
 
-// It shares the memory of the other thread, errno included, so it makes no call that fails before the listener is there.
+// It shares the memory of the other thread, errno included, so it makes no call that fails before the listener is
+// there.
 [[gnu::no_sanitize_address]] int Attend(void* argument) {
   Child& child = *static_cast<Child*>(argument);
   Handover& handover = child.handover;
@@ -66,8 +67,8 @@ int LoadListening(const std::vector<sock_filter>& program, std::uint32_t flags) 
   }
   // EBUSY: a program of somebody around us has a listener already, and there can be but one. Where nothing has to be
   // asked, the policy's own program does.
-  const bool plain = !data.seccomp_plain.empty() &&
-                     LoadSeccomp(data.seccomp_plain.data(), data.seccomp_plain.size(), flags);
+  const bool plain =
+      !data.seccomp_plain.empty() && LoadSeccomp(data.seccomp_plain.data(), data.seccomp_plain.size(), flags);
   if (!plain) child.Fail(Step::kSeccomp);
   handover.listener.store(Handover::kNone);
   return plain;

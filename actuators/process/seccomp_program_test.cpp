@@ -1,4 +1,5 @@
-// Programs that ask: that nothing passes which the policy denies, whatever the call, and that the answer is the policy's.
+// Programs that ask: that nothing passes which the policy denies, whatever the call, and that the answer is the
+// policy's.
 #include "actuators/process/seccomp_program.hpp"
 
 #include <gtest/gtest.h>
@@ -94,7 +95,7 @@ TEST(SeccompProgram, ATraceAsksAboutEverything) {
 // Of random programs: what passes in one passes in the other, and nothing that is denied does.
 TEST(SeccompProgram, LetsThroughExactlyWhatThePolicyDoes) {
   std::mt19937 random(7);
-  constexpr std::uint32_t kReturns[] = {SECCOMP_RET_ALLOW,       SECCOMP_RET_LOG,         SECCOMP_RET_ERRNO | 1,
+  constexpr std::uint32_t kReturns[] = {SECCOMP_RET_ALLOW,       SECCOMP_RET_LOG,          SECCOMP_RET_ERRNO | 1,
                                         SECCOMP_RET_KILL_THREAD, SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_TRAP};
   for (int round = 0; round < 2000; ++round) {
     Program program;

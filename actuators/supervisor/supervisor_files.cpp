@@ -3,6 +3,7 @@
 
 #include <charconv>
 
+#include "actuators/process/channel.hpp"
 #include "actuators/supervisor/supervisor.hpp"
 #include "actuators/sys/file.hpp"
 #include "spec/core/names.hpp"

@@ -42,7 +42,8 @@ std::string ProgramOf(pid_t thread) {
   return Printable(std::string_view(**name).substr(0, (*name)->find('\n')));
 }
 
-// The last number of a field, "\nNStgid:" as it begins a line: of "NStgid:\t100\t7" the one that it knows itself by. proc_pid_status(5).
+// The last number of a field, "\nNStgid:" as it begins a line: of "NStgid:\t100\t7" the one that it knows itself by.
+// proc_pid_status(5).
 std::optional<std::uint64_t> LastOf(std::string_view status, std::string_view field, int base = 10) {
   const auto at = status.find(field);
   if (at == std::string_view::npos) return std::nullopt;
@@ -92,7 +93,8 @@ void SyscallAnswers::Deny(std::uint64_t id, const seccomp_data& call, pid_t thre
   const std::uint32_t result = RunSeccomp(security_.seccomp, call);
   const bool error = ActionOf(result) == SECCOMP_RET_ERRNO;
   // Only execve comes here whatever the policy says of it, where it says no to ours; then it is not to be had.
-  const bool other = !error && ActionOf(result) != SECCOMP_RET_KILL_PROCESS && ActionOf(result) != SECCOMP_RET_KILL_THREAD;
+  const bool other =
+      !error && ActionOf(result) != SECCOMP_RET_KILL_PROCESS && ActionOf(result) != SECCOMP_RET_KILL_THREAD;
   const int number = error ? static_cast<int>(result & SECCOMP_RET_DATA) : ENOSYS;
   const char* name = ::strerrorname_np(number);
   const std::string outcome = error || other ? (name != nullptr ? name : std::to_string(number)) : "killed";
@@ -108,22 +110,27 @@ void SyscallAnswers::Deny(std::uint64_t id, const seccomp_data& call, pid_t thre
 // thread comes back from the call, and it does nothing more. Where it would not kill (PID 1 of a namespace, a handler,
 // held back or ignored) SIGKILL does, while it waits.
 void SyscallAnswers::Kill(std::uint64_t id, pid_t thread) {
-  const auto status = sys::ReadFileIfThere("/proc/" + std::to_string(thread) + "/status");
-  if (!status || !*status) return;  // gone
-  const auto inside = LastOf(**status, "\nNStgid:").value_or(1);
-  const auto group = static_cast<pid_t>(LastOf(**status, "\nTgid:").value_or(static_cast<std::uint64_t>(thread)));
+  const auto read = sys::ReadFileIfThere("/proc/" + std::to_string(thread) + "/status");
+  const std::string status = read && *read ? **read : std::string();  // hidden from us: SIGKILL needs to know nothing
+  const auto inside = LastOf(status, "\nNStgid:").value_or(1);
+  const auto group = static_cast<pid_t>(LastOf(status, "\nTgid:").value_or(static_cast<std::uint64_t>(thread)));
   const sys::Fd pidfd(sys::PidfdOpen(group));
-  if (!pidfd || !sys::StillAsks(listener_.get(), id)) return;
+  if (!sys::StillAsks(listener_.get(), id)) return;
   std::uint64_t survives = 0;
-  for (const auto field : {"\nSigBlk:", "\nSigIgn:", "\nSigCgt:"}) survives |= LastOf(**status, field, 16).value_or(~0ULL);
-  const bool dies = inside != 1 && (survives >> (SIGSYS - 1) & 1) == 0;
+  for (const auto* field : {"\nSigBlk:", "\nSigIgn:", "\nSigCgt:"})
+    survives |= LastOf(status, field, 16).value_or(~0ULL);
+  const bool dies = pidfd && inside != 1 && (survives >> (SIGSYS - 1) & 1) == 0;
   if (dies && ::syscall(SYS_tgkill, group, thread, SIGSYS) == 0) {
     sys::Refuse(listener_.get(), id, ENOSYS);
     if (Readable(pidfd.get(), kDiesWithinMs)) return;
   } else if (inside == (init_ ? 2U : 1U)) {
     killed_workload_ = true;
   }
-  sys::PidfdSendSignal(pidfd.get(), SIGKILL);
+  if (pidfd) {
+    sys::PidfdSendSignal(pidfd.get(), SIGKILL);
+  } else {
+    ::kill(group, SIGKILL);
+  }
 }
 
 }  // namespace nucleus::process

@@ -11,7 +11,7 @@ namespace nucleus::process {
 
 namespace {
 
-constexpr std::size_t kMostValues = 1024;   // what seccomp generate keeps of an argument
+constexpr std::size_t kMostValues = 1024;  // what seccomp generate keeps of an argument
 constexpr std::size_t kMostOthers = 4096;
 
 // The argument that tells what a call is about, as seccomp generate --args looks at it.

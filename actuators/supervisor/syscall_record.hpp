@@ -29,8 +29,8 @@ class CallTrace {
     auto operator<=>(const Key&) const = default;
   };
   std::uint64_t total_ = 0;
-  std::array<std::uint64_t, 512> native_{};   // those that come all the time, by number
-  std::map<Key, std::uint64_t> others_;       // bounded by the kernel: 16 bits of number are all that there is room for
+  std::array<std::uint64_t, 512> native_{};  // those that come all the time, by number
+  std::map<Key, std::uint64_t> others_;      // bounded by the kernel: 16 bits of number are all that there is room for
   std::map<std::uint32_t, std::set<std::uint32_t>> arguments_;  // of the calls that are told apart by one
 };
 

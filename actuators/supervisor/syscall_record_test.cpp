@@ -53,8 +53,9 @@ TEST(CallTrace, AnotherAbiCountsUnderTheSameName) {
   trace.Count(call);
   call.nr = 102;
   trace.Count(call);
-  EXPECT_EQ(trace.Text(), "{\"syscall\":0,\"name\":\"read\",\"count\":2,\"abis\":[\"x86\"]}\n"
-                          "{\"syscall\":102,\"name\":\"socketcall\",\"count\":1,\"abis\":[\"x86\"]}\n");
+  EXPECT_EQ(trace.Text(),
+            "{\"syscall\":0,\"name\":\"read\",\"count\":2,\"abis\":[\"x86\"]}\n"
+            "{\"syscall\":102,\"name\":\"socketcall\",\"count\":1,\"abis\":[\"x86\"]}\n");
 }
 #endif
 
