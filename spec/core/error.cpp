@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "spec/core/text.hpp"
+
 namespace nucleus {
 
 namespace {
@@ -70,7 +72,7 @@ std::string Error::Message() const {
   std::string text = operation;
   if (!subject.empty()) {
     if (!text.empty()) text += ' ';
-    text += subject;
+    text += Printable(subject);  // a file's name may have a newline in it, and then look like a message of its own
   }
   if (!cause.empty()) {
     if (!text.empty()) text += ": ";
@@ -81,7 +83,7 @@ std::string Error::Message() const {
     text += std::strerror(sys_errno);
     text += " (" + ErrnoName(sys_errno) + ")";
   }
-  for (const auto& where : trail) text += " <- " + where;
+  for (const auto& where : trail) text += " <- " + Printable(where);
   return text;
 }
 
