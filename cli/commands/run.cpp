@@ -139,6 +139,7 @@ class Container {
   Result<Launch> Compile() const {
     auto wanted = side_.Process(service_, spec::CanonicalFields(service_));
     wanted.netns.clear();  // one of its own, which nobody else needs to find
+    wanted.files.clear();  // bound as they are: the copies that apply makes are there to tell when one has changed
     Launch launch = TRY(LaunchCompiler(asked_.directories)(asked_.key, wanted));
     // Found by its name, and by the beginning of its id.
     if (const std::string& name = asked_.key.address.name; IsIdPrefix(name)) launch.id.replace(0, name.size(), name);
