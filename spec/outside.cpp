@@ -94,7 +94,9 @@ Outside Outside::Real() {
     return ::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) ? static_cast<std::uint64_t>(st.st_size) : 0;
   };
   std::array<char, PATH_MAX> directory{};
-  if (::getcwd(directory.data(), directory.size()) != nullptr) outside.working_directory = directory.data();
+  // One that was removed has no name: what is relative to it is not there, and must not be taken for a file of "/".
+  const bool named = ::getcwd(directory.data(), directory.size()) != nullptr;
+  outside.working_directory = named ? directory.data() : "/proc/self/cwd";
   return outside;
 }
 
