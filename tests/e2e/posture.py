@@ -80,7 +80,7 @@ def problems(text, uid=0, gid=0, groups=(), tty=False):
         found.append(f"only {len(tries)} tries")
     for name, answer in tries.items():
         allowed = {"killed by 31"} if name.split()[0] in ABI else REFUSALS
-        if answer not in allowed and not (name == "write to sysrq" and answer == "ENOENT") \
+        if answer not in allowed and not (name in ("write to sysrq", "read init's memory") and answer == "ENOENT") \
                 and not (name == "chmod of standard input" and tty):
             found.append(f"{name}: {answer}")
     return found

@@ -1,0 +1,194 @@
+/* Runs a command and makes one system call of the container that it starts fail, before the workload is executed.
+ *
+ *     fault_child list FILE CMD...                      writes "PROCESS CALL NUMBER ARGUMENTS" of each of its calls
+ *     fault_child fail PROCESS CALL NUMBER ERRNO CMD... makes that one fail, without doing anything
+ *
+ * NUMBER is the how manieth of that call in that process.
+ *
+ * PROCESS 0 is what the command clones first as a process of its own, 1 what that one clones, -1 the command itself without its other
+ * threads. strace(1) counts what any process does by itself, the command's and the container's alike; here each of the container's is met,
+ * and the same one in each run. */
+#define _GNU_SOURCE
+#include <elf.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef __x86_64__
+#error "the registers of this machine are not known here"
+#endif
+
+enum { kMost = 64, kCalls = 512 };
+
+struct Task {
+  pid_t pid;
+  int process; /* -1: the command's own; -2: not yet known; -3: a thread of the command's */
+  long calls[kCalls];
+  int inside;  /* between a call's entry and its exit */
+  int failing;
+};
+
+static struct Task tasks[kMost];
+static int task_count, process_count;
+static FILE* list;
+static int process_to_fail = -2, error_to_give;
+static long call_to_fail, number_to_fail;
+static int failed;
+
+static struct Task* Find(pid_t pid) {
+  for (int i = 0; i < task_count; ++i)
+    if (tasks[i].pid == pid) return &tasks[i];
+  return NULL;
+}
+
+static struct Task* Add(pid_t pid, int process) {
+  struct Task* task = Find(pid);
+  if (task == NULL) {
+    if (task_count == kMost) exit(99);
+    task = &tasks[task_count++];
+  }
+  *task = (struct Task){.pid = pid, .process = process};
+  return task;
+}
+
+static int IsThread(pid_t pid) {
+  char path[64], line[256];
+  int group = pid;
+  snprintf(path, sizeof path, "/proc/%d/status", pid);
+  FILE* file = fopen(path, "r");
+  while (file != NULL && fgets(line, sizeof line, file) != NULL)
+    if (sscanf(line, "Tgid: %d", &group) == 1) break;
+  if (file != NULL) fclose(file);
+  return group != pid;
+}
+
+static void Tell(pid_t pid, const struct Task* task, const struct user_regs_struct* registers) {
+  char text[200] = "";
+  const unsigned long places[] = {registers->rdi, registers->rsi};
+  for (int i = 0; i < 2; ++i) { /* what looks like a path */
+    char got[96] = "";
+    struct iovec here = {got, sizeof got - 1}, there = {(void*)places[i], sizeof got - 1};
+    if (places[i] < 4096 || process_vm_readv(pid, &here, 1, &there, 1, 0) <= 0) continue;
+    got[strcspn(got, "\n")] = '\0';
+    size_t printable = 0;
+    while (got[printable] >= ' ' && got[printable] <= '~') ++printable;
+    if (printable > 0 && got[printable] == '\0') snprintf(text + strlen(text), sizeof text - strlen(text), " %s", got);
+  }
+  fprintf(list, "%d %lld %ld %llx%s\n", task->process, (long long)registers->orig_rax, task->calls[registers->orig_rax % kCalls], (unsigned long long)registers->rdi, text);
+}
+
+static void Call(struct Task* task) {
+  struct user_regs_struct registers;
+  struct iovec io = {&registers, sizeof registers};
+  if (ptrace(PTRACE_GETREGSET, task->pid, NT_PRSTATUS, &io) != 0) return;
+  task->inside = !task->inside;
+  if (task->inside) {
+    const long call = (long)(registers.orig_rax % kCalls), number = ++task->calls[call];
+    if (list != NULL) Tell(task->pid, task, &registers);
+    task->failing = task->process == process_to_fail && call == call_to_fail && number == number_to_fail;
+    if (!task->failing) return;
+    failed = 1;
+    registers.orig_rax = (unsigned long long)-1; /* no such call */
+  } else {
+    if (!task->failing) return;
+    task->failing = 0;
+    registers.rax = (unsigned long long)-error_to_give;
+  }
+  ptrace(PTRACE_SETREGSET, task->pid, NT_PRSTATUS, &io);
+}
+
+static int Follow(const struct Task* task) {
+  return task->process == -3 || (task->process == -1 && list == NULL && process_to_fail != -1) ? PTRACE_CONT : PTRACE_SYSCALL;
+}
+
+/* What the kernel tells of a new process may come after its own first stop. */
+static struct Task* Newborn(pid_t pid, const struct Task* parent) {
+  struct Task* known = Find(pid);
+  if (known != NULL && known->process != -2) return known;
+  if (parent == NULL) return Add(pid, -2);
+  return Add(pid, parent->process < 0 && IsThread(pid) ? -3 : process_count++);
+}
+
+static int Trace(pid_t command) {
+  int code = 99;
+  for (;;) {
+    int status;
+    const pid_t pid = waitpid(-1, &status, __WALL);
+    if (pid < 0) return code;
+    struct Task* task = Find(pid);
+    if (!WIFSTOPPED(status)) {
+      if (pid == command) code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+      if (task != NULL) *task = tasks[--task_count];
+      continue;
+    }
+    if (task == NULL) task = Newborn(pid, NULL);
+    const int event = status >> 16, signal = WSTOPSIG(status);
+    int deliver = 0;
+    if (signal == (SIGTRAP | 0x80)) {
+      Call(task);
+    } else if (event == PTRACE_EVENT_CLONE || event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK) {
+      unsigned long child = 0;
+      ptrace(PTRACE_GETEVENTMSG, pid, 0, &child);
+      const struct Task parent = *task;
+      struct Task* born = Find((pid_t)child);
+      const int waits = born != NULL && born->process == -2;
+      born = Newborn((pid_t)child, &parent);
+      if (waits) ptrace(Follow(born), born->pid, 0, 0);
+      task = Find(pid);
+    } else if (event == PTRACE_EVENT_EXEC) {
+      if (task->process >= 0) { /* the workload, which is none of ours */
+        *task = tasks[--task_count];
+        ptrace(PTRACE_DETACH, pid, 0, 0);
+        continue;
+      }
+    } else if (event == PTRACE_EVENT_STOP) {
+      if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
+        ptrace(PTRACE_LISTEN, pid, 0, 0);
+        continue;
+      }
+      if (task->process == -2) continue; /* until its parent's event says whose it is */
+    } else if (event == 0) {
+      deliver = signal;
+    }
+    ptrace(Follow(task), pid, 0, deliver);
+  }
+}
+
+int main(int argc, char** argv) {
+  char** words = argv + 1;
+  if (argc > 3 && strcmp(words[0], "list") == 0) {
+    list = fopen(words[1], "we");
+    words += 2;
+  } else if (argc > 6 && strcmp(words[0], "fail") == 0) {
+    process_to_fail = atoi(words[1]);
+    call_to_fail = atol(words[2]);
+    number_to_fail = atol(words[3]);
+    error_to_give = atoi(words[4]);
+    words += 5;
+  } else {
+    return 99;
+  }
+  const pid_t command = fork();
+  if (command == 0) {
+    raise(SIGSTOP);
+    execvp(words[0], words);
+    _exit(99);
+  }
+  int status;
+  waitpid(command, &status, WUNTRACED);
+  const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
+  if (ptrace(PTRACE_SEIZE, command, 0, options) != 0) return 99;
+  Add(command, -1);
+  kill(command, SIGCONT);
+  const int code = Trace(command);
+  if (list != NULL) fclose(list);
+  return list == NULL && !failed ? 98 : code; /* 98: that call was not come to */
+}
