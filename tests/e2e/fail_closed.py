@@ -86,15 +86,15 @@ class Faults:
     def __exit__(self, *_):
         self.world.close()
 
-    def _run(self, *injection):
+    def _run(self, *injection, more=()):
         """Exit code, what the workload said of itself or None, and what nucleus said."""
         self.count += 1
         out = self.top / "out" / str(self.count)
         out.mkdir()
         out.chmod(0o777)
         program = "/opt/payload" if "image" not in self.setup and "whole" not in self.setup else "/payload"
-        done = self.world.run(self.injector, *injection, NUCLEUS, "run", *self.setup, "--volume", f"{out}:/out", "--", program, "/out/verdict", status=None,
-                              timeout=150)
+        done = self.world.run(self.injector, *injection, NUCLEUS, "run", *self.setup, "--volume", f"{out}:/out", "--", program, "/out/verdict", *more,
+                              status=None, timeout=150)
         verdict = out / "verdict"
         return done.returncode, verdict.read_text() if verdict.exists() else None, done.stderr
 
@@ -141,8 +141,8 @@ class Faults:
         return [call for call in PROTECTIVE if all(point.name != call for point in self.points)]
 
     def lie(self, point):
-        """As _run, where that call is answered as if it were done."""
-        return self._run("fail", *map(str, (point.process, point.call, point.number, 0)))
+        """As _run, where that call is answered as if it were done, and the workload stays for whoever looks at it."""
+        return self._run("fail", *map(str, (point.process, point.call, point.number, 0)), more=["stay"])
 
     def problem(self, point, error=errno.EPERM):
         """What is wrong with it where that call fails: None, or a line. And whether the workload was executed."""

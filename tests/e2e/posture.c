@@ -1,5 +1,5 @@
 /* Says what it is held by, a line each: what /proc tells of it, and what it is answered where it tries. Static, and so the whole of an
- * image. "posture [FILE]": into the file too, so that somebody outside sees that it has run. */
+ * image. "posture [FILE [stay]]": into the file too, so that somebody outside sees that it has run; and stays, to be looked at. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -197,5 +197,6 @@ int main(int argc, char** argv) {
     if (fd < 0 || write(fd, said, used) != (ssize_t)used) return 98;
     close(fd);
   }
+  if (argc > 2) sleep(20);
   return fwrite(said, 1, used, stdout) == used && fflush(stdout) == 0 ? 0 : 97;
 }
