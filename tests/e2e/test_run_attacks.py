@@ -1,0 +1,366 @@
+"""What hostile workloads, images and callers' circumstances try on `nucleus run`, after the known failures of runtimes. A canary of the host
+(a tree, mounts, settings, devices, programs) has to stay as it was."""
+import ctypes
+import itertools
+import os
+import pathlib
+import pty
+import shutil
+import signal
+import subprocess
+import termios
+import threading
+import time
+
+import posture
+import pytest
+from canary import SECRET, Canary
+from test_security import PROBE, TRIES
+from world import NUCLEUS
+
+BUSYBOX = "/usr/bin/busybox"
+
+
+@pytest.fixture
+def canary(world):
+    canary = Canary(world, world.directory / "canary", [NUCLEUS])
+    yield canary
+    canary.check()
+
+
+@pytest.fixture
+def image(world):
+    """A root file system of two programs: a shell, and what tells of the sandbox it is in."""
+    root = world.directory / "image"
+    for name in ("bin", "etc", "proc", "sys", "dev", "tmp"):
+        (root / name).mkdir(parents=True)
+    shutil.copy(BUSYBOX, root / "bin/busybox")
+    for name in ("sh", "cat", "ls", "stat", "pwd", "id", "grep"):
+        (root / "bin" / name).symlink_to("busybox")
+    shutil.copy(posture.program(), root / "payload")
+    return root
+
+
+def run(world, *arguments, **options):
+    return world.nucleus("run", *arguments, **options)
+
+
+def nothing_left(world):
+    projects = pathlib.Path(f"/proc/{world.init}/root{world.runtime}/projects")
+    assert not projects.exists() or not list(projects.rglob("*"))
+
+
+# ---- what each sandbox holds ----
+
+KINDS = {
+    "by default": [], "with an init": ["--init"], "as a user": ["--user", "1000", "--group", "1001"], "with what is given": ["--context", "ctx", "--tmpfs", "/scratch:1M", "--secret", "./key:/etc/key", "--volume", "./ctx:/data"],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("root", ["host", "image"])
+def test_every_try_is_refused(world, canary, rootfs, kind, root):
+    """All that services try, tries in `run` too; in one sandbox after the other, each in a process of its own."""
+    (world.directory / "ctx").mkdir()
+    (world.directory / "key").write_text("key\n")
+    # The programs of others are test_nobody_reaches_into_who_enters' business: here there are those of tries that have ended, too.
+    cases = {name: script for name, script in TRIES.items() if name != "the runtime's program cannot be reached"}
+    script = PROBE + f"CANARY = {str(canary.top / 'file')!r}\nTRIES = {cases!r}\n" + """
+import traceback
+failed = []
+for name, text in TRIES.items():
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        code = 0
+        try:
+            exec(text, globals())
+        except BaseException:
+            code = 1
+            print(name, traceback.format_exc().splitlines()[-1], flush=True)
+        os._exit(code)
+    status = os.waitpid(pid, 0)[1]
+    if status != 0:
+        failed.append(name)
+print("tried", len(TRIES), "failed", failed)
+"""
+    (world.directory / "tries.py").write_text(script)
+    options = [*KINDS[kind], "--volume", "./tries.py:/opt/try/tries.py:ro", *(["--rootfs", rootfs] if root == "image" else [])]
+    done = run(world, *options, "--", "/usr/bin/python3", "/opt/try/tries.py", status=None)
+    assert done.returncode == 0 and done.stdout.endswith(f"tried {len(cases)} failed []\n"), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("options, uid, gid, groups", [
+    ([], 0, 0, []), (["--init"], 0, 0, []), (["-u", "1000"], 1000, 1000, []), (["-u", "1"], 1, 1, []),
+    (["-u", "1", "--group", "2", "--additional-group", "3", "--additional-group", "3"], 1, 2, [3]), (["--additional-group", "7", "--init"], 0, 0, [7]),
+])
+def test_it_is_held_by_all(world, canary, image, options, uid, gid, groups):
+    """i386, x32, clone3, keyrings, TIOCSTI and what else posture.c tries; and exactly the groups that were given."""
+    done = run(world, "--rootfs", "image", *options, "--", "/payload")
+    assert posture.problems(done.stdout, uid, gid, groups) == []
+
+
+def test_what_the_caller_has_is_not_handed_down(world, canary, image):
+    """Groups, inheritable and ambient capabilities, personality, ignored signals, limits and open files of whoever calls."""
+    words = "ulimit -n 64; exec 5</ 7</proc 9<canary/secret; trap '' HUP; exec setpriv --groups 27,33 --inh-caps=+chown,+net_raw --ambient-caps=+chown,+net_raw setarch -R -X"
+    done = world.run("bash", "-c", f"{words} nucleus run --rootfs image -- /payload")
+    assert posture.problems(done.stdout) == []
+    assert posture.parse(done.stdout)["SigIgn"] == "0" * 16
+
+
+@pytest.mark.parametrize("option", ["--user", "--group", "--additional-group"])
+@pytest.mark.parametrize("number", ["-1", "2147483648", "4294967295", "4294967296", "18446744073709551616", "0x0", "+0", " 0", "1e3", ""])
+def test_numbers_of_nobody_are_refused(world, option, number):
+    done = run(world, f"{option}={number}", "--", "true", status=125)
+    assert option in done.stderr or "look up" in done.stderr, done.stderr
+
+
+def test_a_user_of_the_image_is_not_root_in_disguise(world, canary, image):
+    (image / "etc/passwd").write_text("evil:x:0:0::/:/bin/sh\nlow:x:1000:0::/:/bin/sh\nhuge:x:4294967296:1::/:/bin/sh\nminus:x:-1:-1::/:/bin/sh\n")
+    (image / "etc/group").write_text("wheel:x:0:low\nminus:x:4294967295:\n")
+    for options in (["--user", "evil"], ["--user", "low"], ["--user", "huge"], ["--user", "minus"], ["--user", "1000", "--group", "wheel"],
+                    ["--user", "1000", "--additional-group", "wheel"], ["--user", "1000", "--group", "minus"]):
+        assert run(world, "--rootfs", "image", *options, "--", "/payload", status=125).stdout == ""
+
+
+# ---- the runtime's own program (CVE-2019-5736) ----
+
+@pytest.mark.parametrize("entry", ["#!/proc/self/exe\n", "#!/proc/self/exe run --\n", "link", "#!/proc/thread-self/exe\n", "#!/proc/1/exe\n"])
+@pytest.mark.parametrize("init", [[], ["--init"]])
+def test_the_runtime_is_no_interpreter(world, canary, image, entry, init):
+    """The image brings a loader and libraries of its own, which would then be the runtime's."""
+    for directory in ("lib64", "lib/x86_64-linux-gnu"):
+        (image / directory).mkdir(parents=True)
+    for library in ("lib64/ld-linux-x86-64.so.2", "lib/x86_64-linux-gnu/libc.so.6", "lib/x86_64-linux-gnu/libm.so.6"):
+        shutil.copy(posture.program(), image / library)
+    if entry == "link":
+        (image / "entry").symlink_to("/proc/self/exe")
+    else:
+        (image / "entry").write_text(entry)
+        (image / "entry").chmod(0o755)
+    done = run(world, "--rootfs", "image", *init, "--", "/entry", status=126)
+    assert done.stdout == "" and done.stderr.startswith("nucleus: run: execute /entry")
+
+
+INTRUDER = r"""
+import os, time
+opened, seen, end = [], 0, time.monotonic() + 4
+while time.monotonic() < end:
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        seen += 1
+        at = f"/proc/{name}/"
+        for what, flags in (("exe", os.O_WRONLY), ("exe", os.O_RDONLY), ("mem", os.O_RDWR), ("fd/3", os.O_RDWR), ("fd/4", os.O_PATH), ("root", os.O_PATH), ("cwd", os.O_PATH),
+                            ("environ", os.O_RDONLY), ("maps", os.O_RDONLY), ("map_files", os.O_PATH)):
+            try:
+                fd = os.open(at + what, flags)
+                exe = os.readlink(at + "exe")
+                if "nucleus" in exe or "nucleus" in open(at + "cmdline").read() or what.startswith("fd/"):
+                    opened.append((what, exe))
+                os.close(fd)
+            except OSError:
+                pass
+print("seen" if seen else "nobody", opened[:5])
+"""
+
+
+@pytest.mark.parametrize("user", [[], ["--user", "1000"]])
+@pytest.mark.parametrize("init", [[], ["--init"]])
+def test_nobody_reaches_into_who_enters(world, canary, user, init):
+    """CVE-2016-9962, CVE-2019-5736: a loop that opens whatever the helper has, while probes enter one after the other."""
+    (world.directory / "intruder.py").write_text(INTRUDER)
+    done = run(world, "--volume", "./intruder.py:/opt/intruder.py:ro", "--health-cmd", "sleep 0.02", "--health-interval", "20ms", *user, *init, "--",
+               "python3", "/opt/intruder.py")
+    assert done.stdout == "seen []\n", done.stdout + done.stderr
+
+
+# ---- working directories and open files (CVE-2024-21626) ----
+
+def test_no_working_directory_leads_out(world, canary, image):
+    (image / "links").mkdir()
+    for number in range(3, 33):
+        (image / f"links/{number}").symlink_to(f"/proc/self/fd/{number}")
+    words = "exec " + " ".join(f"{number}</" for number in (3, 5, 7, 9)) + "; exec nucleus run --rootfs image --workdir"
+    for path in itertools.chain((f"/proc/self/fd/{number}" for number in range(0, 33)), (f"/links/{number}" for number in range(3, 12)),
+                                ("/proc/self/fd/7/../..", "/proc/self/cwd", "/proc/self/root", "/proc/1/root/", "/proc/self/task/1/fd/5", "/dev/fd/7")):
+        done = world.run("bash", "-c", f"{words} {path} -- /bin/sh -c 'pwd; ls'", status=125)
+        assert done.stdout == "" and f"enter working directory {path}" in done.stderr
+    nothing_left(world)
+
+
+def test_a_working_directory_that_flips(world, canary, image):
+    """It is a directory of a volume, and then a link to where a leaked file would lead."""
+    (world.directory / "vol/at").mkdir(parents=True)
+    (world.directory / "vol/link").symlink_to("/proc/self/fd/7")
+    with flipping(world.directory / "vol/at", world.directory / "vol/link"):
+        for _ in range(30):
+            done = world.run("bash", "-c", "exec 7</; nucleus run --rootfs image --volume ./vol:/vol --workdir /vol/at -- /bin/pwd", status=None)
+            assert (done.returncode, done.stdout) in ((0, "/vol/at\n"), (0, "/vol/link\n")) or "enter working directory" in done.stderr, done
+
+
+# ---- what flips while it is looked at (CVE-2021-30465, 2024-45310, 2018-15664) ----
+
+class flipping:
+    """Two paths change places, over and over."""
+
+    def __init__(self, first, second):
+        self.paths, self.stop, self.libc = [os.fsencode(first), os.fsencode(second)], False, ctypes.CDLL(None)
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self._flip)
+        self.thread.start()
+
+    def _flip(self):
+        while not self.stop:
+            assert self.libc.renameat2(-100, self.paths[0], -100, self.paths[1], 2) == 0  # RENAME_EXCHANGE
+            time.sleep(0.0002)
+
+    def __exit__(self, *_):
+        self.stop = True
+        self.thread.join()
+
+
+@pytest.mark.parametrize("place", ["data", "proc", "tmp", "etc", "dev"])
+@pytest.mark.parametrize("to", ["CANARY", "/etc", "/proc/self/fd/7"])
+def test_a_mount_target_that_flips(world, canary, image, place, to):
+    (image / place).mkdir(exist_ok=True)
+    (image / place / "inner").mkdir()
+    (image / "link").symlink_to(to.replace("CANARY", str(canary.top)))
+    (world.directory / "vol").mkdir()
+    with flipping(image / place, image / "link"):
+        for _ in range(8):
+            done = run(world, "--rootfs", "image", "--volume", "./vol:/data/inner", "--", "/payload", status=None)
+            if done.returncode == 0:
+                assert [line for line in posture.problems(done.stdout) if "is mounted at" not in line and "lacks" not in line] == []
+            else:
+                assert done.returncode in (125, 127) and done.stdout == "", done
+    assert os.listdir(world.directory / "vol") == []
+    nothing_left(world)
+
+
+@pytest.mark.parametrize("mode", ["copy", "bind"])
+def test_a_context_that_flips(world, canary, image, mode):
+    """Docker 2018-15664: a directory of the context is a link to the host's at the moment it is entered."""
+    (world.directory / "ctx/at/inner").mkdir(parents=True)
+    (world.directory / "ctx/at/secret").write_text("own\n")
+    (world.directory / "ctx/link").symlink_to(canary.top)
+    (world.directory / "ctx/file").write_text("own\n")
+    (world.directory / "ctx/file2").symlink_to(canary.top / "secret")
+    with flipping(world.directory / "ctx/at", world.directory / "ctx/link"), flipping(world.directory / "ctx/file", world.directory / "ctx/file2"):
+        for _ in range(25):
+            done = run(world, "--rootfs", "image", "--context", "ctx", "--context-mode", mode, "--", "/bin/sh", "-c", "cat /context/*/secret /context/file*", status=None)
+            assert SECRET not in done.stdout, done
+            assert done.returncode in (0, 1, 125), done
+
+
+# ---- places of the image that are links or FIFOs (podman 2025-9566, 2024-9676; CVE-2025-31133, 52565, 52881) ----
+
+PLACES = ["etc/passwd", "etc/group", "etc/hosts", "etc/resolv.conf", "etc/hostname", "etc/tls/key", "run/secrets/key", "dev/null", "dev/console", "dev/pts", "dev/ptmx",
+          "proc/kcore", "proc/keys", "proc/self/attr/exec", "proc/sys", "sys/firmware", "sys/fs/cgroup", ".nucleus-rootfs-sha256"]
+FORMS = {
+    "a link to the host's": lambda path, canary: path.symlink_to(canary.top / "secret"),
+    "a link up and out": lambda path, canary: path.symlink_to("../../../../../../../.." + str(canary.top / "secret")),
+    "a FIFO": lambda path, canary: os.mkfifo(path),
+    "a link to the host's FIFO": lambda path, canary: path.symlink_to(canary.top / "fifo"),
+    "a link to a device": lambda path, canary: path.symlink_to("/dev/zero"),
+    "a device": lambda path, canary: os.mknod(path, 0o020666, os.makedev(1, 5)),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_places_of_the_image_lead_nowhere(world, canary, image, form):
+    for place in PLACES:
+        path = image / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        FORMS[form](path, canary)
+    (world.directory / "key").write_text("key\n")
+    for user, secret in itertools.product((["--user", "1000"], ["--user", "name"], []), ("/etc/tls/key", "/run/secrets/key")):
+        done = run(world, "--rootfs", "image", *user, "--secret", f"./key:{secret}", "--", "/bin/sh", "-c", f"/payload; cat {secret} /etc/hosts /etc/passwd", status=None,
+                   timeout=30)
+        assert done.returncode in (0, 1, 125), done
+        assert SECRET not in done.stdout + done.stderr
+        if done.returncode != 125:
+            uid = 1000 if user else 0
+            assert posture.problems(done.stdout, uid, uid) == [] and "key\n" in done.stdout
+    nothing_left(world)
+
+
+@pytest.mark.parametrize("place", ["proc", "sys", "dev", "etc", "run", "tmp"])
+@pytest.mark.parametrize("what", [["-t", "tmpfs", "x"], ["-t", "proc", "x"], ["--bind", "canary"], ["--bind", "/"]], ids=["tmpfs", "proc", "the canary", "the host"])
+def test_something_is_mounted_in_the_image(world, canary, image, place, what):
+    """CVE-2019-16884, 2023-27561."""
+    (image / place).mkdir(exist_ok=True)
+    world.run("mount", *what, image / place)
+    try:
+        done = run(world, "--rootfs", "image", "--", "/bin/sh", "-c", f"/payload; cat /{place}/secret /{place}{canary.top}/secret 2>/dev/null", status=None)
+    finally:
+        world.run("umount", "-l", image / place)
+    assert SECRET not in done.stdout, done
+    assert done.returncode == 125 or posture.problems(done.stdout) == [], done
+
+
+def test_nothing_of_the_image_is_loaded(world, canary, image):
+    """Docker 2019-14271: names are looked up in the image's text files, and by none of its libraries."""
+    source = world.directory / "nss.c"
+    source.write_text(f'#include <fcntl.h>\n__attribute__((constructor)) void loaded(void) {{ open("{canary.top}/loaded", O_CREAT | O_RDWR, 0600); }}\n')
+    (image / "etc/nsswitch.conf").write_text("passwd: evil files\ngroup: evil files\nhosts: evil\n")
+    (image / "etc/passwd").write_text("name:x:1000:1000::/:/bin/sh\n")
+    (image / "lib/x86_64-linux-gnu").mkdir(parents=True)
+    library = image / "lib/x86_64-linux-gnu/libnss_evil.so.2"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    for name in ("libnss_files.so.2", "libc.so.6"):
+        shutil.copy(library, library.parent / name)
+    (image / "etc/ld.so.preload").write_text("/lib/x86_64-linux-gnu/libnss_evil.so.2\n")
+    assert posture.problems(run(world, "--rootfs", "image", "--user", "name", "--", "/payload").stdout, 1000, 1000) == []
+    assert run(world, "--rootfs", "image", "--user", "other", "--", "/payload", status=125).stdout == ""
+
+
+# ---- terminals (CVE-2017-5226, 2019-7303) ----
+
+@pytest.mark.parametrize("options", [["-t"], [], ["-t", "--init"], ["-t", "--user", "1000"]])
+def test_nothing_is_typed_into_the_callers_terminal(world, canary, image, options):
+    """With a terminal of its own, and without, where its standard input is the caller's."""
+    master, slave = pty.openpty()
+    before = termios.tcgetattr(slave)
+    process = world.popen("nucleus", "run", *options, "--rootfs", "image", "--volume", "./out:/out", "--", "/payload", "/out/said", stdin=slave, stdout=subprocess.DEVNULL
+                          if "-t" not in options else slave, stderr=slave, start_new_session=True, preexec_fn=lambda: (world.directory / "out").mkdir() or
+                          (world.directory / "out").chmod(0o777))
+    reader = threading.Thread(target=lambda: drain(master), daemon=True)
+    reader.start()
+    assert process.wait(60) == 0
+    uid = 1000 if "--user" in options else 0
+    said = (world.directory / "out/said").read_text()
+    assert posture.problems(said, uid, uid, tty=True) == []
+    assert {posture.parse(said)["try " + name] for name in ("TIOCSTI", "TIOCSTI with high bits", "TIOCLINUX", "TIOCSETD")} == {"EPERM"}
+    os.set_blocking(slave, False)
+    raw = termios.tcgetattr(slave)
+    assert raw == before
+    raw[3] &= ~termios.ICANON
+    termios.tcsetattr(slave, termios.TCSANOW, raw)
+    with pytest.raises(BlockingIOError):
+        os.read(slave, 100)
+    os.close(slave)
+
+
+def drain(master):
+    try:
+        while os.read(master, 65536):
+            pass
+    except OSError:
+        pass
+
+
+def test_a_run_that_is_killed_half_way_leaves_the_host_as_it_was(world, canary, image):
+    """At any moment of its set-up."""
+    for delay in range(0, 60, 4):
+        process = world.popen("nucleus", "run", "--name", "box", "--rootfs", "image", "--", "/bin/sh", "-c", "while :; do :; done", stderr=subprocess.DEVNULL)
+        time.sleep(delay / 1000)
+        inner = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        for pid in map(int, inner):
+            if pid > 0:  # 0 is one that is just going, and would mean ourselves
+                os.kill(pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+    assert run(world, "--name", "box", "--rootfs", "image", "--", "/bin/sh", "-c", "echo again").stdout == "again\n"
+    nothing_left(world)
