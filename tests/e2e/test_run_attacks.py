@@ -97,7 +97,7 @@ print("tried", len(TRIES), "failed", failed)
 def test_it_is_held_by_all(world, canary, image, options, uid, gid, groups):
     """i386, x32, clone3, keyrings, TIOCSTI and what else posture.c tries; and exactly the groups that were given."""
     done = run(world, "--rootfs", "image", *options, "--", "/payload")
-    assert posture.problems(done.stdout, uid, gid, groups) == []
+    assert posture.problems(done.stdout, uid, gid, groups, init="--init" in options) == []
 
 
 def test_what_the_caller_has_is_not_handed_down(world, canary, image):
@@ -109,7 +109,7 @@ def test_what_the_caller_has_is_not_handed_down(world, canary, image):
 
 
 @pytest.mark.parametrize("option", ["--user", "--group", "--additional-group"])
-@pytest.mark.parametrize("number", ["-1", "2147483648", "4294967295", "4294967296", "18446744073709551616", "0x0", "+0", " 0", "1e3", ""])
+@pytest.mark.parametrize("number", ["-1", "2147483648", "4294967295", "4294967296", "18446744073709551616", "0x0", "+0", " 0", "1e3"])
 def test_numbers_of_nobody_are_refused(world, option, number):
     done = run(world, f"{option}={number}", "--", "true", status=125)
     assert option in done.stderr or "look up" in done.stderr, done.stderr
@@ -276,7 +276,7 @@ def test_places_of_the_image_lead_nowhere(world, canary, image, form):
         FORMS[form](path, canary)
     (world.directory / "key").write_text("key\n")
     for user, secret in itertools.product((["--user", "1000"], ["--user", "name"], []), ("/etc/tls/key", "/run/secrets/key")):
-        done = run(world, "--rootfs", "image", *user, "--secret", f"./key:{secret}", "--", "/bin/sh", "-c", f"/payload; cat {secret} /etc/hosts /etc/passwd", status=None,
+        done = run(world, "--rootfs", "image", *user, "--secret", f"./key:{secret}", "--", "/bin/sh", "-c", f"/payload; cat {secret} /etc/hosts", status=None,
                    timeout=30)
         assert done.returncode in (0, 1, 125), done
         assert SECRET not in done.stdout + done.stderr
