@@ -24,8 +24,8 @@ def ps(world):
 
 def left(world):
     """What runs of this world have left: files, and control groups of containers that only they could be."""
-    projects = world.runtime / "projects"
-    return [str(path) for path in projects.rglob("*")] if projects.exists() else []
+    # By a process of the world: nobody else sees the tmpfs that the runtime directory is on.
+    return world.run("find", world.runtime / "projects", "-mindepth", 1, status=None).stdout.split()
 
 
 def until(check, seconds=20):

@@ -1,0 +1,70 @@
+"""What the benchmarks share: a world of their own, clocks, and where the programs are."""
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BIN = pathlib.Path(os.environ.get("NUCLEUS_BIN_DIR", ROOT / "build/release/bin"))
+NUCLEUS = BIN / "nucleus"
+ISOLATED = "NUCLEUS_BENCH_ISOLATED"
+
+
+def isolate():
+    """Runs this script again in its own mount, pid, network, ipc and uts namespaces."""
+    if not NUCLEUS.exists():
+        sys.exit(f"bench: {NUCLEUS} is missing: ./dev build")
+    if os.environ.get(ISOLATED):
+        return
+    os.environ[ISOLATED] = "1"
+    os.execvp("unshare", ["unshare", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child",
+                          "--mount-proc", "--propagation", "private", sys.executable, *sys.argv])
+
+
+def seconds(command, **kwargs):
+    begin = time.perf_counter()
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, **kwargs)
+    took = time.perf_counter() - begin
+    if done.returncode != 0:
+        sys.exit(f"bench: {' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    return took
+
+
+def median(rounds, command, **kwargs):
+    return statistics.median(seconds(command, **kwargs) for _ in range(rounds))
+
+
+def cgroup2():
+    """Where cgroup2 is mounted; None: nowhere."""
+    lines = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+    found = [pathlib.Path(line.split()[4]) for line in lines if " - cgroup2 " in line]
+    return next((path for path in found if (path / "cgroup.procs").exists()), None)  # not one that another mount hides
+
+
+class UsualCgroup:
+    """crun and runc insist on the usual place of cgroup2."""
+    USUAL = pathlib.Path("/sys/fs/cgroup")
+
+    def __enter__(self):
+        self.bound = cgroup2() not in (None, self.USUAL)
+        if self.bound:
+            subprocess.run(["mount", "--bind", cgroup2(), self.USUAL], check=True)
+
+    def __exit__(self, *_):
+        if self.bound:
+            subprocess.run(["umount", self.USUAL], check=True)
+
+
+class Figures:
+    """Printed as they come, with what they are to be compared with."""
+    SCALES = {"ms": 1e3, "MB": 1e-6, "KB": 1 / 1024}
+
+    def __init__(self):
+        self.values = {}
+
+    def add(self, name, value, unit, against=None):
+        ratio = f"   {value / self.values[against]:6.2f} × {against}" if against else ""
+        self.values[name] = value
+        print(f"{name:34}{value * self.SCALES[unit]:10.2f} {unit}{ratio}", flush=True)
