@@ -95,7 +95,7 @@ bool CheckLine(Child& child, const Line& line, std::size_t& known) {
   if (placed.mount == line.id) placed.seen = true;
   const std::uint64_t lacking = placed.attributes & ~line.attributes;
   if (lacking != 0) return Found(child, AuditFinding::kFlags, operation, line, lacking);
-  if (known == child.data.known_mounts.size()) return Found(child, AuditFinding::kTooMany, operation, line, 0);
+  if (known == child.data.known_size) return Found(child, AuditFinding::kTooMany, operation, line, 0);
   child.data.known_mounts[known++] = {line.id, operation};
   return true;
 }
@@ -106,20 +106,21 @@ bool AuditMounts(Child& child) {
   if (!child.data.launch.mount_audit) return true;
   const int fd = ::openat(child.proc_self, "mountinfo", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return child.Fail(Step::kAudit, Call::kOpen);
-  auto& buffer = child.data.scratch;
+  char* buffer = child.data.scratch.get();
+  const std::size_t room = child.data.scratch_size;
   std::size_t used = 0;
-  while (used < buffer.size()) {
-    const ssize_t got = ::read(fd, buffer.data() + used, buffer.size() - used);
+  while (used < room) {
+    const ssize_t got = ::read(fd, buffer + used, room - used);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return child.Fail(Step::kAudit, Call::kOpen);
     if (got == 0) break;
     used += static_cast<std::size_t>(got);
   }
   ::close(fd);
-  if (used == buffer.size()) return Found(child, AuditFinding::kTooMany, -1, Line{}, 0);
+  if (used == room) return Found(child, AuditFinding::kTooMany, -1, Line{}, 0);
   std::size_t known = 0;
-  const char* end = buffer.data() + used;
-  for (const char* at = buffer.data(); at < end;) {
+  const char* end = buffer + used;
+  for (const char* at = buffer; at < end;) {
     const auto* stop = static_cast<const char*>(std::memchr(at, '\n', static_cast<std::size_t>(end - at)));
     if (stop == nullptr) stop = end;
     Line line;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "actuators/process/child.hpp"
+#include "actuators/sys/mount_api.hpp"
 
 namespace nucleus::process {
 
@@ -105,6 +106,12 @@ struct Placed {
   bool seen = false;
 };
 
+// A mount that the audit has seen, and the operation that made it.
+struct KnownMount {
+  std::uint64_t mount;
+  std::int32_t operation;
+};
+
 struct Buffers {
   Launch launch;
   bool inside = false;                // another process of a running container
@@ -130,8 +137,12 @@ struct Buffers {
   std::vector<Placed> placed;              // by operation
   std::vector<std::uint64_t> own_devices;  // file systems we made and may write
   std::size_t own_device_count = 0;
-  std::vector<char> scratch;                                         // mountinfo is read into it
-  std::vector<std::pair<std::uint64_t, std::int32_t>> known_mounts;  // audit: mount -> operation
+  // Of the audit, as large as they may ever have to be, so they are touched only where they are used: zeroing them
+  // would take longer than the audit.
+  std::unique_ptr<char[]> scratch;  // mountinfo is read into it
+  std::size_t scratch_size = 0;
+  std::unique_ptr<KnownMount[]> known_mounts;
+  std::size_t known_size = 0;
 };
 
 // Between the two threads of a child whose program asks; child_listener.hpp.
@@ -162,7 +173,16 @@ struct Child {
   int root = -1;      // the new root's mount
   int skeleton = -1;  // the tmpfs under construction, until the overlay is put above it
   int overlay_op = -1;
-  int mask_directory = -1;  // the first empty read-only directory; later masks are clones of it
+  sys::MountIdentity base = {};  // of the skeleton, or else the root
+  // Where a target was last found; kept while nothing is mounted above it. child_target.cpp.
+  int parent = -1;
+  const char* parent_path = nullptr;
+  std::size_t parent_size = 0;
+  bool parent_ours = false, parent_setgid = false;
+  uid_t uid = 0;  // ours, while the root is built
+  gid_t gid = 0;
+  int mask_file = -1;       // the null device as the first mask of a file; later ones are clones of it
+  int mask_directory = -1;  // the same of directories
   int landlock = -1;
   const char* program = nullptr;
   Failure failure = {};

@@ -1,16 +1,15 @@
 // The root file system, built on file descriptors.
 //
 // The new root is attached above "/" of our private mount namespace (the task's own root stays the mount below it, so
-// host paths resolve as before and nothing of the host is hidden by a staging directory). Every target is then opened
-// with openat2(RESOLVE_IN_ROOT) below the new root's descriptor and mounted on by descriptor: a component that is
-// swapped meanwhile changes nothing, since nothing is looked up twice.
+// host paths resolve as before and nothing of the host is hidden by a staging directory). Every target is then looked
+// up with openat2(RESOLVE_IN_ROOT) below the new root's descriptor; child_target.hpp says how.
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include <cstring>
 
-#include "actuators/process/child_data.hpp"
+#include "actuators/process/child_target.hpp"
 #include "actuators/sys/mount_api.hpp"
 #include "actuators/sys/openat2.hpp"
 
@@ -24,99 +23,29 @@ bool FailOp(Child& child, int index, Call call, int err = errno) {
   return child.Fail(Step::kMount, call, index, err);
 }
 
-std::uint64_t DeviceOf(int fd) {
-  struct stat st{};
-  return ::fstat(fd, &st) == 0 ? st.st_dev : 0;
+bool Identify(Child& child, int index, int fd, sys::MountIdentity& identity) {
+  return sys::IdentifyMount(fd, identity) || FailOp(child, index, Call::kStat);
 }
 
-// A file system made by us, in which missing targets may be made.
-bool IsOurs(const Child& child, int fd) {
-  const std::uint64_t device = DeviceOf(fd);
-  for (std::size_t i = 0; i < child.data.own_device_count; ++i)
-    if (child.data.own_devices[i] == device) return true;
-  return false;
-}
-void AddOwn(Child& child, int fd) {
-  child.data.own_devices[child.data.own_device_count++] = DeviceOf(fd);
-}
-
-int BaseOf(const Child& child) {
-  return child.skeleton >= 0 ? child.skeleton : child.root;
-}
-
-// Whoever compiled the launch has resolved the links of the image: one that is on the way to a target now was put there
-// since, and is not followed (CVE-2019-19921, CVE-2021-30465).
-constexpr std::uint64_t kTarget = sys::kInRoot | RESOLVE_NO_SYMLINKS;
-
-// Opens the directory above a target and finds its last component; missing directories are made where the file system
-// is ours. -1: errno says why.
-int OpenParent(const Child& child, const PreparedOp& op, const char** name) {
-  const char* path = op.op->target.c_str();
-  while (*path == '/') ++path;
-  static_assert(kPathMax > 4095);
-  char buffer[kPathMax];
-  const std::size_t length = std::strlen(path);
-  if (length == 0 || length >= sizeof buffer) {
-    errno = length == 0 ? EEXIST : ENAMETOOLONG;
-    return -1;
-  }
-  std::memcpy(buffer, path, length + 1);
-  const char* slash = std::strrchr(path, '/');
-  *name = slash == nullptr ? path : slash + 1;
-  int parent = sys::OpenAt2(BaseOf(child), ".", O_PATH | O_DIRECTORY, sys::kInRoot);
-  for (char* at = buffer; parent >= 0;) {
-    char* end = std::strchr(at, '/');
-    if (end == nullptr) break;
-    *end = '\0';
-    int next = sys::OpenAt2(BaseOf(child), buffer, O_PATH | O_DIRECTORY, kTarget);
-    if (next < 0 && errno == ENOENT && IsOurs(child, parent) && ::mkdirat(parent, at, 0755) == 0)
-      next = sys::OpenAt2(BaseOf(child), buffer, O_PATH | O_DIRECTORY, kTarget);
-    const int err = errno;
-    ::close(parent);
-    errno = err;
-    parent = next;
-    *end = '/';
-    at = end + 1;
-  }
-  return parent;
-}
-
-// The target of a mount. A missing one is made, as a directory or an empty file, where the file system is ours.
-int OpenMountPoint(Child& child, const PreparedOp& op, bool directory) {
-  const char* path = op.op->target.c_str();
-  int fd = sys::OpenAt2(BaseOf(child), path, O_PATH, kTarget);
-  if (fd < 0 && errno == ENOENT) {
-    const char* name = nullptr;
-    const int parent = OpenParent(child, op, &name);
-    if (parent < 0) return -1;
-    if (!IsOurs(child, parent)) {
-      errno = ENOENT;
-      return -1;
-    }
-    if (directory) {
-      if (::mkdirat(parent, name, 0755) != 0 && errno != EEXIST) return -1;
-    } else {
-      const int file = ::openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
-      if (file < 0) return -1;
-      ::close(file);
-    }
-    ::close(parent);
-    fd = sys::OpenAt2(BaseOf(child), path, O_PATH, kTarget);
-  }
-  if (fd < 0) return -1;
-  sys::MountIdentity target, root;
-  if (!sys::IdentifyMount(fd, target) || !sys::IdentifyMount(BaseOf(child), root)) return -1;
-  if (target.mount == root.mount && target.inode == root.inode) {
-    errno = ELOOP;
-    return -1;
-  }
-  return fd;
+void Note(Child& child, int index, const sys::MountIdentity& identity, std::uint64_t attributes, bool recursive) {
+  child.data.placed[static_cast<std::size_t>(index)] = {identity.mount, attributes, recursive, false};
 }
 
 bool Remember(Child& child, int index, int mount, std::uint64_t attributes, bool recursive) {
   sys::MountIdentity identity;
-  if (!sys::IdentifyMount(mount, identity)) return FailOp(child, index, Call::kStat);
-  child.data.placed[index] = {identity.mount, attributes, recursive, false};
+  if (!Identify(child, index, mount, identity)) return false;
+  Note(child, index, identity, attributes, recursive);
+  return true;
+}
+
+// The mount is the root from here on.
+bool BecomeRoot(Child& child, int index, int mount, std::uint64_t attributes, bool recursive, bool own) {
+  sys::MountIdentity identity;
+  if (!Identify(child, index, mount, identity)) return false;
+  child.root = mount;
+  SetBase(child, identity);
+  if (own) AddOwn(child, identity);
+  Note(child, index, identity, attributes, recursive);
   return true;
 }
 
@@ -188,12 +117,11 @@ int NewFilesystem(Child& child, int index, const PreparedOp& op, const char* typ
 
 bool DoRootTmpfs(Child& child, int index, const PreparedOp& op) {
   // Written to until it is sealed: read-only comes last.
-  const int mount = NewFilesystem(child, index, op, "tmpfs", op.attributes & ~sys::kAttrReadOnly);
+  const std::uint64_t attributes = op.attributes & ~sys::kAttrReadOnly;
+  const int mount = NewFilesystem(child, index, op, "tmpfs", attributes);
   if (mount < 0) return false;
   if (sys::MoveMount(mount, child.old_root) != 0) return FailOp(child, index, Call::kMoveMount);
-  child.root = mount;
-  AddOwn(child, mount);
-  return Remember(child, index, mount, op.attributes & ~sys::kAttrReadOnly, false);
+  return BecomeRoot(child, index, mount, attributes, false, true);
 }
 
 bool DoRootBind(Child& child, int index, const PreparedOp& op) {
@@ -203,8 +131,7 @@ bool DoRootBind(Child& child, int index, const PreparedOp& op) {
   if (!directory) return FailOp(child, index, Call::kOpenSource, ENOTDIR);
   if (!SetAttributes(child, index, mount, op.attributes, op.op->recursive)) return false;
   if (sys::MoveMount(mount, child.old_root) != 0) return FailOp(child, index, Call::kMoveMount);
-  child.root = mount;
-  return Remember(child, index, mount, op.attributes, op.op->recursive);
+  return BecomeRoot(child, index, mount, op.attributes, op.op->recursive, false);
 }
 
 // The skeleton is attached as well: overlayfs takes layers only from the mount namespace it is mounted in.
@@ -213,9 +140,12 @@ bool DoRootOverlay(Child& child, int index, const PreparedOp&) {
   const int mount = NewFilesystem(child, index, "tmpfs", &kMode, 1, sys::kAttrNoSuid | sys::kAttrNoDev);
   if (mount < 0) return false;
   if (sys::MoveMount(mount, child.old_root) != 0) return FailOp(child, index, Call::kMoveMount);
+  sys::MountIdentity identity;
+  if (!Identify(child, index, mount, identity)) return false;
   child.skeleton = mount;
   child.overlay_op = index;
-  AddOwn(child, mount);
+  SetBase(child, identity);
+  AddOwn(child, identity);
   return true;
 }
 
@@ -266,8 +196,13 @@ bool FinishOverlay(Child& child) {
   ::close(source);
   ::close(child.skeleton);
   child.skeleton = -1;
-  child.root = mount;
-  return Remember(child, index, mount, op.attributes, false);
+  return BecomeRoot(child, index, mount, op.attributes, false, false);
+}
+
+// What we make belongs to us as it is made, with the mode it was made with.
+bool IsAsMade(const Child& child, const MountOp& op, const Spot& spot) {
+  constexpr std::uint32_t kLost = S_ISUID | S_ISGID;  // mkdir(2) and a write may drop them
+  return op.uid == child.uid && op.gid == child.gid && (op.mode & kLost) == 0 && !spot.setgid;
 }
 
 // Of a user namespace that does not have the id of an owner: what is ours stays the workload's, who alone is there.
@@ -281,71 +216,83 @@ bool Own(Child& child, int index, int fd, const MountOp& op) {
   return true;
 }
 
-bool DoDirectory(Child& child, int index, const PreparedOp& op) {
-  int fd = sys::OpenAt2(BaseOf(child), op.op->target.c_str(), O_RDONLY | O_DIRECTORY, kTarget);
-  if (fd < 0 && errno == ENOENT) {
-    const char* name = nullptr;
-    const int parent = OpenParent(child, op, &name);
-    if (parent < 0) return FailOp(child, index, Call::kOpenTarget);
-    if (!IsOurs(child, parent)) return FailOp(child, index, Call::kMkdir, ENOENT);
-    if (::mkdirat(parent, name, 0700) != 0) return FailOp(child, index, Call::kMkdir);
-    fd = ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    ::close(parent);
-  }
+// One that is there already; in a file system of ours it is made to be as asked.
+bool AdoptDirectory(Child& child, int index, const MountOp& op) {
+  const int fd = OpenTarget(child, op.target.c_str(), O_RDONLY | O_DIRECTORY);
   if (fd < 0) return FailOp(child, index, Call::kOpenTarget);
-  const bool good = !IsOurs(child, fd) || Own(child, index, fd, *op.op);
+  sys::MountIdentity identity;
+  if (!Identify(child, index, fd, identity)) return false;
+  const bool good = !IsOurs(child, identity) || Own(child, index, fd, op);
   ::close(fd);
   return good;
 }
 
-bool DoFile(Child& child, int index, const PreparedOp& op) {
-  const char* name = nullptr;
-  const int parent = OpenParent(child, op, &name);
-  if (parent < 0) return FailOp(child, index, Call::kOpenTarget);
-  if (!IsOurs(child, parent)) return FailOp(child, index, Call::kOpen, EROFS);
-  if (::unlinkat(parent, name, 0) != 0 && errno != ENOENT) return FailOp(child, index, Call::kUnlink);
-  const int fd = ::openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0) return FailOp(child, index, Call::kOpen);
-  const std::string& data = op.op->data;
+bool DoDirectory(Child& child, int index, const PreparedOp& prepared) {
+  const MountOp& op = *prepared.op;
+  Spot spot;
+  if (!FindSpot(child, op, spot)) return FailOp(child, index, Call::kOpenTarget);
+  if (!spot.ours) return AdoptDirectory(child, index, op);
+  const bool as_made = IsAsMade(child, op, spot);
+  if (::mkdirat(spot.parent, spot.name, as_made ? op.mode : 0700) != 0)
+    return errno == EEXIST ? AdoptDirectory(child, index, op) : FailOp(child, index, Call::kMkdir);
+  return as_made || AdoptDirectory(child, index, op);
+}
+
+int CreateFile(const Spot& spot, std::uint32_t mode) {
+  return ::openat(spot.parent, spot.name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, mode);
+}
+
+bool WriteWhole(int fd, const std::string& data) {
   for (std::size_t done = 0; done < data.size();) {
     const ssize_t wrote = ::write(fd, data.data() + done, data.size() - done);
     if (wrote < 0 && errno == EINTR) continue;
-    if (wrote <= 0) return FailOp(child, index, Call::kWrite);
+    if (wrote <= 0) return false;
     done += static_cast<std::size_t>(wrote);
   }
-  if (!Own(child, index, fd, *op.op)) return false;
-  ::close(fd);
-  ::close(parent);
   return true;
 }
 
-bool DoSymlink(Child& child, int index, const PreparedOp& op) {
-  const char* name = nullptr;
-  const int parent = OpenParent(child, op, &name);
-  if (parent < 0) return FailOp(child, index, Call::kOpenTarget);
-  const std::string& text = op.op->data;
-  if (IsOurs(child, parent) && ::symlinkat(text.c_str(), parent, name) == 0) {
-    if (::fchownat(parent, name, op.op->uid, op.op->gid, AT_SYMLINK_NOFOLLOW) != 0 && !LacksId(child))
-      return FailOp(child, index, Call::kChown);
-    ::close(parent);
-    return true;
+bool DoFile(Child& child, int index, const PreparedOp& prepared) {
+  const MountOp& op = *prepared.op;
+  Spot spot;
+  if (!FindSpot(child, op, spot)) return FailOp(child, index, Call::kOpenTarget);
+  if (!spot.ours) return FailOp(child, index, Call::kOpen, EROFS);
+  const bool as_made = IsAsMade(child, op, spot);
+  // What most are: only there to be mounted on.
+  if (as_made && op.data.empty() && ::mknodat(spot.parent, spot.name, S_IFREG | op.mode, 0) == 0) return true;
+  const std::uint32_t mode = as_made ? op.mode : 0600;
+  int fd = CreateFile(spot, mode);
+  if (fd < 0 && errno == EEXIST) {
+    if (::unlinkat(spot.parent, spot.name, 0) != 0) return FailOp(child, index, Call::kUnlink);
+    fd = CreateFile(spot, mode);
+  }
+  if (fd < 0) return FailOp(child, index, Call::kOpen);
+  if (!WriteWhole(fd, op.data)) return FailOp(child, index, Call::kWrite);
+  if (!as_made && !Own(child, index, fd, op)) return false;
+  ::close(fd);
+  return true;
+}
+
+bool DoSymlink(Child& child, int index, const PreparedOp& prepared) {
+  const MountOp& op = *prepared.op;
+  Spot spot;
+  if (!FindSpot(child, op, spot)) return FailOp(child, index, Call::kOpenTarget);
+  const std::string& text = op.data;
+  if (spot.ours && ::symlinkat(text.c_str(), spot.parent, spot.name) == 0) {
+    if (op.uid == child.uid && op.gid == child.gid && !spot.setgid) return true;
+    return ::fchownat(spot.parent, spot.name, op.uid, op.gid, AT_SYMLINK_NOFOLLOW) == 0 ||
+           FailOp(child, index, Call::kChown);
   }
   // The same link that is there already will do.
   char there[kPathMax];
-  const ssize_t size = ::readlinkat(parent, name, there, sizeof there);
+  const ssize_t size = ::readlinkat(spot.parent, spot.name, there, sizeof there);
   if (size != static_cast<ssize_t>(text.size()) || std::memcmp(there, text.data(), text.size()) != 0)
     return FailOp(child, index, Call::kSymlink, size >= 0 ? EEXIST : errno);
-  ::close(parent);
   return true;
 }
 
-bool Place(Child& child, int index, const PreparedOp& op, int mount, bool directory, std::uint64_t attributes,
-           bool recursive) {
-  const int target = OpenMountPoint(child, op, directory);
-  if (target < 0) return FailOp(child, index, Call::kOpenTarget);
-  if (sys::MoveMount(mount, target) != 0) return FailOp(child, index, Call::kMoveMount);
-  ::close(target);
-  return Remember(child, index, mount, attributes, recursive);
+bool Place(Child& child, int index, int mount, bool directory, std::uint64_t attributes, bool recursive) {
+  return PlaceAt(child, index, mount, directory) && Remember(child, index, mount, attributes, recursive);
 }
 
 bool DoBind(Child& child, int index, const PreparedOp& op) {
@@ -353,19 +300,19 @@ bool DoBind(Child& child, int index, const PreparedOp& op) {
   const int mount = CloneSource(child, index, op, &directory);
   if (mount < 0) return mount == -2;
   if (!SetAttributes(child, index, mount, op.attributes, op.op->recursive)) return false;
-  const bool good = Place(child, index, op, mount, directory, op.attributes, op.op->recursive);
+  const bool good = Place(child, index, mount, directory, op.attributes, op.op->recursive);
   ::close(mount);
   return good;
 }
 
 // A file of the secrets, which have been placed by now, at a place of its own.
 bool DoSecret(Child& child, int index, const PreparedOp& op) {
-  const int source = sys::OpenAt2(BaseOf(child), op.op->source.c_str(), O_PATH, kTarget);
+  const int source = OpenTarget(child, op.op->source.c_str(), O_PATH);
   if (source < 0) return FailOp(child, index, Call::kOpenSource);
   const int mount = sys::OpenTree(source, "", sys::kOpenTreeClone | sys::kOpenTreeCloexec | AT_EMPTY_PATH);
   if (mount < 0) return FailOp(child, index, Call::kOpenTree);
   if (!SetAttributes(child, index, mount, op.attributes, false)) return false;
-  const bool good = Place(child, index, op, mount, false, op.attributes, false);
+  const bool good = Place(child, index, mount, false, op.attributes, false);
   ::close(source);
   ::close(mount);
   return good;
@@ -374,52 +321,61 @@ bool DoSecret(Child& child, int index, const PreparedOp& op) {
 bool DoFilesystem(Child& child, int index, const PreparedOp& op) {
   const int mount = NewFilesystem(child, index, op, op.op->fstype.c_str(), op.attributes);
   if (mount < 0) return false;
-  if (!Place(child, index, op, mount, true, op.attributes, false)) return false;
-  if (op.op->fstype == "tmpfs") AddOwn(child, mount);
+  sys::MountIdentity identity;
+  if (!PlaceAt(child, index, mount, true) || !Identify(child, index, mount, identity)) return false;
+  Note(child, index, identity, op.attributes, false);
+  if (op.op->fstype == "tmpfs") AddOwn(child, identity);
   ::close(mount);
   return true;
 }
 
+constexpr std::uint64_t kMaskFile = sys::kAttrReadOnly | sys::kAttrNoSuid | sys::kAttrNoExec;
+constexpr std::uint64_t kMaskDirectory = kMaskFile | sys::kAttrNoDev;
+
+// The host's own null device, and seen to be it: an image may have put anything at its own (CVE-2025-31133).
+int FirstMaskFile(Child& child, int index) {
+  const unsigned flags = sys::kOpenTreeClone | sys::kOpenTreeCloexec | AT_SYMLINK_NOFOLLOW;
+  const int mount = sys::OpenTree(AT_FDCWD, "/dev/null", flags);
+  struct stat st{};
+  bool good = mount >= 0 || FailOp(child, index, Call::kOpenTree);
+  if (good && (::fstat(mount, &st) != 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)))
+    good = FailOp(child, index, Call::kOpenSource, ENODEV);
+  return good && SetAttributes(child, index, mount, kMaskFile, false) ? mount : -1;
+}
+
+int FirstMaskDirectory(Child& child, int index) {
+  constexpr FsOption kOptions[] = {{"mode", "0555"}, {"size", "4k"}, {"nr_inodes", "2"}};
+  return NewFilesystem(child, index, "tmpfs", kOptions, 3, kMaskDirectory);
+}
+
+// Over whatever is there. The first mask of its kind is made, the others are clones of it, attributes included.
 bool DoMask(Child& child, int index, const PreparedOp& op) {
-  const int target = sys::OpenAt2(BaseOf(child), op.op->target.c_str(), O_PATH, kTarget);
+  const int target = OpenTarget(child, op.op->target.c_str(), O_PATH);
   if (target < 0) return errno == ENOENT || FailOp(child, index, Call::kOpenTarget);
   sys::MountIdentity identity;
-  if (!sys::IdentifyMount(target, identity)) return FailOp(child, index, Call::kStat);
-  constexpr std::uint64_t kFile = sys::kAttrReadOnly | sys::kAttrNoSuid | sys::kAttrNoExec;
-  constexpr std::uint64_t kDirectory = kFile | sys::kAttrNoDev;
-  constexpr unsigned kClone = sys::kOpenTreeClone | sys::kOpenTreeCloexec;
+  if (!Identify(child, index, target, identity)) return false;
   const bool directory = S_ISDIR(identity.mode);
+  int& first = directory ? child.mask_directory : child.mask_file;
+  const bool is_first = first < 0;
   int mount = -1;
-  if (!directory) {
-    // The host's own null device, and seen to be it: an image may have put anything at its own (CVE-2025-31133).
-    mount = sys::OpenTree(AT_FDCWD, "/dev/null", kClone | AT_SYMLINK_NOFOLLOW);
-    struct stat st{};
-    if (mount < 0) return FailOp(child, index, Call::kOpenTree);
-    if (::fstat(mount, &st) != 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
-      return FailOp(child, index, Call::kOpenSource, ENODEV);
-    if (!SetAttributes(child, index, mount, kFile, false)) return false;
-  } else if (child.mask_directory < 0) {
-    constexpr FsOption kOptions[] = {{"mode", "0555"}, {"size", "4k"}, {"nr_inodes", "2"}};
-    mount = NewFilesystem(child, index, "tmpfs", kOptions, 3, kDirectory);
+  if (is_first) {
+    mount = first = directory ? FirstMaskDirectory(child, index) : FirstMaskFile(child, index);
     if (mount < 0) return false;
   } else {
-    mount = sys::OpenTree(child.mask_directory, "", kClone | AT_EMPTY_PATH);
+    mount = sys::OpenTree(first, "", sys::kOpenTreeClone | sys::kOpenTreeCloexec | AT_EMPTY_PATH);
     if (mount < 0) return FailOp(child, index, Call::kOpenTree);
   }
   if (sys::MoveMount(mount, target) != 0) return FailOp(child, index, Call::kMoveMount);
   ::close(target);
-  if (!Remember(child, index, mount, directory ? kDirectory : kFile, false)) return false;
-  if (directory && child.mask_directory < 0)
-    child.mask_directory = mount;
-  else
-    ::close(mount);
+  ForgetBelow(child, op.op->target.c_str());
+  if (!Remember(child, index, mount, directory ? kMaskDirectory : kMaskFile, false)) return false;
+  if (!is_first) ::close(mount);
   return true;
 }
 
 // Adds attributes to a mount that an earlier operation placed.
-bool Tighten(Child& child, int index, int mount, std::uint64_t attributes, bool recursive) {
-  sys::MountIdentity identity;
-  if (!sys::IdentifyMount(mount, identity)) return FailOp(child, index, Call::kStat);
+bool Tighten(Child& child, int index, int mount, const sys::MountIdentity& identity, std::uint64_t attributes,
+             bool recursive) {
   if (!SetAttributes(child, index, mount, attributes, recursive)) return false;
   for (Placed& placed : child.data.placed)
     if (placed.mount == identity.mount) placed.attributes |= attributes;
@@ -427,13 +383,13 @@ bool Tighten(Child& child, int index, int mount, std::uint64_t attributes, bool 
 }
 
 bool DoReadOnly(Child& child, int index, const PreparedOp& op) {
-  const int target = sys::OpenAt2(BaseOf(child), op.op->target.c_str(), O_PATH, kTarget);
+  const int target = OpenTarget(child, op.op->target.c_str(), O_PATH);
   if (target < 0) return errno == ENOENT || FailOp(child, index, Call::kOpenTarget);
   sys::MountIdentity identity;
-  if (!sys::IdentifyMount(target, identity)) return FailOp(child, index, Call::kStat);
+  if (!Identify(child, index, target, identity)) return false;
   const std::uint64_t attributes = op.attributes | sys::kAttrReadOnly;
   if (identity.is_mount_root) {
-    const bool good = Tighten(child, index, target, attributes, op.op->recursive);
+    const bool good = Tighten(child, index, target, identity, attributes, op.op->recursive);
     ::close(target);
     return good;
   }
@@ -442,6 +398,7 @@ bool DoReadOnly(Child& child, int index, const PreparedOp& op) {
   if (mount < 0) return FailOp(child, index, Call::kOpenTree);
   if (!SetAttributes(child, index, mount, attributes, true)) return false;
   if (sys::MoveMount(mount, target) != 0) return FailOp(child, index, Call::kMoveMount);
+  ForgetBelow(child, op.op->target.c_str());
   const bool good = Remember(child, index, mount, attributes, true);
   ::close(mount);
   ::close(target);
@@ -477,7 +434,7 @@ bool Do(Child& child, int index, const PreparedOp& op) {
     case MountOp::Type::kReadOnly:
       return DoReadOnly(child, index, op);
     case MountOp::Type::kSealRoot:
-      return Tighten(child, index, child.root, sys::kAttrReadOnly, false);
+      return Tighten(child, index, child.root, child.base, sys::kAttrReadOnly, false);
   }
   return FailOp(child, index, Call::kNone, EINVAL);
 }
@@ -486,6 +443,8 @@ bool Do(Child& child, int index, const PreparedOp& op) {
 
 bool BuildRoot(Child& child) {
   ::umask(0);
+  child.uid = ::geteuid();
+  child.gid = ::getegid();
   const auto& ops = child.data.ops;
   for (std::size_t i = 0; i < ops.size(); ++i) {
     if (child.skeleton >= 0 && child.overlay_op != static_cast<int>(i) && !ops[i].op->skeleton && !FinishOverlay(child))

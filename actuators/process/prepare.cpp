@@ -91,8 +91,8 @@ Result<> PrepareMounts(Buffers& data) {
   data.placed.resize(data.ops.size());
   data.own_devices.resize(data.ops.size() + 1);
   if (launch.mount_audit) {
-    data.scratch.resize(kMountinfoRoom);
-    data.known_mounts.resize(kMountsRoom);
+    data.scratch = std::make_unique_for_overwrite<char[]>(data.scratch_size = kMountinfoRoom);
+    data.known_mounts = std::make_unique_for_overwrite<KnownMount[]>(data.known_size = kMountsRoom);
   }
   return {};
 }
