@@ -5,9 +5,11 @@
 
 #include <cerrno>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
+#include "actuators/process/own_program.hpp"
 #include "cli/arguments.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/console.hpp"
@@ -127,5 +129,7 @@ int Main(const std::vector<std::string>& words) {
 }  // namespace nucleus::cli
 
 int main(int argc, char** argv) {
+  // Here, for what comes before it is done twice. Where it fails the command tries again, and says so.
+  if (argc > 1 && std::string_view(argv[1]) == "run" && ::geteuid() == 0) (void)nucleus::process::RunFromClone(argv);
   return nucleus::cli::Main(std::vector<std::string>(argv + 1, argv + argc));
 }

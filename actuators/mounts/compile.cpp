@@ -144,6 +144,16 @@ Result<SecretWishes> SecretsOf(const MountsInput& input) {
   return out;
 }
 
+StandardInput StandardOf(const MountsInput& input) {
+  return {.production = input.service->mode == spec::ServiceMode::kProduction,
+          .memory = input.service->memory.value_or(0),
+          .uid = input.workload.uid,
+          .gid = input.workload.gid,
+          .has_terminal_group = input.has_terminal_group,
+          .machines_sysfs = input.machines_sysfs,
+          .machines_cgroups = input.machines_cgroups};
+}
+
 Result<std::vector<Wish>> Wishes(const MountsInput& input) {
   const spec::Service& service = *input.service;
   const Person& who = input.workload;
@@ -157,14 +167,7 @@ Result<std::vector<Wish>> Wishes(const MountsInput& input) {
   for (const Wish& wish : wishes) declared.insert(wish.op.target);
 
   std::vector<Wish> standard;
-  const StandardInput shape{.production = service.mode == spec::ServiceMode::kProduction,
-                            .memory = service.memory.value_or(0),
-                            .uid = who.uid,
-                            .gid = who.gid,
-                            .has_terminal_group = input.has_terminal_group,
-                            .machines_sysfs = input.machines_sysfs,
-                            .machines_cgroups = input.machines_cgroups};
-  for (MountOp& op : StandardMounts(shape)) {
+  for (MountOp& op : StandardMounts(StandardOf(input))) {
     const bool file = op.type == Type::kBind && !op.recursive;
     standard.push_back({std::move(op), file, true});
   }
@@ -391,7 +394,7 @@ Result<std::vector<MountOp>> CompileMounts(const MountsInput& input) {
                 std::make_move_iterator(secrets.wishes.end()));
   std::vector<MountOp> finish = std::move(secrets.files);
   Append(finish, TRY_IN(where, ContextMasks(*input.service)));
-  Append(finish, StandardFinish());
+  Append(finish, StandardFinish(StandardOf(input)));
   auto ops = input.service->rootfs.empty() ? OnHost(input, std::move(wishes), std::move(finish))
                                            : OnRootfs(input, std::move(wishes), std::move(finish));
   if (!ops) return Fail(std::move(ops).error().In(where));

@@ -64,6 +64,12 @@ MountOp Filesystem(std::string target, std::string fstype, std::string data, std
   return op;
 }
 
+// Entries of /proc that are not a process' own exist once on the machine, and belong to root: a workload that is root
+// could change their modes for everybody. Its /proc is read-only; others may write what is their own.
+bool HasReadOnlyProc(const StandardInput& input) {
+  return input.uid == 0;
+}
+
 // With a memory limit tmpfs cannot hold more than it anyway; without one it must not fill the machine.
 Bytes SizeOr(Bytes memory, Bytes otherwise) {
   return memory != 0 ? memory : otherwise;
@@ -95,9 +101,7 @@ std::vector<MountOp> StandardMounts(const StandardInput& input) {
   constexpr Bytes kMega = 1 << 20;
   const std::uint64_t scratch = input.production ? kInert : kQuiet;
   std::vector<MountOp> ops;
-  // Entries of /proc that are not a process' own exist once on the machine, and belong to root: a workload that is root
-  // could change their modes for everybody. Its /proc is read-only; others may write what is their own.
-  const std::uint64_t proc = input.uid == 0 ? kInert | kMountReadOnly : kInert;
+  const std::uint64_t proc = HasReadOnlyProc(input) ? kInert | kMountReadOnly : kInert;
   ops.push_back(Filesystem("/proc", "proc", input.production ? "hidepid=2" : "", proc));
   const auto bind = [&ops](std::string source, std::string target) {
     MountOp op;
@@ -142,7 +146,7 @@ std::vector<MountOp> StandardMounts(const StandardInput& input) {
   return ops;
 }
 
-std::vector<MountOp> StandardFinish() {
+std::vector<MountOp> StandardFinish(const StandardInput& input) {
   std::vector<MountOp> ops;
   const auto add = [&ops](Type type, std::string_view target, std::string_view data = {}) {
     MountOp op;
@@ -154,7 +158,9 @@ std::vector<MountOp> StandardFinish() {
   };
   for (const Link& link : kDeviceLinks) add(Type::kSymlink, link.path, link.to);
   add(Type::kReadOnly, "/dev");  // the tmpfs alone: what is mounted in it stays as it is
-  for (const std::string_view path : kReadOnly) add(Type::kReadOnly, path);
+  if (!HasReadOnlyProc(input)) {
+    for (const std::string_view path : kReadOnly) add(Type::kReadOnly, path);
+  }
   for (const std::string_view path : kMasked) add(Type::kMask, path);
   for (MountOp& op : ops) {
     if (op.type == Type::kReadOnly) op.flags = op.target == "/dev" ? 0 : kInert;

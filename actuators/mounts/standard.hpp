@@ -23,8 +23,8 @@ struct StandardInput {
 
 // In an order in which they can be mounted.
 std::vector<MountOp> StandardMounts(const StandardInput& input);
-// Once all mounts are in place: device links, masks, read-only parts.
-std::vector<MountOp> StandardFinish();
+// Once all mounts are in place: device links, masks, and read-only parts of a /proc that is not read-only as a whole.
+std::vector<MountOp> StandardFinish(const StandardInput& input);
 
 std::span<const std::string_view> MaskedPaths();
 std::span<const std::string_view> ReadOnlyPaths();

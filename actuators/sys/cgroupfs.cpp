@@ -2,7 +2,6 @@
 
 #include <linux/magic.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -44,9 +43,10 @@ struct MountMark {
 
 std::optional<MountMark> MarkOf(const std::string& path) {
   struct stat st{};
-  struct statvfs fs{};
-  if (!IsCgroup2(path) || ::stat(path.c_str(), &st) != 0 || ::statvfs(path.c_str(), &fs) != 0) return std::nullopt;
-  return MountMark{st.st_dev, st.st_ino, fs.f_flag};
+  struct statfs fs{};
+  if (::stat(path.c_str(), &st) != 0 || ::statfs(path.c_str(), &fs) != 0 || fs.f_type != CGROUP2_SUPER_MAGIC)
+    return std::nullopt;
+  return MountMark{st.st_dev, st.st_ino, static_cast<unsigned long>(fs.f_flags)};
 }
 
 Result<std::optional<MountEntry>> LookForMount() {

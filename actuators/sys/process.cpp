@@ -28,11 +28,17 @@ Result<std::optional<std::string>> ReadProc(pid_t pid, std::string_view file) {
   return text;
 }
 
-}  // namespace
-
-Result<std::string> BootId() {
+Result<std::string> ReadBootId() {
   std::string id = TRY(ReadFile("/proc/sys/kernel/random/boot_id"));
   while (id.ends_with('\n')) id.pop_back();
+  return id;
+}
+
+}  // namespace
+
+// No process lives through two of them.
+Result<std::string> BootId() {
+  static const Result<std::string> id = ReadBootId();
   return id;
 }
 

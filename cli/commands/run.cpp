@@ -3,19 +3,16 @@
 // output.
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <array>
-#include <climits>
+#include <optional>
 
 #include "actuators/cgroup/apply.hpp"
 #include "actuators/cgroup/probe.hpp"
+#include "actuators/netns/ahead.hpp"
 #include "actuators/netns/apply.hpp"
 #include "actuators/process/channel.hpp"
-#include "actuators/process/start_supervisor.hpp"
+#include "actuators/process/own_program.hpp"
 #include "actuators/process/user_namespace.hpp"
 #include "actuators/supervisor/supervisor.hpp"
 #include "actuators/sys/file.hpp"
@@ -31,7 +28,6 @@ namespace nucleus::cli {
 
 namespace {
 
-constexpr const char* kSelf = "/proc/self/exe";
 constexpr int kFailedToStart = 125;  // where it was not the program itself that could not be executed
 
 // What is made of the command line, before anything is made on the machine.
@@ -40,6 +36,7 @@ struct Asked {
   PartKey key;  // of its process
   spec::Topology topology;
   Host host;
+  bool named = false;  // by the caller, and not by chance
   bool terminal = false;
 };
 
@@ -58,7 +55,8 @@ Result<Asked> Read(Context& context) {
   Asked asked;
   asked.directories = TRY(DirectoriesOf(arguments));
   std::string name = arguments.Value("name");
-  if (!arguments.Has("name")) name = TRY(RandomDigits(kShortIdDigits));
+  asked.named = arguments.Has("name");
+  if (!asked.named) name = TRY(RandomDigits(kShortIdDigits));
   if (!IsValidName(name)) {
     return Fail(ErrorCode::kInvalid, "", "--name",
                 "'" + Printable(name) +
@@ -107,7 +105,8 @@ class Container {
     if (lock_) Remove();
   }
 
-  Result<int> Run() {
+  // ahead: the network namespace that was begun for it; none: it comes with the others.
+  Result<int> Run(netns::NamespaceAhead* ahead) {
     auto claimed = process::ClaimDirectory(directory_);
     if (!claimed && claimed.error().code == ErrorCode::kLocked) {
       return Fail(Error::Of(ErrorCode::kConflict, "", asked_.key.address.Text(), "a container of that name is running")
@@ -117,14 +116,21 @@ class Container {
     lock_ = std::move(*claimed);
     const auto wanted_group = side_.Cgroup(service_);
     if (wanted_group) {
-      // What a run that was killed has left is no part of this one.
-      TRY(cgroup_.Undo(Key(Part::kCgroup), nullptr, {}, {}));
+      cgroup_ = cgroup::CgroupActuator(TRY(sys::FindCgroupRoot()));
+      // What a run of that name that was killed has left is no part of this one.
+      if (asked_.named) TRY(cgroup_.Undo(Key(Part::kCgroup), nullptr, {}, {}));
       TRY(cgroup_.Apply(Key(Part::kCgroup), *wanted_group, {}));
     }
     TRY(names_.Apply(Key(Part::kNames), side_.Names(service_), {}));
     Launch launch = TRY(Compile());
     TRY(sys::ReplaceFile(directory_ + "/" + std::string(kLaunchFile), Encode(launch), 0600));
     if (!launch.cgroup.empty()) TRY(sys::SetXattr(launch.cgroup, kTagId, launch.id));
+    // A user namespace of its own has no power over what was made before it.
+    if (ahead != nullptr && !launch.host_network && !launch.user_namespace.enabled) {
+      // Nobody else needs to find it: a descriptor of ours keeps it, for a start after the first too.
+      network_ = TRY(ahead->Take());
+      launch.netns = "/proc/self/fd/" + std::to_string(network_.get());
+    }
     auto supervisor = process::Supervisor::Attach(directory_, lock_, std::move(launch), asked_.terminal);
     if (!supervisor) return Fail(std::move(supervisor).error());
     for (const auto& warning : supervisor->warnings()) console_.Warn(warning);
@@ -155,11 +161,10 @@ class Container {
   // The lock goes last, while it is held: whoever waits for the name finds either all of this or nothing.
   void Remove() {
     (void)cgroup_.Undo(Key(Part::kCgroup), nullptr, {}, {});
-    for (const auto file : {kLaunchFile, kStatusFile, kHostsFile, kResolvFile, kHostnameFile, process::kLockFile}) {
-      const std::string path = directory_ + "/" + std::string(file);
-      sys::RemoveTemporaries(path);
-      ::unlink(path.c_str());
-    }
+    // What is replaced by way of a temporary, and what is written in its place.
+    for (const auto file : {kLaunchFile, kStatusFile}) sys::RemoveTemporaries(directory_ + "/" + std::string(file));
+    for (const auto file : {kLaunchFile, kStatusFile, kHostsFile, kResolvFile, kHostnameFile, process::kLockFile})
+      ::unlink((directory_ + "/" + std::string(file)).c_str());
     sys::RemoveIfEmpty(directory_, 2);
     lock_.reset();
   }
@@ -169,7 +174,7 @@ class Container {
   Console& console_;
   const spec::Service& service_;
   std::string directory_;
-  sys::Fd lock_;
+  sys::Fd lock_, network_;
   cgroup::CgroupActuator cgroup_;
   netns::NetnsActuator names_;
 };
@@ -182,31 +187,13 @@ void HoldSignals() {
   ::sigprocmask(SIG_BLOCK, &held, nullptr);
 }
 
-// By its path: the link itself leads to a mount of the namespace that we were executed in, which may not be cloned from
-// the one of our own that an ordinary user's nucleus has entered since.
-std::string OwnFile() {
-  std::array<char, PATH_MAX> path{};
-  const ssize_t size = ::readlink(kSelf, path.data(), path.size());
-  return size > 0 ? std::string(path.data(), static_cast<std::size_t>(size)) : std::string(kSelf);
-}
-
-// From a read-only clone of our own file, as supervisors are: a workload that executes /proc/self/exe, or opens it by
-// way of a process of ours, must not come to write to it (CVE-2019-5736). Does not return where it was not yet so.
+// As main has done already, where it was told by the first word; and the words are those of this process.
 Result<> RunFromClone() {
-  struct statvfs at{};
-  if (::statvfs(kSelf, &at) != 0) return FailSys("statvfs", kSelf);
-  if ((at.f_flag & ST_RDONLY) == 0) {
-    const sys::Fd clone = TRY(process::OpenProgram(OwnFile()));
-    std::string words = TRY(sys::ReadFile("/proc/self/cmdline"));
-    std::vector<char*> argv;
-    for (std::size_t i = 0; i < words.size(); i = words.find('\0', i) + 1) argv.push_back(words.data() + i);
-    argv.push_back(nullptr);
-    ::syscall(SYS_execveat, clone.get(), "", argv.data(), environ, AT_EMPTY_PATH);
-    return FailSys("execveat", kSelf);
-  }
-  // What is in our memory, the environment of the workload among it, is in no core dump and for nobody to trace.
-  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return FailSys("prctl", "PR_SET_DUMPABLE");
-  return {};
+  std::string words = TRY(sys::ReadFile("/proc/self/cmdline"));
+  std::vector<char*> argv;
+  for (std::size_t i = 0; i < words.size(); i = words.find('\0', i) + 1) argv.push_back(words.data() + i);
+  argv.push_back(nullptr);
+  return process::RunFromClone(argv.data());
 }
 
 // An ordinary user is root of a user namespace from here on. Whose directories are used was decided before.
@@ -219,17 +206,20 @@ Result<> BecomeRoot(const Arguments& arguments) {
 
 Result<int> Run(Context& context) {
   if (::geteuid() != 0) TRY(BecomeRoot(context.arguments));
-  if (!context.arguments.Has("dry-run")) TRY(RunFromClone());
+  const bool for_real = !context.arguments.Has("dry-run");
+  if (for_real) TRY(RunFromClone());
   HoldSignals();
+  std::optional<netns::NamespaceAhead> network;
+  if (for_real) network.emplace();
   const Asked asked = TRY(Read(context));
   const spec::Service& service = asked.topology.services.begin()->second;
   const reconcile::Leases none;
   const reconcile::Side side(asked.topology, none, asked.host, asked.directories, Kind::kContainer);
   TRY(CheckLimits(context, service, side));
   Container container(asked, side, context.console);
-  if (!context.arguments.Has("dry-run")) {
+  if (for_real) {
     TRY(process::CheckTraceFile(service.seccomp_log));
-    return container.Run();
+    return container.Run(network ? &*network : nullptr);
   }
   const Launch launch = TRY(container.Compile());
   const auto group = side.Cgroup(service);

@@ -1,0 +1,15 @@
+// The file of the program that is running, as a workload may come to see it: by way of /proc/self/exe of a process of
+// ours that is on its way to become the workload, or of one that stays beside it.
+#pragma once
+
+#include "spec/core/error.hpp"
+
+namespace nucleus::process {
+
+// From a read-only clone of our own file, as supervisors are: a workload that executes /proc/self/exe, or opens it,
+// must not come to write to it (CVE-2019-5736). Where it is not yet so the program is executed anew and this does not
+// return; `argv` ends with a null. Nor can anybody trace it or read its memory from there on. Called first of all: what
+// comes before it is done twice.
+Result<> RunFromClone(char** argv);
+
+}  // namespace nucleus::process
