@@ -128,8 +128,16 @@ int Main(const std::vector<std::string>& words) {
 }  // namespace
 }  // namespace nucleus::cli
 
+// Before static constructors, for what comes before this is done twice. Where it fails, or the command was not told by
+// the first word, the command does it, and says so.
+static void RunFromCloneEarly(int argc, char** argv, char** envp) {
+  if (argc > 1 && std::string_view(argv[1]) == "run" && ::geteuid() == 0)
+    (void)nucleus::process::RunFromClone(argv, envp);
+}
+#ifndef NUCLEUS_SANITIZED  // whose run time is not up yet
+[[gnu::used, gnu::section(".preinit_array")]] static void (*const early)(int, char**, char**) = RunFromCloneEarly;
+#endif
+
 int main(int argc, char** argv) {
-  // Here, for what comes before it is done twice. Where it fails the command tries again, and says so.
-  if (argc > 1 && std::string_view(argv[1]) == "run" && ::geteuid() == 0) (void)nucleus::process::RunFromClone(argv);
   return nucleus::cli::Main(std::vector<std::string>(argv + 1, argv + argc));
 }

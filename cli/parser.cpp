@@ -177,6 +177,16 @@ void AddOption(CLI::App& app, const Option& option, Arguments& arguments) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
+// Whether a word may be the option: `--name`, `--name=value`, or its letter, perhaps after others. Only those are told
+// to CLI11, which compares each with all that it knows.
+bool MayBeGiven(const Option& option, const Words& words) {
+  return std::ranges::any_of(words, [&option](std::string_view word) {
+    if (!word.starts_with("--")) return option.letter != 0 && word.starts_with('-') && word.contains(option.letter);
+    word.remove_prefix(2);
+    return word.substr(0, word.find('=')) == option.name;
+  });
+}
+
 std::variant<Arguments, UsageError> ParseOptions(const Command& command, Words words) {
   Arguments arguments(command);
   // What follows `--` is taken as it stands.
@@ -187,8 +197,10 @@ std::variant<Arguments, UsageError> ParseOptions(const Command& command, Words w
   const std::string name(command.name);
   CLI::App app;
   app.set_help_flag();
-  for (const Option* option : command.options) AddOption(app, *option, arguments);
-  for (const Option* option : CommonOptions()) AddOption(app, *option, arguments);
+  for (const auto options : {std::span<const Option* const>(command.options), CommonOptions()}) {
+    for (const Option* option : options)
+      if (MayBeGiven(*option, words)) AddOption(app, *option, arguments);
+  }
   app.allow_extras();
   const bool rest = !command.operands.empty() && command.operands.back().type == OperandType::kProgram;
   // What follows the first word that is no option is not ours to read.

@@ -10,13 +10,13 @@
 
 namespace nucleus::process {
 
-Result<> RunFromClone(char** argv) {
+Result<> RunFromClone(char** argv, char** environment) {
   constexpr const char* kSelf = "/proc/self/exe";
   struct statvfs at{};
   if (::statvfs(kSelf, &at) != 0) return FailSys("statvfs", kSelf);
   if ((at.f_flag & ST_RDONLY) == 0) {
     const sys::Fd clone = TRY(OpenProgram(kSelf));
-    ::syscall(SYS_execveat, clone.get(), "", argv, environ, AT_EMPTY_PATH);
+    ::syscall(SYS_execveat, clone.get(), "", argv, environment, AT_EMPTY_PATH);
     return FailSys("execveat", kSelf);
   }
   // What is in our memory, the environment of the workload among it, is in no core dump and for nobody to trace.

@@ -193,7 +193,7 @@ Result<> RunFromClone() {
   std::vector<char*> argv;
   for (std::size_t i = 0; i < words.size(); i = words.find('\0', i) + 1) argv.push_back(words.data() + i);
   argv.push_back(nullptr);
-  return process::RunFromClone(argv.data());
+  return process::RunFromClone(argv.data(), environ);
 }
 
 // An ordinary user is root of a user namespace from here on. Whose directories are used was decided before.
