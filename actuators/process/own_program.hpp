@@ -8,8 +8,8 @@ namespace nucleus::process {
 
 // From a read-only clone of our own file, as supervisors are: a workload that executes /proc/self/exe, or opens it,
 // must not come to write to it (CVE-2019-5736). Where it is not yet so the program is executed anew and this does not
-// return; both lists end with a null. Nor can anybody trace it or read its memory from there on. Called first of all: what
-// comes before it is done twice.
+// return; both lists end with a null. Nor can anybody trace it or read its memory from there on. Called first of all:
+// what comes before it is done twice.
 Result<> RunFromClone(char** argv, char** environment);
 
 }  // namespace nucleus::process
