@@ -1,4 +1,5 @@
 """What of the host must stay as it is, whatever is tried in a container: a tree of its own, its mounts, settings, devices and programs."""
+
 import hashlib
 import os
 import pathlib
@@ -47,13 +48,20 @@ class Canary:
         found = []
         for path in [self.top, *sorted(self.top.rglob("*"))]:
             st = path.lstat()
-            content = hashlib.sha256(path.read_bytes()).hexdigest() if stat.S_ISREG(st.st_mode) else os.readlink(path) if path.is_symlink() else ""
+            content = (
+                hashlib.sha256(path.read_bytes()).hexdigest()
+                if stat.S_ISREG(st.st_mode)
+                else os.readlink(path) if path.is_symlink() else ""
+            )
             found.append((str(path), st.st_ino, st.st_mode, st.st_uid, st.st_gid, st.st_nlink, st.st_mtime_ns, content))
         return found
 
     def state(self):
-        return [self.tree(), self.world.run("python3", "-c", LOOK).stdout,
-                [hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest() for path in self.programs]]
+        return [
+            self.tree(),
+            self.world.run("python3", "-c", LOOK).stdout,
+            [hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest() for path in self.programs],
+        ]
 
     def check(self):
         now = self.state()

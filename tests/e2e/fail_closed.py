@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Makes the system calls of a container between clone and exec fail, one after the other. The workload is then not executed, or it is held
 by exactly what holds it where nothing fails: it says so itself, through a volume."""
+
 import argparse
 import concurrent.futures
 import dataclasses
@@ -27,15 +28,52 @@ clone3 newfstatat getcwd fchown fchmod execve mlock""".split()
 NO_PROTECTION = ("SigBlk:", "SigIgn:")
 NEVER_FAIL = {"umask"}  # umask(2)
 # Of nucleus itself and of the container; with the beginning of the arguments. Each has a test of its own that expects it to be wrong.
-KNOWN = {"the number of capabilities is asked for": (-1, "prctl", "17"), "whether standard input is the null device": (0, "newfstatat", "0")}
-GIVEN = ["--hostname", "box", "--volume", "./ro:/ro:ro", "--secret", "./key:/etc/tls/key", "--tmpfs", "/scratch:1M", "--context", "ctx", "--memlock", "64K"]
+KNOWN = {
+    "the number of capabilities is asked for": (-1, "prctl", "17"),
+    "whether standard input is the null device": (0, "newfstatat", "0"),
+}
+GIVEN = [
+    "--hostname",
+    "box",
+    "--volume",
+    "./ro:/ro:ro",
+    "--secret",
+    "./key:/etc/tls/key",
+    "--tmpfs",
+    "/scratch:1M",
+    "--context",
+    "ctx",
+    "--memlock",
+    "64K",
+]
 SETUPS = {
-    "production": ["--service-mode", "production", "--memory", "64M", "--rootfs", "image", "--user", "1000", "--group", "1001", "--additional-group", "1002", *GIVEN],
+    "production": [
+        "--service-mode",
+        "production",
+        "--memory",
+        "64M",
+        "--rootfs",
+        "image",
+        "--user",
+        "1000",
+        "--group",
+        "1001",
+        "--additional-group",
+        "1002",
+        *GIVEN,
+    ],
     "production as root": ["--service-mode", "production", "--memory", "64M", "--rootfs", "whole", "--hostname", "box"],
     "agent": ["--hostname", "box", "--volume", "./payload:/opt/payload:ro"],
 }
-CONTROLLERS = {"cgroup.controllers": "memory", "cgroup.subtree_control": "memory", "memory.max": "max", "memory.high": "max", "memory.swap.max": "max",
-               "memory.oom.group": "0", "memory.current": "0"}
+CONTROLLERS = {
+    "cgroup.controllers": "memory",
+    "cgroup.subtree_control": "memory",
+    "memory.max": "max",
+    "memory.high": "max",
+    "memory.swap.max": "max",
+    "memory.oom.group": "0",
+    "memory.current": "0",
+}
 # What the image has of it is mounted on where it is, and no overlay is needed.
 PLACES = "proc sys dev tmp var/tmp run etc out".split()
 
@@ -72,9 +110,13 @@ class Faults:
         (self.top / "ctx/file").write_text("context\n")
         for name, text in CONTROLLERS.items():
             (self.top / "fake" / name).write_text(text + "\n")
-        self.world.environment.update(LD_PRELOAD=str(posture.program("controllers.c", "-shared", "-fPIC")), NUCLEUS_TEST_CONTROLLERS=str(self.top / "fake"))
+        self.world.environment.update(
+            LD_PRELOAD=str(posture.program("controllers.c", "-shared", "-fPIC")), NUCLEUS_TEST_CONTROLLERS=str(self.top / "fake")
+        )
         self.injector = str(posture.program("fault_child.c"))
-        self.namespaces = {os.readlink(f"/proc/{self.world.init}/ns/{name}") for name in ("mnt", "pid", "ipc", "uts", "cgroup", "net", "user")}
+        self.namespaces = {
+            os.readlink(f"/proc/{self.world.init}/ns/{name}") for name in ("mnt", "pid", "ipc", "uts", "cgroup", "net", "user")
+        }
         code, said, told = self._run("list", str(self.top / "list"))
         assert code == 0 and said is not None, (code, told)
         self.said, self.reference = said, self._lines(said)
@@ -93,8 +135,21 @@ class Faults:
         out.mkdir()
         out.chmod(0o777)
         program = "/opt/payload" if "image" not in self.setup and "whole" not in self.setup else "/payload"
-        done = self.world.run(self.injector, *injection, NUCLEUS, "run", *self.setup, "--volume", f"{out}:/out", "--", program, "/out/verdict", *more,
-                              status=None, timeout=150)
+        done = self.world.run(
+            self.injector,
+            *injection,
+            NUCLEUS,
+            "run",
+            *self.setup,
+            "--volume",
+            f"{out}:/out",
+            "--",
+            program,
+            "/out/verdict",
+            *more,
+            status=None,
+            timeout=150,
+        )
         verdict = out / "verdict"
         return done.returncode, verdict.read_text() if verdict.exists() else None, done.stderr
 
@@ -109,20 +164,27 @@ class Faults:
         names, made = call_names(), {-1: [], 0: [], 1: []}
         for line in (self.top / "list").read_text(errors="replace").splitlines():
             process, call, number, *arguments = line.split(" ")
-            made.setdefault(int(process), []).append(Point(int(process), int(call), int(number), names.get(int(call), call), " ".join(arguments)))
+            made.setdefault(int(process), []).append(
+                Point(int(process), int(call), int(number), names.get(int(call), call), " ".join(arguments))
+            )
 
         def place(points, name, first=""):
             return next(index for index, point in enumerate(points) if point.name == name and point.arguments.startswith(first))
+
         # Of nucleus itself, from where it runs as a clone of its program up to the birth of the container. In agent mode what it does not
         # find on the host is not given, and Landlock that the kernel does not have is not used.
-        own = [] if self.lenient else made[-1][place(made[-1], "prctl", "4"):place(made[-1][::-1], "clone3") * -1]
+        own = [] if self.lenient else made[-1][place(made[-1], "prctl", "4") : place(made[-1][::-1], "clone3") * -1]
         # Once there are two, the first is the init: it closes its files, loads its filter, and then only waits.
-        container = made[0][:place(made[0], "clone3") + 3] if made[1] else made[0]
-        return [point for point in own if point.name in PROTECTIVE] + [point for point in container + made[1] if point.name not in NEVER_FAIL]
+        container = made[0][: place(made[0], "clone3") + 3] if made[1] else made[0]
+        return [point for point in own if point.name in PROTECTIVE] + [
+            point for point in container + made[1] if point.name not in NEVER_FAIL
+        ]
 
     def known(self, name):
         process, call, first = KNOWN[name]
-        return [point for point in self.points if (point.process, point.name, point.arguments.split(" ")[0]) == (process, call, first)]
+        return [
+            point for point in self.points if (point.process, point.name, point.arguments.split(" ")[0]) == (process, call, first)
+        ]
 
     def unknown(self):
         known = {point for name in KNOWN for point in self.known(name)}
@@ -153,7 +215,11 @@ class Faults:
         if said is None:
             clear = code in (125, 126, 127) and "nucleus: run: " in told
             return (None if clear else where + f"nothing runs, exit code {code}, {told!r}"), False
-        difference = [line for line in difflib.unified_diff(self.reference, self._lines(said), lineterm="", n=0) if not line.startswith(("---", "+++", "@@"))]
+        difference = [
+            line
+            for line in difflib.unified_diff(self.reference, self._lines(said), lineterm="", n=0)
+            if not line.startswith(("---", "+++", "@@"))
+        ]
         if difference:
             return where + "the workload runs and is held otherwise: " + "; ".join(difference), True
         return None, True
@@ -184,7 +250,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="nucleus-closed-") as directory, Faults(directory, SETUPS[options.setup]) as faults:
         points = faults.unknown() if options.all else faults.sample(options.sample)
         refused, harmless, wrong = tried(faults, points, getattr(errno, options.error), lambda line: print(line, flush=True))
-        print(f"{options.setup}, {options.error}: {len(points)} points, {refused} refused, {harmless} without effect, {wrong} wrong")
+        print(
+            f"{options.setup}, {options.error}: {len(points)} points, {refused} refused, {harmless} without effect, {wrong} wrong"
+        )
     return wrong != 0
 
 

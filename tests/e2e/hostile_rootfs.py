@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Gives `nucleus run` trees that somebody made who means ill: as root file system, as context, and as one that is sealed and attested.
 Nothing of the host changes, nothing hangs, nothing is left; a workload that runs is held by all it should be, and one that does not is
-told in one message. Each tree is made of its number, which is printed where something is wrong: --seed with it makes the same again."""
+told in one message. Each tree is made of its number, which is printed where something is wrong: --seed with it makes the same again.
+"""
+
 import argparse
 import collections
 import os
@@ -20,7 +22,19 @@ from hostile_tree import Tree  # noqa: E402
 from world import NUCLEUS, World, cgroup_root  # noqa: E402
 
 PATIENCE = 60  # seconds; the machine may be slow, what hangs does so for good
-WORKDIRS = ["/", "/tmp", "/data", "/loop", "/chain0", "/proc/self/fd/3", "/proc/self/cwd", "/etc", "/context", "/proc/self/root", "/" + "n" * 255]
+WORKDIRS = [
+    "/",
+    "/tmp",
+    "/data",
+    "/loop",
+    "/chain0",
+    "/proc/self/fd/3",
+    "/proc/self/cwd",
+    "/etc",
+    "/context",
+    "/proc/self/root",
+    "/" + "n" * 255,
+]
 TARGETS = ["/data", "/data/inner", "/tmp/x", "/etc/tls", "/chain0", "/loop/a", "/run/x", "/context/x", "/usr/inner"]
 SECRETS = ["/run/secrets/key", "/etc/tls/key", "/etc/passwd", "/data/key", "/chain0/key", "/tmp/x"]
 # Of a context: no content of the host, and no special file but the null device that covers what is left out of a bound one.
@@ -81,8 +95,22 @@ class Trial:
     def context(self, name, chance):
         before = self.tree.state()
         mode = chance.choice([["copy"], ["copy", "--verify-context-integrity"], ["bind"]])
-        done = self._nucleus("run", "--name", name, "--rootfs", "clean", "--context", f"tree{name[1:]}", "--context-mode", *mode, "--", "/bin/busybox", "sh", "-c",
-                             SEARCH)
+        done = self._nucleus(
+            "run",
+            "--name",
+            name,
+            "--rootfs",
+            "clean",
+            "--context",
+            f"tree{name[1:]}",
+            "--context-mode",
+            *mode,
+            "--",
+            "/bin/busybox",
+            "sh",
+            "-c",
+            SEARCH,
+        )
         if done.returncode == 0:
             if done.stdout != "searched\n":
                 self.wrong.append(f"in the context: {done.stdout[:500]!r}")
@@ -104,7 +132,9 @@ class Trial:
             self.wrong.append(f"sealed, and not verified: {verified.stderr}")
         options = ["--rootfs", tree, "--verify-rootfs-attestation"]
         end = self._run(name, *options, "--", "/payload")
-        full = os.path.exists(self.tree.top + b"/.nucleus-rootfs-sha256") and b"manifest 2" in open(self.tree.top + b"/.nucleus-rootfs-sha256", "rb").read(64)
+        full = os.path.exists(self.tree.top + b"/.nucleus-rootfs-sha256") and b"manifest 2" in open(
+            self.tree.top + b"/.nucleus-rootfs-sha256", "rb"
+        ).read(64)
         way = self.tree.change()
         if way in ("new link", "new directory", "other target", "mode") and not full:
             return end  # a plain manifest is about contents of files
@@ -126,8 +156,14 @@ class Trial:
         elif user < 0.4:
             options += ["--user", "evil"]
             uid = gid = 1000  # what the accounts say of it, where they are to be believed
-        for chosen, more in [(0.3, ["--init"]), (0.4, ["--volume", "./volume:" + chance.choice(TARGETS)]), (0.3, ["--workdir", chance.choice(WORKDIRS)]),
-                             (0.3, ["--secret", "./key:" + chance.choice(SECRETS)]), (0.15, ["--tmpfs", chance.choice(TARGETS)]), (0.15, ["--context", "clean"])]:
+        for chosen, more in [
+            (0.3, ["--init"]),
+            (0.4, ["--volume", "./volume:" + chance.choice(TARGETS)]),
+            (0.3, ["--workdir", chance.choice(WORKDIRS)]),
+            (0.3, ["--secret", "./key:" + chance.choice(SECRETS)]),
+            (0.15, ["--tmpfs", chance.choice(TARGETS)]),
+            (0.15, ["--context", "clean"]),
+        ]:
             if chance.random() < chosen:
                 options += more
         return options, uid, gid
@@ -145,7 +181,9 @@ class Trial:
         except UnicodeDecodeError:
             if process.returncode != 0:  # otherwise it is the workload's
                 self.wrong.append(f"not UTF-8: {err!r}")
-        return subprocess.CompletedProcess(arguments, process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+        return subprocess.CompletedProcess(
+            arguments, process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
+        )
 
     def _run(self, name, *arguments, uid=0, gid=0):
         done = self._nucleus("run", "--name", name, *arguments)
@@ -153,7 +191,10 @@ class Trial:
             self.wrong += posture.problems(done.stdout, uid, gid)
             if done.stderr:
                 self.wrong.append(f"it says: {done.stderr}")
-        elif self.tree.honest or done.returncode not in (128 + signal.SIGSEGV, 128 + signal.SIGBUS):  # half a program begins, and ends so
+        elif self.tree.honest or done.returncode not in (
+            128 + signal.SIGSEGV,
+            128 + signal.SIGBUS,
+        ):  # half a program begins, and ends so
             self._refusal(done)
         return done.returncode
 
@@ -164,7 +205,9 @@ class Trial:
         if done.stdout:
             self.wrong.append(f"it was refused, and yet: {done.stdout[:300]!r}")
         # Problems of the command line are a line each, and counted.
-        told = [line for line in lines if not line.startswith("  hint: ") and not (line.startswith("--") and "problem" in lines[-1])]
+        told = [
+            line for line in lines if not line.startswith("  hint: ") and not (line.startswith("--") and "problem" in lines[-1])
+        ]
         if len(told) != 1 or not told[0].startswith(f"nucleus: {command}: "):
             self.wrong.append(f"not one message: {done.stderr!r}")
         if any(ord(character) < 32 or 127 <= ord(character) < 160 for line in done.stderr.split("\n") for character in line):
@@ -197,7 +240,7 @@ def tried(seeds, report):
     ends, bad = collections.Counter(), 0
     for start in range(0, len(seeds), 50):
         with tempfile.TemporaryDirectory(prefix="nucleus-hostile-") as directory, Trial(directory) as trial:
-            for seed in seeds[start:start + 50]:
+            for seed in seeds[start : start + 50]:
                 kind, end, wrong = trial.one(seed)
                 ends[f"{kind} {end}"] += 1
                 bad += bool(wrong)

@@ -1,23 +1,102 @@
 """Directory trees that somebody made who means ill, each by its number: the same number is the same tree."""
+
 import os
 import random
 import shutil
 import socket
 import stat
 
-NAMES = [b"new\nline", b"n" * 255, b"\xff\xfe not utf-8 \x80", b"-rf", b"--", b"%s%n%99999d", b"back\\slash\\", b" ", b"quo'te\"`id`", b"\x1b[2J\x1b]0;owned\x07",
-         b"...", b"*", b"$(reboot)", "\u202egnp.sh".encode(), b"a=b,c:d", b"#", b"\x01\x7f", b"con\ttab", b".nucleus-rootfs-sha256", b".git", b".env", b"id_rsa"]
+NAMES = [
+    b"new\nline",
+    b"n" * 255,
+    b"\xff\xfe not utf-8 \x80",
+    b"-rf",
+    b"--",
+    b"%s%n%99999d",
+    b"back\\slash\\",
+    b" ",
+    b"quo'te\"`id`",
+    b"\x1b[2J\x1b]0;owned\x07",
+    b"...",
+    b"*",
+    b"$(reboot)",
+    "\u202egnp.sh".encode(),
+    b"a=b,c:d",
+    b"#",
+    b"\x01\x7f",
+    b"con\ttab",
+    b".nucleus-rootfs-sha256",
+    b".git",
+    b".env",
+    b"id_rsa",
+]
 # Where the runtime looks, mounts or writes.
 PLACES = """proc sys dev etc run tmp var var/tmp context data data/inner usr lib lib64 bin root home dev/null dev/zero dev/pts dev/pts/ptmx dev/shm dev/mqueue dev/console
 dev/fd dev/stdin dev/ptmx dev/tty etc/hosts etc/resolv.conf etc/hostname etc/passwd etc/group etc/nsswitch.conf etc/ld.so.preload etc/ld.so.cache etc/tls etc/tls/key
 run/secrets run/secrets/key proc/self proc/sys proc/kcore proc/keys proc/bus proc/self/attr sys/fs sys/fs/cgroup sys/firmware tmp/x .nucleus-rootfs-sha256 .dockerenv""".split()
-LINKS = ["CANARY", "CANARY/secret", "CANARY/inner", "CANARY/fifo", "/", "..", "../../../../../../../..", ".", "/proc/self/root", "/proc/self/fd/3", "/proc/self/fd/7",
-         "/proc/self/exe", "/proc/1/root", "/proc/1/cwd", "/proc/self/cwd", "/proc/self/ns/mnt", "/dev/zero", "/dev/tty", "/dev/null", "/no/such", "tmp", "/tmp", "/etc",
-         "/run", "/sys", "/proc", "/dev", "loop", "/loop", "chain0", "x" * 4000, "/" * 500, "a/" * 400, "new\nline", "/proc/self/attr/current", "/proc/sys/kernel/core_pattern"]
-PASSWDS = [b"", b"\0" * 4096, b"evil:x:0:0::/:/bin/sh\n", b"evil:x:1000:0::/:/bin/sh\n", b"evil:x:4294967295:4294967296::/:\n", b"evil:x:-1:-1::/:\n",
-           b"evil:x:1000:1000:%s%n:" + b"/" * 100000 + b":/bin/sh\n", b":" * 50000 + b"\n", b"evil:x:1000:1000::/\x1b[2J:/\n", b"+::::::\n", b"evil" * 100000,
-           b"root:x:1000:1000::/:\nevil:x:1000:1000::/home:/bin/sh\n", b"evil\n" * 40000, b"\xff\xfe\n" * 100]
-DEVICES = [(stat.S_IFCHR, 1, 3), (stat.S_IFCHR, 1, 5), (stat.S_IFCHR, 5, 1), (stat.S_IFCHR, 5, 0), (stat.S_IFCHR, 1, 11), (stat.S_IFBLK, 7, 0), (stat.S_IFCHR, 0, 0)]
+LINKS = [
+    "CANARY",
+    "CANARY/secret",
+    "CANARY/inner",
+    "CANARY/fifo",
+    "/",
+    "..",
+    "../../../../../../../..",
+    ".",
+    "/proc/self/root",
+    "/proc/self/fd/3",
+    "/proc/self/fd/7",
+    "/proc/self/exe",
+    "/proc/1/root",
+    "/proc/1/cwd",
+    "/proc/self/cwd",
+    "/proc/self/ns/mnt",
+    "/dev/zero",
+    "/dev/tty",
+    "/dev/null",
+    "/no/such",
+    "tmp",
+    "/tmp",
+    "/etc",
+    "/run",
+    "/sys",
+    "/proc",
+    "/dev",
+    "loop",
+    "/loop",
+    "chain0",
+    "x" * 4000,
+    "/" * 500,
+    "a/" * 400,
+    "new\nline",
+    "/proc/self/attr/current",
+    "/proc/sys/kernel/core_pattern",
+]
+PASSWDS = [
+    b"",
+    b"\0" * 4096,
+    b"evil:x:0:0::/:/bin/sh\n",
+    b"evil:x:1000:0::/:/bin/sh\n",
+    b"evil:x:4294967295:4294967296::/:\n",
+    b"evil:x:-1:-1::/:\n",
+    b"evil:x:1000:1000:%s%n:" + b"/" * 100000 + b":/bin/sh\n",
+    b":" * 50000 + b"\n",
+    b"evil:x:1000:1000::/\x1b[2J:/\n",
+    b"+::::::\n",
+    b"evil" * 100000,
+    b"root:x:1000:1000::/:\nevil:x:1000:1000::/home:/bin/sh\n",
+    b"evil\n" * 40000,
+    b"\xff\xfe\n" * 100,
+]
+DEVICES = [
+    (stat.S_IFCHR, 1, 3),
+    (stat.S_IFCHR, 1, 5),
+    (stat.S_IFCHR, 5, 1),
+    (stat.S_IFCHR, 5, 0),
+    (stat.S_IFCHR, 1, 11),
+    (stat.S_IFBLK, 7, 0),
+    (stat.S_IFCHR, 0, 0),
+]
 DEEP = 120  # of names this long: beyond the longest path
 
 
@@ -62,7 +141,19 @@ class Tree:
         path = self._path(place)
         if not self._parent(path) or os.path.lexists(path):
             return
-        form = self.random.choice([self._directory, self._file, self._link, self._link, self._link, self._fifo, self._socket, self._device, self._accounts])
+        form = self.random.choice(
+            [
+                self._directory,
+                self._file,
+                self._link,
+                self._link,
+                self._link,
+                self._fifo,
+                self._socket,
+                self._device,
+                self._accounts,
+            ]
+        )
         form(path)
 
     def _directory(self, path):
@@ -142,8 +233,23 @@ class Tree:
             os.chmod(path, os.lstat(path).st_mode & 0o7777)
         elif what < 0.9:
             with open(path, "wb") as file:
-                file.write(self.random.choice([b"", b"#!/proc/self/exe\n", b"#!/payload\n", b"#!/proc/1/exe run -- /payload\n", b"#!" + b"a" * 5000 + b"\n", b"\x7fELF",
-                                               b"#!\n", b"#!/dev/zero\n", b"no script\n", b"#!/proc/self/fd/0\n", open(payload, "rb").read()[:4096]]))
+                file.write(
+                    self.random.choice(
+                        [
+                            b"",
+                            b"#!/proc/self/exe\n",
+                            b"#!/payload\n",
+                            b"#!/proc/1/exe run -- /payload\n",
+                            b"#!" + b"a" * 5000 + b"\n",
+                            b"\x7fELF",
+                            b"#!\n",
+                            b"#!/dev/zero\n",
+                            b"no script\n",
+                            b"#!/proc/self/fd/0\n",
+                            open(payload, "rb").read()[:4096],
+                        ]
+                    )
+                )
             os.chmod(path, 0o755)
         else:
             self.random.choice([self._link, self._fifo, self._device, os.mkdir])(path)
@@ -156,8 +262,18 @@ class Tree:
         if not os.path.lexists(path):
             os.mkdir(path)
         if stat.S_ISDIR(os.lstat(path).st_mode):
-            self.mounts.append(self.random.choice([["-t", "tmpfs", "hostile", path], ["-t", "proc", "hostile", path], ["--bind", self.canary, path],
-                                                   ["-t", "sysfs", "hostile", path], ["--bind", "/dev", path], ["-t", "mqueue", "hostile", path]]))
+            self.mounts.append(
+                self.random.choice(
+                    [
+                        ["-t", "tmpfs", "hostile", path],
+                        ["-t", "proc", "hostile", path],
+                        ["--bind", self.canary, path],
+                        ["-t", "sysfs", "hostile", path],
+                        ["--bind", "/dev", path],
+                        ["-t", "mqueue", "hostile", path],
+                    ]
+                )
+            )
 
     def state(self):
         """Of everything in it what a runtime has no business to change. By descriptors, since paths may be too long."""
@@ -171,6 +287,7 @@ class Tree:
                     below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
                     walk(below, depth + 1)
                     os.close(below)
+
         top = os.open(self.top, os.O_RDONLY | os.O_DIRECTORY)
         walk(top, 0)
         os.close(top)
@@ -178,9 +295,17 @@ class Tree:
 
     def change(self):
         """One change that an attested tree must not have, told; None where there was nothing to be changed."""
-        files = [entry.path for entry in os.scandir(self.top) if entry.is_file(follow_symlinks=False) and entry.name != b".nucleus-rootfs-sha256"]
+        files = [
+            entry.path
+            for entry in os.scandir(self.top)
+            if entry.is_file(follow_symlinks=False) and entry.name != b".nucleus-rootfs-sha256"
+        ]
         links = [entry.path for entry in os.scandir(self.top) if entry.is_symlink() and entry.name != b".nucleus-rootfs-sha256"]
-        ways = ["new file", "new link", "new directory"] + (["byte", "gone", "mode"] if files else []) + (["other target"] if links else [])
+        ways = (
+            ["new file", "new link", "new directory"]
+            + (["byte", "gone", "mode"] if files else [])
+            + (["other target"] if links else [])
+        )
         way = self.random.choice(ways)
         if way == "new file":
             os.close(os.open(self._path("zz-added"), os.O_CREAT | os.O_WRONLY))

@@ -1,4 +1,5 @@
 """What posture.c says of the sandbox it is in, and what of that must not be."""
+
 import atexit
 import functools
 import pathlib
@@ -12,9 +13,17 @@ HERE = pathlib.Path(__file__).resolve().parent
 REFUSALS = {"EPERM", "EACCES", "ENOSYS", "EROFS", "ENOTTY", "EAFNOSUPPORT", "killed by 31"}
 ABI = {"x32", "i386"}  # answered by nothing but death
 # /proc is mounted anew, and of what the machine has below it this may be written to by no root.
-MUST_BE = {"/": {"ro", "nosuid", "nodev"}, "/proc": {"nosuid", "nodev", "noexec"}, "/sys": {"ro", "nosuid", "nodev", "noexec"},
-           "/sys/fs/cgroup": {"ro", "nosuid", "nodev", "noexec"}, "/dev": {"ro", "nosuid", "noexec"}, "/dev/null": {"ro", "nosuid", "noexec"},
-           "/proc/sys": {"ro", "nosuid", "nodev", "noexec"}, "/tmp": {"nosuid", "nodev"}, "/run": {"nosuid", "nodev"}}
+MUST_BE = {
+    "/": {"ro", "nosuid", "nodev"},
+    "/proc": {"nosuid", "nodev", "noexec"},
+    "/sys": {"ro", "nosuid", "nodev", "noexec"},
+    "/sys/fs/cgroup": {"ro", "nosuid", "nodev", "noexec"},
+    "/dev": {"ro", "nosuid", "noexec"},
+    "/dev/null": {"ro", "nosuid", "noexec"},
+    "/proc/sys": {"ro", "nosuid", "nodev", "noexec"},
+    "/tmp": {"nosuid", "nodev"},
+    "/run": {"nosuid", "nodev"},
+}
 MASKED = "/proc/kallsyms /proc/keys /proc/kmsg /proc/timer_list /proc/interrupts /sys/firmware /sys/dev/block".split()
 
 
@@ -47,6 +56,7 @@ def problems(text, uid=0, gid=0, groups=(), tty=False, init=False):
     def check(name, expected):
         if said.get(name) != expected:
             found.append(f"{name} is {said.get(name)!r}, not {expected!r}")
+
     for each in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         check(each, "0000000000000000")
     check("NoNewPrivs", "1")
@@ -80,8 +90,12 @@ def problems(text, uid=0, gid=0, groups=(), tty=False, init=False):
         found.append(f"only {len(tries)} tries")
     for name, answer in tries.items():
         allowed = {"killed by 31"} if name.split()[0] in ABI else REFUSALS
-        if answer not in allowed and not (name in ("write to sysrq", "read init's memory") and answer == "ENOENT") \
-                and not (name == "chmod of standard input" and tty) and not (name == "read init's memory" and not init):
+        if (
+            answer not in allowed
+            and not (name in ("write to sysrq", "read init's memory") and answer == "ENOENT")
+            and not (name == "chmod of standard input" and tty)
+            and not (name == "read init's memory" and not init)
+        ):
             found.append(f"{name}: {answer}")
     return found
 

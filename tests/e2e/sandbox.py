@@ -1,4 +1,5 @@
 """What tests that attack a sandbox have in common: an image, a canary of the host, and paths that change places."""
+
 import ctypes
 import os
 import pathlib

@@ -1,4 +1,5 @@
 """Where a system call that protects fails, no workload runs with less. `fail_closed.py --all` tries each call there is."""
+
 import errno
 import platform
 
@@ -40,8 +41,11 @@ def test_every_protective_call_is_among_them(production):
     assert production.missing() == []
 
 
-@pytest.mark.parametrize("call", "mount_setattr move_mount pivot_root umount2 capset setgroups setresgid setresuid landlock_restrict_self landlock_add_rule "
-                         "seccomp close_range keyctl personality prctl execve".split())
+@pytest.mark.parametrize(
+    "call",
+    "mount_setattr move_mount pivot_root umount2 capset setgroups setresgid setresuid landlock_restrict_self landlock_add_rule "
+    "seccomp close_range keyctl personality prctl execve".split(),
+)
 def test_a_call_that_protects_is_not_done_without(production, call):
     """Each of them that the container makes is needed: none may fail without being refused."""
     points = [point for point in production.points if point.process >= 0 and point.name == call]
@@ -53,12 +57,25 @@ def test_a_call_that_protects_is_not_done_without(production, call):
     assert not wrong and harmless == 0 and refused == len(points[::step]), (wrong, harmless)
 
 
-@pytest.mark.parametrize("name", [
-    pytest.param("whether standard input is the null device", marks=pytest.mark.xfail(
-        strict=True, reason="TakeNullFiles (child_confine.cpp) takes a file it cannot look at for one that is not the host's null device")),
-    pytest.param("the number of capabilities is asked for", marks=pytest.mark.xfail(
-        strict=False, reason="PrepareSecurity (prepare.cpp) takes any error for the end of the capabilities; the posture check is a race with the workload")),
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            "whether standard input is the null device",
+            marks=pytest.mark.xfail(
+                strict=True,
+                reason="TakeNullFiles (child_confine.cpp) takes a file it cannot look at for one that is not the host's null device",
+            ),
+        ),
+        pytest.param(
+            "the number of capabilities is asked for",
+            marks=pytest.mark.xfail(
+                strict=False,
+                reason="PrepareSecurity (prepare.cpp) takes any error for the end of the capabilities; the posture check is a race with the workload",
+            ),
+        ),
+    ],
+)
 def test_what_is_known_to_be_wrong(production, name):
     wrong = []
     fail_closed.tried(production, production.known(name)[-3:], errno.EPERM, wrong.append)
@@ -72,7 +89,9 @@ def test_a_protection_left_out_is_told(production):
     assert ran and "+try make what only Landlock minds: done" in problem
 
 
-@pytest.mark.parametrize("call", "seccomp capset setgroups setresgid setresuid mount_setattr move_mount pivot_root umount2".split())
+@pytest.mark.parametrize(
+    "call", "seccomp capset setgroups setresgid setresuid mount_setattr move_mount pivot_root umount2".split()
+)
 def test_what_is_said_to_be_done_and_is_not_is_found_by_looking(production, call):
     """The mount audit and the comparison with /proc do not rest on the answers of the calls themselves."""
     point = [point for point in production.points if point.process >= 0 and point.name == call][-1]

@@ -1,5 +1,6 @@
 """What hostile workloads and callers' circumstances try on `nucleus run`, after the known failures of runtimes. A canary of the host (a tree,
 mounts, settings, devices, programs) has to stay as it was."""
+
 import itertools
 import os
 import pathlib
@@ -21,7 +22,10 @@ from test_security import PROBE, TRIES
 # ---- what each sandbox holds ----
 
 KINDS = {
-    "by default": [], "with an init": ["--init"], "as a user": ["--user", "1000", "--group", "1001"], "with what is given": ["--context", "ctx", "--tmpfs", "/scratch:1M", "--secret", "./key:/etc/key", "--volume", "./ctx:/data"],
+    "by default": [],
+    "with an init": ["--init"],
+    "as a user": ["--user", "1000", "--group", "1001"],
+    "with what is given": ["--context", "ctx", "--tmpfs", "/scratch:1M", "--secret", "./key:/etc/key", "--volume", "./ctx:/data"],
 }
 
 
@@ -58,10 +62,17 @@ print("tried", len(TRIES), "failed", failed)
     assert done.returncode == 0 and done.stdout.endswith(f"tried {len(cases)} failed []\n"), done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("options, uid, gid, groups", [
-    ([], 0, 0, []), (["--init"], 0, 0, []), (["-u", "1000"], 1000, 1000, []), (["-u", "1"], 1, 1, []),
-    (["-u", "1", "--group", "2", "--additional-group", "3", "--additional-group", "3"], 1, 2, [3]), (["--additional-group", "7", "--init"], 0, 0, [7]),
-])
+@pytest.mark.parametrize(
+    "options, uid, gid, groups",
+    [
+        ([], 0, 0, []),
+        (["--init"], 0, 0, []),
+        (["-u", "1000"], 1000, 1000, []),
+        (["-u", "1"], 1, 1, []),
+        (["-u", "1", "--group", "2", "--additional-group", "3", "--additional-group", "3"], 1, 2, [3]),
+        (["--additional-group", "7", "--init"], 0, 0, [7]),
+    ],
+)
 def test_it_is_held_by_all(world, canary, image, options, uid, gid, groups):
     """i386, x32, clone3, keyrings, TIOCSTI and what else posture.c tries; and exactly the groups that were given."""
     done = run(world, "--rootfs", "image", *options, "--", "/payload")
@@ -86,7 +97,10 @@ def test_numbers_of_nobody_are_refused(world, option):
 
 # ---- the runtime's own program (CVE-2019-5736) ----
 
-@pytest.mark.parametrize("entry", ["#!/proc/self/exe\n", "#!/proc/self/exe run --\n", "link", "#!/proc/thread-self/exe\n", "#!/proc/1/exe\n"])
+
+@pytest.mark.parametrize(
+    "entry", ["#!/proc/self/exe\n", "#!/proc/self/exe run --\n", "link", "#!/proc/thread-self/exe\n", "#!/proc/1/exe\n"]
+)
 @pytest.mark.parametrize("init", [[], ["--init"]])
 def test_the_runtime_is_no_interpreter(world, canary, image, entry, init):
     """The image brings a loader and libraries of its own, which would then be the runtime's."""
@@ -141,22 +155,41 @@ print("seen" if seen else "nobody", sorted(opened))
 def test_nobody_reaches_into_who_enters(world, canary, user, init):
     """CVE-2016-9962, CVE-2019-5736: a loop that opens whatever the helper has, while probes enter one after the other."""
     (world.directory / "intruder.py").write_text(INTRUDER)
-    done = run(world, "--volume", "./intruder.py:/opt/intruder.py:ro", "--health-cmd", "sleep 0.02", "--health-interval", "20ms", *user, *init, "--",
-               "python3", "/opt/intruder.py")
+    done = run(
+        world,
+        "--volume",
+        "./intruder.py:/opt/intruder.py:ro",
+        "--health-cmd",
+        "sleep 0.02",
+        "--health-interval",
+        "20ms",
+        *user,
+        *init,
+        "--",
+        "python3",
+        "/opt/intruder.py",
+    )
     assert done.stdout == "seen []\n", done.stdout + done.stderr
 
 
 # ---- working directories and open files (CVE-2024-21626) ----
+
 
 def test_no_working_directory_leads_out(world, canary, image):
     (image / "links").mkdir()
     for number in range(3, 33):
         (image / f"links/{number}").symlink_to(f"/proc/self/fd/{number}")
     words = "exec " + " ".join(f"{number}</" for number in (3, 5, 7, 9)) + "; exec nucleus run --rootfs image --workdir"
-    for path in itertools.chain((f"/proc/self/fd/{number}" for number in range(0, 33)), (f"/links/{number}" for number in range(3, 12)),
-                                ("/proc/self/fd/7/../..", "/proc/self/cwd", "/proc/self/root", "/proc/1/root/", "/proc/self/task/1/fd/5", "/dev/fd/7")):
+    for path in itertools.chain(
+        (f"/proc/self/fd/{number}" for number in range(0, 33)),
+        (f"/links/{number}" for number in range(3, 12)),
+        ("/proc/self/fd/7/../..", "/proc/self/cwd", "/proc/self/root", "/proc/1/root/", "/proc/self/task/1/fd/5", "/dev/fd/7"),
+    ):
         done = world.run("bash", "-c", f"{words} {path} -- /bin/sh -c 'pwd; ls'", status=125)
-        assert done.stdout == "" and ("must not have '..'" if ".." in path else f"enter working directory {path.rstrip('/')}") in done.stderr
+        assert (
+            done.stdout == ""
+            and ("must not have '..'" if ".." in path else f"enter working directory {path.rstrip('/')}") in done.stderr
+        )
     nothing_left(world)
 
 
@@ -166,27 +199,52 @@ def test_a_working_directory_that_flips(world, canary, image):
     (world.directory / "vol/link").symlink_to("/proc/self/fd/7")
     with flipping(world.directory / "vol/at", world.directory / "vol/link"):
         for _ in range(30):
-            done = world.run("bash", "-c", "exec 7</; nucleus run --rootfs image --volume ./vol:/vol --workdir /vol/at -- /bin/pwd", status=None)
-            assert (done.returncode, done.stdout) in ((0, "/vol/at\n"), (0, "/vol/link\n")) or "enter working directory" in done.stderr, done
+            done = world.run(
+                "bash",
+                "-c",
+                "exec 7</; nucleus run --rootfs image --volume ./vol:/vol --workdir /vol/at -- /bin/pwd",
+                status=None,
+            )
+            assert (done.returncode, done.stdout) in (
+                (0, "/vol/at\n"),
+                (0, "/vol/link\n"),
+            ) or "enter working directory" in done.stderr, done
 
 
 # ---- terminals (CVE-2017-5226, 2019-7303) ----
+
 
 @pytest.mark.parametrize("options", [["-t"], [], ["-t", "--init"], ["-t", "--user", "1000"]])
 def test_nothing_is_typed_into_the_callers_terminal(world, canary, image, options):
     """With a terminal of its own, and without, where its standard input is the caller's."""
     master, slave = pty.openpty()
     before = termios.tcgetattr(slave)
-    process = world.popen("nucleus", "run", *options, "--rootfs", "image", "--volume", "./out:/out", "--", "/payload", "/out/said", stdin=slave, stdout=subprocess.DEVNULL
-                          if "-t" not in options else slave, stderr=slave, start_new_session=True, preexec_fn=lambda: (world.directory / "out").mkdir() or
-                          (world.directory / "out").chmod(0o777))
+    process = world.popen(
+        "nucleus",
+        "run",
+        *options,
+        "--rootfs",
+        "image",
+        "--volume",
+        "./out:/out",
+        "--",
+        "/payload",
+        "/out/said",
+        stdin=slave,
+        stdout=subprocess.DEVNULL if "-t" not in options else slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=lambda: (world.directory / "out").mkdir() or (world.directory / "out").chmod(0o777),
+    )
     reader = threading.Thread(target=lambda: drain(master), daemon=True)
     reader.start()
     assert process.wait(60) == 0
     uid = 1000 if "--user" in options else 0
     said = (world.directory / "out/said").read_text()
     assert posture.problems(said, uid, uid, tty=True) == []
-    assert {posture.parse(said)["try " + name] for name in ("TIOCSTI", "TIOCSTI with high bits", "TIOCLINUX", "TIOCSETD")} == {"EPERM"}
+    assert {posture.parse(said)["try " + name] for name in ("TIOCSTI", "TIOCSTI with high bits", "TIOCLINUX", "TIOCSETD")} == {
+        "EPERM"
+    }
     os.set_blocking(slave, False)
     raw = termios.tcgetattr(slave)
     assert raw == before
@@ -208,7 +266,19 @@ def drain(master):
 def test_a_run_that_is_killed_half_way_leaves_the_host_as_it_was(world, canary, image):
     """At any moment of its set-up."""
     for delay in range(0, 60, 4):
-        process = world.popen("nucleus", "run", "--name", "box", "--rootfs", "image", "--", "/bin/sh", "-c", "while :; do :; done", stderr=subprocess.DEVNULL)
+        process = world.popen(
+            "nucleus",
+            "run",
+            "--name",
+            "box",
+            "--rootfs",
+            "image",
+            "--",
+            "/bin/sh",
+            "-c",
+            "while :; do :; done",
+            stderr=subprocess.DEVNULL,
+        )
         time.sleep(delay / 1000)
         inner = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         for pid in map(int, inner):
