@@ -288,3 +288,16 @@ def test_a_run_that_is_killed_half_way_leaves_the_host_as_it_was(world, canary, 
         process.wait()
     assert run(world, "--name", "box", "--rootfs", "image", "--", "/bin/sh", "-c", "echo again").stdout == "again\n"
     nothing_left(world)
+
+
+def test_a_single_file_is_given_and_no_more(world, canary, image):
+    (world.directory / "conf").write_text("given\n")
+    options = ["--rootfs", "image", "--volume", "./conf:/etc/conf:ro"]
+    done = run(world, *options, "--", "/bin/sh", "-c", "cat /etc/conf; echo x > /etc/conf", status=1)
+    assert done.stdout == "given\n" and "Read-only" in done.stderr
+
+
+def test_a_removed_working_directory_is_not_the_root(world, canary):
+    """What is relative to it is not looked for at / instead."""
+    done = world.run("sh", "-c", "mkdir gone; cd gone; rmdir ../gone; nucleus run --rootfs usr -- /bin/true", status=125)
+    assert "--rootfs: " in done.stderr and "/usr" in done.stderr and "there is no directory /usr" not in done.stderr, done.stderr
