@@ -312,6 +312,7 @@ Result<Running> Conclude(Buffers& data, const Stdio& stdio, const CloneRequest& 
     }
   }
   running.warnings = data.warnings;
+  running.without_seccomp = data.without_seccomp;
   if (verdict.in_chroot) running.warnings.emplace_back("pivot_root failed: its root is a chroot");
   return running;
 }

@@ -9,7 +9,8 @@
 // The order in the child (child.cpp reads as this list): namespaces, root file system, pivot_root, mount audit, host
 // name, working directory, limits, session, identity, capabilities, no_new_privs, Landlock, descriptors, seccomp, exec.
 // Everything nucleus has to do itself is done before the seccomp program is loaded, but execve: where the policy denies
-// that, the program asks about it, and the parent lets the first one through (docs/decisions/0013). The workload's open files are exactly 0, 1 and 2.
+// that, the program asks about it, and the parent lets the first one through (docs/decisions/0013). The workload's open
+// files are exactly 0, 1 and 2.
 //
 // The child dies with the thread that called Spawn() (PR_SET_PDEATHSIG), so call it from one that lives as long as the
 // workload may. Threads: a Prepared is used by one thread at a time.
@@ -57,7 +58,8 @@ struct Stdio {
 struct Running {
   pid_t pid = 0;
   sys::Fd pidfd;
-  sys::Fd terminal{};                   // the master's end, where one was asked for
+  sys::Fd terminal{};  // the master's end, where one was asked for
+  bool without_seccomp = false;
   std::vector<std::string> warnings{};  // protections that are missing, where the launch allows to go on without
   sys::Fd listener{};                   // where the seccomp program asks: calls wait on it, from now on
 };

@@ -61,7 +61,8 @@ bool EnterWorkdir(Child& child) {
 bool TakeNullFiles(Child& child) {
   for (int i = 0; i < 3; ++i) {
     struct stat given{};
-    const bool hosts = ::fstat(i, &given) == 0 && S_ISCHR(given.st_mode) && given.st_rdev == makedev(1, 3);
+    if (::fstat(i, &given) != 0) return child.Fail(Step::kNullFile);
+    const bool hosts = S_ISCHR(given.st_mode) && given.st_rdev == makedev(1, 3);
     if (!child.null_file[i] && !hosts) continue;  // hosts: what the caller was given, < /dev/null
     const int null = ::open("/dev/null", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     struct stat st{};

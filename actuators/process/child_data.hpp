@@ -116,6 +116,7 @@ struct Buffers {
   Launch launch;
   bool inside = false;                // another process of a running container
   bool keep_groups = false;           // supplementary groups cannot be changed here, setgroups(2) is denied
+  bool without_seccomp = false;       // there are no filters, and that is allowed
   bool nested = false;                // in a user namespace that is not the machine's
   std::vector<std::string> warnings;  // what was asked for and is not had, where that is allowed
 

@@ -6,16 +6,36 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
+#include <climits>
+#include <string>
+
 #include "actuators/process/start_supervisor.hpp"
 
 namespace nucleus::process {
 
+namespace {
+
+constexpr const char* kSelf = "/proc/self/exe";
+
+// The link leads to a mount of the namespace that we were executed in. From another, which an ordinary user's nucleus
+// has entered since, it cannot be cloned; then by its path.
+Result<sys::Fd> OpenSelf() {
+  auto clone = OpenProgram(kSelf);
+  if (clone || clone.error().sys_errno != EINVAL) return clone;
+  std::array<char, PATH_MAX> path{};
+  const ssize_t size = ::readlink(kSelf, path.data(), path.size());
+  if (size <= 0) return FailSys("readlink", kSelf);
+  return OpenProgram(std::string(path.data(), static_cast<std::size_t>(size)));
+}
+
+}  // namespace
+
 Result<> RunFromClone(char** argv, char** environment) {
-  constexpr const char* kSelf = "/proc/self/exe";
   struct statvfs at{};
   if (::statvfs(kSelf, &at) != 0) return FailSys("statvfs", kSelf);
   if ((at.f_flag & ST_RDONLY) == 0) {
-    const sys::Fd clone = TRY(OpenProgram(kSelf));
+    const sys::Fd clone = TRY(OpenSelf());
     ::syscall(SYS_execveat, clone.get(), "", argv, environment, AT_EMPTY_PATH);
     return FailSys("execveat", kSelf);
   }

@@ -173,12 +173,15 @@ Result<> PrepareSecurity(Buffers& data) {
   const auto& seccomp = launch.security.seccomp;
   if (seccomp.size() > BPF_MAXINSNS) return Wrong(launch, "the seccomp program is too long");
   PrepareSeccomp(data);
+  // EINVAL is the end, capabilities(7); any other answer must not be taken for it.
   while (data.last_capability < 63 && ::prctl(PR_CAPBSET_READ, data.last_capability + 1, 0, 0, 0) >= 0)
     ++data.last_capability;
+  if (data.last_capability < 63 && errno != EINVAL) return FailSys("read", "the bounding set");
 
   if (!launch.security.seccomp.empty() && !HasSeccomp()) {
     TRY(GoWithout(data, "seccomp: this kernel has no filters"));
-    data.seccomp.clear();
+    data.launch.security.seccomp.clear();
+    data.without_seccomp = true;
     data.listens = data.asks_exec = false;
   }
   const Landlock& landlock = launch.security.landlock;

@@ -155,6 +155,8 @@ Result<> Supervisor::StartWorkload() {
   oom_kills_ = OomKills();
   ended_by_ = 0;
   workload_ = TRY(SpawnWorkload());
+  // What cannot be there is not looked for.
+  if (workload_->without_seccomp) launch_.security.seccomp.clear();
   for (const auto& warning : workload_->warnings)
     if (log_) log_->Add(Stream::kError, "nucleus: " + warning + "\n", UnixNow());
   if (auto posture = CheckPosture(workload_->pid, launch_); !posture) {
