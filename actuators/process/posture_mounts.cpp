@@ -36,6 +36,7 @@ struct Asked {
   std::uint64_t flags = 0;
   bool optional = false;   // a target or a source that may be missing
   bool recursive = false;  // whatever is mounted below its source came along
+  std::string fstype{};    // of a new file system
 };
 // By place; of several at one place a later one lies above.
 using Places = std::map<std::string, std::vector<Asked>>;
@@ -73,7 +74,7 @@ void Add(Places& places, const MountOp& op) {
     case MountOp::Type::kContext:
     case MountOp::Type::kSecrets:
     case MountOp::Type::kSecret:
-      return add({.flags = op.flags, .optional = op.optional, .recursive = op.recursive});
+      return add({.flags = op.flags, .optional = op.optional, .recursive = op.recursive, .fstype = op.fstype});
     case MountOp::Type::kMask:
       return add({.flags = kMountReadOnly | kMountNoSuid | kMountNoExec, .optional = true});
     case MountOp::Type::kReadOnly:
@@ -97,19 +98,31 @@ class Comparer {
   }
 
   std::vector<Check> Run() {
-    for (std::size_t i = 0; i < found_.size(); ++i) Match(i);
+    Match();
     for (std::size_t i = 0; i < found_.size(); ++i) checks_.push_back(Judge(i));
-    for (const auto& [place, asked] : places_) Missing(place, asked);
+    for (const Check& missing : missing_) checks_.push_back(missing);
     return std::move(checks_);
   }
 
  private:
-  // Several at one place are given to what was asked for there in the order in which they lie on each other.
-  void Match(std::size_t i) {
-    const auto place = places_.find(found_[i].mount_point);
-    if (place == places_.end()) return;
-    std::size_t& taken = taken_[place->first];
-    if (taken < place->second.size()) asked_[i] = &place->second[taken++];
+  // Of several at one place a later one lies above, and what came along with a tree lies below what was asked for.
+  void Match() {
+    std::map<std::string_view, std::vector<std::size_t>> there;
+    for (std::size_t i = 0; i < found_.size(); ++i) there[found_[i].mount_point].push_back(i);
+    for (const auto& [place, asked] : places_) {
+      auto& free = there[place];
+      for (auto one = asked.rbegin(); one != asked.rend(); ++one) {
+        auto its =
+            std::find_if(free.rbegin(), free.rend(), [&](std::size_t i) { return found_[i].fstype == one->fstype; });
+        if (its == free.rend()) its = free.rbegin();
+        if (its != free.rend()) {
+          asked_[*its] = &*one;
+          free.erase(std::next(its).base());
+        } else if (!one->optional) {
+          missing_.push_back({"mount " + place, Words(one->flags), "missing", Verdict::kDiffers});
+        }
+      }
+    }
   }
 
   // The tree that it came along with. Whose text says that a mount is its own ancestor gets no answer.
@@ -131,7 +144,9 @@ class Comparer {
     if (asked == nullptr) return check;
     check.asked = Words(asked->flags);
     check.found = Words(flags);
-    if ((asked->flags & ~flags) == 0) check.verdict = Verdict::kOk;
+    const bool another = asked == asked_[i] && !asked->fstype.empty() && asked->fstype != entry.fstype;
+    if (another) check.asked += ", " + asked->fstype, check.found += ", " + entry.fstype;
+    if ((asked->flags & ~flags) == 0 && !another) check.verdict = Verdict::kOk;
     // All are private: nothing that is mounted here reaches the machine, nothing of the machine's arrives here.
     if (entry.propagation.empty()) return check;
     check.asked += ", private";
@@ -140,18 +155,10 @@ class Comparer {
     return check;
   }
 
-  void Missing(const std::string& place, const std::vector<Asked>& asked) {
-    const auto taken = taken_.find(place);
-    for (std::size_t i = taken == taken_.end() ? 0 : taken->second; i < asked.size(); ++i) {
-      if (asked[i].optional) continue;
-      checks_.push_back({"mount " + place, Words(asked[i].flags), "missing", Verdict::kDiffers});
-    }
-  }
-
   const std::vector<sys::MountEntry>& found_;
   Places places_;
   std::map<std::uint64_t, std::size_t> by_id_;
-  std::map<std::string, std::size_t> taken_;
+  std::vector<Check> missing_;
   std::vector<const Asked*> asked_;  // by the index of what was found
   std::vector<Check> checks_;
 };

@@ -102,8 +102,10 @@ Launch Whole() {
   data.recursive = true;
   auto maybe = Op(MountOp::Type::kBind, "/opt/maybe", kQuiet);
   maybe.optional = true;
+  auto proc = Op(MountOp::Type::kFilesystem, "/proc", kQuiet | kMountNoExec);
+  proc.fstype = "proc";
   launch.mounts = {root,
-                   Op(MountOp::Type::kFilesystem, "/proc", kQuiet | kMountNoExec),
+                   proc,
                    Op(MountOp::Type::kMask, "/proc/kcore"),
                    Op(MountOp::Type::kMask, "/proc/acpi"),
                    Op(MountOp::Type::kReadOnly, "/proc/sys", kQuiet),
@@ -357,6 +359,26 @@ TEST(CompareMountsTest, OneTooManyAndOneThatIsMissing) {
   const auto checks = CompareMounts(MountsOf(less), Whole());
   EXPECT_EQ(Names(checks, Verdict::kDiffers), Words{"mount /proc"});
   EXPECT_EQ(checks.back().found, "missing");
+}
+
+// In a user namespace /sys is the machine's, with all below it, and the container's own cgroup2 lies above the
+// machine's.
+TEST(CompareMountsTest, WhatLiesAboveWhatCameAlong) {
+  Launch launch;
+  auto sys = Op(MountOp::Type::kBind, "/sys", kQuiet | kMountReadOnly);
+  sys.recursive = true;
+  auto cgroup = Op(MountOp::Type::kFilesystem, "/sys/fs/cgroup", kQuiet | kMountReadOnly);
+  cgroup.fstype = "cgroup2";
+  launch.mounts = {Op(MountOp::Type::kRootTmpfs, ""), sys, cgroup};
+  const std::string text =
+      "1 0 0:1 / / rw - tmpfs x rw\n2 1 0:2 / /sys ro,nosuid,nodev - sysfs x rw\n"
+      "3 2 0:3 / /sys/fs/cgroup ro,nosuid,nodev - tmpfs x rw\n"
+      "4 3 0:4 / /sys/fs/cgroup/cpu ro,nosuid,nodev - cgroup x rw\n"
+      "5 3 0:5 / /sys/fs/cgroup ro,nosuid,nodev - cgroup2 x rw\n";
+  EXPECT_EQ(Names(CompareMounts(MountsOf(text), launch), Verdict::kDiffers), Words());
+  std::string other = text;
+  other.replace(other.rfind("cgroup2"), 7, "tmpfs");
+  EXPECT_EQ(Names(CompareMounts(MountsOf(other), launch), Verdict::kDiffers), Words{"mount /sys/fs/cgroup"});
 }
 
 // No such text comes from the kernel; it must end all the same.

@@ -262,3 +262,21 @@ def test_it_changes_nothing(world):
     before, pids = launch.read_bytes(), world.pids()
     world.nucleus("verify")
     assert (launch.read_bytes(), world.pids()) == (before, pids)
+
+
+def test_user_and_time_namespaces(world):
+    world.apply(world.write('name = "PROJECT"\n[services.a]\nrootless = true\nuser = "5"\ncommand = ["sleep", "100000"]\n'
+                            '[services.b]\nuserns = "auto"\ntime_namespace = true\ncommand = ["sleep", "100000"]\n'))
+    found = lines(world)
+    assert differing(found) == set()
+    a, b = f"{world.project}/a", f"{world.project}/b"
+    assert int(found[a, "user"][1]) > 500000 and found[a, "uid_map"][2] == found[b, "gid_map"][2] == "ok"
+    assert found[a, "user namespace"] == found[b, "user namespace"] == found[b, "time namespace"] == ("its own", "its own", "ok")
+    assert found[a, "time namespace"] == ("the caller's", "the caller's", "ok")
+
+
+def test_what_is_shared_on_purpose_is_no_difference(world):
+    with box(world, "--network", "host", "--allow-host-network", "--disable-cgroup-namespace") as row:
+        found = lines(world, row["name"])
+        assert found[row["name"], "net namespace"] == found[row["name"], "cgroup namespace"] == ("the caller's", "the caller's", "ok")
+        assert found[row["name"], "ipc namespace"][0] == "its own"
