@@ -147,7 +147,7 @@ def test_what_is_loosened_from_outside_is_named(world, row):
     done = world.nucleus("verify", status=1)
     assert f"{world.project}/db: as asked" in done.stdout
     assert re.search(rf"^ +{re.escape(line)} .* differs$", done.stdout, re.M), done.stdout
-    assert "1 difference in 1 of 2 containers" in done.stderr
+    assert re.search(r"\d differences? in 1 of 2 containers", done.stderr)  # what lies below a stranger is told as well
     assert differing(lines(world, status=1)) == {(f"{world.project}/web", line)}
 
     # The cheap ones are drift as well, told by name and repaired by a restart of this service alone.
