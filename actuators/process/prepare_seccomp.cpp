@@ -22,7 +22,7 @@ std::vector<sock_filter> ForKernel(const std::vector<BpfInstruction>& program) {
 
 // Our own execve, with the very arguments that it will have.
 bool DeniesExec(const Buffers& data) {
-  const auto address = [](const void* pointer) { return reinterpret_cast<std::uint64_t>(pointer); };
+  const auto address = [](const auto* pointer) { return reinterpret_cast<std::uint64_t>(pointer); };
   return std::ranges::any_of(data.programs, [&](const char* program) {
     seccomp_data call{};
     call.nr = SYS_execve;
