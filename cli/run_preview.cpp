@@ -70,6 +70,22 @@ Json Words(const std::vector<std::string>& words) {
   return out;
 }
 
+Json Namespaces(const Launch& launch) {
+  Json out = {"mount", "pid", "ipc", "uts"};
+  if (!launch.host_cgroups) out.push_back("cgroup");
+  if (!launch.host_network) out.push_back("network");
+  if (launch.time_namespace) out.push_back("time");
+  if (launch.user_namespace.enabled) out.push_back("user");
+  return out;
+}
+
+Json Ranges(const std::vector<IdRange>& ranges) {
+  Json out = Json::array();
+  for (const auto& range : ranges)
+    out.push_back({{"inside", range.inside}, {"outside", range.outside}, {"count", range.count}});
+  return out;
+}
+
 Json Document(const Preview& preview) {
   const Launch& launch = preview.launch;
   Json json;
@@ -80,7 +96,9 @@ Json Document(const Preview& preview) {
   json["workdir"] = Printable(launch.workdir);
   json["hostname"] = launch.hostname;
   json["identity"] = {{"uid", launch.identity.uid}, {"gid", launch.identity.gid}, {"groups", launch.identity.groups}};
-  json["namespaces"] = {"mount", "pid", "ipc", "uts", "cgroup", "network"};
+  json["namespaces"] = Namespaces(launch);
+  if (launch.user_namespace.enabled)
+    json["id_maps"] = {{"users", Ranges(launch.user_namespace.uids)}, {"groups", Ranges(launch.user_namespace.gids)}};
   json["init"] = launch.init;
   json["no_new_privs"] = true;
   const CapabilitySets& sets = launch.security.capabilities;
@@ -151,6 +169,14 @@ std::string PreviewText(const Preview& preview) {
   add("identity", "uid " + json["identity"]["uid"].dump() + ", gid " + json["identity"]["gid"].dump() + ", groups " +
                       Joined(json["identity"]["groups"]));
   add("namespaces", Joined(json["namespaces"]));
+  const Json maps = json.value("id_maps", Json::object());
+  for (const auto& [ids, ranges] : maps.items()) {
+    std::string text;
+    for (const auto& range : ranges)
+      text += (text.empty() ? "" : ", ") + range["inside"].dump() + " is " + range["outside"].dump() + " (" +
+              range["count"].dump() + ")";
+    add(ids + " inside", text);
+  }
   add("init", json["init"].get<bool>() ? "yes" : "no");
   add("no_new_privs", "yes");
   for (const auto& [set, names] : json["capabilities"].items()) add("capabilities, " + set, Joined(names));

@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 SUITE = "trixie"
-PACKAGES = """systemd systemd-sysv udev dbus iproute2 nftables libnftables1 procps python3 busybox-static curl kmod strace
+PACKAGES = """systemd systemd-sysv udev dbus iproute2 nftables libnftables1 procps python3 busybox-static curl kmod strace uidmap
 linux-image-cloud-amd64""".split()
 
 # What a guest for tests has no use for and would pay for at every boot. Its devices are few and known: MODULES instead of a coldplug.
