@@ -137,6 +137,8 @@ bool HasSeccomp() {
   return ::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &kAllow) == 0;
 }
 
+constexpr const char* kNoFilters = "seccomp: this kernel has no filters";
+
 // A protection that this kernel does not have: an error, unless the launch says to go on all the same.
 Result<> GoWithout(Buffers& data, std::string what) {
   if (data.launch.degraded && !data.launch.production) {
@@ -172,18 +174,19 @@ Result<> PrepareSecurity(Buffers& data) {
   const Launch& launch = data.launch;
   const auto& seccomp = launch.security.seccomp;
   if (seccomp.size() > BPF_MAXINSNS) return Wrong(launch, "the seccomp program is too long");
-  PrepareSeccomp(data);
   // EINVAL is the end, capabilities(7); any other answer must not be taken for it.
   while (data.last_capability < 63 && ::prctl(PR_CAPBSET_READ, data.last_capability + 1, 0, 0, 0) >= 0)
     ++data.last_capability;
   if (data.last_capability < 63 && errno != EINVAL) return FailSys("read", "the bounding set");
 
-  if (!launch.security.seccomp.empty() && !HasSeccomp()) {
-    TRY(GoWithout(data, "seccomp: this kernel has no filters"));
+  const bool filters = !seccomp.empty() || launch.security.seccomp_trace;
+  if (filters && !HasSeccomp()) {
+    if (launch.security.seccomp_trace) return Fail(ErrorCode::kUnsupported, "trace", launch.address, kNoFilters);
+    TRY(GoWithout(data, kNoFilters));
     data.launch.security.seccomp.clear();
     data.without_seccomp = true;
-    data.listens = data.asks_exec = false;
   }
+  PrepareSeccomp(data);
   const Landlock& landlock = launch.security.landlock;
   if (!landlock.enabled) return {};
   const std::uint32_t abi = sys::LandlockAbi();
