@@ -14,6 +14,7 @@
 #include "actuators/security/identity.hpp"
 #include "actuators/security/user_map.hpp"
 #include "actuators/sys/cgroupfs.hpp"
+#include "actuators/sys/file.hpp"
 #include "actuators/sys/id_claim.hpp"
 #include "cli/policies.hpp"
 
@@ -69,11 +70,24 @@ struct Users {
   bool nested = false;
   bool has_terminal_group = true;
 };
+// Those of /etc/subuid and /etc/subgid, which no container of root's may have.
+Result<std::vector<sys::IdSpan>> LentIds(bool any) {
+  std::vector<sys::IdSpan> lent;
+  for (const auto* file : {"/etc/subuid", "/etc/subgid"}) {
+    const auto text = any ? TRY(sys::ReadFileIfThere(file)) : std::nullopt;
+    const auto spans = sys::ParseAllSubordinate(text.value_or(""));
+    lent.insert(lent.end(), spans.begin(), spans.end());
+  }
+  return lent;
+}
+
 Result<Users> CompileUsers(const spec::Service& service, const security::OwnIds& own, const Identity& identity,
                            const Directories& directories) {
   std::optional<sys::IdSpan> range;
-  if (const auto need = security::NeedOf(service, own))
-    range = TRY(sys::ClaimRange(need->from, need->count, directories.UserRanges()));
+  if (const auto need = security::NeedOf(service, own)) {
+    const auto lent = TRY(LentIds(need->machines));
+    range = TRY(sys::ClaimRange(need->from, need->count, directories.UserRanges(), lent));
+  }
   Users users{.space = TRY(security::MapUsers(service, own, range)), .nested = !sys::IsWhole(own.uids)};
   TRY(security::CheckMapped(identity, users.space, own));
   constexpr std::uint32_t kTerminals = 5;
@@ -83,11 +97,11 @@ Result<Users> CompileUsers(const spec::Service& service, const security::OwnIds&
 
 // The mounts of kernel file systems that show a namespace need power over it, which a user namespace does not have over
 // the machine's.
-Result<> ShapeMounts(const spec::Service& service, const Users& users, bool own_network, mounts::MountsInput& input) {
+Result<> ShapeMounts(const spec::Service& service, const Users& users, mounts::MountsInput& input) {
   const bool user_namespace = users.space.enabled || users.nested;
   input.id_mapped = users.space.enabled && !users.nested;
   input.has_terminal_group = users.has_terminal_group;
-  input.machines_sysfs = user_namespace && !own_network;
+  input.machines_sysfs = user_namespace && service.network == spec::NetworkKind::kHost;
   if (user_namespace && service.disable_cgroup_namespace) input.machines_cgroups = TRY(sys::FindCgroupRoot()).mount;
   return {};
 }
@@ -103,6 +117,8 @@ mounts::Person PersonOf(const security::Account& account) {
 
 Result<Launch> Compile(const Directories& directories, const PartKey& key, const ProcessWanted& wanted) {
   const spec::Service& service = *wanted.service;
+  // Again, for what is started from a saved plan or an earlier revision.
+  TRY_IN("require_kernel_lockdown", CheckLockdown(service));
   const security::OwnIds own = TRY(security::ReadOwnIds());
   spec::Service who = service;
   who.user = security::DefaultUser(service, own);
@@ -134,7 +150,7 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
   input.service_dir = wanted.directory;
   input.volume_paths = wanted.volume_paths;
   input.workload = PersonOf(account);
-  TRY(ShapeMounts(service, users, launch.netns.empty() && !launch.host_network, input));
+  TRY(ShapeMounts(service, users, input));
   input.directories = directories;
   for (const auto& [destination, digest] : wanted.files)
     input.staged.emplace(destination, process::StagedFile(wanted.directory, destination));

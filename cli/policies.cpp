@@ -124,16 +124,20 @@ policy::SeccompInputs MachineInputs() {
   return inputs;
 }
 
+Result<> CheckLockdown(const spec::Service& service) {
+  if (!service.require_kernel_lockdown) return {};
+  const std::string level = TRY(sys::ReadLockdown());
+  const bool integrity = *service.require_kernel_lockdown == spec::Lockdown::kIntegrity;
+  if (level == "confidentiality" || (integrity && level == "integrity")) return {};
+  return Fail(ErrorCode::kUnsupported, "", "", "this kernel's lockdown is " + level);
+}
+
 std::vector<spec::Problem> CheckMachine(const spec::Topology& topology) {
   constexpr std::string_view kKey = "require_kernel_lockdown";
   std::vector<spec::Problem> problems;
   for (const auto& [name, service] : topology.services) {
-    if (!service.require_kernel_lockdown) continue;
-    const auto level = sys::ReadLockdown();
-    const bool confidential = level && *level == "confidentiality";
-    const bool enough = confidential || (*service.require_kernel_lockdown == spec::Lockdown::kIntegrity && level &&
-                                         *level == "integrity");
-    if (enough) continue;
+    const auto checked = CheckLockdown(service);
+    if (checked) continue;
     const auto place = service.places.find(kKey);
     spec::Problem problem;
     if (place != service.places.end() && place->second.file < topology.files.size()) {
@@ -141,8 +145,7 @@ std::vector<spec::Problem> CheckMachine(const spec::Topology& topology) {
       problem.line = place->second.line;
       problem.column = place->second.column;
     }
-    problem.message =
-        std::string(kKey) + ": " + (level ? "this kernel's lockdown is " + *level : level.error().Message());
+    problem.message = std::string(kKey) + ": " + checked.error().Message();
     problems.push_back(std::move(problem));
   }
   return problems;

@@ -20,6 +20,8 @@ std::vector<spec::Problem> CheckPolicies(const spec::Topology& topology);
 
 // What services demand of the machine that it runs on now: the lockdown of its kernel.
 std::vector<spec::Problem> CheckMachine(const spec::Topology& topology);
+// The same of one service, when it is started.
+Result<> CheckLockdown(const spec::Service& service);
 
 // What seccomp profiles are resolved with on this machine, for a container without capabilities.
 policy::SeccompInputs MachineInputs();

@@ -210,7 +210,7 @@ ProcessWanted Side::Process(const spec::Service& service, const spec::Fields& fi
   wanted.service = std::shared_ptr<const spec::Service>(std::shared_ptr<const spec::Service>(), &service);
   wanted.directory = directories_->ServiceDir(topology_->name, address);
   if (HasCgroups()) wanted.cgroup = CgroupPath(topology_->name, address);
-  wanted.netns = directories_->NetnsPin(topology_->name, address);
+  if (service.network != spec::NetworkKind::kHost) wanted.netns = directories_->NetnsPin(topology_->name, address);
   for (const auto& mount : service.volumes) {
     const auto volume = topology_->volumes.find(mount.volume);
     if (volume != topology_->volumes.end()) wanted.volume_paths[mount.volume] = Directory(volume->second).path;
@@ -236,6 +236,7 @@ std::optional<Wanted> Side::Of(const spec::Service& service, const spec::Fields&
     case Part::kCgroup:
       return Cgroup(service);
     case Part::kNetns:
+      if (service.network == spec::NetworkKind::kHost) return std::nullopt;
       return Netns(service);
     case Part::kNames:
       return Names(service);

@@ -82,9 +82,12 @@ void ValidateWeakening(const Service& service, Reader& reader) {
   }
 }
 
-// ld.so(8): what leads the dynamic loader, or libc before main, to files and settings of somebody's choice.
+// ld.so(8): what leads the dynamic loader, or libc behind a program's back, to files and settings of somebody's choice.
+// Of what setuid programs are not given, those that ordinary programs are not given either.
 bool LeadsTheLoader(std::string_view variable) {
-  return variable.starts_with("LD_") || variable == "GLIBC_TUNABLES" || variable == "GCONV_PATH";
+  constexpr std::array<std::string_view, 8> kOthers{"GLIBC_TUNABLES", "GCONV_PATH",   "GETCONF_DIR",      "HOSTALIASES",
+                                                    "LOCPATH",        "MALLOC_TRACE", "RESOLV_HOST_CONF", "NLSPATH"};
+  return variable.starts_with("LD_") || std::ranges::find(kOthers, variable) != kOthers.end();
 }
 
 void ValidateEnvironment(const Service& service, Reader& reader) {

@@ -28,6 +28,9 @@ namespace {
 constexpr std::uint64_t kAllSignals = ~0ULL;
 constexpr char kReady = '+';  // written once nothing but exec is left to do
 constexpr char kReadyInChroot = '~';
+bool IsReady(char byte) {
+  return byte == kReady || byte == kReadyInChroot;
+}
 
 // Back to how a program expects to find them; signal(7). What the parent ignores would stay ignored over exec.
 void ResetSignals() {
@@ -101,7 +104,8 @@ bool SetUp(Child& child) {
 
 [[noreturn]] void RunChild(Child& child) {
   if (SetUp(child)) {
-    [[maybe_unused]] const auto wrote = ::write(child.error_pipe, child.used_chroot ? &kReadyInChroot : &kReady, 1);
+    [[maybe_unused]] const auto wrote = ::write(child.channel, child.used_chroot ? &kReadyInChroot : &kReady, 1);
+    AwaitParent(child);
     constexpr std::uint64_t kNone = 0;
     ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &kNone, nullptr, sizeof kNone);
     const auto& seccomp = child.data.seccomp;
@@ -121,24 +125,56 @@ bool SetUp(Child& child) {
   ReportAndExit(child);
 }
 
+struct CloneRequest {
+  std::uint64_t flags = 0;
+  int cgroup = -1;
+  int netns = -1;
+  int container = -1;
+  bool join = false;  // the child moves itself into the cgroup
+  int patience_ms = 60'000;
+  Inspection inspect = {};
+};
+
+// What parent and child have between them until exec, or death, closes the child's end.
+struct Channel {
+  sys::Fd parent, child;
+};
+// The child's end is above the standard files.
+Result<Channel> MakeChannel() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return FailSys("socketpair", "channel");
+  Channel channel{sys::Fd(ends[0]), sys::Fd()};
+  const sys::Fd low(ends[1]);
+  channel.child.reset(::fcntl(low.get(), F_DUPFD_CLOEXEC, 4));
+  if (!channel.child) return FailSys("duplicate", "channel");
+  return channel;
+}
+
+Result<> GoOn(const sys::Fd& channel) {
+  if (::send(channel.get(), "+", 1, MSG_NOSIGNAL) == 1) return {};
+  return FailSys("send", "channel");
+}
+
 // What the child says until exec or death closes its end.
 struct Verdict {
   bool ready = false;
   bool in_chroot = false;
   bool failed = false;
   bool late = false;
+  std::optional<Error> refused;  // by who looked at it
   Failure failure;
 };
 
-Verdict ReadVerdict(int pipe, ListenerWait& listener, int patience_ms) {
+// inspect: where there is one, what it says of the process decides whether it may go on.
+Verdict ReadVerdict(const sys::Fd& channel, ListenerWait& listener, const CloneRequest& request, pid_t pid) {
   using Clock = std::chrono::steady_clock;
-  const auto deadline = Clock::now() + std::chrono::milliseconds(patience_ms);
+  const auto deadline = Clock::now() + std::chrono::milliseconds(request.patience_ms);
   Verdict verdict;
   std::array<char, 1 + sizeof(Failure)> buffer{};
   std::size_t used = 0;
   while (used < buffer.size()) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    std::array<pollfd, 2> polls{pollfd{.fd = pipe, .events = POLLIN, .revents = 0},
+    std::array<pollfd, 2> polls{pollfd{.fd = channel.get(), .events = POLLIN, .revents = 0},
                                 pollfd{.fd = listener.fd(), .events = POLLIN, .revents = 0}};
     const int ready = ::poll(polls.data(), polls.size(), static_cast<int>(std::max<std::int64_t>(left, 0)));
     if (ready < 0 && errno == EINTR) continue;
@@ -148,13 +184,20 @@ Verdict ReadVerdict(int pipe, ListenerWait& listener, int patience_ms) {
     }
     if (polls[1].revents != 0) listener.Take();
     if (polls[0].revents == 0) continue;
-    const ssize_t got = ::read(pipe, buffer.data() + used, buffer.size() - used);
+    const ssize_t got = ::read(channel.get(), buffer.data() + used, buffer.size() - used);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;
+    const bool first = used == 0;
     used += static_cast<std::size_t>(got);
+    if (!first || !IsReady(buffer[0])) continue;
+    if (auto seen = request.inspect ? request.inspect(pid) : Result<>(); !seen) {
+      verdict.refused = std::move(seen).error();
+      return verdict;
+    }
+    (void)GoOn(channel);  // where it has died in between it says no more, which tells
   }
   const char* at = buffer.data();
-  verdict.ready = used > 0 && used % sizeof(Failure) == 1 && (*at == kReady || *at == kReadyInChroot);
+  verdict.ready = used > 0 && used % sizeof(Failure) == 1 && IsReady(*at);
   if (verdict.ready) {
     verdict.in_chroot = *at == kReadyInChroot;
     ++at;
@@ -171,15 +214,6 @@ int Reap(pid_t pid) {
   }
   return status;
 }
-
-struct CloneRequest {
-  std::uint64_t flags = 0;
-  int cgroup = -1;
-  int netns = -1;
-  int container = -1;
-  bool join = false;  // the child moves itself into the cgroup
-  int patience_ms = 60'000;
-};
 
 // Standard files above 2, so that putting them in place cannot overwrite one that is still needed.
 Result<std::array<sys::Fd, 3>> TakeStdio(const Stdio& stdio) {
@@ -216,36 +250,19 @@ bool KilledAtBirth(const CloneRequest& request, const Verdict& verdict, int stat
          WTERMSIG(status) == SIGKILL;
 }
 
-// The pipe over which a child hears that the maps of its user namespace are written.
-struct Pipe {
-  sys::Fd reader, writer;
-};
-// Both ends above the standard files.
-Result<Pipe> MakePipe(std::string_view what) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return FailSys("pipe2", what);
-  Pipe pipe;
-  const sys::Fd low_reader(ends[0]), low_writer(ends[1]);
-  pipe.reader.reset(::fcntl(low_reader.get(), F_DUPFD_CLOEXEC, 4));
-  pipe.writer.reset(::fcntl(low_writer.get(), F_DUPFD_CLOEXEC, 4));
-  if (!pipe.reader || !pipe.writer) return FailSys("duplicate", what);
-  return pipe;
-}
-
 void KillAndReap(const Running& running) {
   sys::PidfdSendSignal(running.pidfd.get(), SIGKILL);
   Reap(running.pid);
 }
 
 // What a child in a user namespace cannot do for itself, before it is let go on.
-Result<> Release(const Buffers& data, const CloneRequest& request, const Running& running, Pipe& go) {
+Result<> Release(const Buffers& data, const CloneRequest& request, const Running& running, const sys::Fd& channel) {
   TRY_IN("user namespace", WriteIdMaps(running.pid, data.launch.user_namespace));
   const std::string pid = std::to_string(running.pid);
   // As ResetOomScore() does where it may.
   (void)sys::WriteKernelFile("/proc/" + pid + "/oom_score_adj", "0");
   if (request.join) TRY(sys::WriteKernelFile(data.launch.cgroup + "/cgroup.procs", pid));
-  if (::write(go.writer.get(), "+", 1) != 1) return FailSys("write", "user namespace");
-  return {};
+  return GoOn(channel);
 }
 
 // A child may be looked at through /proc by whoever shares its ids only while it is dumpable, and a namespace other
@@ -288,6 +305,10 @@ Result<Running> Conclude(Buffers& data, const Stdio& stdio, const CloneRequest& 
                           "it was not set up within " + std::to_string(request.patience_ms) + " ms")
                     .Hint("a group that is frozen, or out of processor time, lets nothing start"));
   }
+  if (verdict.refused) {
+    KillAndReap(running);
+    return Fail(*verdict.refused);
+  }
   if (verdict.failed) {
     Reap(running.pid);
     return Fail(Explain(verdict.failure, data));
@@ -319,19 +340,16 @@ Result<Running> Conclude(Buffers& data, const Stdio& stdio, const CloneRequest& 
 
 Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& request) {
   const auto standard = TRY(TakeStdio(stdio));
-  Pipe verdicts = TRY(MakePipe("error channel"));
+  Channel channel = TRY(MakeChannel());
   const bool user = (request.flags & CLONE_NEWUSER) != 0;
-  Pipe go;
-  if (user) go = TRY(MakePipe("user namespace"));
   TerminalPair terminal;
   if (stdio.terminal) terminal = TRY(MakeTerminalPair());
   Child child{.data = data};
   child.terminal = terminal.child.get();
   child.size = stdio.size;
-  child.error_pipe = verdicts.writer.get();
+  child.channel = channel.child.get();
   child.pidns_container = request.container;
   child.netns = request.netns;
-  child.go = go.reader.get();
   child.own_network = (request.flags & CLONE_NEWNET) != 0;
   child.join_cgroup = request.join && !user ? request.cgroup : -1;
   ListenerWait listener;
@@ -353,40 +371,47 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
     running.pid = sys::Clone3(request.flags, request.join ? -1 : request.cgroup, &pidfd);
     err = errno;
     if (running.pid == 0) {
-      ::close(verdicts.reader.get());  // or the child would keep its own pipe readable when the parent dies
-      if (user) ::close(go.writer.get());
+      ::close(channel.parent.get());  // or the child would not notice when the parent dies
       RunChild(child);
     }
     running.pidfd.reset(pidfd);
   }
   if (running.pid < 0) return FailSys("clone3", data.launch.address.empty() ? "container" : data.launch.address, err);
-  verdicts.writer.reset();
+  channel.child.reset();
   terminal.child.reset();
   listener_end.reset();
   if (user) {
-    if (auto released = Release(data, request, running, go); !released) {
+    if (auto released = Release(data, request, running, channel.parent); !released) {
       KillAndReap(running);
       return Fail(std::move(released).error());
     }
   }
-  const Verdict verdict = ReadVerdict(verdicts.reader.get(), listener, request.patience_ms);
+  const Verdict verdict = ReadVerdict(channel.parent, listener, request, running.pid);
   running.listener = listener.Listener();
   return Conclude(data, stdio, request, std::move(running), verdict, terminal.parent);
 }
 
 }  // namespace
 
+void AwaitParent(const Child& child) {
+  char byte = 0;
+  ssize_t got = -1;
+  do got = ::read(child.channel, &byte, 1);
+  while (got < 0 && errno == EINTR);
+  if (got != 1) ::_exit(125);
+}
+
 void ReportAndExit(Child& child) {
   const char* at = reinterpret_cast<const char*>(&child.failure);
-  [[maybe_unused]] const auto wrote = ::write(child.error_pipe, at, sizeof(Failure));
+  [[maybe_unused]] const auto wrote = ::write(child.channel, at, sizeof(Failure));
   ::_exit(125);
 }
 
-Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio) {
+Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Inspection& inspect) {
   Buffers& data = prepared.buffers();
   const Launch& launch = data.launch;
   const bool user = launch.user_namespace.enabled;
-  CloneRequest request{.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS};
+  CloneRequest request{.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS, .inspect = inspect};
   if (user) request.flags |= CLONE_NEWUSER;
   if (launch.time_namespace) request.flags |= CLONE_NEWTIME;
   sys::Fd cgroup, netns;

@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 
 #include "actuators/sys/fd.hpp"
@@ -66,7 +67,11 @@ struct Running {
 
 // Returns once the program has been executed, or after a minute (kTimeout: the group may be frozen). On error nothing
 // is left: the child has been killed and reaped.
-Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio);
+//
+// inspect: called with the process while it waits, with all it is held by but its seccomp program; its error is that of
+// Spawn(), and nothing was executed.
+using Inspection = std::function<Result<>(pid_t pid)>;
+Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Inspection& inspect = {});
 
 // Runs it in all namespaces of the process behind `container` (a pidfd of its PID 1), in the cgroup behind `cgroup`
 // (-1: the caller's). kTimeout where the program is not executed within patience_ms: in a frozen group nothing moves.

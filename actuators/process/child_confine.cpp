@@ -196,8 +196,8 @@ bool SetCapabilities(Child& child) {
 // After the ids have changed, which clears it; prctl(2). The parent may have died before: then nobody reads the pipe.
 bool DieWithParent(Child& child) {
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return child.Fail(Step::kParentDeath);
-  pollfd pipe{child.error_pipe, 0, 0};
-  if (::poll(&pipe, 1, 0) > 0 && (pipe.revents & POLLERR) != 0) ::_exit(125);
+  pollfd pipe{child.channel, 0, 0};
+  if (::poll(&pipe, 1, 0) > 0 && (pipe.revents & (POLLERR | POLLHUP)) != 0) ::_exit(125);
   return true;
 }
 
@@ -225,8 +225,8 @@ bool FindProgram(Child& child) {
 // Only 0, 1, 2 and the pipe for errors, which exec closes; a socket for the listener too, where there is to be one.
 bool CloseFiles(Child& child) {
   constexpr int kPipe = 3, kSocket = 4;
-  if (child.error_pipe != kPipe && ::dup3(child.error_pipe, kPipe, O_CLOEXEC) != kPipe) return child.Fail(Step::kClose);
-  child.error_pipe = kPipe;
+  if (child.channel != kPipe && ::dup3(child.channel, kPipe, O_CLOEXEC) != kPipe) return child.Fail(Step::kClose);
+  child.channel = kPipe;
   if (child.listener_socket >= 0) {
     if (::dup3(child.listener_socket, kSocket, O_CLOEXEC) != kSocket) return child.Fail(Step::kClose);
     child.listener_socket = kSocket;

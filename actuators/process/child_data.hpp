@@ -74,7 +74,7 @@ enum class Call : std::uint8_t {
 
 enum class AuditFinding : std::uint8_t { kNone, kUnknownMount, kMissing, kFlags, kUnreadable, kTooMany };
 
-// What goes over the pipe. Smaller than PIPE_BUF, so written in one piece; pipe(7).
+// What goes over the channel, in one piece.
 struct Failure {
   Step step = Step::kNamespaces;
   Call call = Call::kNone;
@@ -84,7 +84,6 @@ struct Failure {
   std::uint64_t attributes = 0;  // audit: those that are missing
   std::array<char, 256> text{};  // audit: where
 };
-static_assert(sizeof(Failure) <= 4096);
 
 struct FsOption {
   const char* key = nullptr;
@@ -156,10 +155,9 @@ struct Handover {
 // The state of the interpreter. Descriptors are plain numbers on purpose: exec or exit closes them all.
 struct Child {
   Buffers& data;
-  int join_cgroup = -1;  // a directory to move into; -1: born where it belongs
-  int error_pipe = -1;
+  int join_cgroup = -1;      // a directory to move into; -1: born where it belongs
+  int channel = -1;          // a socket: failures go up, a byte comes down for each thing that is waited for
   int pidns_container = -1;  // pidfd of the container to enter, or -1
-  int go = -1;               // a pipe: a byte comes once the maps of our user namespace are written, or -1
   bool own_network = false;  // born with a network namespace in which nothing is up
   int netns = -1;
   bool used_chroot = false;  // pivot_root failed, and that is allowed
@@ -210,6 +208,8 @@ bool TakeTerminal(Child& child);         // standard input becomes the controlli
 bool LoadSeccomp(const sock_filter* program, std::size_t size, std::uint32_t flags = 0);
 // Forks; returns (true) in the process that becomes the workload, never in PID 1. child_init.cpp.
 bool BecomeInit(Child& child);
+// Until the parent says to go on; without a parent there is nothing to go on for.
+void AwaitParent(const Child& child);
 void ReportAndExit [[noreturn]] (Child& child);
 
 // Makes the mounts that are filled or verified before they are placed: contexts, secrets, an attested root.

@@ -56,8 +56,14 @@ int LoadListening(const std::vector<sock_filter>& program, std::uint32_t flags) 
   Buffers& data = child.data;
   const std::uint32_t flags = data.launch.security.seccomp_flags;
   Handover& handover = child.handover;
-  if (::clone(Attend, data.helper_stack.data() + data.helper_stack.size(), kThread, &child) < 0)
-    return child.Fail(Step::kSeccomp);
+  const auto load_plain = [&] {
+    return !data.seccomp_plain.empty() && LoadSeccomp(data.seccomp_plain.data(), data.seccomp_plain.size(), flags);
+  };
+  // No room for it in the limit of processes: where nothing has to be asked, the policy's own program does.
+  if (::clone(Attend, data.helper_stack.data() + data.helper_stack.size(), kThread, &child) < 0) {
+    handover.listener.store(Handover::kNone);
+    return load_plain() || child.Fail(Step::kSeccomp);
+  }
   const int listener = LoadListening(data.seccomp, flags);
   if (listener >= 0) {
     handover.listener.store(listener);
@@ -65,10 +71,8 @@ int LoadListening(const std::vector<sock_filter>& program, std::uint32_t flags) 
     }
     return true;
   }
-  // EBUSY: a program of somebody around us has a listener already, and there can be but one. Where nothing has to be
-  // asked, the policy's own program does.
-  const bool plain =
-      !data.seccomp_plain.empty() && LoadSeccomp(data.seccomp_plain.data(), data.seccomp_plain.size(), flags);
+  // EBUSY: a program of somebody around us has a listener already, and there can be but one: likewise.
+  const bool plain = load_plain();
   if (!plain) child.Fail(Step::kSeccomp);
   handover.listener.store(Handover::kNone);
   return plain;

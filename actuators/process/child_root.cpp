@@ -207,7 +207,7 @@ bool IsAsMade(const Child& child, const MountOp& op, const Spot& spot) {
 
 // Of a user namespace that does not have the id of an owner: what is ours stays the workload's, who alone is there.
 bool LacksId(const Child& child) {
-  return errno == EINVAL && (child.data.nested || child.go >= 0);
+  return errno == EINVAL && (child.data.nested || child.data.launch.user_namespace.enabled);
 }
 
 bool Own(Child& child, int index, int fd, const MountOp& op) {
@@ -280,7 +280,7 @@ bool DoSymlink(Child& child, int index, const PreparedOp& prepared) {
   const std::string& text = op.data;
   if (spot.ours && ::symlinkat(text.c_str(), spot.parent, spot.name) == 0) {
     if (op.uid == child.uid && op.gid == child.gid && !spot.setgid) return true;
-    return ::fchownat(spot.parent, spot.name, op.uid, op.gid, AT_SYMLINK_NOFOLLOW) == 0 ||
+    return ::fchownat(spot.parent, spot.name, op.uid, op.gid, AT_SYMLINK_NOFOLLOW) == 0 || LacksId(child) ||
            FailOp(child, index, Call::kChown);
   }
   // The same link that is there already will do.
@@ -319,7 +319,8 @@ bool DoSecret(Child& child, int index, const PreparedOp& op) {
 }
 
 bool DoFilesystem(Child& child, int index, const PreparedOp& op) {
-  const int mount = NewFilesystem(child, index, op, op.op->fstype.c_str(), op.attributes);
+  const int made = child.data.attached[index].get();
+  const int mount = made >= 0 ? made : NewFilesystem(child, index, op, op.op->fstype.c_str(), op.attributes);
   if (mount < 0) return false;
   sys::MountIdentity identity;
   if (!PlaceAt(child, index, mount, true) || !Identify(child, index, mount, identity)) return false;

@@ -17,18 +17,14 @@ constexpr int kNewTime = 0x80;
 
 int NamespacesOf(const Launch& launch) {
   return CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (launch.user_namespace.enabled ? CLONE_NEWUSER : 0) |
-         (launch.host_cgroups ? 0 : CLONE_NEWCGROUP) | (launch.host_network ? 0 : CLONE_NEWNET) |
-         (launch.time_namespace ? kNewTime : 0);
+         (launch.host_cgroups ? 0 : CLONE_NEWCGROUP) |
+         (launch.host_network && launch.netns.empty() ? 0 : CLONE_NEWNET) | (launch.time_namespace ? kNewTime : 0);
 }
 
 bool TakeUserNamespace(Child& child) {
-  if (child.go < 0) return true;
-  char byte = 0;
-  ssize_t got = -1;
-  do got = ::read(child.go, &byte, 1);
-  while (got < 0 && errno == EINTR);
-  if (got != 1) ::_exit(125);  // who would write them is gone
   const Launch& launch = child.data.launch;
+  if (!launch.user_namespace.enabled || child.data.inside) return true;
+  AwaitParent(child);
   const std::uint32_t uid = OutsideId(launch.user_namespace.uids, 0) ? 0 : launch.identity.uid;
   const std::uint32_t gid = OutsideId(launch.user_namespace.gids, 0) ? 0 : launch.identity.gid;
   if (::syscall(SYS_setresgid, gid, gid, gid) != 0 || ::syscall(SYS_setresuid, uid, uid, uid) != 0)

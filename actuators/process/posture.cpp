@@ -119,6 +119,8 @@ void CompareIdentity(const Posture& posture, const Comparison& with, std::vector
   }
 }
 
+constexpr std::string_view kSeccomp = "seccomp";
+
 Check CompareSeccomp(const Posture& posture, const Comparison& with) {
   const auto& security = with.launch.security;
   const bool asked = with.mini_init || !security.seccomp.empty() || security.seccomp_trace;
@@ -130,7 +132,7 @@ Check CompareSeccomp(const Posture& posture, const Comparison& with) {
   const bool good = !asked || (posture.seccomp == 2 && posture.seccomp_filters != 0U);
   std::string words = asked ? "filter" : "none";
   if (asked && !with.mini_init && security.seccomp_trace) words = "filter that only counts";
-  return Compared("seccomp", std::move(words), std::move(found), good);
+  return Compared(std::string(kSeccomp), std::move(words), std::move(found), good);
 }
 
 }  // namespace
@@ -188,9 +190,10 @@ std::vector<Check> CompareStatus(const Posture& posture, const Comparison& with)
   return checks;
 }
 
-std::vector<std::string> Mismatches(const Posture& posture, const Comparison& with) {
+std::vector<std::string> Mismatches(const Posture& posture, const Comparison& with, Moment moment) {
   std::vector<std::string> wrong;
   for (const Check& check : CompareStatus(posture, with)) {
+    if ((check.name == kSeccomp) != (moment == Moment::kAfterExec)) continue;
     if (check.verdict == Verdict::kDiffers)
       wrong.push_back("its " + check.name + ": " + check.found + ", not " + check.asked);
   }

@@ -1,8 +1,8 @@
 // What the kernel says of a process that was started from a launch, compared with what the launch asked for.
 //
-// Twice: right after exec, by whoever started it, as far as what nothing can give back (CheckPosture; the mounts are
-// compared before exec, child_audit.cpp); and whenever somebody asks (`nucleus verify`), all of it. What compares is
-// pure; what reads is in posture_read.cpp. Landlock is not to be seen from outside.
+// Twice: before exec, by whoever starts it, while it waits (CheckPosture; the mounts are compared in child_audit.cpp),
+// and whether the seccomp program is in force right after; and whenever somebody asks (`nucleus verify`), all of it.
+// What compares is pure; what reads is in posture_read.cpp. Landlock is not to be seen from outside.
 //
 // What a workload may change by itself, within what it was given, is no difference: a lower limit, a higher
 // oom_score_adj, another identity or other mounts where it has the capabilities for it.
@@ -75,6 +75,12 @@ std::optional<std::vector<IdRange>> ParseIdMap(std::string_view text);
 // Of the text of /proc/PID/limits, getrlimit(2). None: there is no such line, or it does not read.
 std::optional<Rlimit> ParseLimit(std::string_view text, int resource);
 
+// When a process that is being started is looked at.
+enum class Moment : std::uint8_t {
+  kBeforeExec,  // it waits, and has everything but its seccomp program
+  kAfterExec,   // that too
+};
+
 // ---- comparing: pure ----
 
 enum class Verdict : std::uint8_t {
@@ -115,7 +121,7 @@ std::vector<Check> CompareMounts(const std::vector<sys::MountEntry>& found, cons
 // All of it. posture_compare.cpp
 std::vector<Check> Compare(const Posture& posture, const Comparison& with);
 // What of CompareStatus differs, each in words: "no_new_privs is no, not yes". Empty: as it was asked.
-std::vector<std::string> Mismatches(const Posture& posture, const Comparison& with);
+std::vector<std::string> Mismatches(const Posture& posture, const Comparison& with, Moment moment);
 
 // Whether the workload has a capability in its hands with which it may change mounts, host name or limits by itself.
 bool MayRemount(const Launch& launch);       // SYS_ADMIN
@@ -125,7 +131,7 @@ bool MayExceedLimits(const Launch& launch);  // SYS_RESOURCE
 
 // The process and, behind a mini-init, its first child; their namespaces are to be others than the caller's. A process
 // that has ended meanwhile is as it should be. kPermission: what differs.
-Result<> CheckPosture(pid_t pid, const Launch& launch);
+Result<> CheckPosture(pid_t pid, const Launch& launch, Moment moment);
 
 // All that can be read of a process. None: it has ended. kPermission where not even /proc/PID/status may be read.
 Result<std::optional<Posture>> Inspect(pid_t pid, const Launch& launch);

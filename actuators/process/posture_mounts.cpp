@@ -127,7 +127,9 @@ class Comparer {
 
   // The tree that it came along with. Whose text says that a mount is its own ancestor gets no answer.
   [[nodiscard]] const Asked* TreeOf(std::size_t i) const {
-    for (std::size_t steps = 0; steps <= found_.size(); ++steps) {
+    // What is asked for is never so deep; mounts stacked by a workload that may mount are none of it.
+    constexpr std::size_t kDeepest = 256;
+    for (std::size_t steps = 0; steps < kDeepest; ++steps) {
       const auto parent = by_id_.find(found_[i].parent);
       if (parent == by_id_.end() || parent->second == i) return nullptr;
       i = parent->second;

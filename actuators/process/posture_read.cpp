@@ -74,17 +74,18 @@ std::optional<std::vector<Namespace>> ReadNamespaces(pid_t pid, const std::strin
   return namespaces;
 }
 
-Result<> CheckOne(pid_t pid, const Launch& launch, std::optional<pid_t> parent) {
+Result<> CheckOne(pid_t pid, const Launch& launch, Moment moment, std::optional<pid_t> parent) {
   auto posture = TRY(ReadStatus(pid));
   if (!posture || (parent && posture->parent != *parent)) return {};
   const Comparison with{.launch = launch, .setgroups_denied = sys::SetgroupsDenied()};
-  auto wrong = Mismatches(*posture, with);
-  posture->namespaces = ReadNamespaces(pid, launch.netns);
-  if (!posture->namespaces) {
+  // Nothing else of a status can get worse by itself once it was as asked.
+  auto wrong = Mismatches(*posture, with, moment);
+  if (moment == Moment::kBeforeExec) posture->namespaces = ReadNamespaces(pid, launch.netns);
+  if (moment == Moment::kBeforeExec && !posture->namespaces) {
     if (errno == ENOENT || errno == ESRCH) return {};  // it has ended
     return FailSys("stat", ProcPath(pid, "ns"));
   }
-  for (const Check& check : CompareNamespaces(*posture, with)) {
+  for (const Check& check : moment == Moment::kBeforeExec ? CompareNamespaces(*posture, with) : std::vector<Check>()) {
     // The maps are not read here: whoever wrote them has been told whether they were taken.
     if (check.verdict == Verdict::kDiffers)
       wrong.push_back("its " + check.name + " is " + check.found + ", not " + check.asked);
@@ -194,12 +195,12 @@ std::optional<pid_t> FirstChild(pid_t pid) {
   return children ? NumberIn<pid_t>(*children) : std::nullopt;
 }
 
-Result<> CheckPosture(pid_t pid, const Launch& launch) {
-  TRY(CheckOne(pid, launch, std::nullopt));
+Result<> CheckPosture(pid_t pid, const Launch& launch, Moment moment) {
+  TRY(CheckOne(pid, launch, moment, std::nullopt));
   if (!launch.init) return {};
   // Where it is not to be seen the init, confined by the same code, stands for both.
   const auto child = FirstChild(pid);
-  return child ? CheckOne(*child, launch, pid) : Result<>();
+  return child ? CheckOne(*child, launch, moment, pid) : Result<>();
 }
 
 Result<std::optional<Posture>> Inspect(pid_t pid, const Launch& launch) {

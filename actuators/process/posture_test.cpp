@@ -34,11 +34,18 @@ std::string Changed(std::string_view from, std::string_view to) {
   return text.replace(at, from.size(), to);
 }
 
+// At both moments.
+std::vector<std::string> Wrong(const Posture& posture, const Comparison& with) {
+  auto wrong = Mismatches(posture, with, Moment::kBeforeExec);
+  for (auto& word : Mismatches(posture, with, Moment::kAfterExec)) wrong.push_back(std::move(word));
+  return wrong;
+}
+
 TEST(PostureTest, WhatWasAskedForIsNoMismatch) {
   const auto posture = ParsePosture(kStatus);
   ASSERT_TRUE(posture);
   EXPECT_EQ(posture->parent, 1);
-  EXPECT_TRUE(Mismatches(*posture, {.launch = Asked()}).empty());
+  EXPECT_TRUE(Wrong(*posture, {.launch = Asked()}).empty());
 }
 
 TEST(PostureTest, EveryProtectionThatIsMissingIsSeen) {
@@ -57,7 +64,7 @@ TEST(PostureTest, EveryProtectionThatIsMissingIsSeen) {
   for (const auto& [from, to] : changes) {
     const auto posture = ParsePosture(Changed(from, to));
     ASSERT_TRUE(posture) << to;
-    EXPECT_EQ(Mismatches(*posture, {.launch = Asked()}).size(), 1U) << to;
+    EXPECT_EQ(Wrong(*posture, {.launch = Asked()}).size(), 1U) << to;
   }
 }
 
@@ -71,7 +78,7 @@ TEST(PostureTest, WhatDoesNotReadIsNotTakenForGood) {
 }
 
 TEST(PostureTest, OurselvesAreNoContainer) {
-  const auto checked = CheckPosture(::getpid(), Asked());
+  const auto checked = CheckPosture(::getpid(), Asked(), Moment::kBeforeExec);
   ASSERT_FALSE(checked);
   EXPECT_NE(checked.error().Message().find("mnt namespace is the caller's, not its own"), std::string::npos)
       << checked.error().Message();
@@ -257,10 +264,10 @@ TEST(CompareTest, GroupsThatCannotBeGivenUp) {
   Launch launch = Whole();
   launch.identity.groups.clear();
   const Comparison denied{.launch = launch, .setgroups_denied = true};
-  EXPECT_EQ(Mismatches(Good(), denied), Words());
-  EXPECT_EQ(Mismatches(Good(), {.launch = launch}).size(), 1U);
+  EXPECT_EQ(Wrong(Good(), denied), Words());
+  EXPECT_EQ(Wrong(Good(), {.launch = launch}).size(), 1U);
   launch.production = true;
-  EXPECT_EQ(Mismatches(Good(), denied).size(), 1U);
+  EXPECT_EQ(Wrong(Good(), denied).size(), 1U);
 }
 
 TEST(CompareTest, WhatItMayChangeByItselfIsNoDifference) {

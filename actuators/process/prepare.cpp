@@ -170,8 +170,17 @@ Result<> PrepareGroups(Buffers& data) {
   return {};
 }
 
+// What production refuses was refused where it was asked for; a launch that says both was written by nobody of ours.
+Result<> CheckConsistent(const Launch& launch) {
+  const bool weak = launch.chroot_fallback || launch.degraded || launch.host_network || launch.security.seccomp_trace;
+  if (launch.production && weak) return Wrong(launch, "production, with what production refuses");
+  if (launch.host_network && !launch.netns.empty()) return Wrong(launch, "the host's network, and another");
+  return {};
+}
+
 Result<> PrepareSecurity(Buffers& data) {
   const Launch& launch = data.launch;
+  TRY(CheckConsistent(launch));
   const auto& seccomp = launch.security.seccomp;
   if (seccomp.size() > BPF_MAXINSNS) return Wrong(launch, "the seccomp program is too long");
   // EINVAL is the end, capabilities(7); any other answer must not be taken for it.
@@ -187,12 +196,14 @@ Result<> PrepareSecurity(Buffers& data) {
     data.without_seccomp = true;
   }
   PrepareSeccomp(data);
+  if (data.seccomp.size() > BPF_MAXINSNS)
+    return Wrong(launch, "the seccomp program is too long to ask about its calls");
   const Landlock& landlock = launch.security.landlock;
   if (!landlock.enabled) return {};
   const std::uint32_t abi = sys::LandlockAbi();
   if (abi == 0 && !landlock.required) return GoWithout(data, "Landlock: this kernel has none");
-  if (abi == 0 || abi < landlock.min_abi) {
-    if (!landlock.required) return {};
+  // Otherwise what the kernel has of it is enforced.
+  if (landlock.required && abi < std::max(landlock.min_abi, 1U)) {
     return Fail(ErrorCode::kUnsupported, "prepare", launch.address,
                 "Landlock ABI " + std::to_string(landlock.min_abi) + " is required, this kernel has " +
                     (abi == 0 ? "none" : std::to_string(abi)));

@@ -1,5 +1,6 @@
 // Mounts that are filled or verified while the host's files are still at hand, before the clone: detached, so that
 // nobody sees them, and placed in the child by descriptor. What was verified is so the very mount that is used.
+#include <sched.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -213,6 +214,22 @@ Result<sys::Fd> ClonedSource(const Buffers& data, const MountOp& op, const sys::
   return clone;
 }
 
+// A sysfs shows the network namespace that it is mounted in, over which the user namespace has no power: so it is made
+// here, by a thread that enters it for that.
+Result<sys::Fd> SysfsOf(const std::string& netns) {
+  const sys::Fd own = TRY(sys::Open("/proc/thread-self/ns/net", O_RDONLY));
+  const sys::Fd its = TRY(sys::Open(netns, O_RDONLY));
+  if (::setns(its.get(), CLONE_NEWNET) != 0) return FailSys("enter", "network namespace " + netns);
+  constexpr std::uint64_t kInert = sys::kAttrReadOnly | sys::kAttrNoSuid | sys::kAttrNoDev | sys::kAttrNoExec;
+  Result<sys::Fd> made = FailSys("mount", "sysfs");
+  const sys::Fd fs(sys::Fsopen("sysfs"));
+  if (fs && sys::Fsconfig(fs.get(), sys::FsconfigCommand::kCreate, nullptr, nullptr) == 0)
+    made = sys::Fd(sys::Fsmount(fs.get(), kInert));
+  if (!made || !*made) made = FailSys("mount", "sysfs");
+  if (::setns(own.get(), CLONE_NEWNET) != 0) return FailSys("setns", "own network namespace");
+  return made;
+}
+
 Result<sys::Fd> Attached(const Buffers& data, const MountOp& op, const sys::Fd& space) {
   const Launch& launch = data.launch;
   switch (op.type) {
@@ -226,6 +243,9 @@ Result<sys::Fd> Attached(const Buffers& data, const MountOp& op, const sys::Fd& 
       return ClonedSource(data, op, space);
     case Type::kBind:
       return ClonedSource(data, op, space);
+    case Type::kFilesystem:
+      if (op.fstype == "sysfs" && launch.user_namespace.enabled && !launch.netns.empty()) return SysfsOf(launch.netns);
+      return sys::Fd();
     default:
       return sys::Fd();
   }

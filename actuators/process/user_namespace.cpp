@@ -2,6 +2,9 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -160,10 +163,16 @@ Result<> WriteIdMaps(pid_t pid, const UserNamespace& maps) {
 
 Result<sys::Fd> MakeUserNamespace(const UserNamespace& maps) {
   int pidfd = -1;
+  const pid_t parent = ::getpid();
   const pid_t pid = sys::Clone3(CLONE_NEWUSER, -1, &pidfd);
   if (pid < 0) return Refused(errno);
-  if (pid == 0)
+  if (pid == 0) {
+    // It holds nothing of ours, locks above all, and does not outlive us.
+    ::syscall(SYS_close_range, 0, ~0U, 0);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (::getppid() != parent) ::_exit(0);
     for (;;) ::pause();
+  }
   const sys::Fd process(pidfd);
   auto written = WriteIdMaps(pid, maps);
   auto space = sys::Open("/proc/" + std::to_string(pid) + "/ns/user", O_RDONLY);

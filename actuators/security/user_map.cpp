@@ -57,11 +57,11 @@ std::optional<RangeNeed> NeedOf(const spec::Service& service, const OwnIds& own)
   if (!Wanted(service)) return std::nullopt;
   if (sys::IsWhole(own.uids)) {
     if (service.userns == spec::UserMap::kKeepId) return std::nullopt;
-    return RangeNeed{kContainers, kFull};
+    return RangeNeed{kContainers, kFull, true};
   }
   const std::uint32_t lent = std::min(Subordinate(own.uids), Subordinate(own.gids));
   if (service.userns != spec::UserMap::kAuto || lent == 0) return std::nullopt;
-  return RangeNeed{{1, lent}, std::min(kSlice, lent)};
+  return RangeNeed{{1, lent}, std::min(kSlice, lent), false};
 }
 
 Result<UserNamespace> MapUsers(const spec::Service& service, const OwnIds& own,

@@ -31,6 +31,7 @@ Result<UserNamespace> MapUsers(const spec::Service& service, const OwnIds& own,
 struct RangeNeed {
   sys::IdSpan from;
   std::uint32_t count = 0;
+  bool machines = false;  // not those that the machine has lent to somebody
 };
 std::optional<RangeNeed> NeedOf(const spec::Service& service, const OwnIds& own);
 

@@ -130,21 +130,22 @@ Result<> Supervisor::TakeOver() {
 
 // Its standard files are ours, or lead to where they are kept.
 Result<Running> Supervisor::SpawnWorkload() {
-  if (launch_.user_namespace.enabled && !launch_.user_namespace.uids.empty()) {
+  if (launch_.user_namespace.enabled && !launch_.user_namespace.uids.empty() && !ids_) {
     // runtime/projects/PROJECT/ADDRESS
     const std::string claims = directory_ + "/../../../" + std::string(kUserRangesDir);
-    TRY(sys::ShareRange(launch_.user_namespace.uids.front().outside, claims));
+    ids_ = TRY(sys::ShareRange(launch_.user_namespace.uids.front().outside, claims));
   }
   const Prepared prepared = TRY(Prepare(launch_));
+  const auto inspect = [this](pid_t pid) { return CheckPosture(pid, launch_, Moment::kBeforeExec); };
   if (terminal_) {
-    Running running = TRY(Spawn(prepared, {.terminal = true, .size = CallersSize()}));
+    Running running = TRY(Spawn(prepared, {.terminal = true, .size = CallersSize()}, inspect));
     relay_ = std::make_unique<TerminalRelay>(std::move(running.terminal));
     return running;
   }
-  if (attached_) return Spawn(prepared, {.in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO});
+  if (attached_) return Spawn(prepared, {.in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO}, inspect);
   auto out = TRY(MakePipe(launch_));
   auto error = TRY(MakePipe(launch_));
-  Running running = TRY(Spawn(prepared, {.in = -1, .out = out.write.get(), .err = error.write.get()}));
+  Running running = TRY(Spawn(prepared, {.in = -1, .out = out.write.get(), .err = error.write.get()}, inspect));
   out_ = std::move(out.read);
   error_ = std::move(error.read);
   return running;
@@ -159,7 +160,7 @@ Result<> Supervisor::StartWorkload() {
   if (workload_->without_seccomp) launch_.security.seccomp.clear();
   for (const auto& warning : workload_->warnings)
     if (log_) log_->Add(Stream::kError, "nucleus: " + warning + "\n", UnixNow());
-  if (auto posture = CheckPosture(workload_->pid, launch_); !posture) {
+  if (auto posture = CheckPosture(workload_->pid, launch_, Moment::kAfterExec); !posture) {
     KillAll();
     sys::PidfdSendSignal(workload_->pidfd.get(), SIGKILL);
     while (::waitpid(workload_->pid, nullptr, __WALL) < 0 && errno == EINTR) {

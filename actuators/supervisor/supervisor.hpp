@@ -93,6 +93,7 @@ class Supervisor {
 
   std::string directory_;
   sys::Fd own_lock_, signals_;
+  sys::Fd ids_;    // shares the claim of the container's range of ids, where it has one
   int lock_ = -1;  // own_lock_, or the caller's
   Launch launch_;
   Policy policy_;

@@ -128,8 +128,10 @@ void SyscallAnswers::Kill(std::uint64_t id, pid_t thread) {
   }
   if (pidfd) {
     sys::PidfdSendSignal(pidfd.get(), SIGKILL);
-  } else {
+  } else if (group > 0) {
     ::kill(group, SIGKILL);
+  } else {
+    sys::Refuse(listener_.get(), id, ENOSYS);  // no number of ours: 0 would be our own group
   }
 }
 

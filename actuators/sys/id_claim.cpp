@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <algorithm>
+
 #include "actuators/sys/file.hpp"
 
 namespace nucleus::sys {
@@ -20,10 +22,16 @@ std::string PathOf(std::uint32_t first, const std::string& directory) {
 
 }  // namespace
 
-Result<IdSpan> ClaimRange(const IdSpan& from, std::uint32_t count, const std::string& directory) {
+Result<IdSpan> ClaimRange(const IdSpan& from, std::uint32_t count, const std::string& directory,
+                          const std::vector<IdSpan>& lent) {
   TRY(MakeDirectories(directory, 0700));
   for (std::uint32_t at = 0; from.count - at >= count; at += count) {
-    const std::string path = PathOf(from.first + at, directory);
+    const std::uint32_t first = from.first + at;
+    const auto overlaps = [&](const IdSpan& span) {
+      return span.first < first + count && first < span.first + span.count;
+    };
+    if (std::ranges::any_of(lent, overlaps)) continue;
+    const std::string path = PathOf(first, directory);
     Fd claim = TRY(Open(path, O_RDONLY | O_CREAT | O_NOFOLLOW, 0600));
     if (::flock(claim.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EWOULDBLOCK) continue;
@@ -32,22 +40,21 @@ Result<IdSpan> ClaimRange(const IdSpan& from, std::uint32_t count, const std::st
     // Changing a lock is not atomic: somebody may have come between, who then has the range.
     if (::flock(claim.get(), LOCK_SH | LOCK_NB) != 0) continue;
     HoldForever(std::move(claim));
-    return IdSpan{from.first + at, count};
+    return IdSpan{first, count};
   }
   return Fail(ErrorCode::kUnsupported, "map", "users", "every range of ids is another container's");
 }
 
-Result<> ShareRange(std::uint32_t first, const std::string& directory) {
+Result<Fd> ShareRange(std::uint32_t first, const std::string& directory) {
   const std::string path = PathOf(first, directory);
   auto claim = Open(path, O_RDONLY | O_NOFOLLOW);
-  if (!claim && claim.error().code == ErrorCode::kNotFound) return {};
-  if (!claim) return Fail(std::move(claim).error());
+  if (!claim && claim.error().code == ErrorCode::kNotFound) return Fd();
+  if (!claim) return claim;
   if (::flock(claim->get(), LOCK_SH | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return FailSys("lock", path);
     return Fail(ErrorCode::kConflict, "map", "users", "another container has its range of ids by now");
   }
-  HoldForever(std::move(*claim));
-  return {};
+  return claim;
 }
 
 }  // namespace nucleus::sys

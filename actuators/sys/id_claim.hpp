@@ -4,15 +4,19 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "actuators/sys/fd.hpp"
 #include "actuators/sys/id_ranges.hpp"
 #include "spec/core/error.hpp"
 
 namespace nucleus::sys {
 
-// The first `count` ids of `from` that nobody has. kUnsupported: there are none left.
-Result<IdSpan> ClaimRange(const IdSpan& from, std::uint32_t count, const std::string& directory);
-// Of a range that begins there. Nothing to do where none was claimed. kConflict: another container has it by now.
-Result<> ShareRange(std::uint32_t first, const std::string& directory);
+// The first `count` ids of `from` that nobody has, and none of `lent`. kUnsupported: there are none left.
+Result<IdSpan> ClaimRange(const IdSpan& from, std::uint32_t count, const std::string& directory,
+                          const std::vector<IdSpan>& lent = {});
+// Of a range that begins there, for as long as the descriptor is open; none where it was not claimed. kConflict:
+// another container has it by now.
+Result<Fd> ShareRange(std::uint32_t first, const std::string& directory);
 
 }  // namespace nucleus::sys

@@ -46,9 +46,16 @@ TEST_F(Claims, AreDifferentAndEndWithTheProcess) {
   EXPECT_EQ(InAnotherProcess(from_), 255U);
 }
 
+TEST_F(Claims, AreNotOfWhatIsLent) {
+  EXPECT_EQ(ClaimRange(from_, 10, directory_, {{5, 6}, {25, 1}})->first, 30U);
+}
+
 TEST_F(Claims, AreSharedByWhoeverWatches) {
   ASSERT_TRUE(ClaimRange(from_, 10, directory_));
-  EXPECT_TRUE(ShareRange(10, directory_));
+  const auto shared = ShareRange(10, directory_);
+  ASSERT_TRUE(shared);
+  EXPECT_TRUE(*shared);
+  EXPECT_FALSE(*ShareRange(20, directory_));  // nobody claimed it
 }
 
 }  // namespace

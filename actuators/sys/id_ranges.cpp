@@ -36,6 +36,23 @@ bool Fits(std::uint32_t first, std::uint32_t count) {
   return count > 0 && first <= std::numeric_limits<std::uint32_t>::max() - count;
 }
 
+// "user:first:count" a line.
+template <class Wanted>
+std::vector<IdSpan> SpansOf(std::string_view text, const Wanted& wanted) {
+  std::vector<IdSpan> spans;
+  while (!text.empty()) {
+    std::string_view line = TakeLine(text);
+    const auto who = line.substr(0, line.find(':'));
+    if (who.empty() || who.size() == line.size() || !wanted(who)) continue;
+    line.remove_prefix(who.size() + 1);
+    IdSpan span;
+    if (!TakeNumber(line, span.first) || !line.starts_with(':')) continue;
+    line.remove_prefix(1);
+    if (TakeNumber(line, span.count) && line.empty() && Fits(span.first, span.count)) spans.push_back(span);
+  }
+  return spans;
+}
+
 }  // namespace
 
 std::vector<IdMapLine> ParseIdMap(std::string_view text) {
@@ -63,18 +80,11 @@ bool IsWhole(const std::vector<IdMapLine>& map) {
 
 std::vector<IdSpan> ParseSubordinate(std::string_view text, std::string_view user, std::uint32_t uid) {
   const std::string number = std::to_string(uid);
-  std::vector<IdSpan> spans;
-  while (!text.empty()) {
-    std::string_view line = TakeLine(text);
-    const auto who = line.substr(0, line.find(':'));
-    if (who.empty() || (who != user && who != number) || who.size() == line.size()) continue;
-    line.remove_prefix(who.size() + 1);
-    IdSpan span;
-    if (!TakeNumber(line, span.first) || !line.starts_with(':')) continue;
-    line.remove_prefix(1);
-    if (TakeNumber(line, span.count) && line.empty() && Fits(span.first, span.count)) spans.push_back(span);
-  }
-  return spans;
+  return SpansOf(text, [&](std::string_view who) { return who == user || who == number; });
+}
+
+std::vector<IdSpan> ParseAllSubordinate(std::string_view text) {
+  return SpansOf(text, [](std::string_view) { return true; });
 }
 
 bool SetgroupsDenied() {

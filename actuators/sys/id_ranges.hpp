@@ -29,6 +29,9 @@ struct IdSpan {
 // The lines of /etc/subuid or /etc/subgid that begin with the user's name or number, in their order.
 std::vector<IdSpan> ParseSubordinate(std::string_view text, std::string_view user, std::uint32_t uid);
 
+// Those of everybody.
+std::vector<IdSpan> ParseAllSubordinate(std::string_view text);
+
 // Whether setgroups(2) is denied in our user namespace, so that supplementary groups stay what they are.
 bool SetgroupsDenied();
 

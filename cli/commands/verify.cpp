@@ -134,8 +134,14 @@ Result<int> RunVerify(Context& context) {
       containers.push_back({row, {{"status", "as recorded", "?", Verdict::kUnreadable}}});
       continue;
     }
-    auto checks = TRY_IN(row.Name(), process::Verify(directories.ServiceDir(row.project, row.address), directories,
-                                                     row.address.kind == Kind::kContainer, CapabilityText));
+    auto verified = process::Verify(directories.ServiceDir(row.project, row.address), directories,
+                                    row.address.kind == Kind::kContainer, CapabilityText);
+    if (!verified && verified.error().code == ErrorCode::kNotFound) continue;  // it ended while we looked
+    if (!verified) {
+      containers.push_back({row, {{"launch", "to be read", verified.error().Message(), Verdict::kUnreadable}}});
+      continue;
+    }
+    auto& checks = *verified;
     if (!checks) continue;  // nothing runs
     if (!limits.contains(row.project))
       limits.emplace(row.project, TRY(LimitsOf(store, directories, probers, row.project)));

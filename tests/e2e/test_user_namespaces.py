@@ -3,6 +3,7 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 
 import pytest
 from world import NUCLEUS
@@ -225,7 +226,61 @@ time_namespace = true
     world.nothing_left()
 
 
+def test_a_service_in_a_user_namespace_sees_its_own_interfaces(world):
+    path = world.write("""
+name = "PROJECT"
+[networks.n]
+[services.s]
+command = ["sh", "-c", "ls /sys/class/net | tr '\\n' ' '; exec sleep 100000"]
+rootless = true
+networks = ["n"]
+""")
+    world.apply(path, "--timeout", "60s")
+    assert "eth0 lo" in world.nucleus("logs", f"{world.project}/s").stdout
+
+
+def test_starting_again_holds_no_more_files(world):
+    path = world.write("""
+name = "PROJECT"
+[services.s]
+command = ["sh", "-c", "sleep 0.05; exit 1"]
+rootless = true
+restart = "always"
+""")
+    world.apply(path, "--timeout", "60s")
+    supervisor = next(line for line in world.run("pgrep", "-f", "nucleus-supervisor").stdout.split())
+
+    def held():
+        return world.run("sh", "-c", f"ls -l /proc/{supervisor}/fd | grep -c userns").stdout.strip()
+
+    until = time.monotonic() + 30
+    while world.container("s")["restarts"] < 3 and time.monotonic() < until:
+        time.sleep(0.1)
+    assert held() == "1"
+
+
 # ---- what is shared with the host ----
+
+def test_a_service_on_the_hosts_network(world):
+    path = world.write("""
+name = "PROJECT"
+[services.s]
+command = ["sh", "-c", "readlink /proc/self/ns/net; exec sleep 100000"]
+network = "host"
+allow_host_network = true
+health_check = ["sh", "-c", "readlink /proc/self/ns/net > /run/net; true"]
+health_interval = "100ms"
+""")
+    own = world.run("readlink", "/proc/self/ns/net").stdout.strip()
+    world.apply(path, "--timeout", "60s")
+    assert own in world.nucleus("logs", f"{world.project}/s").stdout
+    pid = world.pid("s")
+    assert world.run("cat", f"/proc/{pid}/root/run/net").stdout.strip() == own
+    assert "nothing to do" in world.nucleus("diff", "-f", path).stdout
+    assert world.nucleus("verify", world.project)
+    world.nucleus("destroy", "-f", path, "--yes")
+    world.nothing_left()
+
 
 def test_the_hosts_network_wants_permission(world):
     done = world.nucleus("run", "--network", "host", "--", "true", status=125)
