@@ -66,7 +66,7 @@ void NotePlacesOfItems(const Value& table, Service& service) {
 }
 
 // Keys whose value means nothing by itself, and is checked before it is lost.
-void CheckWithin(const Value& table, Reader& reader, const Service& service) {
+void CheckWithin(const Value& table, Reader& reader, Service& service) {
   if (const Value* init = table.Find("init");
       init != nullptr && init->type == Type::kBool && !init->flag && service.mode == ServiceMode::kProduction) {
     reader.Report(init->place, "init: production mode always has an init; leave the key out");
@@ -74,11 +74,13 @@ void CheckWithin(const Value& table, Reader& reader, const Service& service) {
   const Value* network = table.Find("network");
   if (network == nullptr) return;
   if (network->text == "bridge" && table.Find("networks") == nullptr) {
-    reader.Report(network->place, "network: \"bridge\" needs networks = [\"…\"] to say which");
+    reader.Report(network->place, reader.for_flags() ? "network: 'bridge' is not supported yet, only none and host are"
+                                                     : "network: \"bridge\" needs networks = [\"…\"] to say which");
   }
-  if (network->text == "none" && !service.networks.empty()) {
-    reader.Report(network->place, "network: \"none\" contradicts networks");
+  if ((network->text == "none" || network->text == "host") && !service.networks.empty()) {
+    reader.Report(network->place, "network: \"" + network->text + "\" contradicts networks");
   }
+  if (service.network != NetworkKind::kHost) service.network.reset();
 }
 
 // The name key of a service or container: it may repeat what the table or the topology says, nothing else.

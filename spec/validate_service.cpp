@@ -100,18 +100,6 @@ void ValidateEnvironment(const Service& service, Reader& reader) {
   }
 }
 
-void ValidateNetworkKind(const Service& service, Reader& reader) {
-  if (!service.network) return;
-  const bool bridge = *service.network == NetworkKind::kBridge;
-  if (bridge && service.networks.empty() && !IsGiven(service, "networks")) {
-    reader.Report(PlaceOf(service, "network"), reader.for_flags()
-                                                   ? "network: 'bridge' is not supported yet, only none and host are"
-                                                   : "network: a bridge needs networks = [...] to be on");
-  }
-  if (!bridge && !service.networks.empty())
-    reader.Report(PlaceOf(service, "networks"), "networks: network says that it is on none");
-}
-
 void ValidateSupervision(const Service& service, Reader& reader) {
   constexpr std::array<std::string_view, 5> kSettings{"health_interval", "health_timeout", "health_retries",
                                                       "health_start_period", "on_unhealthy"};
@@ -233,7 +221,6 @@ void ValidateService(const Service& service, const Topology& topology, Reader& r
   ValidateIsolation(service, reader);
   ValidateWeakening(service, reader);
   ValidateEnvironment(service, reader);
-  ValidateNetworkKind(service, reader);
   ValidateSupervision(service, reader);
   ValidateMembership(service, topology, reader);
   ValidateDevices(service, reader);
