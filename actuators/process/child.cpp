@@ -128,7 +128,9 @@ bool SetUp(Child& child) {
 struct CloneRequest {
   std::uint64_t flags = 0;
   int cgroup = -1;
-  int netns = -1;
+  int netns = -1;    // the child enters it
+  int born_in = -1;  // or it is born into it, and the parent, whose own that is, comes back
+  int own_netns = -1;
   int container = -1;
   bool join = false;  // the child moves itself into the cgroup
   int patience_ms = 60'000;
@@ -365,6 +367,8 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
   Running running;
   int err = 0;
   const Dumpable dumpable(user && data.nested);
+  if (request.born_in >= 0 && ::setns(request.born_in, CLONE_NEWNET) != 0)
+    return FailSys("enter", "network namespace " + data.launch.netns);
   {
     const SignalsHeld held;
     int pidfd = -1;
@@ -375,6 +379,11 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
       RunChild(child);
     }
     running.pidfd.reset(pidfd);
+  }
+  if (request.born_in >= 0 && ::setns(request.own_netns, CLONE_NEWNET) != 0) {
+    const int failed = errno;
+    if (running.pid > 0) KillAndReap(running);
+    return FailSys("setns", "own network namespace", failed);
   }
   if (running.pid < 0) return FailSys("clone3", data.launch.address.empty() ? "container" : data.launch.address, err);
   channel.child.reset();
@@ -426,17 +435,12 @@ Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Inspec
   netns = TRY(sys::Open(launch.netns, O_RDONLY));
   request.netns = netns.get();
   if (!user) return Start(data, stdio, request);
-  // A user namespace has no power over a network namespace that was there before: the child is born into it.
-  request.netns = -1;
+  // A user namespace has no power over a network namespace that was there before.
   const sys::Fd own = TRY(sys::Open("/proc/self/ns/net", O_RDONLY));
-  if (::setns(netns.get(), CLONE_NEWNET) != 0) return FailSys("enter", "network namespace " + launch.netns);
-  auto running = Start(data, stdio, request);
-  if (::setns(own.get(), CLONE_NEWNET) != 0) {
-    const int err = errno;
-    if (running) KillAndReap(*running);
-    return FailSys("setns", "own network namespace", err);
-  }
-  return running;
+  request.netns = -1;
+  request.born_in = netns.get();
+  request.own_netns = own.get();
+  return Start(data, stdio, request);
 }
 
 Result<Running> SpawnInside(const Prepared& prepared, const sys::Fd& container, int cgroup, const Stdio& stdio,

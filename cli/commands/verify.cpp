@@ -138,7 +138,8 @@ Result<int> RunVerify(Context& context) {
                                     row.address.kind == Kind::kContainer, CapabilityText);
     if (!verified && verified.error().code == ErrorCode::kNotFound) continue;  // it ended while we looked
     if (!verified) {
-      containers.push_back({row, {{"launch", "to be read", verified.error().Message(), Verdict::kUnreadable}}});
+      context.console.Fail("verify", std::move(verified).error().In(row.Name()));
+      containers.push_back({row, {{"launch", "as recorded", "?", Verdict::kUnreadable}}});
       continue;
     }
     auto& checks = *verified;

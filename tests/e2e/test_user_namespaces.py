@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from world import NUCLEUS
+from world import NUCLEUS, wait_for
 
 USER = 33  # www-data, whom Debian has everywhere: newuidmap looks the caller up
 MAPPERS = pathlib.Path("/usr/bin/newuidmap").exists()
@@ -231,12 +231,12 @@ def test_a_service_in_a_user_namespace_sees_its_own_interfaces(world):
 name = "PROJECT"
 [networks.n]
 [services.s]
-command = ["sh", "-c", "ls /sys/class/net | tr '\\n' ' '; exec sleep 100000"]
+command = ["sh", "-c", "echo $(ls /sys/class/net); exec sleep 100000"]
 rootless = true
 networks = ["n"]
 """)
     world.apply(path, "--timeout", "60s")
-    assert "eth0 lo" in world.nucleus("logs", f"{world.project}/s").stdout
+    wait_for("what it sees", lambda: "eth0 lo" in world.nucleus("logs", f"{world.project}/s").stdout)
 
 
 def test_starting_again_holds_no_more_files(world):
@@ -247,7 +247,7 @@ command = ["sh", "-c", "sleep 0.05; exit 1"]
 rootless = true
 restart = "always"
 """)
-    world.apply(path, "--timeout", "60s")
+    world.apply(path, "--timeout", "60s", status=None)  # it does not stay up
     supervisor = next(line for line in world.run("pgrep", "-f", "nucleus-supervisor").stdout.split())
 
     def held():
@@ -273,7 +273,7 @@ health_interval = "100ms"
 """)
     own = world.run("readlink", "/proc/self/ns/net").stdout.strip()
     world.apply(path, "--timeout", "60s")
-    assert own in world.nucleus("logs", f"{world.project}/s").stdout
+    wait_for("what it sees", lambda: own in world.nucleus("logs", f"{world.project}/s").stdout)
     pid = world.pid("s")
     assert world.run("cat", f"/proc/{pid}/root/run/net").stdout.strip() == own
     assert "nothing to do" in world.nucleus("diff", "-f", path).stdout
