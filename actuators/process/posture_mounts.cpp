@@ -58,7 +58,7 @@ void AddReadOnly(Places& places, const MountOp& op) {
 }
 
 void Add(Places& places, const MountOp& op) {
-  const auto add = [&](Asked asked) { places[PlaceOf(op.target)].push_back(asked); };
+  const auto add = [&](const Asked& asked) { places[PlaceOf(op.target)].push_back(asked); };
   switch (op.type) {
     case MountOp::Type::kRootTmpfs:  // written to until it is sealed
       places["/"].push_back({.flags = op.flags & ~kMountReadOnly});
