@@ -137,19 +137,18 @@ struct CloneRequest {
   Inspection inspect = {};
 };
 
-// What parent and child have between them until exec, or death, closes the child's end.
-struct Channel {
+struct SocketPair {
   sys::Fd parent, child;
 };
 // The child's end is above the standard files.
-Result<Channel> MakeChannel() {
+Result<SocketPair> MakeSocketPair(int type, std::string_view what) {
   int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return FailSys("socketpair", "channel");
-  Channel channel{sys::Fd(ends[0]), sys::Fd()};
+  if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) != 0) return FailSys("socketpair", what);
+  SocketPair pair{sys::Fd(ends[0]), sys::Fd()};
   const sys::Fd low(ends[1]);
-  channel.child.reset(::fcntl(low.get(), F_DUPFD_CLOEXEC, 4));
-  if (!channel.child) return FailSys("duplicate", "channel");
-  return channel;
+  pair.child.reset(::fcntl(low.get(), F_DUPFD_CLOEXEC, 4));
+  if (!pair.child) return FailSys("duplicate", what);
+  return pair;
 }
 
 Result<> GoOn(const sys::Fd& channel) {
@@ -228,20 +227,6 @@ Result<std::array<sys::Fd, 3>> TakeStdio(const Stdio& stdio) {
     if (!fds[i]) return FailSys("duplicate", "standard files");
   }
   return fds;
-}
-
-// The way that a terminal's other end takes out of the container; unix(7), SCM_RIGHTS.
-struct TerminalPair {
-  sys::Fd parent, child;
-};
-Result<TerminalPair> MakeTerminalPair() {
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) != 0) return FailSys("socketpair", "terminal");
-  TerminalPair pair{sys::Fd(ends[0]), sys::Fd()};
-  const sys::Fd low(ends[1]);
-  pair.child.reset(::fcntl(low.get(), F_DUPFD_CLOEXEC, 4));
-  if (!pair.child) return FailSys("duplicate", "terminal");
-  return pair;
 }
 
 // Since cgroup.kill counts its uses, a kernel (seen on Linux 6.18) compares the count of the group that the parent is
@@ -342,10 +327,12 @@ Result<Running> Conclude(Buffers& data, const Stdio& stdio, const CloneRequest& 
 
 Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& request) {
   const auto standard = TRY(TakeStdio(stdio));
-  Channel channel = TRY(MakeChannel());
+  // Open until exec, or death, closes the child's end.
+  SocketPair channel = TRY(MakeSocketPair(SOCK_STREAM, "channel"));
   const bool user = (request.flags & CLONE_NEWUSER) != 0;
-  TerminalPair terminal;
-  if (stdio.terminal) terminal = TRY(MakeTerminalPair());
+  // The way that a terminal's other end takes out of the container; unix(7), SCM_RIGHTS.
+  SocketPair terminal;
+  if (stdio.terminal) terminal = TRY(MakeSocketPair(SOCK_DGRAM, "terminal"));
   Child child{.data = data};
   child.terminal = terminal.child.get();
   child.size = stdio.size;

@@ -77,7 +77,8 @@ std::optional<std::vector<Namespace>> ReadNamespaces(pid_t pid, const std::strin
 Result<> CheckOne(pid_t pid, const Launch& launch, Moment moment, std::optional<pid_t> parent) {
   auto posture = TRY(ReadStatus(pid));
   if (!posture || (parent && posture->parent != *parent)) return {};
-  const Comparison with{.launch = launch, .setgroups_denied = sys::SetgroupsDenied()};
+  // Asked only where there is something that could not be given up: this is on the way of every start.
+  const Comparison with{.launch = launch, .setgroups_denied = !posture->groups.empty() && sys::SetgroupsDenied()};
   // Nothing else of a status can get worse by itself once it was as asked.
   auto wrong = Mismatches(*posture, with, moment);
   if (moment == Moment::kBeforeExec) posture->namespaces = ReadNamespaces(pid, launch.netns);

@@ -22,8 +22,7 @@ struct OwnIds {
 };
 Result<OwnIds> ReadOwnIds();
 
-// Without ids that must be unlike those of other containers: enough for most. Pure.
-// None: it runs in the user namespace that we are in.
+// range: ids of its own, where it needs such (NeedOf). Not enabled: it runs in the user namespace that we are in. Pure.
 Result<UserNamespace> MapUsers(const spec::Service& service, const OwnIds& own,
                                const std::optional<sys::IdSpan>& range);
 

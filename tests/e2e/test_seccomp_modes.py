@@ -202,7 +202,7 @@ def test_a_program_that_is_not_there_is_told_under_any_profile(world):
     script = world.directory / "bin/script"
     script.write_text("#!/no/such\n")
     script.chmod(0o755)
-    done = world.nucleus("run", "--seccomp-profile", name, "--volume", f"{world.directory}/bin:/work:ro", "--", "/work/script", status=127)
+    done = world.nucleus("run", "--seccomp-profile", name, "--volume", f"{world.directory}/bin:/app:ro", "--", "/app/script", status=127)
     assert "interpreter" in done.stderr
 
 
