@@ -1,5 +1,6 @@
 #include "cli/policies.hpp"
 
+#include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "policy/capability_policy.hpp"
 #include "policy/landlock_policy.hpp"
 #include "policy/seccomp_compile.hpp"
+#include "reconcile/wanted.hpp"
 
 namespace nucleus::cli {
 
@@ -46,10 +48,20 @@ Result<> FirstError(const std::vector<spec::Problem>& problems) {
   return {};
 }
 
+// What would make its egress rules void: changing them, and packet sockets, which go beneath them.
+Result<> CheckEgress(const spec::Service& service, std::uint64_t kept) {
+  constexpr std::uint64_t kVoiding = (1ULL << CAP_NET_ADMIN) | (1ULL << CAP_NET_RAW);
+  if (!reconcile::HasEgressRules(service) || (kept & kVoiding) == 0) return {};
+  return Fail(Error::Of(ErrorCode::kInvalid, "", service.caps_policy,
+                        "CAP_NET_ADMIN and CAP_NET_RAW would void the egress rules of " + service.name)
+                  .Hint("keep neither, or leave the egress rules out (agent mode)"));
+}
+
 Result<CapabilitySets> CompileCapabilities(const spec::Service& service) {
   const std::string text = TRY(ReadPinned(service, service.caps_policy, "caps_policy"));
   const auto read = policy::ReadCapabilityPolicy(text, service.caps_policy, IsProduction(service));
   TRY(FirstError(read.problems));
+  TRY(CheckEgress(service, read.sets->bounding));
   return *read.sets;
 }
 
@@ -77,6 +89,10 @@ class Checker {
       const auto read = policy::ReadCapabilityPolicy(*text, service.caps_policy, production);
       Add(read.problems);
       if (read.sets) kept = read.sets->bounding;
+    }
+    if (const auto checked = CheckEgress(service, kept); !checked) {
+      problems_.push_back(
+          {.file = service.caps_policy, .message = checked.error().cause + "; " + checked.error().hint});
     }
     if (const auto text = TextOf(service.landlock_policy, production ? "production landlock" : "landlock")) {
       const auto read = policy::ReadLandlockPolicy(*text, service.landlock_policy);

@@ -5,6 +5,8 @@
 #include "actuators/security/security_names.hpp"
 #include "cli/table.hpp"
 #include "spec/core/text.hpp"
+#include "spec/net.hpp"
+#include "state/parts/egress_model.hpp"
 
 namespace nucleus::cli {
 
@@ -86,6 +88,21 @@ Json Ranges(const std::vector<IdRange>& ranges) {
   return out;
 }
 
+Json Network(const Preview& preview) {
+  const auto& attachments = preview.network.attachments;
+  if (attachments.empty()) return {{"kind", preview.launch.host_network ? "host" : "none"}};
+  const auto& bridge = attachments.front();
+  Json json = {{"kind", "bridge"}, {"backend", preview.backend}, {"address", spec::Format(bridge.address)}};
+  Json ports = Json::array();
+  for (const auto& port : preview.service.port_forwards) ports.push_back(spec::Format(port));
+  json["published"] = ports;
+  if (!preview.network.egress) return json;
+  Json rules = Json::array();
+  for (const auto& rule : EgressRules(*preview.network.egress)) rules.push_back(rule.chain + ": " + rule.text);
+  json["egress"] = rules;
+  return json;
+}
+
 Json Document(const Preview& preview) {
   const Launch& launch = preview.launch;
   Json json;
@@ -123,6 +140,7 @@ Json Document(const Preview& preview) {
                       {"required", launch.security.landlock.required},
                       {"min_abi", launch.security.landlock.min_abi},
                       {"rules", rules}};
+  json["network"] = Network(preview);
   json["cgroup"] = launch.cgroup;
   json["limits"] = preview.limits;
   Json mounts = Json::array();
@@ -185,6 +203,15 @@ std::string PreviewText(const Preview& preview) {
   add("landlock", !landlock["enabled"].get<bool>() ? "no"
                                                    : std::to_string(landlock["rules"].size()) + " rules" +
                                                          (landlock["required"].get<bool>() ? ", required" : ""));
+  const Json& network = json["network"];
+  add("network", network["kind"].get<std::string>() +
+                     (network.contains("backend") ? ", " + network["backend"].get<std::string>() : "") +
+                     (network.contains("address") ? ", " + network["address"].get<std::string>() : ""));
+  if (network.contains("published")) add("published", Joined(network["published"]));
+  if (network.contains("address")) {
+    add("egress", network.contains("egress") ? "by rules:" : "wherever the bridge leads");
+    for (const auto& rule : network.value("egress", Json::array())) add("", rule.get<std::string>());
+  }
   add("cgroup", json["cgroup"].get<std::string>().empty() ? "none" : json["cgroup"].get<std::string>());
   for (const auto& [name, value] : preview.limits) add("limit, " + name, value);
   std::vector<std::vector<std::string>> mounts{{"MOUNT", "TYPE", "FLAGS", "SOURCE"}};

@@ -12,7 +12,9 @@ namespace nucleus::cli {
 struct Preview {
   const Launch& launch;
   const spec::Service& service;
-  Facts limits;  // of its control group
+  Facts limits;              // of its control group
+  NetnsWanted network;       // what its namespace is furnished with; only loopback where it has no networks
+  std::string_view backend;  // of its bridge
 };
 
 std::string PreviewText(const Preview& preview);

@@ -124,6 +124,16 @@ class Pool {
   std::set<std::uint32_t> used_;
 };
 
+// Addresses that services name themselves; the loader has seen that they fit, and that there is one of each.
+void TakeDeclared(const spec::Topology& desired, std::map<std::string, Pool, std::less<>>& pools, Leases& leases) {
+  for (const auto& [name, service] : desired.services) {
+    if (!service.address || service.networks.empty()) continue;
+    const auto pool = pools.find(service.networks.front());
+    if (pool == pools.end() || !pool->second.Take(*service.address)) continue;
+    leases.addresses[AddressKey(name, service.networks.front())] = *service.address;
+  }
+}
+
 // Keeps the leases of services that are still attached, and blocks those of services that are on their way out.
 void KeepLeases(const spec::Topology& desired, const Applied& applied, std::map<std::string, Pool, std::less<>>& pools,
                 Leases& leases) {
@@ -139,7 +149,9 @@ void KeepLeases(const spec::Topology& desired, const Applied& applied, std::map<
   std::vector<std::pair<Pool*, spec::Ipv4>> leaving;
   for (const auto& [key, address] : applied.addresses) {
     if (const auto staying = attached.find(key); staying != attached.end()) {
-      if (staying->second->Take(address)) leases.addresses.emplace_hint(leases.addresses.end(), key, address);
+      // Not of who has named another one by now.
+      if (!leases.addresses.contains(key) && staying->second->Take(address))
+        leases.addresses.emplace_hint(leases.addresses.end(), key, address);
     } else if (const auto slash = key.find('/'); slash != std::string::npos) {
       const auto pool = pools.find(std::string_view(key).substr(slash + 1));
       if (pool != pools.end()) leaving.emplace_back(&pool->second, address);
@@ -181,6 +193,7 @@ Result<Leases> Allocate(const spec::Topology& desired, const Applied& applied, c
   for (const auto& [name, network] : desired.networks) {
     pools.emplace(name, Pool(network, leases.subnets.at(SubnetKey(name))));
   }
+  TakeDeclared(desired, pools, leases);
   KeepLeases(desired, applied, pools, leases);
   for (const auto& [name, service] : desired.services) {
     for (const auto& network : service.networks) {

@@ -28,14 +28,32 @@ std::string HostnameOf(const spec::Service& service) {
   return service.hostname.empty() ? service.name : service.hostname;
 }
 
+std::span<const spec::Ipv4> ResolversOf(const spec::Service& service) {
+  const bool agent = service.mode == spec::ServiceMode::kAgent && !service.networks.empty();
+  if (service.dns.empty() && agent) return kAgentDns;
+  return service.dns;
+}
+
 std::string ResolvConf(const spec::Service& service) {
   std::string text;
-  const auto add = [&](spec::Ipv4 server) { text += "nameserver " + spec::Format(server) + "\n"; };
-  if (service.dns.empty() && service.mode == spec::ServiceMode::kAgent && !service.networks.empty()) {
-    for (const auto server : kAgentDns) add(server);
-  }
-  for (const auto server : service.dns) add(server);
+  for (const auto server : ResolversOf(service)) text += "nameserver " + spec::Format(server) + "\n";
   return text;
+}
+
+// Production that says nothing reaches its peers: services that share a network are there to meet.
+std::optional<EgressWanted> EgressOf(const spec::Service& service, std::vector<EgressWanted::Allowed> peers) {
+  if (!HasEgressRules(service)) return std::nullopt;
+  EgressWanted wanted;
+  const auto resolvers = ResolversOf(service);
+  wanted.resolvers.assign(resolvers.begin(), resolvers.end());
+  wanted.tcp_ports = service.egress_tcp_ports;
+  wanted.udp_ports = service.egress_udp_ports;
+  if (service.egress_allow) {
+    for (const auto& net : *service.egress_allow) wanted.allowed.push_back({net, std::nullopt});
+  } else {
+    wanted.allowed = std::move(peers);
+  }
+  return wanted;
 }
 
 // A number of the id range, or nothing.
@@ -149,7 +167,8 @@ std::optional<CgroupWanted> Side::Cgroup(const spec::Service& service) const {
 
 NetnsWanted Side::Netns(const spec::Service& service) const {
   const auto address = AddressOf(service);
-  NetnsWanted wanted{directories_->NetnsPin(topology_->name, address), LinkAlias(topology_->name, address), {}};
+  NetnsWanted wanted{directories_->NetnsPin(topology_->name, address), LinkAlias(topology_->name, address), {}, {}};
+  std::vector<EgressWanted::Allowed> peers;
   bool routed = false;
   for (const auto& name : service.networks) {
     const auto network = topology_->networks.find(name);
@@ -169,7 +188,10 @@ NetnsWanted Side::Netns(const spec::Service& service) const {
       routed = true;
     }
     wanted.attachments.push_back(std::move(attachment));
+    // A container started by hand is alone there.
+    if (kind_ == Kind::kService) peers.push_back({subnet->second, GatewayOf(network->second, subnet->second)});
   }
+  if (!wanted.attachments.empty()) wanted.egress = EgressOf(service, std::move(peers));
   return wanted;
 }
 
@@ -199,6 +221,8 @@ NamesWanted Side::Names(const spec::Service& service) const {
   if (wanted.hostname != service.name) wanted.hosts += " " + service.name;
   if (kind_ == Kind::kService) wanted.hosts += " " + topology_->name + "-" + service.name;
   wanted.hosts += "\n";
+  // A container started by hand has no neighbours.
+  if (kind_ == Kind::kContainer) return wanted;
   if (const auto block = hosts_blocks_.find(service.networks); block != hosts_blocks_.end())
     wanted.hosts += block->second;
   return wanted;
@@ -248,6 +272,10 @@ std::optional<Wanted> Side::Of(const spec::Service& service, const spec::Fields&
       return std::nullopt;
   }
   return std::nullopt;
+}
+
+bool HasEgressRules(const spec::Service& service) {
+  return !service.networks.empty() && (service.egress_allow || service.mode == spec::ServiceMode::kProduction);
 }
 
 Result<> CheckVolumes(const spec::Topology& topology) {

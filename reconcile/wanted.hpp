@@ -67,6 +67,9 @@ class Side {
   std::map<std::vector<std::string>, std::string> hosts_blocks_;     // by the networks a service is on
 };
 
+// Whether rules say where a service may send to: those it was given, or those that production has by itself.
+bool HasEgressRules(const spec::Service& service);
+
 // Errors: a volume whose owner is given by name, which only the container's own files could resolve.
 Result<> CheckVolumes(const spec::Topology& topology);
 

@@ -364,25 +364,13 @@ Value PortNumbers::Write(const std::vector<std::uint16_t>& value) {
   return WriteItems<PortNumber>(value);
 }
 
-namespace {
-
-struct SubnetOrNone {
-  using T = std::string;
-  static std::optional<T> Read(const Value& value, std::string_view key, Reader& reader) {
-    if (IsString(value) && value.text.empty()) return "";
-    const auto net = Subnet::Read(value, key, reader);
-    return net ? std::optional(Format(*net)) : std::nullopt;
-  }
-  static Value Write(const T& value) { return Value::String(value); }
-};
-
-}  // namespace
-
-std::optional<std::vector<std::string>> Subnets::Read(const Value& value, std::string_view key, Reader& reader) {
-  return ReadItems<SubnetOrNone>(value, key, reader, "a list such as [\"10.0.0.0/8\"]");
+std::optional<std::vector<Ipv4Net>> Subnets::Read(const Value& value, std::string_view key, Reader& reader) {
+  Value named = value;
+  std::erase_if(named.items, [](const Value& item) { return IsString(item) && item.text.empty(); });
+  return ReadItems<Subnet>(named, key, reader, "a list such as [\"10.0.0.0/8\"]");
 }
-Value Subnets::Write(const std::vector<std::string>& value) {
-  return WriteItems<SubnetOrNone>(value);
+Value Subnets::Write(const std::vector<Ipv4Net>& value) {
+  return WriteItems<Subnet>(value);
 }
 
 std::optional<std::string> PolicyFile::Read(const Value& value, std::string_view key, Reader& reader) {

@@ -83,7 +83,7 @@ NUCLEUS_SPEC_CODEC(HealthProbe, Probe, "command, list of arguments, or table",
 NUCLEUS_SPEC_CODEC(PolicyFile, std::string, "host path", R"({"type":"string","minLength":1})");
 NUCLEUS_SPEC_CODEC(Sha, std::string, "SHA-256 digest", R"({"type":"string","pattern":"^(sha256:)?[0-9A-Fa-f]{64}$"})");
 NUCLEUS_SPEC_CODEC(
-    Subnets, std::vector<std::string>, "list of networks; an empty text stands for none",
+    Subnets, std::vector<Ipv4Net>, "list of networks; an empty text stands for none",
     R"({"type":"array","items":{"type":"string","pattern":"^([0-9]+(\\.[0-9]+){3}/[0-9]{1,2}|.*\\$\\{.*)?$"}})");
 // For keys whose effect comes later: lists whose items have a form of their own by then.
 NUCLEUS_SPEC_CODEC(Anything, Value, "list of strings or tables",

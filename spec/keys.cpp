@@ -263,11 +263,16 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     Key<&Service::network, Word<kNetworkWords, NetworkKind>>(
         "network", "Kind of network: none, host, or bridge, which is that of its networks."),
     Key<&Service::allow_host_network, Flag>("allow_host_network", "Permit network = \"host\", in agent mode."),
-    Later<Word<kNatWords, AnyWord>>(kService, "nat_backend", "What translates addresses.", R"("auto" "kernel")"),
-    Later<Ip>(kService, "address", "Fixed address on its network."),
-    Later<Subnets>(kService, "egress_allow", "Networks it may reach."),
-    Later<PortNumbers>(kService, "egress_tcp_ports", "TCP ports it may reach."),
-    Later<PortNumbers>(kService, "egress_udp_ports", "UDP ports it may reach."),
+    Key<&Service::nat_backend, Word<kNatWords, NatBackend>>(
+        "nat_backend", "What translates addresses: auto (the default), kernel or userspace."),
+    Key<&Service::address, Ip>("address", "Its address on the first of its networks; without one, a free one."),
+    Key<&Service::egress_allow, Subnets>(
+        "egress_allow",
+        "Networks it may send to; an empty list: only to its name servers. Without it, everything its networks lead "
+        "to, in production only those networks themselves."),
+    Key<&Service::egress_tcp_ports, PortNumbers>(
+        "egress_tcp_ports", "TCP ports of egress_allow; without these and those of UDP, every port and protocol."),
+    Key<&Service::egress_udp_ports, PortNumbers>("egress_udp_ports", "UDP ports of egress_allow."),
     Later<Strings>(kService, "egress_domains", "Names it may reach."),
     Key<&Service::context, HostPath>(
         "context", "Directory given to it as /context, read-only, without version control, keys and credentials."),
@@ -424,6 +429,9 @@ void Normalize(Service& service) {
   };
   sort(service.additional_groups);
   sort(service.port_forwards);
+  if (service.egress_allow) sort(*service.egress_allow);
+  sort(service.egress_tcp_ports);
+  sort(service.egress_udp_ports);
   sort(service.secrets);
   sort(service.systemd_credentials);
   // A mount point comes after what it is mounted on.

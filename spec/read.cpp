@@ -73,9 +73,10 @@ void CheckWithin(const Value& table, Reader& reader, Service& service) {
   }
   const Value* network = table.Find("network");
   if (network == nullptr) return;
-  if (network->text == "bridge" && table.Find("networks") == nullptr) {
-    reader.Report(network->place, reader.for_flags() ? "network: 'bridge' is not supported yet, only none and host are"
-                                                     : "network: \"bridge\" needs networks = [\"…\"] to say which");
+  if (network->text == "bridge" && reader.for_flags()) {
+    service.networks = {service.name};
+  } else if (network->text == "bridge" && table.Find("networks") == nullptr) {
+    reader.Report(network->place, "network: \"bridge\" needs networks = [\"…\"] to say which");
   }
   if ((network->text == "none" || network->text == "host") && !service.networks.empty()) {
     reader.Report(network->place, "network: \"" + network->text + "\" contradicts networks");
@@ -212,6 +213,8 @@ Topology ReadSingle(const Value& table, const std::string& project, const std::s
   Service service;
   service.name = name;
   ReadService(table, reader, service);
+  // A container on a bridge has one of its own, called as it is.
+  for (const auto& network : service.networks) topology.networks[network].name = network;
   topology.services.emplace(name, std::move(service));
   return topology;
 }

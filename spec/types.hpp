@@ -111,6 +111,8 @@ struct SecretMount {
 enum class ContextMode { kCopy, kBind };
 
 enum class NetworkKind { kNone, kHost, kBridge };
+// What translates addresses of a bridge. kAuto: the kernel, where there is the power to ask it.
+enum class NatBackend { kAuto, kKernel, kUserspace };
 enum class TrustLevel { kTrusted, kUntrusted };
 enum class SeccompMode { kEnforce, kTrace };
 enum class Lockdown { kIntegrity, kConfidentiality };  // kernel_lockdown(7)
@@ -207,6 +209,12 @@ struct Service {
   std::vector<std::string> networks;
   std::vector<PortForward> port_forwards;
   std::vector<Ipv4> dns;
+  std::optional<Ipv4> address;  // on the first of its networks; none: one is chosen and remembered
+  NatBackend nat_backend = NatBackend::kAuto;
+  // Where it may send to, besides its name servers and back to who asked it. None: wherever its networks lead, in
+  // production to its own networks only. Empty: nowhere.
+  std::optional<std::vector<Ipv4Net>> egress_allow;
+  std::vector<std::uint16_t> egress_tcp_ports, egress_udp_ports;  // there; none of both: every port and protocol
   std::vector<VolumeMount> volumes;
   std::vector<TmpfsMount> tmpfs;
 

@@ -65,6 +65,18 @@ void ValidateOverlaps(const Topology& topology, Reader& reader) {
   }
 }
 
+void ValidateAddresses(const Topology& topology, Reader& reader) {
+  std::map<Ipv4, const Service*> taken;
+  for (const auto& [name, service] : topology.services) {
+    if (!service.address || service.networks.empty()) continue;
+    const auto [other, fresh] = taken.try_emplace(*service.address, &service);
+    if (fresh) continue;
+    reader.Report(PlaceOf(service, "address"), "address: " + Format(*service.address) + " is that of '" +
+                                                   other->second->name + "' at " +
+                                                   reader.PlaceText(PlaceOf(*other->second, "address")));
+  }
+}
+
 }  // namespace
 
 void ValidateNetworks(const Topology& topology, Reader& reader) {
@@ -79,6 +91,7 @@ void ValidateNetworks(const Topology& topology, Reader& reader) {
     if (network.gateway) ValidateGateway(network, reader);
   }
   ValidateOverlaps(topology, reader);
+  ValidateAddresses(topology, reader);
 }
 
 void ValidatePorts(const Topology& topology, Reader& reader) {

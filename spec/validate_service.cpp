@@ -3,6 +3,7 @@
 #include <ranges>
 #include <set>
 
+#include "spec/net.hpp"
 #include "spec/validate.hpp"
 
 namespace nucleus::spec {
@@ -130,9 +131,54 @@ void ValidateMembership(const Service& service, const Topology& topology, Reader
     }
     if (!seen.insert(name).second) reader.Report(place, "networks: '" + name + "' is given twice");
   }
-  if (!IsGiven(service, "networks") && service.networks.empty() && !service.port_forwards.empty()) {
-    reader.Report(PlaceOf(service, "port_forwards"), "port_forwards: the service is on no network");
+}
+
+// The host's address on the first network of a service, where an address may be chosen on it.
+void ValidateAddress(const Service& service, const Topology& topology, Reader& reader) {
+  const auto found = topology.networks.find(service.networks.front());
+  if (!service.address || found == topology.networks.end()) return;
+  const Network& network = found->second;
+  const Place place = PlaceOf(service, "address");
+  if (!network.subnet) {
+    reader.Report(place, "address: network '" + network.name + "' has no subnet of its own; give it one");
+    return;
   }
+  const Ipv4 gateway = network.gateway.value_or(Ipv4{network.subnet->base.value + 1});
+  if (!Contains(*network.subnet, *service.address) || *service.address == network.subnet->base ||
+      *service.address == Broadcast(*network.subnet)) {
+    reader.Report(place, "address: " + Format(*service.address) + " is not an address of " + Format(*network.subnet) +
+                             ", network '" + network.name + "'");
+  } else if (*service.address == gateway) {
+    reader.Report(place, "address: " + Format(gateway) + " is the host's on network '" + network.name + "'");
+  }
+}
+
+// What is said of a network, where the service is on one; and what has to be said there.
+void ValidateNetworking(const Service& service, const Topology& topology, Reader& reader) {
+  const bool flags = reader.for_flags();
+  if (service.networks.empty()) {
+    if (IsGiven(service, "networks")) return;
+    for (const std::string_view key :
+         {"port_forwards", "address", "egress_allow", "egress_tcp_ports", "egress_udp_ports"}) {
+      if (!IsGiven(service, key)) continue;
+      reader.Report(PlaceOf(service, key),
+                    std::string(key) + ": " + (flags ? "needs --network bridge" : "the service is on no network"));
+    }
+    return;
+  }
+  for (const std::string_view key : {"egress_tcp_ports", "egress_udp_ports"}) {
+    if (!IsGiven(service, key) || service.egress_allow || IsGiven(service, "egress_allow")) continue;
+    reader.Report(PlaceOf(service, key), std::string(key) + ": nothing says of which networks; " +
+                                             (flags ? "give --egress-allow too" : "write egress_allow too"));
+  }
+  if (service.nat_backend == NatBackend::kUserspace && !flags) {
+    reader.Report(PlaceOf(service, "nat_backend"), "nat_backend: userspace is not supported yet for services");
+  }
+  if (flags && service.mode == ServiceMode::kProduction && service.dns.empty() && !IsGiven(service, "dns")) {
+    reader.Report(PlaceOf(service, ""),
+                  "--dns is required with --network bridge in production; agent mode has public name servers");
+  }
+  ValidateAddress(service, topology, reader);
 }
 
 // What is said of a context or a manifest where there is none.
@@ -223,6 +269,7 @@ void ValidateService(const Service& service, const Topology& topology, Reader& r
   ValidateEnvironment(service, reader);
   ValidateSupervision(service, reader);
   ValidateMembership(service, topology, reader);
+  ValidateNetworking(service, topology, reader);
   ValidateDevices(service, reader);
   ValidateFiles(service, reader);
 }

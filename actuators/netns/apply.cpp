@@ -43,6 +43,14 @@ Result<> NetnsActuator::Apply(const PartKey& key, const Wanted& wanted, const Pr
   return Fail(NotOurs("apply", key));
 }
 
+Result<> NetnsActuator::Furnish(const sys::Fd& network, const NetnsWanted& wanted) {
+  return FurnishNetns(network, wanted, *aliases_);
+}
+
+Result<> NetnsActuator::Restrict(const sys::Fd& network, const std::optional<EgressWanted>& egress) {
+  return RestrictNetns(network, egress);
+}
+
 Result<> NetnsActuator::Undo(const PartKey& key, const Wanted* wanted, const UndoOptions&, const ProgressSink&) {
   const std::string alias = LinkAlias(key.project, key.address);
   switch (key.part) {

@@ -7,8 +7,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "actuators/sys/fd.hpp"
 #include "spec/core/names.hpp"
 #include "state/parts/actuator.hpp"
 
@@ -23,6 +25,10 @@ class NetnsActuator : public Actuator {
   Result<> Apply(const PartKey& key, const Wanted& wanted, const ProgressSink& progress) override;
   Result<> Undo(const PartKey& key, const Wanted* wanted, const UndoOptions& options,
                 const ProgressSink& progress) override;
+  // A network namespace that is pinned nowhere, where wanted.pin is left aside. It is new: nothing is taken away.
+  Result<> Furnish(const sys::Fd& network, const NetnsWanted& wanted);
+  // Only its settings and its egress rules, for a link that somebody else makes; none: without any.
+  Result<> Restrict(const sys::Fd& network, const std::optional<EgressWanted>& egress);
 
  private:
   Directories directories_;

@@ -12,10 +12,13 @@
 
 #include <algorithm>
 
+#include "actuators/netns/egress.hpp"
 #include "actuators/netns/inside.hpp"
 #include "actuators/netns/links.hpp"
+#include "actuators/netns/nft.hpp"
 #include "actuators/netns/parts.hpp"
 #include "actuators/sys/file.hpp"
+#include "state/parts/egress_model.hpp"
 
 namespace nucleus::netns {
 
@@ -139,10 +142,20 @@ class Attacher {
   const std::string& alias_;
 };
 
+// As one transaction. What is right already is left alone: its counter goes on.
+Result<> ApplyEgress(const std::optional<EgressWanted>& wanted) {
+  const auto seen = TRY(ReadEgress());
+  if (!wanted) return seen.present ? RunNft(NoEgressTransaction(), "remove", "egress rules") : Result<>();
+  if (seen.present && seen.facts == EgressFacts(ExpectedEgress(*wanted))) return {};
+  return RunNft(EgressTransaction(*wanted), "replace", "egress rules");
+}
+
 // On a thread that is in the namespace.
 Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd) {
   auto inside = TRY(Netlink::Open(NETLINK_ROUTE));
   TRY(WriteSysctls(NetnsSysctls(), ""));
+  // Before anything leads out; and in the place of others at once, where links are up.
+  TRY(ApplyEgress(wanted.egress));
   const auto links = TRY(DumpLinks(inside));
   for (const auto& link : links) {
     LinkChange up;
@@ -182,6 +195,19 @@ Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases) {
   // The first error is the one to tell; what was there before stays as far as it got.
   if (created) (void)UndoNetns(wanted.pin, wanted.alias, aliases);
   return done;
+}
+
+Result<> FurnishNetns(const sys::Fd& network, const NetnsWanted& wanted, AliasIndex& aliases) {
+  auto host = TRY(Netlink::Open(NETLINK_ROUTE));
+  for (const auto& attachment : wanted.attachments) aliases.Add(wanted.alias, attachment.host_link);
+  return InNamespace(network, wanted.alias, [&] { return Furnish(host, wanted, network.get()); });
+}
+
+Result<> RestrictNetns(const sys::Fd& network, const std::optional<EgressWanted>& egress) {
+  return InNamespace(network, "egress rules", [&]() -> Result<> {
+    TRY(WriteSysctls(UserspaceSysctls(), ""));
+    return ApplyEgress(egress);
+  });
 }
 
 Result<> UndoNetns(const std::string& pin, const std::string& alias, AliasIndex& aliases) {

@@ -47,6 +47,7 @@ std::string Selector(const json& left) {
   if (left.is_object() && left.size() == 1) {
     const auto& [kind, detail] = OnlyMember(left);
     if (detail.is_object()) {
+      if (kind == "meta" && Member(detail, "key") == "nfproto") return "meta nfproto";  // written out, others are not
       if (kind == "meta") return Member(detail, "key");
       if (kind == "payload" && detail.contains("field"))
         return Member(detail, "protocol") + " " + Member(detail, "field");
@@ -75,12 +76,32 @@ std::string Dnat(const json& dnat) {
   return "dnat " + Member(dnat, "family") + " to " + Value(dnat["addr"], false) + ":" + Value(dnat["port"], false);
 }
 
+// Of packets; a burst of five is what nft(8) has where none is named.
+std::string Limit(const json& limit) {
+  constexpr int kBurst = 5;
+  if (!limit.is_object() || limit.size() != 3 || limit.value("burst", 0) != kBurst || !limit.contains("rate")) {
+    return "limit " + limit.dump();
+  }
+  return "limit rate " + Value(limit["rate"], false) + "/" + Member(limit, "per");
+}
+
+std::string Log(const json& log) {
+  if (!log.is_object() || log.size() != 2 || !log.contains("prefix") || !log.contains("level")) {
+    return "log " + log.dump();
+  }
+  return "log prefix \"" + Member(log, "prefix") + "\" level " + Member(log, "level");
+}
+
 std::string Statement(const json& statement) {
   if (!statement.is_object() || statement.size() != 1) return statement.dump();
   const auto& [kind, detail] = OnlyMember(statement);
   if (kind == "match") return Match(detail);
   if (kind == "dnat") return Dnat(detail);
   if (detail.is_null()) return kind;  // accept, drop, masquerade
+  if (kind == "counter" && detail.is_string()) return "counter name \"" + detail.get<std::string>() + '"';
+  if (kind == "jump" && detail.is_object() && detail.size() == 1) return "jump " + Member(detail, "target");
+  if (kind == "limit") return Limit(detail);
+  if (kind == "log") return Log(detail);
   return statement.dump();
 }
 
@@ -94,7 +115,8 @@ std::string RuleText(const json& rule) {
   return text;
 }
 
-std::string ChainText(const json& chain) {
+std::string TextOfChain(const json& chain) {
+  if (!chain.contains("hook")) return "no hook";
   const auto priority = chain.find("prio");
   return Member(chain, "type") + " " + Member(chain, "hook") + " " +
          (priority == chain.end() ? std::string() : priority->dump()) + " " + Member(chain, "policy");
@@ -118,11 +140,12 @@ FirewallState Read(const json& document) {
     for (const auto& [kind, object] : item.items()) {
       if (kind == "metainfo" || kind == "table") continue;
       if (kind == "chain") {
-        state.chains[Member(object, "name")] = ChainText(object);
+        state.chains[Member(object, "name")] = TextOfChain(object);
       } else if (kind == "rule") {
         AddRule(object, last_place, state);
       } else {
         state.others.push_back(kind + " " + Member(object, "name"));
+        if (kind == "counter") state.counters[Member(object, "name")] = object.value("packets", std::uint64_t{0});
       }
     }
   }

@@ -57,6 +57,7 @@ Result<Inside> LookHere(Netlink::Buffer& buffer) {
   Inside inside;
   inside.snapshot = TRY(DumpAll(netlink));
   inside.sysctls = ReadSysctls(NetnsSysctls(), "");
+  inside.egress = ReadEgress();
   return inside;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "actuators/netns/egress.hpp"
 #include "actuators/netns/namespace.hpp"
 #include "actuators/netns/netlink.hpp"
 #include "state/parts/parts.hpp"
@@ -14,6 +15,7 @@ namespace nucleus::netns {
 struct Inside {
   Snapshot snapshot;
   Facts sysctls;  // SettingName() -> value
+  Result<Egress> egress;
 };
 
 // One answer per pin, in order. Pins that are not mounted get kNotFound.

@@ -36,6 +36,15 @@ Result<Pin> OpenPin(const std::string& path) {
   return pin;
 }
 
+bool OwnsNetwork() {
+  const sys::Fd network(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+  // Refused where the owner is none of ours, or one above us.
+  const sys::Fd owner(network ? ::ioctl(network.get(), NS_GET_USERNS) : -1);
+  struct stat its{}, mine{};
+  if (!owner || ::fstat(owner.get(), &its) != 0 || ::stat("/proc/thread-self/ns/user", &mine) != 0) return false;
+  return its.st_ino == mine.st_ino;
+}
+
 Result<> OnThread(const std::function<Result<>()>& function) {
   Result<> result;
   try {

@@ -26,6 +26,10 @@ struct Pin {
 
 Result<Pin> OpenPin(const std::string& path);
 
+// Whether the network namespace that the caller is in belongs to its user namespace. If not, no capability of the
+// caller's is one over that network. user_namespaces(7), ioctl_ns(2).
+bool OwnsNetwork();
+
 // Runs the function in a thread of its own and waits for it. The thread may enter namespaces: it ends with the call.
 Result<> OnThread(const std::function<Result<>()>& function);
 // The same, inside a network namespace.

@@ -2,6 +2,7 @@
 // succeeds. Internal to actuators/netns.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "actuators/netns/links.hpp"
@@ -14,6 +15,9 @@ Result<> ApplyBridge(const BridgeWanted& wanted, AliasIndex& aliases);
 Result<> UndoBridge(const std::string& link, const std::string& alias, AliasIndex& aliases);
 
 Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases);
+// One that is there already, by its descriptor.
+Result<> FurnishNetns(const sys::Fd& network, const NetnsWanted& wanted, AliasIndex& aliases);
+Result<> RestrictNetns(const sys::Fd& network, const std::optional<EgressWanted>& egress);
 Result<> UndoNetns(const std::string& pin, const std::string& alias, AliasIndex& aliases);
 
 Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& directories);

@@ -146,6 +146,15 @@ struct NetnsJob {
   std::vector<const Link*> host_ends;  // links on the host with the service's alias
 };
 
+void ObserveEgress(const Result<Egress>& egress, Observation& observation) {
+  if (!egress) {
+    observation.facts["egress rules"] = egress.error().Message();
+    return;
+  }
+  observation.facts.insert(egress->facts.begin(), egress->facts.end());
+  if (egress->present) observation.notes["egress_denied"] = std::to_string(egress->denied);
+}
+
 Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result<Inside>& inside) {
   Observation observation;
   if (!job.pin) return Unreadable(job.pin.error());
@@ -171,6 +180,7 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
   if (job.pin->state == PinState::kMounted) {
     const Snapshot& snapshot = inside->snapshot;
     observation.facts.insert(inside->sysctls.begin(), inside->sysctls.end());
+    ObserveEgress(inside->egress, observation);
     for (const auto& link : snapshot.links) {
       if (link.name == "lo") observation.facts["lo"] = link.up ? "up" : "down";
       // Tunnels and the like that the kernel puts into every namespace are nobody's doing.
@@ -421,6 +431,25 @@ Result<std::vector<spec::Ipv4Net>> HostRoutes(const std::string& project, const 
     if (!named && !(link && link->alias.starts_with(tag))) subnets.insert(routes.begin(), routes.end());
   }
   return std::vector<spec::Ipv4Net>(subnets.begin(), subnets.end());
+}
+
+Result<std::vector<spec::Ipv4Net>> AllRoutes() {
+  auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
+  std::vector<spec::Ipv4Net> all;
+  for (const auto& route : TRY(DumpRoutes(netlink))) {
+    if (route.to.prefix != 0) all.push_back(route.to);
+  }
+  return all;
+}
+
+Result<std::vector<std::string>> NetworksThere(const std::string& project) {
+  const auto host = TRY(HostView::Take());
+  std::vector<std::string> names;
+  for (const auto& link : host.snapshot().links) {
+    const auto owner = link.kind == "bridge" ? OwnerOf(link, project) : std::nullopt;
+    if (owner && owner->kind == Kind::kNetwork) names.push_back(owner->name);
+  }
+  return names;
 }
 
 Result<LeasesInUse> FindLeasesInUse(const Directories& directories, const std::string& project) {

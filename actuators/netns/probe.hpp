@@ -29,6 +29,11 @@ class NetnsProber : public Prober {
 Result<std::vector<spec::Ipv4Net>> HostRoutes(const std::string& project,
                                               const std::vector<std::string>& networks = {});
 
+// All that the host reaches but by its default route.
+Result<std::vector<spec::Ipv4Net>> AllRoutes();
+// The networks whose bridges carry the project's tag.
+Result<std::vector<std::string>> NetworksThere(const std::string& project);
+
 // What the kernel says a project has of host-wide choices, for one that the store has lost.
 struct LeasesInUse {
   std::map<std::string, spec::Ipv4> addresses;   // "service.web/internal"

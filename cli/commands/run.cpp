@@ -17,6 +17,7 @@
 #include "actuators/supervisor/supervisor.hpp"
 #include "actuators/sys/file.hpp"
 #include "cli/compile_launch.hpp"
+#include "cli/run_network.hpp"
 #include "cli/run_options.hpp"
 #include "cli/run_preview.hpp"
 #include "cli/session.hpp"
@@ -92,9 +93,11 @@ Result<> CheckLimits(Context& context, const spec::Service& service, const recon
 // The parts of one container. What is made is taken away again in reverse order, whatever comes in between.
 class Container {
  public:
-  Container(const Asked& asked, const reconcile::Side& side, Console& console)
+  // bridge: none, or the one that it is to have.
+  Container(const Asked& asked, const reconcile::Side& side, RunNetwork* bridge, Console& console)
       : asked_(asked),
         side_(side),
+        bridge_(bridge),
         console_(console),
         service_(asked.topology.services.begin()->second),
         directory_(asked.directories.ServiceDir(asked.key.project, asked.key.address)),
@@ -125,10 +128,11 @@ class Container {
     Launch launch = TRY(Compile());
     TRY(sys::ReplaceFile(directory_ + "/" + std::string(kLaunchFile), Encode(launch), 0600));
     if (!launch.cgroup.empty()) TRY(sys::SetXattr(launch.cgroup, kTagId, launch.id));
-    // A user namespace of its own has no power over what was made before it.
-    if (ahead != nullptr && !launch.host_network && !launch.user_namespace.enabled) {
+    // A user namespace of its own has no power over what was made before it: over the rules of a bridge it shall not.
+    if (ahead != nullptr && !launch.host_network && (bridge_ != nullptr || !launch.user_namespace.enabled)) {
       // Nobody else needs to find it: a descriptor of ours keeps it, for a start after the first too.
       network_ = TRY(ahead->Take());
+      if (bridge_ != nullptr) TRY(bridge_->Make(side_, service_, network_));
       launch.netns = "/proc/self/fd/" + std::to_string(network_.get());
     }
     auto supervisor = process::Supervisor::Attach(directory_, lock_, std::move(launch), asked_.terminal);
@@ -160,6 +164,7 @@ class Container {
 
   // The lock goes last, while it is held: whoever waits for the name finds either all of this or nothing.
   void Remove() {
+    if (bridge_ != nullptr) bridge_->Remove();
     (void)cgroup_.Undo(Key(Part::kCgroup), nullptr, {}, {});
     // What is replaced by way of a temporary, and what is written in its place.
     for (const auto file : {kLaunchFile, kStatusFile}) sys::RemoveTemporaries(directory_ + "/" + std::string(file));
@@ -171,6 +176,7 @@ class Container {
 
   const Asked& asked_;
   const reconcile::Side& side_;
+  RunNetwork* bridge_;
   Console& console_;
   const spec::Service& service_;
   std::string directory_;
@@ -213,17 +219,23 @@ Result<int> Run(Context& context) {
   if (for_real) network.emplace();
   const Asked asked = TRY(Read(context));
   const spec::Service& service = asked.topology.services.begin()->second;
-  const reconcile::Leases none;
-  const reconcile::Side side(asked.topology, none, asked.host, asked.directories, Kind::kContainer);
+  std::unique_ptr<RunNetwork> bridge;
+  if (!service.networks.empty()) {
+    bridge = TRY(for_real ? RunNetwork::Reserve(asked.directories, service)
+                          : RunNetwork::Propose(asked.directories, service));
+  }
+  const reconcile::Leases leases = bridge ? bridge->leases() : reconcile::Leases();
+  const reconcile::Side side(asked.topology, leases, asked.host, asked.directories, Kind::kContainer);
   TRY(CheckLimits(context, service, side));
-  Container container(asked, side, context.console);
+  Container container(asked, side, bridge.get(), context.console);
   if (for_real) {
     TRY(process::CheckTraceFile(service.seccomp_log));
     return container.Run(network ? &*network : nullptr);
   }
   const Launch launch = TRY(container.Compile());
   const auto group = side.Cgroup(service);
-  const Preview preview{launch, service, group ? group->limits : Facts()};
+  const Preview preview{launch, service, group ? group->limits : Facts(), side.Netns(service),
+                        bridge ? bridge->backend() : ""};
   context.console.Out(OutputFormOf(context.arguments) == OutputForm::kJson ? PreviewJson(preview)
                                                                            : PreviewText(preview));
   return exit_code::kDone;

@@ -135,11 +135,12 @@ void AddMasquerade(const FirewallWanted& wanted, Rules& rules) {
   }
 }
 
-std::string ChainText(const FirewallChain& chain) {
-  return Join({chain.type, " ", chain.hook, " ", std::to_string(chain.priority), " accept"});
-}
-
 }  // namespace
+
+std::string ChainText(const FirewallChain& chain) {
+  if (chain.hook.empty()) return "no hook";
+  return Join({chain.type, " ", chain.hook, " ", std::to_string(chain.priority), " ", chain.policy});
+}
 
 std::vector<FirewallChain> FirewallChains() {
   // Before connection tracking; where filters sit; where destinations and sources are translated: nft(8), priorities.
@@ -199,7 +200,8 @@ RuleLabel ParseRuleComment(std::string_view chain, std::string_view comment) {
   if (const auto blank = comment.find(' '); blank != std::string_view::npos) {
     const auto name = comment.substr(blank + 1);
     const auto place = ParseUnsigned(comment.substr(0, blank));
-    if (place && (name.starts_with("rule ") || name.starts_with("port "))) return {*place, std::string(name)};
+    if (place && (name.starts_with("rule ") || name.starts_with("port ") || name.starts_with("egress ")))
+      return {*place, std::string(name)};
   }
   return {std::nullopt, Join({"rule ", chain, " ", comment.empty() ? "(unnamed)" : comment})};
 }
@@ -217,21 +219,31 @@ TableLabel ParseTableComment(std::string_view comment) {
   return {std::string(comment.substr(0, mark)), was == "1"};
 }
 
-std::string FirewallTransaction(const FirewallWanted& wanted, std::string_view table_comment) {
+std::string ReplaceTable(const TableText& table) {
   // Deleting what is not there is an error, adding what is there is none: so add, delete, and make anew.
-  const auto name = Join({"table inet ", wanted.table});
-  auto text = Join({"add ", name, "\ndelete ", name, "\nadd ", name, " {\n  comment ", Quoted(table_comment), "\n"});
-  const auto rules = FirewallRules(wanted);
-  for (const auto& chain : FirewallChains()) {
-    text += Join({"  chain ", chain.name, " {\n    type ", chain.type, " hook ", chain.hook, " priority ",
-                  std::to_string(chain.priority), "; policy accept;\n"});
-    for (std::size_t i = 0; i < rules.size(); ++i) {
-      if (rules[i].chain != chain.name) continue;
-      text += Join({"    ", rules[i].text, " comment ", Quoted(RuleComment(i + 1, rules[i].name)), "\n"});
+  const auto name = Join({"table inet ", table.name});
+  auto text = Join(
+      {"add ", name, "\ndelete ", name, "\nadd ", name, " {\n  comment ", Quoted(table.comment), "\n", table.objects});
+  for (const auto& chain : table.chains) {
+    text += Join({"  chain ", chain.name, " {\n"});
+    if (!chain.hook.empty()) {
+      text += Join({"    type ", chain.type, " hook ", chain.hook, " priority ", std::to_string(chain.priority),
+                    "; policy ", chain.policy, ";\n"});
+    }
+    for (std::size_t i = 0; i < table.rules.size(); ++i) {
+      const auto& rule = table.rules[i];
+      if (rule.chain != chain.name) continue;
+      text += Join({"    ", rule.text, " comment ", Quoted(RuleComment(i + 1, rule.name)), "\n"});
     }
     text += "  }\n";
   }
   return text + "}\n";
+}
+
+std::string FirewallTransaction(const FirewallWanted& wanted, std::string_view table_comment) {
+  const auto chains = FirewallChains();
+  const auto rules = FirewallRules(wanted);
+  return ReplaceTable({wanted.table, table_comment, "", chains, rules});
 }
 
 }  // namespace nucleus

@@ -25,6 +25,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,9 +36,10 @@ namespace nucleus {
 
 struct FirewallChain {
   std::string_view name;
-  std::string_view type;  // "filter", "nat"
-  std::string_view hook;
-  int priority;
+  std::string_view type = {};  // "filter", "nat"
+  std::string_view hook = {};  // "": none, other chains lead there
+  int priority = 0;
+  std::string_view policy = "accept";
 };
 
 struct FirewallRule {
@@ -49,12 +51,13 @@ struct FirewallRule {
 
 // A table as it is or should be.
 struct FirewallState {
-  std::string comment;                        // without the forwarding mark
-  std::optional<std::string> ip_forward;      // the sysctl's value, where the table says that it needs forwarding
-  std::map<std::string, std::string> chains;  // name -> "filter prerouting -300 accept"
-  std::vector<FirewallRule> rules;            // in the order of the listing
-  std::vector<std::string> others;            // what our tables never have: "set foo"
-  bool reordered = false;                     // rules of one chain are not in the order they were made in
+  std::string comment;                            // without the forwarding mark
+  std::optional<std::string> ip_forward;          // the sysctl's value, where the table says that it needs forwarding
+  std::map<std::string, std::string> chains;      // name -> "filter prerouting -300 accept"
+  std::vector<FirewallRule> rules;                // in the order of the listing
+  std::vector<std::string> others;                // besides chains and rules: "set foo"
+  std::map<std::string, std::uint64_t> counters;  // name -> packets; told, not compared
+  bool reordered = false;                         // rules of one chain are not in the order they were made in
 };
 
 // At most this many bytes in the comment of a table or rule; NFTNL_UDATA_COMMENT_MAXLEN.
@@ -87,7 +90,20 @@ struct TableLabel {
 };
 TableLabel ParseTableComment(std::string_view comment);
 
-// The commands for nft(8), to be run as one transaction, that replace the table by what is wanted.
+// A chain as it is listed: "filter prerouting -300 accept", and "no hook" where it has none.
+std::string ChainText(const FirewallChain& chain);
+
+// A table to be made.
+struct TableText {
+  std::string_view name;  // of family inet
+  std::string_view comment;
+  std::string_view objects;  // lines before its chains
+  std::span<const FirewallChain> chains;
+  std::span<const FirewallRule> rules;
+};
+// The commands for nft(8), to be run as one transaction, that put it in the place of what has its name.
+std::string ReplaceTable(const TableText& table);
+// The same for the table of a project.
 std::string FirewallTransaction(const FirewallWanted& wanted, std::string_view table_comment);
 
 }  // namespace nucleus

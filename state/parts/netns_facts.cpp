@@ -1,14 +1,14 @@
 // The facts of bridge, firewall, netns and names parts.
 //   bridge    link, type, alias, address (all of them), mac, mtu, up, and one per sysctl
 //   firewall  see firewall_model.hpp
-//   netns     pin, lo, one per sysctl; for each link inside NAME and "NAME host end"; "default route"
+//   netns     pin, lo, one per sysctl; for each link inside NAME and "NAME host end"; "default route"; egress_model.hpp
 //   names     SHA-256 of each file
 #include "state/parts/netns_facts.hpp"
 
 #include "spec/core/hash.hpp"
 #include "spec/core/names.hpp"
 #include "spec/net.hpp"
-#include "state/parts/firewall_model.hpp"
+#include "state/parts/egress_model.hpp"
 
 namespace nucleus {
 
@@ -19,6 +19,12 @@ using Setting = std::pair<std::string_view, std::string_view>;
 constexpr Setting kNetnsSysctls[] = {
     {"net/ipv4/ip_unprivileged_port_start", "0"}, {"net/ipv4/ping_group_range", "0 2147483647"},
     {"net/ipv4/conf/all/accept_redirects", "0"},  {"net/ipv4/conf/default/accept_redirects", "0"},
+    {"net/ipv6/conf/default/disable_ipv6", "1"},
+};
+
+constexpr Setting kUserspaceSysctls[] = {
+    {"net/ipv4/ip_unprivileged_port_start", "0"},
+    {"net/ipv4/ping_group_range", "0 0"},
     {"net/ipv6/conf/default/disable_ipv6", "1"},
 };
 
@@ -53,6 +59,9 @@ std::string Format(const MacAddress& mac) {
 
 std::span<const Setting> NetnsSysctls() {
   return kNetnsSysctls;
+}
+std::span<const Setting> UserspaceSysctls() {
+  return kUserspaceSysctls;
 }
 std::span<const Setting> BridgeSysctls() {
   return kBridgeSysctls;
@@ -127,6 +136,7 @@ Facts ExpectedFacts(const NetnsWanted& wanted) {
       routed = true;
     }
   }
+  if (wanted.egress) facts.merge(EgressFacts(ExpectedEgress(*wanted.egress)));
   return facts;
 }
 

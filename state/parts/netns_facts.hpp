@@ -26,6 +26,9 @@ std::string Format(const MacAddress& mac);
 // an address nobody asked for would be a way around their rules. Redirects are not taken: a neighbour could attract
 // traffic with them, and the host itself sends some when two containers meet through a published port.
 std::span<const std::pair<std::string_view, std::string_view>> NetnsSysctls();
+// The same where a program in user space makes the link, in a namespace of an ordinary user's: of the groups there the
+// first is the only one that is there for certain.
+std::span<const std::pair<std::string_view, std::string_view>> UserspaceSysctls();
 // The same for a bridge; "%" stands for the link's name. 127.0.0.1 may be answered to (see firewall_model.hpp), and a
 // container cannot make itself the host's IPv6 router.
 std::span<const std::pair<std::string_view, std::string_view>> BridgeSysctls();

@@ -86,6 +86,17 @@ struct CgroupWanted {
   std::vector<std::string> unavailable;  // limits asked for that this machine has no controller for (agent mode)
 };
 
+// What may leave a network namespace, as rules inside of it: egress_model.hpp. Answers and loopback always may.
+struct EgressWanted {
+  struct Allowed {
+    spec::Ipv4Net to;
+    std::optional<spec::Ipv4> except;  // the host's own address there
+  };
+  std::vector<spec::Ipv4> resolvers;  // DNS to these
+  std::vector<Allowed> allowed;
+  std::vector<std::uint16_t> tcp_ports, udp_ports;  // none of both: every port and protocol
+};
+
 struct NetnsWanted {
   struct Attachment {
     std::string network;
@@ -100,6 +111,7 @@ struct NetnsWanted {
   std::string pin;                      // path of the nsfs bind mount
   std::string alias;                    // for the host ends
   std::vector<Attachment> attachments;  // none: loopback only
+  std::optional<EgressWanted> egress;   // none: whatever its networks lead to
 };
 
 // service: the files bind mounted over /etc/hosts, /etc/resolv.conf, /etc/hostname. Rewritten in place.

@@ -1,0 +1,184 @@
+#include "cli/run_network.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "actuators/netns/namespace.hpp"
+#include "actuators/netns/ports.hpp"
+#include "actuators/netns/probe.hpp"
+#include "actuators/process/channel.hpp"
+#include "actuators/sys/file.hpp"
+#include "reconcile/applied.hpp"
+#include "spec/core/names.hpp"
+#include "spec/net.hpp"
+#include "state/store.hpp"
+
+namespace nucleus::cli {
+
+namespace {
+
+// Where subnets are chosen: 10.128.0.0 up to 10.191.255.255, clear of what topologies choose from (allocate.cpp). Each
+// has room for the host and the container.
+constexpr std::uint32_t kFirst = (10U << 24) | (128U << 16);
+constexpr std::uint32_t kEnd = (10U << 24) | (192U << 16);
+constexpr std::uint8_t kPrefix = 30;
+constexpr std::uint32_t kSize = 1U << (32 - kPrefix);
+
+constexpr std::string_view kProject = kContainersProject;
+
+// The table of rules is the container's, where those of a topology share one.
+std::string TableProject(std::string_view name) {
+  return std::string(kProject) + "/" + std::string(name);
+}
+
+PartKey BridgeKey(const std::string& name) {
+  return {std::string(kProject), {Kind::kNetwork, name}, Part::kBridge};
+}
+PartKey NetnsKey(const std::string& name) {
+  return {std::string(kProject), {Kind::kContainer, name}, Part::kNetns};
+}
+PartKey FirewallKey(const std::string& name) {
+  return {TableProject(name), {Kind::kTopology, ""}, Part::kFirewall};
+}
+
+// The bridge goes last: as long as it is there, somebody finds what else may be.
+void Undo(netns::NetnsActuator& actuator, const std::string& name) {
+  (void)actuator.Undo(NetnsKey(name), nullptr, {}, {});
+  (void)actuator.Undo(FirewallKey(name), nullptr, {}, {});
+  (void)actuator.Undo(BridgeKey(name), nullptr, {}, {});
+}
+
+// A container that is alive holds its lock before it has a bridge, and until it has none.
+Result<> RemoveOrphans(const Directories& directories) {
+  netns::NetnsActuator actuator(directories);
+  for (const auto& name : TRY(netns::NetworksThere(std::string(kProject)))) {
+    const auto pid = process::SupervisorOf(directories.ServiceDir(kProject, {Kind::kContainer, name}));
+    if (pid && *pid == 0) Undo(actuator, name);
+  }
+  return {};
+}
+
+Result<spec::Ipv4Net> ChooseSubnet() {
+  auto routes = TRY(netns::AllRoutes());
+  std::ranges::sort(routes);
+  std::uint64_t candidate = kFirst;
+  for (const auto& route : routes) {
+    const std::uint64_t end = std::uint64_t{route.base.value} + (std::uint64_t{1} << (32 - route.prefix));
+    if (end <= candidate) continue;
+    if (route.base.value >= candidate + kSize) break;
+    candidate = (end + kSize - 1) / kSize * kSize;
+  }
+  if (candidate + kSize <= kEnd) return spec::Ipv4Net{{static_cast<std::uint32_t>(candidate)}, kPrefix};
+  return Fail(ErrorCode::kConflict, "choose", "a subnet",
+              "every one from 10.128.0.0 to 10.191.255.255 is reached by this machine already");
+}
+
+std::string OptionText(const spec::PortForward& port) {
+  return "--publish " + spec::Format(port);
+}
+
+// A topology's published ports have no socket that would be in the way.
+Result<> CheckTopologies(const Directories& directories, const std::vector<spec::PortForward>& ports) {
+  auto store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
+  for (const auto& [taken, owner] : reconcile::ToTaken(TRY(store.Leases()), "").ports) {
+    for (const auto& port : ports) {
+      if (!spec::Collide(port, taken)) continue;
+      return Fail(ErrorCode::kConflict, "", OptionText(port), owner + " publishes " + spec::Format(taken));
+    }
+  }
+  return {};
+}
+
+// Nobody else can have the port while the socket is there. Nothing arrives at it: packets are translated before.
+Result<sys::Fd> HoldPort(const spec::PortForward& port) {
+  const bool tcp = port.protocol == spec::Protocol::kTcp;
+  sys::Fd socket(::socket(AF_INET, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0));
+  if (!socket) return FailSys("socket", OptionText(port));
+  const int on = 1;
+  if (tcp) ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);  // connections that are at their end
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port.host_port);
+  address.sin_addr.s_addr = htonl(port.host_ip.value_or(spec::Ipv4{}).value);
+  const bool bound = ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  if (bound && (!tcp || ::listen(socket.get(), 0) == 0)) return socket;
+  if (errno != EADDRINUSE) return FailSys("take", OptionText(port));
+  const auto holders = netns::PortHolders({port});
+  return Fail(ErrorCode::kConflict, "", OptionText(port),
+              holders && !holders->empty() ? holders->front().Text() : "something else has the port");
+}
+
+Result<sys::Fd> Lock(const Directories& directories) {
+  TRY(sys::MakeDirectories(directories.runtime, 0755));
+  const std::string path = directories.runtime + "/container-networks.lock";
+  auto lock = TRY(sys::Open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  while (::flock(lock.get(), LOCK_EX) != 0) {
+    if (errno != EINTR) return FailSys("lock", path);
+  }
+  return lock;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RunNetwork>> RunNetwork::Propose(const Directories& directories, const spec::Service& service) {
+  const bool ours = netns::OwnsNetwork();
+  if (!ours && service.nat_backend == spec::NatBackend::kKernel) {
+    return Fail(Error::Of(ErrorCode::kPermission, "", "--nat-backend kernel", "the machine's network is not yours")
+                    .Hint("userspace, which auto chooses by itself, does without it"));
+  }
+  std::unique_ptr<RunNetwork> network(new RunNetwork(directories, service.name));
+  network->userspace_ = !ours || service.nat_backend == spec::NatBackend::kUserspace;
+  const auto subnet = network->userspace_ ? netns::kUserspaceSubnet : TRY(ChooseSubnet());
+  network->leases_.subnets[reconcile::SubnetKey(service.name)] = subnet;
+  network->leases_.addresses[reconcile::AddressKey(service.name, service.name)] =
+      network->userspace_ ? netns::kUserspaceAddress : spec::Ipv4{subnet.base.value + 2};
+  return network;
+}
+
+Result<std::unique_ptr<RunNetwork>> RunNetwork::Reserve(const Directories& directories, const spec::Service& service) {
+  std::vector<sys::Fd> ports;
+  if (!service.port_forwards.empty()) TRY(CheckTopologies(directories, service.port_forwards));
+  for (const auto& port : service.port_forwards) ports.push_back(TRY(HoldPort(port)));
+  auto lock = TRY(Lock(directories));
+  if (netns::OwnsNetwork()) TRY(RemoveOrphans(directories));
+  auto network = TRY(Propose(directories, service));
+  // The program binds them itself.
+  if (network->userspace_) return network;
+  network->choosing_ = std::move(lock);
+  network->ports_ = std::move(ports);
+  return network;
+}
+
+Result<> RunNetwork::Make(const reconcile::Side& side, const spec::Service& service, const sys::Fd& network) {
+  netns::NetnsActuator actuator(directories_);
+  if (userspace_) {
+    TRY(actuator.Restrict(network, side.Netns(service).egress));
+    const auto directory = directories_.ServiceDir(kProject, NetnsKey(name_).address);
+    program_ = TRY(netns::UserspaceNetwork::Start(network, service.port_forwards, directory));
+    return {};
+  }
+  made_ = true;
+  TRY(actuator.Apply(BridgeKey(name_), side.Bridge(side.topology().networks.at(name_)), {}));
+  choosing_.reset();  // the kernel says from here on that it is taken
+  auto firewall = *side.Firewall();
+  firewall.table = FirewallTable(TableProject(name_));
+  firewall.comment = FirewallComment(TableProject(name_));
+  for (auto& forward : firewall.forwards) forward.service = NetnsKey(name_).address.Text();
+  TRY(actuator.Apply(FirewallKey(name_), firewall, {}));
+  return actuator.Furnish(network, side.Netns(service));
+}
+
+void RunNetwork::Remove() {
+  program_.reset();
+  if (!made_) return;
+  made_ = false;
+  netns::NetnsActuator actuator(directories_);
+  Undo(actuator, name_);
+}
+
+}  // namespace nucleus::cli

@@ -1,0 +1,52 @@
+// The bridge of a container started by hand: one of its own, behind which it is alone, with a table of rules of its
+// own. What a container whose nucleus was killed has left there is taken away by the next one that gets a bridge.
+//
+// Where the machine's network is not ours to change, an ordinary user's case, a program in user space stands for bridge
+// and table: userspace.hpp.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actuators/netns/apply.hpp"
+#include "actuators/netns/userspace.hpp"
+#include "reconcile/wanted.hpp"
+
+namespace nucleus::cli {
+
+class RunNetwork {
+ public:
+  // Chooses addresses that nothing on the machine is reached by, and holds them: nobody else chooses before Make() is
+  // through. The ports to be published are taken, or it is said by whom they are.
+  static Result<std::unique_ptr<RunNetwork>> Reserve(const Directories& directories, const spec::Service& service);
+  // The same addresses as if they were free, for who only wants to see.
+  static Result<std::unique_ptr<RunNetwork>> Propose(const Directories& directories, const spec::Service& service);
+  RunNetwork(const RunNetwork&) = delete;
+  RunNetwork& operator=(const RunNetwork&) = delete;
+  ~RunNetwork() { Remove(); }
+
+  [[nodiscard]] const reconcile::Leases& leases() const { return leases_; }
+  [[nodiscard]] std::string_view backend() const { return userspace_ ? "userspace" : "kernel"; }
+
+  // The bridge, its rules, and the inside of the container's namespace, in this order: the inside can send nothing
+  // before its own rules hold.
+  Result<> Make(const reconcile::Side& side, const spec::Service& service, const sys::Fd& network);
+  // All of it; what is not there is none of it.
+  void Remove();
+
+ private:
+  RunNetwork(Directories directories, std::string name)
+      : directories_(std::move(directories)), name_(std::move(name)) {}
+
+  Directories directories_;
+  std::string name_;
+  reconcile::Leases leases_;
+  bool userspace_ = false;
+  std::unique_ptr<netns::UserspaceNetwork> program_;
+  sys::Fd choosing_;            // the lock
+  std::vector<sys::Fd> ports_;  // sockets that hold the published ones
+  bool made_ = false;
+};
+
+}  // namespace nucleus::cli

@@ -1,0 +1,42 @@
+// What may leave a network namespace, as plain data: the nftables table inside of it, and how it reads as facts.
+//
+// One chain at the output hook, which drops what no rule lets through: IPv6, ICMP and raw sockets come by it too. In
+// this order:
+//   loopback   whatever stays inside
+//   answers    to who asked first (a published port), and errors that belong to a connection
+//   resolver   DNS, UDP and TCP, to each configured name server and to no other
+//   allowed    each network, where ports are named only these
+//   denied     counted, logged (rate-limited, "nucleus-egress-denied: "), and dropped by the chain's policy
+// A connection's own packets are judged by the same rules each time, not let through for being established: what a
+// policy no longer allows ends with it. The rules hold for whoever has no CAP_NET_ADMIN and no CAP_NET_RAW there: the
+// one changes them, the other's packet sockets go beneath them.
+//
+// The log is the kernel's, which is silent for namespaces other than the machine's own unless
+// net.netfilter.nf_log_all_netns is set; the counter always counts. Pure; no I/O.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "state/parts/firewall_model.hpp"
+
+namespace nucleus {
+
+inline constexpr std::string_view kEgressTable = "nucleus_egress";  // family inet
+inline constexpr std::string_view kEgressCounter = "denied";
+inline constexpr std::string_view kEgressFact = "egress";  // what the names of its facts begin with
+
+// In the order in which they are made, in the spelling that nft(8) lists them in; FirewallRule::name is the fact's.
+std::vector<FirewallRule> EgressRules(const EgressWanted& wanted);
+
+// What is to be observed once it is there, and both sides as facts.
+FirewallState ExpectedEgress(const EgressWanted& wanted);
+Facts EgressFacts(const FirewallState& state);
+
+// The commands for nft(8), to be run as one transaction inside the namespace, that replace the table.
+std::string EgressTransaction(const EgressWanted& wanted);
+// And those that take it away, whether it is there or not.
+std::string NoEgressTransaction();
+
+}  // namespace nucleus

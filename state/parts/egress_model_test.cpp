@@ -1,0 +1,79 @@
+#include "state/parts/egress_model.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "spec/net.hpp"
+
+namespace nucleus {
+namespace {
+
+spec::Ipv4Net Net(std::string_view text) {
+  return *spec::ParseIpv4Net(text);
+}
+
+std::vector<std::string> Texts(const EgressWanted& wanted) {
+  std::vector<std::string> texts;
+  for (const auto& rule : EgressRules(wanted)) texts.push_back(rule.chain + ": " + rule.text);
+  return texts;
+}
+
+TEST(Egress, DenyAllLeavesTheNameServers) {
+  EgressWanted wanted;
+  wanted.resolvers = {*spec::ParseIpv4("10.0.0.1")};
+  const std::vector<std::string> expected = {
+      "output: oifname \"lo\" accept",
+      "output: ct direction reply ct state established,related accept",
+      "output: ct state related accept",
+      "output: ip daddr 10.0.0.1 udp dport 53 accept",
+      "output: ip daddr 10.0.0.1 tcp dport 53 accept",
+      "output: counter name \"denied\"",
+      "output: limit rate 10/minute log prefix \"nucleus-egress-denied: \" level info",
+  };
+  EXPECT_EQ(Texts(wanted), expected);
+}
+
+TEST(Egress, WithPortsAnAllowedNetworkIsReachedByTheseOnly) {
+  EgressWanted wanted;
+  wanted.allowed = {
+      {Net("10.0.0.0/8"), std::nullopt}, {Net("0.0.0.0/0"), std::nullopt}, {Net("10.1.2.3/32"), std::nullopt}};
+  wanted.tcp_ports = {443};
+  wanted.udp_ports = {53};
+  const auto texts = Texts(wanted);
+  EXPECT_EQ(texts[0], "ports: tcp dport 443 accept");
+  EXPECT_EQ(texts[1], "ports: udp dport 53 accept");
+  EXPECT_EQ(texts[5], "output: ip daddr 10.0.0.0/8 jump ports");
+  EXPECT_EQ(texts[6], "output: meta nfproto ipv4 jump ports");
+  EXPECT_EQ(texts[7], "output: ip daddr 10.1.2.3 jump ports");
+}
+
+TEST(Egress, TheHostsOwnAddressMayBeLeftOut) {
+  EgressWanted wanted;
+  wanted.allowed = {{Net("10.42.0.0/24"), *spec::ParseIpv4("10.42.0.1")}};
+  EXPECT_EQ(Texts(wanted)[3], "output: ip daddr 10.42.0.0/24 ip daddr != 10.42.0.1 accept");
+}
+
+TEST(Egress, TheChainDropsWhatNoRuleTook) {
+  EXPECT_NE(EgressTransaction({}).find("hook output priority 0; policy drop;"), std::string::npos);
+  EXPECT_EQ(EgressFacts(ExpectedEgress({})).at("egress chain output"), "filter output 0 drop");
+}
+
+RC_GTEST_PROP(Egress, EveryRuleIsNamedOnceAndItsCommentSurvives, ()) {
+  EgressWanted wanted;
+  for (const auto value : *rc::gen::container<std::set<std::uint32_t>>(rc::gen::arbitrary<std::uint32_t>()))
+    wanted.allowed.push_back({{{value}, 32}, std::nullopt});
+  for (const auto port : *rc::gen::container<std::set<std::uint16_t>>(rc::gen::arbitrary<std::uint16_t>()))
+    wanted.tcp_ports.push_back(port);
+  const auto rules = EgressRules(wanted);
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    RC_ASSERT(names.insert(rules[i].name).second);
+    const auto comment = RuleComment(i + 1, rules[i].name);
+    RC_ASSERT(comment.size() <= kFirewallCommentMax);
+    const auto label = ParseRuleComment(rules[i].chain, comment);
+    RC_ASSERT(label.name == rules[i].name && label.place == i + 1);
+  }
+}
+
+}  // namespace
+}  // namespace nucleus

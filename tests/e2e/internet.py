@@ -1,0 +1,99 @@
+"""What a network's way out leads to, made of a network namespace: a host with servers, which counts every packet that reaches it."""
+
+import json
+import pathlib
+import subprocess
+
+HERE = "203.0.113.1"  # the world's own address
+THERE = "203.0.113.2"
+OTHER = "203.0.113.3"  # another address there
+RESOLVER = "8.8.8.8"  # one of those that agents have by default, here somebody we made
+TCP, UDP = (53, 80, 443, 8443), (443, 9999)
+
+# Answers every connection and datagram with the address it came from.
+SERVER = """
+import socket, selectors, sys
+tcp, udp = (map(int, text.split(",")) for text in sys.argv[1:])
+selector = selectors.DefaultSelector()
+print("there", flush=True)
+sys.stdin.readline()  # until it has its addresses
+for port in tcp:
+    server = socket.create_server(("", port), backlog=1000)
+    selector.register(server, selectors.EVENT_READ, "tcp")
+for address, port in [("", port) for port in udp] + [("8.8.8.8", 53)]:
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind((address, port))
+    selector.register(server, selectors.EVENT_READ, "udp")
+print("up", flush=True)
+connections = []
+while True:
+    for key, _ in selector.select():
+        server = key.fileobj
+        if key.data == "tcp":
+            connection, peer = server.accept()
+            connection.sendall(peer[0].encode() + b"\\n")
+            selector.register(connection, selectors.EVENT_READ, "connection")
+        elif key.data == "udp":
+            data, peer = server.recvfrom(65536)
+            server.sendto(peer[0].encode() + b"\\n", peer)
+        else:
+            try:
+                data = server.recv(65536)
+            except OSError:
+                data = b""
+            if data:
+                server.sendall(data)
+            else:
+                selector.unregister(server)
+                server.close()
+"""
+
+COUNTERS = """table inet count {
+  counter every { }
+  counter v6 { }
+  chain in { type filter hook prerouting priority -400; iifname != "lo" counter name "every"; iifname != "lo" meta nfproto ipv6 counter name "v6"; }
+}"""
+
+
+class Internet:
+    """Beyond the link `up0` of a world. Made before the topology, gone with the world."""
+
+    def __init__(self, world):
+        self.world = world
+        self.server = world.popen("unshare", "--net", "/usr/bin/python3", "-c", SERVER, ",".join(map(str, TCP)), ",".join(map(str, UDP)),
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.server.stdout.readline() == "there\n"
+        self.pid = self._child(self.server.pid)
+        world.run("ip", "link", "add", "up0", "type", "veth", "peer", "name", "in0", "netns", str(self.pid))
+        world.run("sysctl", "-qw", "net.ipv6.conf.up0.disable_ipv6=1")  # what it says by itself is nobody's
+        world.run("ip", "address", "add", f"{HERE}/24", "dev", "up0")
+        world.run("ip", "link", "set", "up0", "up")
+        self.run("ip", "link", "set", "lo", "up")
+        for address in (THERE, OTHER):
+            self.run("ip", "address", "add", f"{address}/24", "dev", "in0")
+        self.run("ip", "address", "add", f"{RESOLVER}/32", "dev", "lo")
+        self.run("ip", "link", "set", "in0", "up")
+        world.run("ip", "route", "add", "default", "via", THERE)
+        print(file=self.server.stdin, flush=True)
+        assert self.server.stdout.readline() == "up\n"
+        world.run("sh", "-c", f"echo '{COUNTERS}' > counters.nft")
+        self.run("nft", "-f", world.directory / "counters.nft")
+
+    def _child(self, pid):
+        """The server's pid as the world numbers it: nsenter and unshare execute, and do not fork, but for the pid namespace."""
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        status = pathlib.Path(f"/proc/{children[0] if children else pid}/status").read_text()
+        return int(status.split("NSpid:")[1].split("\n")[0].split()[-1])
+
+    def run(self, *command, **options):
+        return self.world.run("nsenter", "-t", str(self.pid), "--net", "--", *command, **options)
+
+    def packets(self, name="every"):
+        counters = json.loads(self.run("nft", "-j", "list", "counter", "inet", "count", name).stdout)["nftables"]
+        return next(entry["counter"]["packets"] for entry in counters if "counter" in entry)
+
+    def close(self):
+        self.server.kill()
+        self.server.wait()
+        self.server.stdin.close()
+        self.server.stdout.close()
