@@ -51,8 +51,8 @@ class Walker {
  public:
   Walker(int root, Visitor& visitor, const WalkOptions& options) : root_(root), visitor_(visitor), options_(options) {}
 
-  Result<> Run() {
-    directories_.push_back({});
+  Result<> Run(const std::vector<std::string>& from) {
+    for (const auto& path : from) directories_.push_back({path, nullptr});
     const unsigned threads = options_.threads != 0 ? options_.threads : std::thread::hardware_concurrency();
     RunTogether(std::max(threads, 1U) - 1, [this] { Work(); });
     if (error_) return Fail(std::move(*error_));
@@ -280,6 +280,8 @@ bool GetStatus(int directory, const char* name, Status& status) {
             .blocks = st.stx_blocks,
             .modified = time(st.stx_mtime),
             .changed = time(st.stx_ctime),
+            .device = static_cast<std::uint64_t>(st.stx_dev_major) << 32 | st.stx_dev_minor,
+            .inode = st.stx_ino,
             .is_mount_root = (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0,
             .format = st.stx_mode & static_cast<std::uint32_t>(S_IFMT),
             .device_major = st.stx_rdev_major,
@@ -287,8 +289,8 @@ bool GetStatus(int directory, const char* name, Status& status) {
   return true;
 }
 
-Result<> Walk(int root, Visitor& visitor, const WalkOptions& options) {
-  return Walker(root, visitor, options).Run();
+Result<> Walk(int root, Visitor& visitor, const WalkOptions& options, const std::vector<std::string>& from) {
+  return Walker(root, visitor, options).Run(from);
 }
 
 sys::Fd OpenBeneath(int root, const std::string& path, int flags) {

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "actuators/sys/fd.hpp"
 #include "spec/core/error.hpp"
@@ -38,6 +39,7 @@ struct Status {  // statx(2)
   std::uint64_t size = 0;
   std::uint64_t blocks = 0;  // of 512 bytes
   timespec modified{}, changed{};
+  std::uint64_t device = 0, inode = 0;
   bool is_mount_root = false;
   std::uint32_t format = 0;                          // S_IFIFO, S_IFCHR, ...
   std::uint32_t device_major = 0, device_minor = 0;  // that a device's node leads to
@@ -53,6 +55,13 @@ struct Progress {
   std::atomic<std::uint64_t> files = 0;
   std::atomic<std::uint64_t> bytes = 0;
   std::atomic<std::uint64_t> all_files = 0;  // 0: not known
+  std::atomic<const char*> doing = nullptr;  // "copying the context"
+
+  // For what takes more than one walk.
+  void Begin(const char* next) {
+    files = bytes = all_files = 0;
+    doing = next;
+  }
 };
 
 struct WalkOptions {
@@ -92,8 +101,8 @@ class Visitor {
   virtual Result<> Unreachable(const std::string& path, int err) = 0;
 };
 
-// Ends with the first error of a visitor, or of its own.
-Result<> Walk(int root, Visitor& visitor, const WalkOptions& options);
+// Ends with the first error of a visitor, or of its own. from: the directories to begin with.
+Result<> Walk(int root, Visitor& visitor, const WalkOptions& options, const std::vector<std::string>& from = {""});
 
 // Opens beneath root as described above; "" is the root itself. None: errno.
 sys::Fd OpenBeneath(int root, const std::string& path, int flags);

@@ -315,47 +315,35 @@ class Copier final : public attest::Visitor {
   std::vector<Closed> closed_;
 };
 
-// ---- what is hidden ----
+// ---- measure ----
 
-class LeftOutFinder final : public attest::Visitor {
+class Measurer final : public attest::Visitor {
  public:
-  explicit LeftOutFinder(const ContextFilter& filter) : filter_(filter) {}
+  explicit Measurer(const ContextFilter& filter) : filter_(filter) {}
 
   Result<std::shared_ptr<void>> Enter(const std::string& path, const Status&, void* /*above*/) override {
     return std::make_shared<ContextFilter::Folder>(filter_.Inside(path));
   }
   Result<bool> Visit(const Name& name, void* kept) override {
-    const auto& folder = *static_cast<ContextFilter::Folder*>(kept);
-    if (name.kind == Kind::kLink) return false;
     const bool is_directory = name.kind == Kind::kDirectory;
-    if (name.kind == Kind::kSpecial || (is_directory && name.status->is_mount_root) ||
-        filter_.LeftOut(folder, name.path, is_directory)) {
-      Add(std::string(name.path));
-      return false;
+    if (filter_.LeftOut(*static_cast<ContextFilter::Folder*>(kept), name.path, is_directory)) return false;
+    Status status;
+    if (name.kind == Kind::kRegular && attest::GetStatus(name.directory, name.name, status)) {
+      constexpr std::uint64_t kPage = 4096;
+      Increment(files_);
+      Increment(bytes_, (status.size + kPage - 1) / kPage * kPage);
     }
+    if (is_directory) Increment(directories_);
     return is_directory;
   }
   Result<> Leave(const std::string&, const Status&, void*) override { return {}; }
-  Result<> Unreachable(const std::string& path, int err) override {
-    if (err == EXDEV) Add(path);
-    if (err == EXDEV || attest::SaysChanged(err)) return {};
-    return FailSys("open directory", Printable(path), err);
-  }
+  Result<> Unreachable(const std::string&, int) override { return {}; }
 
-  std::vector<std::string> TakeSorted() {
-    std::ranges::sort(paths_);
-    return std::move(paths_);
-  }
+  CopyReport Finish() const { return {.files = files_, .directories = directories_, .bytes = bytes_}; }
 
  private:
-  void Add(std::string path) {
-    const std::lock_guard lock(mutex_);
-    paths_.push_back(std::move(path));
-  }
-
   const ContextFilter& filter_;
-  std::mutex mutex_;
-  std::vector<std::string> paths_;
+  Count files_ = 0, directories_ = 0, bytes_ = 0;
 };
 
 // ---- hash ----
@@ -468,10 +456,10 @@ Result<CopyReport> CopyContext(int source, int destination, const ContextFilter&
   return copier.Finish();
 }
 
-Result<std::vector<std::string>> LeftOutPaths(int source, const ContextFilter& filter, const WalkOptions& options) {
-  LeftOutFinder finder(filter);
-  TRY(attest::Walk(source, finder, options));
-  return finder.TakeSorted();
+Result<CopyReport> MeasureContext(int source, const ContextFilter& filter, const WalkOptions& options) {
+  Measurer measurer(filter);
+  TRY(attest::Walk(source, measurer, options));
+  return measurer.Finish();
 }
 
 Result<Digest> HashContext(int root, const ContextFilter& filter, const WalkOptions& options) {

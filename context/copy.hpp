@@ -50,12 +50,8 @@ struct Owner {
 Result<CopyReport> CopyContext(int source, int destination, const ContextFilter& filter, Owner owner,
                                const attest::WalkOptions& options = {});
 
-// What is to be hidden of a context that is bound: the topmost paths that the filter leaves out, special files, and
-// where something is mounted, since a bind that takes no mounts along shows what is below. In order, without content
-// being read. Links are not among them: a mount cannot hide one, and what it leads to is judged by its own name.
-// To be called on the very mount that is placed: what appears later is not hidden.
-Result<std::vector<std::string>> LeftOutPaths(int source, const ContextFilter& filter,
-                                              const attest::WalkOptions& options = {});
+// What CopyContext would copy: files, directories, and the bytes of the pages that hold them.
+Result<CopyReport> MeasureContext(int source, const ContextFilter& filter, const attest::WalkOptions& options = {});
 
 // The digest of what CopyContext would copy, equal for source and copy: SHA-256 over all entries below the root, in
 // ascending order of their paths' bytes, each of them as

@@ -15,6 +15,7 @@
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/openat2.hpp"
 #include "actuators/sys/testing.hpp"
+#include "context/left_out.hpp"
 
 namespace nucleus::context {
 namespace {

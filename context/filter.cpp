@@ -265,9 +265,20 @@ bool ContextFilter::Set::MayMatchIn(std::string_view directory) const {
 
 Result<ContextFilter> ContextFilter::Make(std::span<const std::string> include, std::span<const std::string> exclude) {
   ContextFilter filter;
-  for (const LeftOutByDefault& item : kList) TRY(filter.list_.Add(item.pattern));
-  for (const std::string& pattern : include) TRY_IN("context_include", filter.include_.Add(pattern));
-  for (const std::string& pattern : exclude) TRY_IN("context_exclude", filter.exclude_.Add(pattern));
+  Sha256 hash;
+  for (const LeftOutByDefault& item : kList) {
+    TRY(filter.list_.Add(item.pattern));
+    hash.AddField(item.pattern);
+  }
+  for (const std::string& pattern : include) {
+    TRY_IN("context_include", filter.include_.Add(pattern));
+    hash.AddField("+").AddField(pattern);
+  }
+  for (const std::string& pattern : exclude) {
+    TRY_IN("context_exclude", filter.exclude_.Add(pattern));
+    hash.AddField("-").AddField(pattern);
+  }
+  filter.digest_ = hash.Finish();
   filter.list_.Seal();
   filter.include_.Seal();
   filter.exclude_.Seal();

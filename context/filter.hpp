@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "spec/core/error.hpp"
+#include "spec/core/hash.hpp"
 
 namespace nucleus::context {
 
@@ -44,6 +45,9 @@ class ContextFilter {
   // kInvalid: a pattern that is empty, holds NUL or "..", or begins with "!".
   static Result<ContextFilter> Make(std::span<const std::string> include = {},
                                     std::span<const std::string> exclude = {});
+
+  // Of all patterns that it was made of, the list's included.
+  [[nodiscard]] const Digest& digest() const { return digest_; }
 
   // Allocates nothing.
   [[nodiscard]] bool LeftOut(std::string_view path, bool is_directory) const;
@@ -98,6 +102,7 @@ class ContextFilter {
   [[nodiscard]] bool Step(Folder& folder, std::string_view path, bool is_directory) const;
 
   Set list_{true}, include_{false}, exclude_{false};
+  Digest digest_;
 };
 
 }  // namespace nucleus::context

@@ -11,7 +11,8 @@
 #include "actuators/mounts/tree.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/openat2.hpp"
-#include "context/copy.hpp"
+#include "context/left_out.hpp"
+#include "spec/core/text.hpp"
 
 namespace nucleus::mounts {
 
@@ -87,15 +88,23 @@ Result<std::optional<Wish>> ContextWish(const MountsInput& input) {
 }
 
 // What of a bound context is not to be seen.
-Result<std::vector<MountOp>> ContextMasks(const spec::Service& service) {
+Result<std::vector<MountOp>> ContextMasks(const MountsInput& input) {
+  const spec::Service& service = *input.service;
   std::vector<MountOp> masks;
   if (service.context.empty() || service.context_mode != spec::ContextMode::kBind) return masks;
   const auto filter = TRY(context::ContextFilter::Make(service.context_include, service.context_exclude));
   const sys::Fd source = TRY(sys::Open(service.context, O_PATH | O_DIRECTORY | O_NOFOLLOW));
-  for (const auto& path : TRY(context::LeftOutPaths(source.get(), filter))) {
+  const auto hidden =
+      TRY(context::LeftOutPathsKept(source.get(), filter, input.directories.ContextCache(), input.walk));
+  for (const auto& path : hidden) {
     MountOp mask;
     mask.type = Type::kMask;
     mask.target = std::string(kContextTarget) + "/" + path;
+    if (!NormalPath(mask.target)) {
+      return Fail(Error::Of(ErrorCode::kInvalid, "hide", service.context + "/" + Printable(path),
+                            "of the context: a name with control characters cannot be mounted over")
+                      .Hint("rename or remove it, exclude the directory it is in, or have the context copied"));
+    }
     masks.push_back(std::move(mask));
   }
   return masks;
@@ -393,7 +402,7 @@ Result<std::vector<MountOp>> CompileMounts(const MountsInput& input) {
   wishes.insert(wishes.end(), std::make_move_iterator(secrets.wishes.begin()),
                 std::make_move_iterator(secrets.wishes.end()));
   std::vector<MountOp> finish = std::move(secrets.files);
-  Append(finish, TRY_IN(where, ContextMasks(*input.service)));
+  Append(finish, TRY_IN(where, ContextMasks(input)));
   Append(finish, StandardFinish(StandardOf(input)));
   auto ops = input.service->rootfs.empty() ? OnHost(input, std::move(wishes), std::move(finish))
                                            : OnRootfs(input, std::move(wishes), std::move(finish));

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "actuators/mounts/host_root.hpp"
+#include "attest/walk.hpp"
 #include "spec/core/names.hpp"
 #include "spec/types.hpp"
 #include "state/parts/launch.hpp"
@@ -32,6 +33,7 @@ struct MountsInput {
   bool id_mapped = false;          // owners on the host are to be seen inside as they are
   bool has_terminal_group = true;  // group 5 is there, which terminals belong to
   bool machines_sysfs = false;     // the network namespace is none of its own, so sysfs can only be the machine's
+  attest::WalkOptions walk;        // of a bound context
   std::string machines_cgroups;    // likewise without a cgroup namespace: where cgroup2 is mounted on the machine
 };
 

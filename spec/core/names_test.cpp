@@ -47,8 +47,9 @@ TEST(Names, PathsOfDifferentThingsDiffer) {
                                     d.ProjectDir("p"),
                                     d.VolumeMount("p", "web"),
                                     d.ServiceDir("p", kWeb),
-                                    d.NetnsPin("p", kWeb)};
-  EXPECT_EQ(paths.size(), 9u);
+                                    d.NetnsPin("p", kWeb),
+                                    d.ContextCache()};
+  EXPECT_EQ(paths.size(), 10u);
   EXPECT_EQ(d.ServiceDir("p", kWeb), "/r/projects/p/service.web");
 }
 

@@ -1,0 +1,52 @@
+#include "actuators/sys/pending_signals.hpp"
+
+#include <chrono>
+#include <csignal>
+#include <system_error>
+
+namespace nucleus::sys {
+
+namespace {
+
+constexpr std::chrono::milliseconds kPause{100};
+
+}  // namespace
+
+int PendingEnd() {
+  sigset_t pending;
+  ::sigemptyset(&pending);
+  if (::sigpending(&pending) != 0) return 0;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
+    struct sigaction action{};
+    const bool ignored = ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+    if (!ignored && ::sigismember(&pending, signal) == 1) return signal;
+  }
+  return 0;
+}
+
+PendingSignals::PendingSignals() {
+  try {
+    watch_ = std::jthread([this] { Watch(); });
+  } catch (const std::system_error&) {
+    // What came before is all there will be.
+    come_ = PendingEnd() != 0;
+  }
+}
+
+PendingSignals::~PendingSignals() {
+  {
+    const std::lock_guard lock(mutex_);
+    finished_ = true;
+  }
+  wake_.notify_one();
+}
+
+void PendingSignals::Watch() {
+  std::unique_lock lock(mutex_);
+  do {
+    come_ = PendingEnd() != 0;
+    come_.notify_all();
+  } while (!come_ && !wake_.wait_for(lock, kPause, [this] { return finished_; }));
+}
+
+}  // namespace nucleus::sys
