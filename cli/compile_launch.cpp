@@ -115,7 +115,8 @@ mounts::Person PersonOf(const security::Account& account) {
           .groups = account.group_names};
 }
 
-Result<Launch> Compile(const Directories& directories, const PartKey& key, const ProcessWanted& wanted) {
+Result<Launch> Compile(const Directories& directories, const PartKey& key, const ProcessWanted& wanted,
+                       const attest::WalkOptions& walk) {
   const spec::Service& service = *wanted.service;
   // Again, for what is started from a saved plan or an earlier revision.
   TRY_IN("require_kernel_lockdown", CheckLockdown(service));
@@ -152,6 +153,7 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
   input.workload = PersonOf(account);
   TRY(ShapeMounts(service, users, input));
   input.directories = directories;
+  input.walk = walk;
   for (const auto& [destination, digest] : wanted.files)
     input.staged.emplace(destination, process::StagedFile(wanted.directory, destination));
   input.credentials = TRY(CredentialsOf(service));
@@ -191,9 +193,9 @@ Result<std::string> RandomDigits(std::size_t count) {
   return bytes;
 }
 
-process::Compiler LaunchCompiler(const Directories& directories) {
-  return [directories](const PartKey& key, const ProcessWanted& wanted) -> Result<Launch> {
-    return TRY_IN(key.Text(), Compile(directories, key, wanted));
+process::Compiler LaunchCompiler(const Directories& directories, const attest::WalkOptions& walk) {
+  return [directories, walk](const PartKey& key, const ProcessWanted& wanted) -> Result<Launch> {
+    return TRY_IN(key.Text(), Compile(directories, key, wanted, walk));
   };
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "actuators/process/apply.hpp"
+#include "attest/walk.hpp"
 #include "spec/core/names.hpp"
 
 namespace nucleus::cli {
@@ -12,7 +13,7 @@ inline constexpr std::size_t kIdDigits = 32;       // 128 bits
 inline constexpr std::size_t kShortIdDigits = 12;  // what an id begins with, where people see it
 Result<std::string> RandomDigits(std::size_t count);
 
-// Each call makes a container with a new id. Safe from several threads.
-process::Compiler LaunchCompiler(const Directories& directories);
+// Each call makes a container with a new id. Safe from several threads. walk: through bound contexts.
+process::Compiler LaunchCompiler(const Directories& directories, const attest::WalkOptions& walk = {});
 
 }  // namespace nucleus::cli

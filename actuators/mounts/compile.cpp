@@ -84,6 +84,8 @@ Result<std::optional<Wish>> ContextWish(const MountsInput& input) {
   wish.op.verify = service.verify_context_integrity;
   for (const auto& pattern : service.context_include) wish.op.data += "+" + pattern + "\n";
   for (const auto& pattern : service.context_exclude) wish.op.data += "-" + pattern + "\n";
+  // The kernel makes a tmpfs as large as half of the machine's memory.
+  if (service.memory) wish.op.data += "=" + std::to_string(*service.memory) + "\n";
   return wish;
 }
 
@@ -383,6 +385,8 @@ Result<std::vector<MountOp>> OnRootfs(const MountsInput& input, std::vector<Wish
   root.flags = kMountReadOnly | kMountNoSuid | kMountNoDev;
   root.recursive = skeleton.empty();
   root.verify = input.service->verify_rootfs_attestation;
+  const auto manifest = input.service->inputs.find("rootfs");
+  if (root.verify && manifest != input.service->inputs.end()) root.data = manifest->second.Hex();
   root.id_mapped = input.id_mapped;
   std::vector<MountOp> ops{root};
   Append(ops, std::move(skeleton));

@@ -23,6 +23,7 @@
 #include <memory>
 
 #include "actuators/sys/fd.hpp"
+#include "attest/walk.hpp"
 #include "spec/core/error.hpp"
 #include "state/parts/launch.hpp"
 
@@ -43,8 +44,9 @@ class Prepared {
 };
 
 // A whole container. kInvalid where the launch cannot be meant; kUnsupported where it asks for a protection that this
-// kernel does not have and that was said to be required.
-Result<Prepared> Prepare(const Launch& launch);
+// kernel does not have and that was said to be required. walk: of trees that are copied or verified; kInterrupted where
+// it was stopped.
+Result<Prepared> Prepare(const Launch& launch, const attest::WalkOptions& walk = {});
 // Another command in a running container of that launch: its identity, limits and confinement, but no set-up of a root.
 Result<Prepared> PrepareInside(const Launch& launch, const std::vector<std::string>& argv);
 

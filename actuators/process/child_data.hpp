@@ -214,7 +214,7 @@ void ReportAndExit [[noreturn]] (Child& child);
 
 // Makes the mounts that are filled or verified before they are placed: contexts, secrets, an attested root.
 // prepare_mounts.cpp
-Result<> PrepareAttached(Buffers& data);
+Result<> PrepareAttached(Buffers& data, const attest::WalkOptions& walk);
 
 // Which program the child loads, and whether it asks. prepare_seccomp.cpp
 void PrepareSeccomp(Buffers& data);

@@ -220,7 +220,7 @@ Result<> PrepareSecurity(Buffers& data) {
   return {};
 }
 
-Result<Prepared> Finish(std::unique_ptr<Buffers> data) {
+Result<Prepared> Finish(std::unique_ptr<Buffers> data, const attest::WalkOptions& walk) {
   TRY(PrepareCommand(*data));
   TRY(PrepareGroups(*data));
   data->candidates = Candidates(data->launch);
@@ -228,7 +228,7 @@ Result<Prepared> Finish(std::unique_ptr<Buffers> data) {
   TRY(PrepareSecurity(*data));
   if (!data->inside) {
     TRY(PrepareMounts(*data));
-    TRY(PrepareAttached(*data));
+    TRY(PrepareAttached(*data, walk));
   }
   return Prepared(std::move(data));
 }
@@ -240,10 +240,10 @@ Prepared::~Prepared() = default;
 Prepared::Prepared(Prepared&&) noexcept = default;
 Prepared& Prepared::operator=(Prepared&&) noexcept = default;
 
-Result<Prepared> Prepare(const Launch& launch) {
+Result<Prepared> Prepare(const Launch& launch, const attest::WalkOptions& walk) {
   auto data = std::make_unique<Buffers>();
   data->launch = launch;
-  return Finish(std::move(data));
+  return Finish(std::move(data), walk);
 }
 
 Result<Prepared> PrepareInside(const Launch& launch, const std::vector<std::string>& argv) {
@@ -252,7 +252,7 @@ Result<Prepared> PrepareInside(const Launch& launch, const std::vector<std::stri
   data->launch.argv = argv;
   data->launch.mounts.clear();
   data->inside = true;
-  return Finish(std::move(data));
+  return Finish(std::move(data), {});
 }
 
 }  // namespace nucleus::process

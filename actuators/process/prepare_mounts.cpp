@@ -1,7 +1,6 @@
 // Mounts that are filled or verified while the host's files are still at hand, before the clone: detached, so that
 // nobody sees them, and placed in the child by descriptor. What was verified is so the very mount that is used.
 #include <sched.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstring>
@@ -11,8 +10,10 @@
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/mount_api.hpp"
 #include "actuators/sys/openat2.hpp"
+#include "actuators/sys/secret.hpp"
 #include "attest/verify.hpp"
 #include "context/copy.hpp"
+#include "spec/core/units.hpp"
 #include "state/parts/id_map.hpp"
 
 namespace nucleus::process {
@@ -71,41 +72,88 @@ void MapOwners(const sys::Fd& clone, const MountOp& op, const sys::Fd& space) {
   (void)sys::MountSetattr(clone.get(), op.recursive ? sys::kRecursive : 0, mapped);
 }
 
+void Begin(const attest::WalkOptions& walk, const char* what) {
+  if (walk.progress != nullptr) walk.progress->Begin(what);
+}
+
 // ---- an attested root ----
 
-Result<sys::Fd> VerifiedRoot(const MountOp& op, const sys::Fd& space) {
+Result<sys::Fd> VerifiedRoot(const MountOp& op, const sys::Fd& space, const attest::WalkOptions& walk) {
   MountOp alone = op;
   alone.recursive = false;  // what is mounted in it is not in its manifest
   sys::Fd clone = TRY(Cloned(alone));
   const sys::MountAttributes read_only{.set = sys::kAttrReadOnly, .clear = 0, .propagation = 0, .userns_fd = 0};
   if (sys::MountSetattr(clone.get(), 0, read_only) != 0) return FailSys("mount_setattr", op.source);
-  const auto verdict = TRY_IN("attestation of the rootfs", attest::Verify(clone.get(), op.source));
+  Begin(walk, "verifying the rootfs");
+  const auto verdict = TRY_IN("attestation of the rootfs", attest::Verify(clone.get(), op.source, walk));
   if (verdict.difference) return Fail(attest::AsError(*verdict.difference, op.source));
+  // Somebody may have sealed it anew, after a change.
+  if (verdict.manifest.Hex() != op.data) {
+    return Fail(Error::Of(ErrorCode::kStale, "verify", op.source, "its manifest is not the one that was planned with")
+                    .Hint("plan again, and look at what has changed in it"));
+  }
   MapOwners(clone, alone, space);  // what was compared are the owners on the host
   return clone;
 }
 
 // ---- contexts ----
 
-Result<context::ContextFilter> FilterOf(std::string_view data) {
+struct ContextWords {
   std::vector<std::string> include, exclude;
+  std::string size;  // "": as large as the kernel makes a tmpfs
+};
+
+ContextWords ReadWords(std::string_view data) {
+  ContextWords words;
   while (!data.empty()) {
     const auto line = data.substr(0, data.find('\n'));
     data.remove_prefix(std::min(line.size() + 1, data.size()));
-    if (line.starts_with('+')) include.emplace_back(line.substr(1));
-    if (line.starts_with('-')) exclude.emplace_back(line.substr(1));
+    if (line.starts_with('+')) words.include.emplace_back(line.substr(1));
+    if (line.starts_with('-')) words.exclude.emplace_back(line.substr(1));
+    if (line.starts_with('=')) words.size = line.substr(1);
   }
-  return context::ContextFilter::Make(include, exclude);
+  return words;
 }
 
-Result<sys::Fd> Context(const UserNamespace& maps, const MountOp& op) {
-  const auto filter = TRY(FilterOf(op.data));
+// What was to be copied, beside the room that there was.
+Error TooLarge(Error error, const MountOp& op, const ContextWords& words, int source,
+               const context::ContextFilter& filter) {
+  const auto wanted = context::MeasureContext(source, filter);
+  if (!wanted) return error;
+  const auto limit = ParseBytes(words.size);
+  const std::string room = limit ? FormatBytes(*limit) + ", the memory limit" : "half of the machine's memory";
+  return Error::Of(
+             error.code, "copy", op.source,
+             std::to_string(wanted->files) + " files, " + FormatBytes(wanted->bytes) + ", do not fit into " + room)
+      .Hint(error.hint);
+}
+
+Result<sys::Fd> Context(Buffers& data, const MountOp& op, const attest::WalkOptions& walk) {
+  const UserNamespace& maps = data.launch.user_namespace;
+  const ContextWords words = ReadWords(op.data);
+  const auto filter = TRY(context::ContextFilter::Make(words.include, words.exclude));
   const sys::Fd source = TRY(OpenSource(op, O_PATH | O_DIRECTORY));
-  sys::Fd copy = TRY(NewTmpfs(op, {{"mode", "0755"}}));
+  sys::Fd copy = TRY(words.size.empty() ? NewTmpfs(op, {{"mode", "0755"}})
+                                        : NewTmpfs(op, {{"mode", "0755"}, {"size", words.size.c_str()}}));
   Digest before{};
-  if (op.verify) before = TRY(context::HashContext(source.get(), filter));
-  TRY(context::CopyContext(source.get(), copy.get(), filter, {OutsideUid(maps, op.uid), OutsideGid(maps, op.gid)}));
-  if (op.verify && TRY(context::HashContext(copy.get(), filter)) != before) {
+  if (op.verify) {
+    Begin(walk, "hashing the context");
+    before = TRY(context::HashContext(source.get(), filter, walk));
+  }
+  Begin(walk, "copying the context");
+  const context::Owner owner{OutsideUid(maps, op.uid), OutsideGid(maps, op.gid)};
+  auto report = context::CopyContext(source.get(), copy.get(), filter, owner, walk);
+  if (!report && report.error().sys_errno == ENOSPC)
+    return Fail(TooLarge(std::move(report).error(), op, words, source.get(), filter));
+  if (!report) return Fail(std::move(report).error());
+  if (report->changed > 0) {
+    data.warnings.push_back("context " + op.source + ": " + std::to_string(report->changed) +
+                            (report->changed == 1 ? " file or directory" : " files or directories") +
+                            " changed while it was copied: of these the copy may lack some");
+  }
+  if (!op.verify) return copy;
+  Begin(walk, "hashing the copy");
+  if (TRY(context::HashContext(copy.get(), filter, walk)) != before) {
     return Fail(Error::Of(ErrorCode::kConflict, "verify context", op.source, "the copy is not what the source was")
                     .Hint("somebody writes to it: copy it from where nobody does"));
   }
@@ -113,35 +161,6 @@ Result<sys::Fd> Context(const UserNamespace& maps, const MountOp& op) {
 }
 
 // ---- secrets ----
-
-constexpr std::size_t kLargestSecret = 1 << 20;
-
-// Memory that is in no core dump and on no swap, and is zeroed before it goes; mlock(2), madvise(2).
-class Guarded {
- public:
-  static Result<Guarded> Make(std::size_t size) {
-    void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (at == MAP_FAILED) return FailSys("mmap", "memory for a secret");
-    Guarded guarded(static_cast<char*>(at), size);
-    ::madvise(at, size, MADV_DONTDUMP);
-    if (::mlock(at, size) != 0) return FailSys("mlock", "memory for a secret");
-    return guarded;
-  }
-  Guarded(Guarded&& other) noexcept : at_(std::exchange(other.at_, nullptr)), size_(other.size_) {}
-  Guarded& operator=(Guarded&&) = delete;
-  ~Guarded() {
-    if (at_ == nullptr) return;
-    ::explicit_bzero(at_, size_);
-    ::munmap(at_, size_);
-  }
-  [[nodiscard]] char* data() const { return at_; }
-  [[nodiscard]] std::size_t size() const { return size_; }
-
- private:
-  Guarded(char* at, std::size_t size) : at_(at), size_(size) {}
-  char* at_;
-  std::size_t size_;
-};
 
 // swapon(8): a header, and a line for each area.
 bool MachineSwaps() {
@@ -177,22 +196,12 @@ Result<sys::Fd> OpenParent(const sys::Fd& top, std::string& name) {
 
 Result<> PutSecret(const UserNamespace& maps, const sys::Fd& top, const std::string& directory, const MountOp& op) {
   const sys::Fd source = TRY(OpenSource(op, O_RDONLY | O_NONBLOCK));
-  struct stat st{};
-  if (::fstat(source.get(), &st) != 0) return FailSys("stat", op.source);
-  if (!S_ISREG(st.st_mode)) return Fail(ErrorCode::kInvalid, "read secret", op.source, "not a regular file");
-  if (st.st_size > static_cast<off_t>(kLargestSecret))
-    return Fail(ErrorCode::kInvalid, "read secret", op.source, "larger than 1M");
-  const Guarded buffer = TRY(Guarded::Make(kLargestSecret));
-  std::size_t size = 0;
-  for (ssize_t got = 1; got > 0 && size < buffer.size(); size += static_cast<std::size_t>(got)) {
-    got = ::read(source.get(), buffer.data() + size, buffer.size() - size);
-    if (got < 0) return FailSys("read", op.source);
-  }
+  const sys::Secret secret = TRY(sys::Secret::Read(source, op.source));
   std::string name = op.target.substr(directory.size() + 1);
   const sys::Fd parent = TRY(OpenParent(top, name));
   const sys::Fd file(::openat(parent.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0400));
   if (!file) return FailSys("make", op.target);
-  TRY(sys::WriteAll(file.get(), {buffer.data(), size}, op.target));
+  TRY(sys::WriteAll(file.get(), secret.view(), op.target));
   if (::fchown(file.get(), OutsideUid(maps, op.uid), OutsideGid(maps, op.gid)) != 0) return FailSys("chown", op.target);
   if (::fchmod(file.get(), op.mode) != 0) return FailSys("chmod", op.target);
   return {};
@@ -230,16 +239,16 @@ Result<sys::Fd> SysfsOf(const std::string& netns) {
   return made;
 }
 
-Result<sys::Fd> Attached(const Buffers& data, const MountOp& op, const sys::Fd& space) {
+Result<sys::Fd> Attached(Buffers& data, const MountOp& op, const sys::Fd& space, const attest::WalkOptions& walk) {
   const Launch& launch = data.launch;
   switch (op.type) {
     case Type::kContext:
-      return TRY_IN("context", Context(launch.user_namespace, op));
+      return TRY_IN("context", Context(data, op, walk));
     case Type::kSecrets:
       return TRY_IN("secrets", Secrets(launch, op));
     case Type::kRootBind:
     case Type::kRootOverlay:
-      if (op.verify) return VerifiedRoot(op, space);
+      if (op.verify) return VerifiedRoot(op, space, walk);
       return ClonedSource(data, op, space);
     case Type::kBind:
       return ClonedSource(data, op, space);
@@ -253,14 +262,14 @@ Result<sys::Fd> Attached(const Buffers& data, const MountOp& op, const sys::Fd& 
 
 }  // namespace
 
-Result<> PrepareAttached(Buffers& data) {
+Result<> PrepareAttached(Buffers& data, const attest::WalkOptions& walk) {
   const UserNamespace& maps = data.launch.user_namespace;
   sys::Fd space;
   // Only the machine's own root has its files mapped; mount_setattr(2).
   if (maps.enabled && !data.nested && std::ranges::any_of(data.launch.mounts, &MountOp::id_mapped))
     space = TRY_IN("mapped owners", MakeUserNamespace(maps));
   for (const MountOp& op : data.launch.mounts) {
-    sys::Fd mount = TRY(Attached(data, op, space));
+    sys::Fd mount = TRY(Attached(data, op, space, walk));
     // Above the standard files, which the child puts in place first.
     constexpr int kAbove = 10;
     if (mount) mount.reset(::fcntl(mount.get(), F_DUPFD_CLOEXEC, kAbove));

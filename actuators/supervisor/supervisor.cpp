@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include <algorithm>
 #include <array>
 
 #include "actuators/process/channel.hpp"
@@ -16,6 +17,7 @@
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/id_claim.hpp"
+#include "actuators/sys/pending_signals.hpp"
 #include "actuators/sys/process.hpp"
 #include "spec/core/names.hpp"
 #include "state/parts/id_map.hpp"
@@ -84,7 +86,8 @@ Result<Supervisor> Supervisor::Start(std::string directory) {
   return Begin(std::move(supervisor));
 }
 
-Result<Supervisor> Supervisor::Attach(std::string directory, const sys::Fd& lock, Launch launch, bool terminal) {
+Result<Supervisor> Supervisor::Attach(std::string directory, const sys::Fd& lock, Launch launch, bool terminal,
+                                      const Preparation& preparation) {
   Supervisor supervisor;
   supervisor.directory_ = std::move(directory);
   supervisor.lock_ = lock.get();
@@ -93,12 +96,12 @@ Result<Supervisor> Supervisor::Attach(std::string directory, const sys::Fd& lock
   supervisor.attached_ = true;
   supervisor.terminal_ = terminal;
   TRY(supervisor.TakeOver());
-  return Begin(std::move(supervisor));
+  return Begin(std::move(supervisor), preparation);
 }
 
-Result<Supervisor> Supervisor::Begin(Supervisor supervisor) {
+Result<Supervisor> Supervisor::Begin(Supervisor supervisor, const Preparation& preparation) {
   supervisor.WriteStatus();
-  if (auto started = supervisor.StartWorkload(); !started) {
+  if (auto started = supervisor.StartWorkload(preparation); !started) {
     supervisor.status_.error = started.error().Message();
     supervisor.status_.exit_code = ExitCodeOf(started.error());
     supervisor.EndFor(Status::State::kFailed);
@@ -128,14 +131,25 @@ Result<> Supervisor::TakeOver() {
   return {};
 }
 
+// Copying and verifying may take long. Who wants an end meanwhile has it, and is not asked to wait for a workload.
+Result<Prepared> Supervisor::PrepareWorkload(attest::Progress* progress) const {
+  const auto takes_long = [](const MountOp& op) { return op.type == MountOp::Type::kContext || op.verify; };
+  if (std::ranges::none_of(launch_.mounts, takes_long)) return Prepare(launch_);
+  const sys::PendingSignals signals;
+  return Prepare(launch_, {.stop = signals.come(), .progress = progress});
+}
+
 // Its standard files are ours, or lead to where they are kept.
-Result<Running> Supervisor::SpawnWorkload() {
+Result<Running> Supervisor::SpawnWorkload(const Preparation& preparation) {
   if (launch_.user_namespace.enabled && !launch_.user_namespace.uids.empty() && !ids_) {
     // runtime/projects/PROJECT/ADDRESS
     const std::string claims = directory_ + "/../../../" + std::string(kUserRangesDir);
     ids_ = TRY(sys::ShareRange(launch_.user_namespace.uids.front().outside, claims));
   }
-  const Prepared prepared = TRY(Prepare(launch_));
+  const auto maybe = PrepareWorkload(preparation.progress);
+  if (preparation.done) preparation.done();
+  if (!maybe) return Fail(maybe.error());
+  const Prepared& prepared = *maybe;
   const auto inspect = [this](pid_t pid) { return CheckPosture(pid, launch_, Moment::kBeforeExec); };
   if (terminal_) {
     Running running = TRY(Spawn(prepared, {.terminal = true, .size = CallersSize()}, inspect));
@@ -151,11 +165,11 @@ Result<Running> Supervisor::SpawnWorkload() {
   return running;
 }
 
-Result<> Supervisor::StartWorkload() {
+Result<> Supervisor::StartWorkload(const Preparation& preparation) {
   started_ = Now();  // also of a start that fails: it has not run for long
   oom_kills_ = OomKills();
   ended_by_ = 0;
-  workload_ = TRY(SpawnWorkload());
+  workload_ = TRY(SpawnWorkload(preparation));
   // What cannot be there is not looked for.
   if (workload_->without_seccomp) launch_.security.seccomp.clear();
   for (const auto& warning : workload_->warnings)

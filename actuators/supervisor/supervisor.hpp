@@ -11,6 +11,7 @@
 
 #include <poll.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,12 @@ namespace nucleus::process {
 // Whether a trace could be put there. Before anything is made; nothing is left of it.
 Result<> CheckTraceFile(const std::string& path);
 
+// How far a first start has come with the trees that it copies or verifies, before there is a workload.
+struct Preparation {
+  attest::Progress* progress = nullptr;
+  std::function<void()> done;  // called when it is through, or has failed
+};
+
 class Supervisor {
  public:
   // Takes the lock, reads the files, executes the workload. The status file says kRunning or kFailed when it returns.
@@ -36,7 +43,8 @@ class Supervisor {
   // neither handles nor blocks it, it is ended, as the signal would have ended it were it no PID 1.
   // `lock` is the directory's, taken by ClaimDirectory(). It stays the caller's and outlives the supervisor: closing
   // any descriptor of that file would drop it.
-  static Result<Supervisor> Attach(std::string directory, const sys::Fd& lock, Launch launch, bool terminal);
+  static Result<Supervisor> Attach(std::string directory, const sys::Fd& lock, Launch launch, bool terminal,
+                                   const Preparation& preparation = {});
   // Until the workload has ended for good.
   void Run();
   // What the workload that runs goes without, where it may.
@@ -54,12 +62,13 @@ class Supervisor {
   enum class Intent : std::uint8_t { kNone, kStop, kRestart, kGiveUp };
 
   Supervisor() = default;
-  static Result<Supervisor> Begin(Supervisor supervisor);
+  static Result<Supervisor> Begin(Supervisor supervisor, const Preparation& preparation = {});
   Result<> Load();
   Result<> TakeOver();
-  Result<Running> SpawnWorkload();
+  Result<Running> SpawnWorkload(const Preparation& preparation);
+  [[nodiscard]] Result<Prepared> PrepareWorkload(attest::Progress* progress) const;
   void PassOn(int signal);
-  Result<> StartWorkload();
+  Result<> StartWorkload(const Preparation& preparation = {});
   void Step(int timeout_ms);
   void HandleSignals();
   void ReapStrangers();

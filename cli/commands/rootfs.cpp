@@ -1,69 +1,18 @@
 // rootfs seal, rootfs verify.
 #include <fcntl.h>
 
-#include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <nlohmann/json.hpp>
-#include <system_error>
-#include <thread>
 
 #include "actuators/sys/file.hpp"
 #include "attest/seal.hpp"
 #include "attest/verify.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/signals.hpp"
+#include "cli/walk_progress.hpp"
 
 namespace nucleus::cli {
 
 namespace {
-
-// Says on a terminal, from one second on, how far a walk has come; takes the line away at its end.
-class WalkProgress {
- public:
-  WalkProgress(Console& console, std::string doing) : console_(console), doing_(std::move(doing)) {
-    if (!console.err_is_terminal()) return;
-    try {
-      ticker_ = std::jthread([this] { Tick(); });
-    } catch (const std::system_error&) {
-      // It goes without saying.
-    }
-  }
-  ~WalkProgress() {
-    {
-      const std::lock_guard lock(mutex_);
-      finished_ = true;
-    }
-    wake_.notify_one();
-  }
-  WalkProgress(const WalkProgress&) = delete;
-  WalkProgress& operator=(const WalkProgress&) = delete;
-
-  attest::Progress* counters() { return &counters_; }
-
- private:
-  void Tick() {
-    using namespace std::chrono_literals;
-    std::unique_lock lock(mutex_);
-    bool shown = false;
-    for (auto pause = 1000ms; !wake_.wait_for(lock, pause, [this] { return finished_; }); pause = 100ms) {
-      const std::uint64_t all = counters_.all_files.load();
-      const std::string of = all > 0 ? " of " + std::to_string(all) : "";
-      console_.Err("\r\x1b[K" + doing_ + ": " + std::to_string(counters_.files.load()) + of + " files, " +
-                   std::to_string(counters_.bytes.load() >> 20) + "M");
-      shown = true;
-    }
-    if (shown) console_.Err("\r\x1b[K");
-  }
-
-  Console& console_;
-  const std::string doing_;
-  attest::Progress counters_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool finished_ = false;
-  std::jthread ticker_;  // the last member: the first to go
-};
 
 std::string VerdictJson(const std::string& root, const attest::Verdict& verdict) {
   using Json = nlohmann::ordered_json;

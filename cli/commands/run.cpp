@@ -16,11 +16,13 @@
 #include "actuators/process/user_namespace.hpp"
 #include "actuators/supervisor/supervisor.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/pending_signals.hpp"
 #include "cli/compile_launch.hpp"
 #include "cli/run_network.hpp"
 #include "cli/run_options.hpp"
 #include "cli/run_preview.hpp"
 #include "cli/session.hpp"
+#include "cli/walk_progress.hpp"
 #include "reconcile/wanted.hpp"
 #include "spec/core/text.hpp"
 #include "spec/flags.hpp"
@@ -135,7 +137,13 @@ class Container {
       if (bridge_ != nullptr) TRY(bridge_->Make(side_, service_, network_));
       launch.netns = "/proc/self/fd/" + std::to_string(network_.get());
     }
-    auto supervisor = process::Supervisor::Attach(directory_, lock_, std::move(launch), asked_.terminal);
+    std::optional<WalkProgress> progress;
+    process::Preparation preparation;
+    if (service_.verify_rootfs_attestation || !service_.context.empty()) {
+      progress.emplace(console_, "preparing");
+      preparation = {progress->counters(), [&progress] { progress->Finish(); }};
+    }
+    auto supervisor = process::Supervisor::Attach(directory_, lock_, std::move(launch), asked_.terminal, preparation);
     if (!supervisor) return Fail(std::move(supervisor).error());
     for (const auto& warning : supervisor->warnings()) console_.Warn(warning);
     supervisor->Run();
@@ -150,7 +158,11 @@ class Container {
     auto wanted = side_.Process(service_, spec::CanonicalFields(service_));
     wanted.netns.clear();  // one of its own, which nobody else needs to find
     wanted.files.clear();  // bound as they are: the copies that apply makes are there to tell when one has changed
-    Launch launch = TRY(LaunchCompiler(asked_.directories)(asked_.key, wanted));
+    std::optional<sys::PendingSignals> signals;
+    const bool bound = !service_.context.empty() && service_.context_mode == spec::ContextMode::kBind;
+    if (bound) signals.emplace();
+    const attest::WalkOptions walk{.stop = signals ? signals->come() : nullptr};
+    Launch launch = TRY(LaunchCompiler(asked_.directories, walk)(asked_.key, wanted));
     // Found by its name, and by the beginning of its id.
     if (const std::string& name = asked_.key.address.name; IsIdPrefix(name)) launch.id.replace(0, name.size(), name);
     return launch;
@@ -247,6 +259,8 @@ Result<int> RunRun(Context& context) {
   auto ended = Run(context);
   if (ended) return ended;
   context.console.Fail(context.arguments.command().name, ended.error());
+  if (const int signal = sys::PendingEnd(); ended.error().code == ErrorCode::kInterrupted && signal != 0)
+    return 128 + signal;
   return ended.error().operation == "execute" ? process::ExitCodeOf(ended.error()) : kFailedToStart;
 }
 

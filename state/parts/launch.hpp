@@ -43,7 +43,8 @@ struct MountOp {
     kMask,         // `target`, where it exists: /dev/null over a file, an empty read-only tmpfs over a directory
     kReadOnly,     // `target`, where it exists: read-only from here on
     kSealRoot,     // the root mount itself becomes read-only
-    kContext,      // a tmpfs with a copy of directory `source`; data: a pattern a line, "+include" or "-exclude"
+    kContext,      // a tmpfs with a copy of directory `source`; data: a pattern a line, "+include" or "-exclude", and
+                   // "=BYTES", the size of the tmpfs
     kSecrets,      // a tmpfs that is never swapped, with what the kSecretFile operations put there
     kSecretFile,  // not a mount: the contents of host file `source` as `target`, below that of kSecrets; mode, uid, gid
     kSecret,      // the file `source` inside the new root, one of kSecrets, cloned and placed at `target`
@@ -62,7 +63,8 @@ struct MountOp {
   bool skeleton = false;
   bool id_mapped = false;  // a source on the host whose owners are seen inside as on the host; mount_setattr(2)
   bool optional = false;   // a missing source is passed over
-  bool verify = false;     // kContext: the copy is compared with its source; kRoot*: the source with its manifest
+  bool verify = false;     // kContext: the copy is compared with its source; kRoot*: the source with its manifest,
+                           // whose digest, in hexadecimal, is data
   bool operator==(const MountOp&) const = default;
 };
 
