@@ -7,6 +7,7 @@
 #include "actuators/sys/file.hpp"
 #include "cli/converge_wiring.hpp"
 #include "cli/progress.hpp"
+#include "cli/secret_digests.hpp"
 #include "cli/signals.hpp"
 #include "cli/timings.hpp"
 #include "reconcile/applied.hpp"
@@ -290,6 +291,15 @@ Result<std::optional<spec::Topology>> RevisionBefore(Work& work, std::uint64_t f
   return before;
 }
 
+// Of a saved plan too: where a secret has changed since, the plan is another one now, and refused.
+void PinSecrets(const Directories& directories, const World& world, Goal& goal) {
+  if (goal.desired) AddSecretDigests(directories, world.applied.topology, *goal.desired);
+  if (!goal.sources_now) return;
+  AddSecretDigests(directories, world.applied.topology, *goal.sources_now);
+  // Where they say the same, the files know the lines; where not, the plan is refused as stale.
+  if (goal.desired && spec::ToJson(*goal.desired) == spec::ToJson(*goal.sources_now)) goal.desired = goal.sources_now;
+}
+
 Result<Work> Prepare(Context& context, Goal& goal) {
   const Directories directories = TRY(DirectoriesOf(context.arguments));
   goal.options.directories = directories;
@@ -298,6 +308,7 @@ Result<Work> Prepare(Context& context, Goal& goal) {
   if (goal.must_be_known) TRY(KnownProject(store, goal.project));
   state::ProjectLock lock = TRY(TakeLock(context, directories, goal.project));
   World world = TRY(LoadWorld(store, goal.project));
+  PinSecrets(directories, world, goal);
   Work work{context,          goal,   directories,      std::move(store), std::move(lock), Probers(directories),
             std::move(world), Plan{}, spec::Topology{}, Timings{}};
   TRY(CheckAddresses(goal.options, work.desired(), work.world.applied));
@@ -361,6 +372,7 @@ Result<std::string> GoBack(Work& work, const reconcile::Machinery& machinery, st
   Goal back;
   back.project = work.goal.project;
   back.desired = std::move(before);
+  if (back.desired) AddSecretDigests(work.directories, work.world.applied.topology, *back.desired);
   back.options.directories = work.directories;
   back.options.destroy = !back.desired;
   Work again{work.context,

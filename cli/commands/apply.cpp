@@ -36,8 +36,6 @@ Result<int> ApplySaved(Context& context, const std::string& path) {
       return Fail(std::move(error).Hint("make the plan anew with `nucleus diff --out`"));
     }
     goal.sources_now = std::move(loaded.topology);
-    // Where they say the same, the files know the lines; where not, the plan is refused as stale.
-    if (goal.desired && spec::ToJson(*goal.desired) == spec::ToJson(*goal.sources_now)) goal.desired = goal.sources_now;
   }
   return Converge(context, std::move(goal));
 }

@@ -1,5 +1,6 @@
-// Reads only: takes no lock, and its library links no actuator's apply side.
+// Reads only, but for the key of secrets' digests, which is made where there is none: takes no lock, and its library links no actuator's apply side.
 
+#include "cli/secret_digests.hpp"
 #include "cli/session.hpp"
 #include "state/store.hpp"
 
@@ -7,11 +8,12 @@ namespace nucleus::cli {
 
 Result<int> RunDiff(Context& context) {
   if (!context.arguments.Has("file")) return UsageFault(context, "needs -f FILE");
-  const spec::Topology desired = TRY(LoadFiles(context));
+  spec::Topology desired = TRY(LoadFiles(context));
   const Directories directories = TRY(DirectoriesOf(context.arguments));
   state::Store store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
   const reconcile::Options options = TRY(PlanOptionsOf(context.arguments));
   World world = TRY(LoadWorld(store, desired.name));
+  AddSecretDigests(directories, world.applied.topology, desired);
   TRY(CheckAddresses(options, &desired, world.applied));
   auto planner = TRY(Observe(world, Probers(directories), &desired, options));
   const reconcile::Plan plan = TRY(std::move(planner).MakePlan(world.observed.parts));

@@ -1,6 +1,14 @@
 """Files that a sandbox is given: its context, secrets, and a root file system that is attested."""
+import hashlib
+import hmac
 import os
+import pathlib
+import pty
+import re
 import shutil
+import signal
+import subprocess
+import time
 
 import pytest
 
@@ -38,6 +46,107 @@ def test_a_context_that_is_bound_shows_no_more(world, context):
     assert done.stdout == "agent in /context\n" and "Read-only" in done.stderr
     (context / "later").write_text("seen\n")
     assert world.nucleus("run", "--context", "ctx", *bound, "--", "cat", "later").stdout == "seen\n"
+
+
+def many(top, files=600):
+    top.mkdir()
+    for i in range(files):
+        (top / f"f{i}").write_text("")
+
+
+def test_what_was_found_in_a_bound_context_is_kept_and_follows_changes(world, context):
+    """A large context is read once; afterwards only what has changed is, and nothing is shown for that."""
+    many(context / "lib")
+    kept = world.runtime / "contexts"
+    look = ["run", "--context", "ctx", "--context-mode", "bind", "--", "sh", "-c", "cat .env server.pem lib/late.key lib/.env/x src/.env 2>/dev/null; true"]
+    for _ in range(2):
+        assert world.nucleus(*look).stdout == ""
+    listed = world.run("stat", "-c", "%a %u %n", kept, *world.run("find", kept, "-type", "f").stdout.split()).stdout.split("\n")
+    assert listed[0].startswith("700 0") and listed[1].startswith("600 0") and len(listed) == 3, listed
+    (context / "lib/late.key").write_text("key\n")
+    (context / "src/.env").write_text("T=1\n")
+    assert world.nucleus(*look).stdout == ""
+    (context / "lib/.env").mkdir()
+    (context / "lib/.env/x").write_text("T=1\n")
+    assert world.nucleus(*look).stdout == ""
+    world.run("sh", "-c", f"for each in {kept}/*; do echo damaged > $each; done")
+    assert world.nucleus(*look).stdout == ""
+    included = world.nucleus("run", "--context", "ctx", "--context-mode", "bind", "--context-include", ".env", "--", "cat", ".env", "src/.env")
+    assert included.stdout == "TOKEN=1\nT=1\n"
+
+
+def test_a_name_that_cannot_be_hidden(world, context):
+    (context / "a\nb.key").write_text("key\n")
+    done = world.nucleus("run", "--context", "ctx", "--context-mode", "bind", "--", "true", status=125)
+    assert "ctx/a\\x0ab.key" in done.stderr and "control characters" in done.stderr and "copied" in done.stderr
+    assert "a\nb.key" not in listing(world)
+
+
+def test_a_context_larger_than_its_room(world, context):
+    """What a copy may take is the container's memory limit, and it is said by how much it is too large."""
+    (context / "large").write_bytes(b"x" * (3 << 20))
+    done = world.nucleus("run", "--context", "ctx", "--memory", "2M", "--service-mode", "agent", "--", "true", status=125)
+    assert f"{context}: 4 files, 3084K, do not fit into 2M, the memory limit" in done.stderr, done.stderr
+    assert "leave out what is not needed" in done.stderr
+    sizes = world.nucleus("run", "--context", "ctx", "--memory", "64M", "--", "df", "-k", "/context").stdout
+    assert sizes.split("\n")[1].split()[1] == str(64 << 10)
+
+
+def preparing(world):
+    """The pid of who is about to start a container."""
+    deadline = time.monotonic() + 20
+    while not (rows := world.json("ps")["services"]) or rows[0]["supervisor_pid"] is None:
+        assert time.monotonic() < deadline
+    assert rows[0]["state"] != "running", "it was too quick"
+    return str(rows[0]["supervisor_pid"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("what", ["copy", "integrity", "rootfs"])
+def test_a_long_preparation_can_be_interrupted(world, image, number, what):
+    """A tree that takes long: holes, which are hashed byte by byte, and of which a copy is as sparse."""
+    top = image if what == "rootfs" else world.directory / "large"
+    top.mkdir(exist_ok=True)
+    for i in range(20_000 if what == "copy" else 40):
+        with open(top / f"f{i}", "wb") as file:
+            file.truncate(1000 if what == "copy" else 256 << 20)
+    options = {"copy": ["--context", "large"], "integrity": ["--context", "large", "--verify-context-integrity"],
+               "rootfs": ["--rootfs", "image", "--verify-rootfs-attestation"]}[what]
+    if what == "rootfs":  # as if it had been sealed: what the manifest says is compared when all was read
+        listed = "".join(f"{hashlib.sha256(b'').hexdigest()}\tf{i}\n" for i in range(40))
+        (top / ".nucleus-rootfs-sha256").write_text(listed)
+    with world.popen("nucleus", "run", "--name", "box", *options, "--", "/bin/sh", "-c", "echo ran", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        world.run("kill", f"-{number.name[3:]}", preparing(world))
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (128 + number, b""), err
+    assert b"interrupted" in err
+    assert world.run("find", world.runtime / "projects", "-mindepth", 1, status=None).stdout == ""
+
+
+def test_progress_is_for_terminals(world):
+    """From a second on, in one line that is gone before the workload writes."""
+    (world.directory / "large").mkdir()
+    for i in range(40):
+        with open(world.directory / f"large/f{i}", "wb") as file:
+            file.truncate(256 << 20)
+    command = ["run", "--context", "large", "--verify-context-integrity", "--", "echo", "ran"]
+    main, end = pty.openpty()
+    with world.popen("nucleus", *command, stdout=end, stderr=end) as process:
+        os.close(end)
+        shown = b""
+        while b"files" not in shown:
+            shown += os.read(main, 4096)
+        world.run("kill", "-INT", preparing(world))
+        while True:
+            try:
+                shown += os.read(main, 4096)
+            except OSError:  # EIO: the other end is closed
+                break
+        process.wait(60)
+    os.close(main)
+    assert b"hashing the context: " in shown
+    assert shown.rindex(b"\r\x1b[K") < shown.index(b"interrupted")
+    assert process.returncode == 130
 
 
 def test_a_copy_is_the_workloads_and_of_its_time(world, context):
@@ -90,6 +199,56 @@ def test_a_secret_is_in_no_state_and_no_argument(world, rootfs):
     assert SECRET not in world.nucleus("show", world.project).stdout + world.nucleus("logs", "s").stdout
     said = world.run("sh", "-c", "for each in /proc/[0-9]*; do cat $each/cmdline $each/environ; done", status=None).stdout
     assert "sleep" in said and SECRET not in said
+
+
+def test_a_secret_that_changed_is_a_change(world):
+    """By a digest that is of no use without the machine's key."""
+    key, other = world.directory / "key", world.directory / "other"
+    key.write_text(SECRET)
+    other.write_text("1234")
+    file = world.write('name = "PROJECT"\n[services.s]\ncommand = ["sh", "-c", "cat /run/secrets/a; sleep 100000"]\n'
+                       'secrets = ["./key:/run/secrets/a", "./other:/run/secrets/b"]\n'
+                       '[services.t]\ncommand = ["sleep", "infinity"]\nsecrets = ["./key:/run/secrets/a"]\n')
+    world.apply(file)
+    world.nucleus("diff", "-f", file, "--detailed-exitcode")
+    machines = (world.state / "secret-digest.key")
+    assert machines.stat().st_mode & 0o777 == 0o600 and machines.stat().st_size == 32
+    world.nucleus("diff", "-f", file, "--out", "saved.plan")
+    digests = re.findall(r'"secrets:/run/secrets/[ab]":"([0-9a-f]{64})"', (world.directory / "saved.plan").read_text().replace("\\", ""))
+    assert len(set(digests)) == 3, digests  # the same secret has another digest elsewhere
+    for known in (SECRET, "1234"):
+        plain = {hashlib.sha256(known.encode()).hexdigest(), hmac.new(b"", known.encode(), "sha256").hexdigest()}
+        assert not plain & set(digests)
+    other.write_text("5678")
+    pids = world.pid("s"), world.pid("t")
+    assert "secret /run/secrets/b changed" in world.nucleus("diff", "-f", file, "--detailed-exitcode", status=2).stdout
+    refused = world.nucleus("apply", "saved.plan", status=4)
+    assert "stale" in refused.stderr and "service.s" in refused.stderr
+    world.apply(file)
+    assert world.pid("s") != pids[0] and world.pid("t") == pids[1]
+    world.nucleus("diff", "-f", file, "--detailed-exitcode")
+    key.unlink()  # what cannot be read is not taken for a change; that it is not there is told
+    world.nucleus("diff", "-f", file, status=1)
+
+
+@pytest.mark.parametrize("to", ["/etc/shadow", "CANARY", "../../../../../../CANARY", "/proc/self/root"])
+@pytest.mark.parametrize("form", ["the place", "above it"])
+def test_a_secret_at_a_link_of_the_image_stays_inside(world, image, to, form):
+    canary = world.directory / "canary"
+    canary.mkdir()
+    (canary / "key").write_text("host's\n")
+    (world.directory / "key").write_text(SECRET)
+    place = image / "etc/tls" if form == "above it" else image / "etc/tls/key"
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(to.replace("CANARY", str(canary)[to.startswith("..") :]) + ("" if form == "above it" else "/key" if "CANARY" in to else ""))
+    before = pathlib.Path("/etc/shadow").read_bytes()
+    done = world.nucleus("run", "--rootfs", "image", "--secret", "./key:/etc/tls/key", "--", "/bin/sh", "-c",
+                         "/bin/busybox cat /etc/tls/key", status=None)
+    assert done.returncode in (0, 1, 125) and "host's" not in done.stdout
+    assert done.stdout in ("", SECRET), done
+    assert (canary / "key").read_text() == "host's\n" and os.listdir(canary) == ["key"]
+    assert pathlib.Path("/etc/shadow").read_bytes() == before
+    assert SECRET not in "".join(path.read_text(errors="replace") for path in image.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 @pytest.mark.parametrize("what, words", [("missing:/run/secrets/x", "there is no file"), ("key:/run/secrets", "give it a name"),
@@ -149,6 +308,30 @@ def test_an_attested_root(world, image, form):
     assert "etc/more" in attested(world, status=125).stderr
     (image / "etc/more").unlink()
     assert attested(world).stdout == "good\n"
+
+
+def test_a_root_that_was_sealed_anew_is_not_the_one_that_was_planned(world, image):
+    world.nucleus("rootfs", "seal", "image")
+    file = world.write('name = "PROJECT"\n[services.s]\ncommand = ["/bin/sh", "-c", "cat /etc/conf; exec /bin/busybox sleep 100000"]\n'
+                       'rootfs = "./image"\nverify_rootfs_attestation = true\nrestart = "always"\n')
+    world.nucleus("diff", "-f", file, "--out", "saved.plan")
+    world.nucleus("show", "saved.plan")
+    (image / "etc/conf").write_text("evil\n")
+    world.nucleus("rootfs", "seal", "image")
+    refused = world.nucleus("apply", "saved.plan", status=4)
+    assert "stale" in refused.stderr
+    world.apply(file)
+    assert world.nucleus("logs", "s").stdout.endswith("evil\n")
+    # Nor does a supervisor start again what was changed and sealed meanwhile.
+    (image / "etc/conf").write_text("worse\n")
+    world.nucleus("rootfs", "seal", "image")
+    world.run("kill", "-KILL", world.pid("s"))
+    deadline = time.monotonic() + 30
+    status = world.runtime / "projects" / world.project / "service.s/status"
+    while "not the one that was planned with" not in world.run("cat", status).stdout:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert "worse" not in world.nucleus("logs", "s").stdout
 
 
 def test_attestation_needs_a_manifest_and_a_root(world, image):
