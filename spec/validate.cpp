@@ -111,6 +111,19 @@ void ValidateVolumes(const Topology& topology, Reader& reader) {
   }
 }
 
+// Each replaces its file as a whole: of two that have the same one would be lost.
+void ValidateTraces(const Topology& topology, Reader& reader) {
+  std::map<std::string_view, const Service*> by_path;
+  for (const auto& [name, service] : topology.services) {
+    if (service.seccomp_log.empty()) continue;
+    const auto [other, is_new] = by_path.emplace(service.seccomp_log, &service);
+    if (is_new) continue;
+    reader.Report(PlaceOf(service, "seccomp_log"), "seccomp_log: " + Shown(service.seccomp_log) +
+                                                       " is that of service " + Quoted(other->second->name) + " at " +
+                                                       reader.PlaceText(PlaceOf(*other->second, "seccomp_log")));
+  }
+}
+
 }  // namespace
 
 void ValidateDependencies(const Topology& topology, Reader& reader) {
@@ -149,6 +162,7 @@ void Validate(const Topology& topology, Reader& reader) {
   }
   ValidateNetworks(topology, reader);
   ValidateVolumes(topology, reader);
+  ValidateTraces(topology, reader);
   for (const auto& [name, service] : topology.services) {
     ValidateService(service, topology, reader);
     ValidateMounts(service, topology, reader);

@@ -97,6 +97,12 @@ INSTANTIATE_TEST_SUITE_P(
                            "4:1: port_forwards: the service is on no network"}));
 
 INSTANTIATE_TEST_SUITE_P(
+    Traces, Validation,
+    ::testing::Values(Case{"[services.a]\nseccomp_mode='trace'\nseccomp_log='/t'\n"
+                           "[services.b]\nseccomp_mode='trace'\nseccomp_log='/./t'\n",
+                           "8:1: seccomp_log: /t is that of service 'a' at shop.toml:5:1"}));
+
+INSTANTIATE_TEST_SUITE_P(
     Volumes, Validation,
     ::testing::Values(Case{"[volumes.v]\n", "3:10: volume 'v': a persistent volume needs a path"},
                       Case{"[volumes.v]\nvolume_type='ephemeral'\npath='/srv/x'\n",

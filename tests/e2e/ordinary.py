@@ -14,14 +14,14 @@ class Ordinary:
         self.world = world
         world.run("mount", "-t", "tmpfs", "-o", "mode=0755", "ordinary", "/mnt")
         self.home = pathlib.Path("/mnt")
+        self.environment = {"PATH": os.environ["PATH"], "HOME": "/mnt/run", "XDG_RUNTIME_DIR": "/mnt/run", "LC_ALL": "C.UTF-8"}
         # What the tests were built into may be below a directory of root's.
         world.run("cp", NUCLEUS, "/mnt/nucleus")
         world.run("install", "-d", "-o", USER, "-g", USER, "-m", "0700", "/mnt/run", "/mnt/data")
 
     def nucleus(self, *arguments, groups="--clear-groups", **options):
-        environment = {"PATH": os.environ["PATH"], "HOME": "/mnt/run", "XDG_RUNTIME_DIR": "/mnt/run", "LC_ALL": "C.UTF-8"}
         return self.world.run("setpriv", f"--reuid={USER}", f"--regid={USER}", groups, "/mnt/nucleus", *arguments,
-                              env=environment, cwd="/", **options)
+                              env=self.environment, cwd="/", **options)
 
     def sh(self, script, *options, **more):
         return self.nucleus("run", *options, "--", "sh", "-c", script, **more)

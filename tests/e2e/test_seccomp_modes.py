@@ -259,3 +259,23 @@ def test_services_trace_and_tell(world):
     seen = {json.loads(line)["name"] for line in (world.directory / "t.ndjson").read_text().splitlines()}
     assert {"execve", "write"} <= seen and {"nanosleep", "clock_nanosleep"} & seen
     world.nothing_left()
+
+
+@pytest.mark.parametrize("action", ["SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS"])
+def test_a_probe_under_a_profile_without_execve(world, action):
+    """Its shell is executed, as the program is; what that would execute is not, and it takes nobody along."""
+    name = profile(world, [*START, "nanosleep", "clock_nanosleep"], action)
+    file = world.write('name = "PROJECT"\n[defaults]\nservice_mode = "agent"\nseccomp_profile = "./' + name + '"\non_unhealthy = "none"\nhealth_interval = "200ms"\nhealth_retries = 1\n'
+                       '[services.s]\ncommand = ["sleep", "100000"]\nhealth_check = "true"\n'
+                       '[services.t]\ncommand = ["sleep", "100000"]\nhealth_check = "/bin/true"\n'
+                       '[services.u]\ncommand = ["sleep", "100000"]\nhealth_check = ["/bin/true"]\n')
+    world.nucleus("apply", "-f", file, status=None)
+    wait_for("their verdicts", lambda: {key[-1]: row["health"] for key, row in world.containers().items()} == {"s": "healthy", "t": "unhealthy", "u": "healthy"})
+    assert {row["state"] for row in world.containers().values()} == {"running"}
+
+
+def test_warnings_of_a_profile_come_each_time(world):
+    """Also where the program it makes is compiled already."""
+    name = profile(world, [*START, "nosuchcall"], "SCMP_ACT_ERRNO")
+    for _ in range(2):
+        assert "warning: /syscalls/0/names" in world.nucleus("run", "--seccomp-profile", name, "--", "true").stderr

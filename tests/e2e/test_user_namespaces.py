@@ -1,4 +1,5 @@
 """User namespaces: ordinary users' sandboxes, and root's that ask for one; who the workload is, and what belongs to whom."""
+import json
 import os
 import pathlib
 import re
@@ -37,6 +38,20 @@ def test_it_leaves_nothing_and_touches_nothing_of_roots(ordinary):
     left = [path for path in ordinary.world.run("find", "/mnt/run", "-type", "f").stdout.splitlines()]
     assert left == []
     assert not ordinary.world.state.exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--init"], ["--hostname", "inside"]])
+def test_its_own_containers_it_can_verify(ordinary, options):
+    with ordinary.world.popen("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "/mnt/nucleus", "run", "--name", "box", *options, "--",
+                              "sh", "-c", "echo up; sleep 1000", env=ordinary.environment, cwd="/", stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"up\n"
+        done = ordinary.nucleus("verify", "--all")
+        name = "inside" if "--hostname" in options else "box"
+        assert re.search(rf"host name +{name} +{name} +ok", done.stdout), done.stdout
+        pid = json.loads(ordinary.nucleus("ps", "--output", "json").stdout)["services"][0]["pid"]
+        ordinary.world.run("nsenter", "-t", pid, "--uts", "hostname", "other")
+        assert re.search(rf"host name +{name} +other +differs", ordinary.nucleus("verify", status=1).stdout)
+        ordinary.world.run("kill", "-KILL", pid)
 
 
 def test_its_volume_is_the_users(ordinary):
