@@ -210,7 +210,8 @@ constexpr std::string_view kRunText =
     "Starts one container and stays in the foreground: standard input, output and error are the command's, and so is "
     "the exit code (128+N where signal N ended it; 125 where nucleus failed, 126 where the command cannot be executed, "
     "127 where it is not found). Nothing else is written to standard output. Signals are passed on; a command that is "
-    "PID 1 and does not handle one that would end it is ended, and so is the run itself where it still copies a context "
+    "PID 1 and does not handle one that would end it is ended, and so is the run itself where it still copies a "
+    "context "
     "or verifies a root file system. What was made is gone afterwards, and a run that is "
     "killed leaves nothing that runs.\n\n"
     "Each option is the key of the desired state with that name, and means the same.";

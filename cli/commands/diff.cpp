@@ -1,4 +1,5 @@
-// Reads only, but for the key of secrets' digests, which is made where there is none: takes no lock, and its library links no actuator's apply side.
+// Reads only, but for the key of secrets' digests, which is made where there is none: takes no lock, and its library
+// links no actuator's apply side.
 
 #include "cli/secret_digests.hpp"
 #include "cli/session.hpp"
