@@ -128,8 +128,8 @@ int Main(const std::vector<std::string>& words) {
 }  // namespace
 }  // namespace nucleus::cli
 
-// Before static constructors, for what comes before this is done twice. Where it fails, or the command was not told by
-// the first word, the command does it, and says so.
+// Before static constructors: what comes before this may be done twice, and little has been written to yet. Where it
+// fails, or the command was not told by the first word, the command does it, and says so.
 [[maybe_unused]] static void RunFromCloneEarly(int argc, char** argv, char** envp) {
   if (argc > 1 && std::string_view(argv[1]) == "run" && ::geteuid() == 0)
     (void)nucleus::process::RunFromClone(argv, envp);

@@ -7,9 +7,10 @@
 namespace nucleus::process {
 
 // From a read-only clone of our own file, as supervisors are: a workload that executes /proc/self/exe, or opens it,
-// must not come to write to it (CVE-2019-5736). Where it is not yet so the program is executed anew and this does not
-// return; both lists end with a null. Nor can anybody trace it or read its memory from there on. Called first of all:
-// what comes before it is done twice.
+// must not come to write to it (CVE-2019-5736). Where it is not yet so, what is mapped of the file is mapped again by
+// way of the clone, which becomes the file of this process. A kernel that does not let us has the program executed
+// anew, and this does not return; both lists end with a null. Nor can anybody trace it or read its memory from there
+// on. Called first of all, by the only thread: what comes before it may be done twice.
 Result<> RunFromClone(char** argv, char** environment);
 
 }  // namespace nucleus::process
