@@ -1,14 +1,12 @@
 #include "cli/converge_wiring.hpp"
 
-#include <unistd.h>
-
-#include <climits>
 #include <cstdlib>
 
 #include "actuators/cgroup/apply.hpp"
 #include "actuators/mounts/apply.hpp"
 #include "actuators/netns/apply.hpp"
 #include "actuators/process/apply.hpp"
+#include "actuators/sys/own_programs.hpp"
 #include "cli/compile_launch.hpp"
 
 namespace nucleus::cli {
@@ -49,16 +47,9 @@ reconcile::Machinery Actuators::With(const Probers& probers) const {
 Result<std::string> SupervisorPath() {
   const char* given = std::getenv("NUCLEUS_SUPERVISOR");
   if (given != nullptr && *given != '\0') return std::string(given);
-  std::string self(PATH_MAX, '\0');
-  const ssize_t size = ::readlink("/proc/self/exe", self.data(), self.size());
-  if (size < 0) return FailSys("readlink", "/proc/self/exe");
-  self.resize(static_cast<std::size_t>(size));
-  const std::string directory = self.substr(0, self.rfind('/'));
-  for (const char* place : {"/nucleus-supervisor", "/../libexec/nucleus/nucleus-supervisor"}) {
-    if (::access((directory + place).c_str(), X_OK) == 0) return directory + place;
-  }
-  return Fail(Error::Of(ErrorCode::kNotFound, "find", "nucleus-supervisor", "it is not beside nucleus")
-                  .Hint("build it, or say where it is with NUCLEUS_SUPERVISOR"));
+  auto found = sys::ProgramOfOurs("nucleus-supervisor");
+  if (!found) return Fail(std::move(found).error().Hint("build it, or say where it is with NUCLEUS_SUPERVISOR"));
+  return found;
 }
 
 }  // namespace nucleus::cli

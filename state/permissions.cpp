@@ -5,6 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <string_view>
 #include <vector>
 
 namespace nucleus::state {
@@ -40,14 +43,22 @@ Result<> CheckOurs(const std::string& path) {
 
 FileAccess FileAccess::Find() {
   if (::geteuid() != 0) return {};
+  // As text, not by getgrnam(3): a program that is linked statically has none of its services.
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/etc/group", "re"), std::fclose);
+  if (!file) return {};
   std::vector<char> buffer(4096);
-  struct group entry{};
-  struct group* found = nullptr;
-  while (::getgrnam_r("nucleus", &entry, buffer.data(), buffer.size(), &found) == ERANGE && buffer.size() < 1 << 20) {
-    buffer.resize(buffer.size() * 2);
+  while (buffer.size() < 1 << 20) {
+    struct group entry{};
+    struct group* found = nullptr;
+    const int failed = ::fgetgrent_r(file.get(), &entry, buffer.data(), buffer.size(), &found);
+    if (failed == 0 && std::string_view(entry.gr_name) == "nucleus") return {entry.gr_gid};
+    if (failed == ERANGE) {
+      buffer.resize(buffer.size() * 2);  // the entry is read again; getgrent_r(3)
+    } else if (failed != 0) {
+      break;
+    }
   }
-  if (found == nullptr) return {};
-  return {found->gr_gid};
+  return {};
 }
 
 Result<> PrepareDirectory(const std::string& path, const FileAccess& access) {

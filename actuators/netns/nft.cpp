@@ -3,74 +3,22 @@
 // Before linux/netfilter.h, which else brings the kernel's own idea of the same types.
 #include <netinet/in.h>
 
-#include <dlfcn.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
-#include <nftables/libnftables.h>
 
 #include <array>
-#include <csignal>
 #include <cstring>
-#include <mutex>
+#include <utility>
 
 #include "actuators/netns/netlink.hpp"
+#include "actuators/netns/nft_library.hpp"
 
 namespace nucleus::netns {
 
 namespace {
-
-constexpr const char* kLibrary = "libnftables.so.1";
-
-struct Functions {
-  decltype(&nft_ctx_new) create = nullptr;
-  decltype(&nft_ctx_free) destroy = nullptr;
-  decltype(&nft_ctx_output_set_flags) set_flags = nullptr;
-  decltype(&nft_ctx_buffer_output) buffer_output = nullptr;
-  decltype(&nft_ctx_get_output_buffer) output = nullptr;
-  decltype(&nft_ctx_buffer_error) buffer_error = nullptr;
-  decltype(&nft_ctx_get_error_buffer) error = nullptr;
-  decltype(&nft_run_cmd_from_buffer) run = nullptr;
-};
-
-Error Missing(std::string_view why) {
-  return Error::Of(ErrorCode::kUnsupported, "load", kLibrary, why).Hint("apt install libnftables1");
-}
-
-template <class Function>
-bool Resolve(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(::dlsym(library, name));
-  return function != nullptr;
-}
-
-Result<Functions> Load() {
-  // RTLD_NODELETE: it stays until the process ends, so the handle need not be kept.
-  void* library = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  if (library == nullptr) {
-    const char* why = ::dlerror();
-    return Fail(Missing(why == nullptr ? "not found" : why));
-  }
-  Functions f;
-  const bool complete = Resolve(library, "nft_ctx_new", f.create) && Resolve(library, "nft_ctx_free", f.destroy) &&
-                        Resolve(library, "nft_ctx_output_set_flags", f.set_flags) &&
-                        Resolve(library, "nft_ctx_buffer_output", f.buffer_output) &&
-                        Resolve(library, "nft_ctx_get_output_buffer", f.output) &&
-                        Resolve(library, "nft_ctx_buffer_error", f.buffer_error) &&
-                        Resolve(library, "nft_ctx_get_error_buffer", f.error) &&
-                        Resolve(library, "nft_run_cmd_from_buffer", f.run);
-  ::dlclose(library);
-  if (!complete) return Fail(Missing("too old: a function is missing"));
-  return f;
-}
-
-// Its messages have several lines, with the place of the error marked below; the first line says what is wrong.
-std::string FirstLine(const char* text) {
-  if (text == nullptr) return "unknown error";
-  const std::string_view all(text);
-  return std::string(all.substr(0, all.find('\n')));
-}
 
 ErrorCode CodeOf(std::string_view message) {
   if (message.find("Operation not permitted") != std::string_view::npos) return ErrorCode::kPermission;
@@ -78,40 +26,18 @@ ErrorCode CodeOf(std::string_view message) {
   return ErrorCode::kSystem;
 }
 
-// libnftables takes an interrupted recvmsg(2) for a broken kernel and ends the process. So no signal comes to the
-// thread that it works on.
-class SignalsHeld {
- public:
-  SignalsHeld() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_BLOCK, &all, &before_);
+Result<std::string> Run(const std::string& commands, bool json, std::string_view operation, std::string_view subject) {
+  NftAnswer answer = TRY(AskNft(commands, json));
+  switch (answer.outcome) {
+    case NftAnswer::Outcome::kDone:
+      return std::move(answer.text);
+    case NftAnswer::Outcome::kRefused:
+      return Fail(CodeOf(answer.text), operation, subject, answer.text);
+    case NftAnswer::Outcome::kMissing:
+      break;
   }
-  ~SignalsHeld() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsHeld(const SignalsHeld&) = delete;
-  SignalsHeld& operator=(const SignalsHeld&) = delete;
-
- private:
-  sigset_t before_{};
-};
-
-Result<std::string> Run(const std::string& commands, unsigned flags, std::string_view operation,
-                        std::string_view subject) {
-  static std::mutex one_at_a_time;
-  const std::lock_guard lock(one_at_a_time);
-  const SignalsHeld held;
-  const Functions nft = TRY(Load());
-  const std::unique_ptr<nft_ctx, decltype(nft.destroy)> context(nft.create(NFT_CTX_DEFAULT), nft.destroy);
-  if (!context) return Fail(ErrorCode::kSystem, "open", "nftables", "libnftables made no context");
-  nft.set_flags(context.get(), flags);
-  nft.buffer_output(context.get());
-  nft.buffer_error(context.get());
-  if (nft.run(context.get(), commands.c_str()) != 0) {
-    const std::string message = FirstLine(nft.error(context.get()));
-    return Fail(CodeOf(message), operation, subject, message);
-  }
-  const char* output = nft.output(context.get());
-  return std::string(output == nullptr ? "" : output);
+  return Fail(
+      Error::Of(ErrorCode::kUnsupported, "load", "libnftables.so.1", answer.text).Hint("apt install libnftables1"));
 }
 
 std::string Text(const nlattr* attribute) {
@@ -156,12 +82,12 @@ Result<std::vector<TableInfo>> DumpTables() {
 }
 
 Result<> RunNft(const std::string& commands, std::string_view operation, std::string_view subject) {
-  TRY(Run(commands, 0, operation, subject));
+  TRY(Run(commands, false, operation, subject));
   return {};
 }
 
 Result<std::string> ListTableJson(std::string_view table) {
-  return Run("list table inet " + std::string(table), NFT_CTX_OUTPUT_JSON, "list table", table);
+  return Run("list table inet " + std::string(table), true, "list table", table);
 }
 
 }  // namespace nucleus::netns

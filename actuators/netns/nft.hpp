@@ -1,7 +1,6 @@
-// nftables: tables by netlink, rules by libnftables, which is loaded only when it is used. libnftables(3), nft(8).
+// nftables: tables by netlink, rules by libnftables, which is asked only where there are some; nft_library.hpp.
 //
 // In the network namespace of the calling thread. Needs CAP_NET_ADMIN, for reading too (kPermission without).
-// libnftables keeps state of its own per process: its calls are made one at a time, whatever thread asks.
 #pragma once
 
 #include <memory>

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -21,6 +22,9 @@
 
 #include "actuators/process/start_supervisor.hpp"
 #include "actuators/sys/file.hpp"
+
+// Of the linker: where this program begins.
+extern "C" [[gnu::visibility("hidden")]] const ElfW(Ehdr) __ehdr_start;  // NOLINT(bugprone-reserved-identifier)
 
 namespace nucleus::process {
 
@@ -54,8 +58,9 @@ class Segments {
   Segments()
       : headers_(reinterpret_cast<const ElfW(Phdr) *>(::getauxval(AT_PHDR)), ::getauxval(AT_PHNUM)),
         page_(::getauxval(AT_PAGESZ)) {
-    for (const auto& header : headers_)
-      if (header.p_type == PT_PHDR) base_ = reinterpret_cast<std::uintptr_t>(headers_.data()) - header.p_vaddr;
+    // The first segment begins with the file, and so with its header.
+    const auto first = std::ranges::find(headers_, static_cast<ElfW(Word)>(PT_LOAD), &ElfW(Phdr)::p_type);
+    if (first != headers_.end()) base_ = reinterpret_cast<std::uintptr_t>(&__ehdr_start) - first->p_vaddr;
   }
   [[nodiscard]] std::span<const ElfW(Phdr)> headers() const { return headers_; }
   [[nodiscard]] Pages Of(const ElfW(Phdr) & header) const {
