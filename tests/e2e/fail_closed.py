@@ -110,9 +110,7 @@ class Faults:
         (self.top / "ctx/file").write_text("context\n")
         for name, text in CONTROLLERS.items():
             (self.top / "fake" / name).write_text(text + "\n")
-        self.world.environment.update(
-            LD_PRELOAD=str(posture.program("controllers.c", "-shared", "-fPIC")), NUCLEUS_TEST_CONTROLLERS=str(self.top / "fake")
-        )
+        self.world.environment.update(NUCLEUS_TEST_CONTROLLERS=str(self.top / "fake"))
         self.injector = str(posture.program("fault_child.c"))
         self.namespaces = {
             os.readlink(f"/proc/{self.world.init}/ns/{name}") for name in ("mnt", "pid", "ipc", "uts", "cgroup", "net", "user")

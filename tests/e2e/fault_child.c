@@ -7,10 +7,15 @@
  *
  * PROCESS 0 is what the command clones first as a process of its own, 1 what that one clones, -1 the command itself without its other
  * threads. strace(1) counts what any process does by itself, the command's and the container's alike; here each of the container's is met,
- * and the same one in each run. */
+ * and the same one in each run.
+ *
+ * Where NUCLEUS_TEST_CONTROLLERS names a directory, the command is on a machine whose cgroup2 has the memory controller, as far as the files
+ * go, where this one has not: production starts nothing without. What it opens as a controller's file is one of that directory; the limit
+ * itself holds nobody. */
 #define _GNU_SOURCE
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +39,7 @@ struct Task {
   long calls[kCalls];
   int inside;  /* between a call's entry and its exit */
   int failing;
+  unsigned long long path; /* of a call that was given another: what it had */
 };
 
 static struct Task tasks[kMost];
@@ -42,6 +48,7 @@ static FILE* list;
 static int process_to_fail = -2, error_to_give;
 static long call_to_fail, number_to_fail;
 static int failed;
+static const char* controllers;
 
 static struct Task* Find(pid_t pid) {
   for (int i = 0; i < task_count; ++i)
@@ -85,6 +92,23 @@ static void Tell(pid_t pid, const struct Task* task, const struct user_regs_stru
   fprintf(list, "%d %lld %ld %llx%s\n", task->process, (long long)registers->orig_rax, task->calls[registers->orig_rax % kCalls], (unsigned long long)registers->rdi, text);
 }
 
+/* Another path in the place of a controller's file: below the stack, where nobody keeps anything. */
+static void Replace(struct Task* task, struct user_regs_struct* registers) {
+  char path[512] = "", instead[1024];
+  struct iovec here = {path, sizeof path - 1}, there = {(void*)registers->rsi, sizeof path - 1};
+  if (registers->orig_rax != SYS_openat) return;
+  if (process_vm_readv(task->pid, &here, 1, &there, 1, 0) <= 0) return;
+  const char* name = strrchr(path, '/');
+  if (name == NULL || strstr(path, "/cgroup") == NULL) return;
+  ++name;
+  if (strncmp(name, "memory.", 7) != 0 && strcmp(name, "cgroup.controllers") != 0 && strcmp(name, "cgroup.subtree_control") != 0) return;
+  here = (struct iovec){instead, (size_t)snprintf(instead, sizeof instead, "%s/%s", controllers, name) + 1};
+  there = (struct iovec){(void*)(registers->rsp - 4096), here.iov_len};
+  if (process_vm_writev(task->pid, &here, 1, &there, 1, 0) != (ssize_t)here.iov_len) exit(99);
+  task->path = registers->rsi;
+  registers->rsi = registers->rsp - 4096;
+}
+
 static void Call(struct Task* task) {
   struct user_regs_struct registers;
   struct iovec io = {&registers, sizeof registers};
@@ -93,20 +117,24 @@ static void Call(struct Task* task) {
   if (task->inside) {
     const long call = (long)(registers.orig_rax % kCalls), number = ++task->calls[call];
     if (list != NULL) Tell(task->pid, task, &registers);
+    if (task->process == -1 && controllers != NULL) Replace(task, &registers);
     task->failing = task->process == process_to_fail && call == call_to_fail && number == number_to_fail;
-    if (!task->failing) return;
-    failed = 1;
-    registers.orig_rax = (unsigned long long)-1; /* no such call */
+    if (!task->failing && task->path == 0) return;
+    failed |= task->failing;
+    if (task->failing) registers.orig_rax = (unsigned long long)-1; /* no such call */
   } else {
-    if (!task->failing) return;
+    if (!task->failing && task->path == 0) return;
+    if (task->path != 0) registers.rsi = task->path;
+    task->path = 0;
+    if (task->failing) registers.rax = (unsigned long long)-error_to_give;
     task->failing = 0;
-    registers.rax = (unsigned long long)-error_to_give;
   }
   ptrace(PTRACE_SETREGSET, task->pid, NT_PRSTATUS, &io);
 }
 
 static int Follow(const struct Task* task) {
-  return task->process == -3 || (task->process == -1 && list == NULL && process_to_fail != -1) ? PTRACE_CONT : PTRACE_SYSCALL;
+  const int watched = list != NULL || process_to_fail == -1 || controllers != NULL;
+  return task->process == -3 || (task->process == -1 && !watched) ? PTRACE_CONT : PTRACE_SYSCALL;
 }
 
 /* What the kernel tells of a new process may come after its own first stop. */
@@ -176,6 +204,7 @@ int main(int argc, char** argv) {
   } else {
     return 99;
   }
+  controllers = getenv("NUCLEUS_TEST_CONTROLLERS");
   const pid_t command = fork();
   if (command == 0) {
     raise(SIGSTOP);

@@ -28,12 +28,12 @@ MASKED = "/proc/kallsyms /proc/keys /proc/kmsg /proc/timer_list /proc/interrupts
 
 
 @functools.cache
-def program(source="posture.c", *options):
+def program(source="posture.c"):
     """A program of this directory, linked statically, built once."""
     directory = tempfile.mkdtemp(prefix="nucleus-posture-")
     atexit.register(shutil.rmtree, directory)
     target = pathlib.Path(directory) / pathlib.Path(source).stem
-    subprocess.run(["cc", "-O1", *(options or ["-static"]), "-o", target, HERE / source], check=True)
+    subprocess.run(["cc", "-O1", "-static", "-o", target, HERE / source], check=True)
     return target
 
 
