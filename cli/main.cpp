@@ -132,7 +132,7 @@ int Main(const std::vector<std::string>& words) {
 // fails, or the command was not told by the first word, the command does it, and says so.
 [[maybe_unused]] static void RunFromCloneEarly(int argc, char** argv, char** envp) {
   if (argc > 1 && std::string_view(argv[1]) == "run" && ::geteuid() == 0)
-    (void)nucleus::process::RunFromClone(argv, envp);
+    (void)nucleus::process::RunFromClone(argv, envp, nucleus::process::Renewal::kMappedAgain);
 }
 #ifndef NUCLEUS_SANITIZED  // whose run time is not up yet
 [[gnu::used, gnu::section(".preinit_array")]] static void (*const early)(int, char**, char**) = RunFromCloneEarly;

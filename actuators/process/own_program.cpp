@@ -155,12 +155,12 @@ bool MapFrom(const sys::Fd& /*clone*/) {
 
 }  // namespace
 
-Result<> RunFromClone(char** argv, char** environment) {
+Result<> RunFromClone(char** argv, char** environment, Renewal renewal) {
   struct statvfs at{};
   if (::statvfs(kSelf, &at) != 0) return FailSys("statvfs", kSelf);
   if ((at.f_flag & ST_RDONLY) == 0) {
     const sys::Fd clone = TRY(OpenSelf());
-    if (!MapFrom(clone)) {
+    if (renewal == Renewal::kExecutedAgain || !MapFrom(clone)) {
       ::syscall(SYS_execveat, clone.get(), "", argv, environment, AT_EMPTY_PATH);
       return FailSys("execveat", kSelf);
     }

@@ -178,8 +178,10 @@ class Container {
   void Remove() {
     if (bridge_ != nullptr) bridge_->Remove();
     (void)cgroup_.Undo(Key(Part::kCgroup), nullptr, {}, {});
-    // What is replaced by way of a temporary, and what is written in its place.
-    for (const auto file : {kLaunchFile, kStatusFile}) sys::RemoveTemporaries(directory_ + "/" + std::string(file));
+    // What is replaced by way of a temporary, where a run of that name that was killed has left one; and what is
+    // written in its place.
+    if (asked_.named)
+      for (const auto file : {kLaunchFile, kStatusFile}) sys::RemoveTemporaries(directory_ + "/" + std::string(file));
     for (const auto file : {kLaunchFile, kStatusFile, kHostsFile, kResolvFile, kHostnameFile, process::kLockFile})
       ::unlink((directory_ + "/" + std::string(file)).c_str());
     sys::RemoveIfEmpty(directory_, 2);
@@ -206,12 +208,12 @@ void HoldSignals() {
 }
 
 // As main has done already, where it was told by the first word; and the words are those of this process.
-Result<> RunFromClone() {
+Result<> RunFromClone(process::Renewal renewal) {
   std::string words = TRY(sys::ReadFile("/proc/self/cmdline"));
   std::vector<char*> argv;
   for (std::size_t i = 0; i < words.size(); i = words.find('\0', i) + 1) argv.push_back(words.data() + i);
   argv.push_back(nullptr);
-  return process::RunFromClone(argv.data(), environ);
+  return process::RunFromClone(argv.data(), environ, renewal);
 }
 
 // An ordinary user is root of a user namespace from here on. Whose directories are used was decided before.
@@ -223,9 +225,13 @@ Result<> BecomeRoot(const Arguments& arguments) {
 }
 
 Result<int> Run(Context& context) {
-  if (::geteuid() != 0) TRY(BecomeRoot(context.arguments));
+  auto renewal = process::Renewal::kMappedAgain;
+  if (::geteuid() != 0) {
+    TRY(BecomeRoot(context.arguments));
+    renewal = process::Renewal::kExecutedAgain;
+  }
   const bool for_real = !context.arguments.Has("dry-run");
-  if (for_real) TRY(RunFromClone());
+  if (for_real) TRY(RunFromClone(renewal));
   HoldSignals();
   std::optional<netns::NamespaceAhead> network;
   if (for_real) network.emplace();
