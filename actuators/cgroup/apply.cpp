@@ -65,6 +65,16 @@ Result<> EnableControllers(const std::string& directory, const std::set<std::str
   return {};
 }
 
+// Whether the children of a group have all that they can have: what is enabled there is enabled above it too.
+bool HasAll(const sys::CgroupRoot& root, const std::string& directory) {
+  const auto possible = [&root](std::string_view controller) { return Has(root.controllers, controller); };
+  if (std::ranges::none_of(kUseful, possible)) return true;
+  const auto text = sys::ReadFile(directory + "/cgroup.subtree_control");
+  if (!text) return false;
+  const auto enabled = sys::SplitWords(*text);
+  return std::ranges::all_of(kUseful, [&](std::string_view c) { return !possible(c) || Has(enabled, c); });
+}
+
 // Somebody else's group is neither changed nor killed. One without a tag is ours by its place: a killed apply left it.
 Result<> CheckOwner(const std::string& directory, std::string_view tag) {
   const auto owner = TRY(sys::GetXattr(directory, kTagOwner));
@@ -78,8 +88,9 @@ Result<bool> MakeGroup(const sys::CgroupRoot& root, const PartKey& key, const st
   for (int tries = 0;; ++tries) {
     const std::string parent = TRY(MakeProjectGroup(root, key.project));
     Result<> ready;
-    for (const auto& inner : {root.base, root.base + "/nucleus", parent}) {
-      if (ready) ready = EnableControllers(inner, needed);
+    if (!HasAll(root, parent)) {
+      for (const auto& inner : {root.base, root.base + "/nucleus", parent})
+        if (ready) ready = EnableControllers(inner, needed);
     }
     if (ready && ::mkdir(directory.c_str(), 0755) == 0) break;
     if (ready && errno == EEXIST) {
@@ -105,6 +116,7 @@ Result<> RemoveGroup(const std::string& directory, std::string_view tag, const P
     return FailSys("stat", directory);
   }
   TRY(CheckOwner(directory, tag));
+  if (::rmdir(directory.c_str()) == 0) return {};  // as it is where everything has ended, and nothing was made below
   const auto events = TRY(ReadEvents(directory));
   if (events && events->populated) {
     TRY(Kill(directory));

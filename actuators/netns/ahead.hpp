@@ -5,7 +5,7 @@
 // the caller, so it is none for a container that has a user namespace of its own.
 #pragma once
 
-#include <thread>
+#include <pthread.h>
 
 #include "actuators/sys/fd.hpp"
 #include "spec/core/error.hpp"
@@ -24,8 +24,16 @@ class NamespaceAhead {
   Result<sys::Fd> Take();
 
  private:
-  Result<sys::Fd> made_;
-  std::thread maker_;
+  void Make();
+  void Join();
+
+  pthread_t maker_{};
+  bool running_ = false;
+  // The thread's, until it has been joined.
+  sys::Fd made_;
+  const char* operation_ = "";
+  const char* subject_ = "";
+  int errno_ = 0;
 };
 
 }  // namespace nucleus::netns

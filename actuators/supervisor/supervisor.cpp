@@ -435,7 +435,7 @@ void Supervisor::EndFor(Status::State state) {
   if (OwnsDirectory()) RemoveProbeCgroup(launch_.cgroup);
   status_.state = state;
   status_.supervisor = {};
-  WriteStatus();
+  if (!attached_) WriteStatus();  // else it goes away with the directory, next of all
   done_ = true;
 }
 
