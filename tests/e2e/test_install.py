@@ -30,6 +30,22 @@ def test_the_installed_program_finds_its_supervisor(world, prefix):
     (prefix / "elsewhere").rename(prefix / "libexec/nucleus/nucleus-supervisor")
 
 
+def test_the_installed_program_finds_its_firewall(world, prefix):
+    world.run("chmod", "755", prefix)
+    path = world.write("""
+name = "PROJECT"
+[networks.inner]
+""" + SLEEPER.replace('name = "PROJECT"', "") + 'networks = ["inner"]\n')
+    helper = prefix / "libexec/nucleus/nucleus-nft"
+    helper.rename(prefix / "elsewhere")
+    refused = world.run(prefix / "bin/nucleus", "apply", "-f", path, status=1)
+    (prefix / "elsewhere").rename(helper)
+    assert "nucleus-nft" in refused.stderr, refused.stderr
+    world.run(prefix / "bin/nucleus", "apply", "-f", path)
+    world.run(prefix / "bin/nucleus", "destroy", world.project)
+    world.nothing_left()
+
+
 def test_manual_and_completions_are_what_the_program_says(prefix):
     said = lambda *words: subprocess.run([prefix / "bin/nucleus", *words], check=True, stdout=subprocess.PIPE, text=True).stdout
     for file, words in {"man/man1/nucleus.1": ("manual", "man"),
