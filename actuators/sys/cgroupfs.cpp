@@ -49,12 +49,19 @@ std::optional<MountMark> MarkOf(const std::string& path) {
   return MountMark{st.st_dev, st.st_ino, static_cast<unsigned long>(fs.f_flags)};
 }
 
+// Of several mounts of cgroup2: one of the whole hierarchy before one of a part, then one that may be written to.
+constexpr int kBestRank = 3;
+int Rank(const MountEntry& mount) {
+  return (mount.root == "/" ? 2 : 0) + (mount.HasOption("rw") ? 1 : 0);
+}
+
 Result<std::optional<MountEntry>> LookForMount() {
   // A later mount on the same point hides an earlier one, so that it must be tried whether cgroup2 is what is seen.
   std::vector<MountEntry> seen;
-  for (auto& mount : TRY(ReadMountinfo())) {
+  TRY(ForEachMount([&](MountEntry&& mount) {
     if (mount.fstype == "cgroup2" && IsCgroup2(mount.mount_point)) seen.push_back(std::move(mount));
-  }
+    return seen.empty() || Rank(seen.back()) < kBestRank;  // none of the others would be chosen
+  }));
   return ChooseCgroupMount(seen);
 }
 
@@ -87,8 +94,7 @@ std::optional<MountEntry> ChooseCgroupMount(const std::vector<MountEntry>& mount
   const MountEntry* best = nullptr;
   for (const auto& mount : mounts) {
     if (mount.fstype != "cgroup2") continue;
-    const auto rank = [](const MountEntry& m) { return (m.root == "/" ? 2 : 0) + (m.HasOption("rw") ? 1 : 0); };
-    if (best == nullptr || rank(mount) > rank(*best)) best = &mount;
+    if (best == nullptr || Rank(mount) > Rank(*best)) best = &mount;
   }
   if (best == nullptr) return std::nullopt;
   return *best;

@@ -1,5 +1,10 @@
 #include "actuators/sys/mountinfo.hpp"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
 #include <charconv>
 #include <optional>
 
@@ -92,6 +97,15 @@ std::optional<MountEntry> ParseLine(std::string_view line) {
   return entry;
 }
 
+// Of the first line of a text, and that line taken away; its number is for the error.
+Result<MountEntry> TakeEntry(std::string_view& text, std::size_t number) {
+  const auto line = text.substr(0, text.find('\n'));
+  text.remove_prefix(std::min(line.size() + 1, text.size()));
+  auto entry = ParseLine(line);
+  if (entry) return std::move(*entry);
+  return Fail(ErrorCode::kInvalid, "parse", "mountinfo line " + std::to_string(number), "not as proc(5) says");
+}
+
 }  // namespace
 
 bool MountEntry::HasOption(std::string_view option) const {
@@ -106,23 +120,33 @@ bool MountEntry::HasOption(std::string_view option) const {
 
 Result<std::vector<MountEntry>> ParseMountinfo(std::string_view text) {
   std::vector<MountEntry> entries;
-  std::size_t number = 0;
-  while (!text.empty()) {
-    ++number;
-    const auto line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    auto entry = ParseLine(line);
-    if (!entry) {
-      return Fail(ErrorCode::kInvalid, "parse", "mountinfo line " + std::to_string(number), "not as proc(5) says");
-    }
-    entries.push_back(std::move(*entry));
-  }
+  while (!text.empty()) entries.push_back(TRY(TakeEntry(text, entries.size() + 1)));
   return entries;
 }
 
 Result<std::vector<MountEntry>> ReadMountinfo(const std::string& path) {
   const std::string text = TRY(ReadFile(path, 64 << 20));
   return TRY_IN(path, ParseMountinfo(text));
+}
+
+Result<> ForEachMount(const std::function<bool(MountEntry&&)>& more, const std::string& path) {
+  const Fd fd = TRY(Open(path, O_RDONLY));
+  std::array<char, 4096> page;  // NOLINT(*-member-init): filled by the kernel
+  std::string held;             // lines that nobody has been called for yet, the last one perhaps in part
+  std::size_t number = 0;
+  while (true) {
+    const ssize_t got = ::read(fd.get(), page.data(), page.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return FailSys("read", path);
+    held.append(page.data(), static_cast<std::size_t>(got));
+    const bool over = got == 0;
+    std::string_view rest = held;
+    while (over ? !rest.empty() : rest.find('\n') != std::string_view::npos) {
+      if (!more(TRY_IN(path, TakeEntry(rest, ++number)))) return {};
+    }
+    if (over) return {};
+    held.erase(0, held.size() - rest.size());
+  }
 }
 
 }  // namespace nucleus::sys

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,5 +34,8 @@ Result<std::vector<MountEntry>> ParseMountinfo(std::string_view text);
 
 // In the order of the kernel: a later mount on the same point hides the earlier ones.
 Result<std::vector<MountEntry>> ReadMountinfo(const std::string& path = "/proc/self/mountinfo");
+// The same, one by one, as long as `more` says so: what comes after is not even written by the kernel, which takes
+// longer for a thousand mounts than a process for its start.
+Result<> ForEachMount(const std::function<bool(MountEntry&&)>& more, const std::string& path = "/proc/self/mountinfo");
 
 }  // namespace nucleus::sys

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "actuators/sys/file.hpp"
+#include "actuators/sys/testing.hpp"
+
 namespace nucleus::sys {
 namespace {
 
@@ -73,6 +76,31 @@ TEST(Mountinfo, ReadsThisProcess) {
   bool proc = false;
   for (const auto& m : *mounts) proc |= m.mount_point == "/proc" && m.fstype == "proc";
   EXPECT_TRUE(proc);
+}
+
+TEST(Mountinfo, ReadsOneByOneAcrossPagesAndStopsWhenTold) {
+  const TemporaryDirectory dir;
+  std::string text;
+  for (int i = 0; i < 1000; ++i)
+    text += std::to_string(i) + " 0 0:1 / /" + std::string(i % 90, 'm') + " rw - tmpfs none rw\n";
+  text.pop_back();  // the last line without an end
+  const std::string path = dir / "mountinfo";
+  ASSERT_TRUE(ReplaceFile(path, text, 0600));
+  const auto all = ReadMountinfo(path);
+  ASSERT_TRUE(all) << all.error().Message();
+  std::vector<MountEntry> seen;
+  ASSERT_TRUE(ForEachMount([&](MountEntry&& mount) { return seen.push_back(std::move(mount)), true; }, path));
+  EXPECT_EQ(seen, *all);
+  EXPECT_EQ(seen.size(), 1000U);
+
+  int calls = 0;
+  ASSERT_TRUE(ForEachMount([&](MountEntry&&) { return ++calls < 3; }, path));
+  EXPECT_EQ(calls, 3);
+
+  ASSERT_TRUE(ReplaceFile(path, text + "\nbroken\n", 0600));
+  const auto broken = ForEachMount([](MountEntry&&) { return true; }, path);
+  ASSERT_FALSE(broken);
+  EXPECT_NE(broken.error().Message().find("line 1001"), std::string::npos) << broken.error().Message();
 }
 
 RC_GTEST_PROP(Mountinfo, ParseUndoesPrint, ()) {
