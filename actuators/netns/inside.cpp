@@ -31,7 +31,7 @@ std::string SysctlPath(std::string_view setting, std::string_view link) {
 
 // An instance of proc of our own; the machine's /proc where we may not have one. Thread-safe.
 std::shared_ptr<const sys::Fd> ProcInstance() {
-  constexpr int kUses = 8;  // of namespaces
+  constexpr int kUses = 16;  // of namespaces
   static std::mutex mutex;
   static std::shared_ptr<const sys::Fd> current;
   static int left = 0;

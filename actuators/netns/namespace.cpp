@@ -1,19 +1,23 @@
 #include "actuators/netns/namespace.hpp"
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 
 #include <system_error>
 #include <thread>
 
 namespace nucleus::netns {
 
-Result<Pin> OpenPin(const std::string& path) {
+Result<NamespaceId> OwnNamespace() {
+  struct stat here{};
+  if (::stat("/proc/thread-self/ns/net", &here) != 0) return FailSys("stat", "/proc/thread-self/ns/net");
+  return NamespaceId{here.st_dev, here.st_ino};
+}
+
+Result<Pin> OpenPin(const std::string& path, const NamespaceId& own) {
   Pin pin;
   // O_NONBLOCK: whatever may lie there, opening it must not hang.
   pin.fd = sys::Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
@@ -21,19 +25,20 @@ Result<Pin> OpenPin(const std::string& path) {
     if (errno == ENOENT || errno == ENOTDIR) return pin;
     return FailSys("open network namespace", path);
   }
-  struct statfs filesystem{};
-  if (::fstatfs(pin.fd.get(), &filesystem) != 0) return FailSys("statfs", path);
+  struct stat there{};
+  if (::fstat(pin.fd.get(), &there) != 0) return FailSys("stat", path);
   pin.state = PinState::kNoMount;
-  if (filesystem.f_type != NSFS_MAGIC) return pin;
+  if (there.st_dev != own.device) return pin;  // of all namespaces there is one file system
 
   pin.state = PinState::kForeign;
   if (::ioctl(pin.fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) return pin;
-  struct stat there{}, here{};
-  if (::fstat(pin.fd.get(), &there) != 0) return FailSys("stat", path);
-  if (::stat("/proc/thread-self/ns/net", &here) != 0) return FailSys("stat", "/proc/thread-self/ns/net");
   pin.inode = there.st_ino;
-  if (there.st_ino != here.st_ino || there.st_dev != here.st_dev) pin.state = PinState::kMounted;
+  if (NamespaceId{there.st_dev, there.st_ino} != own) pin.state = PinState::kMounted;
   return pin;
+}
+
+Result<Pin> OpenPin(const std::string& path) {
+  return OpenPin(path, TRY(OwnNamespace()));
 }
 
 bool OwnsNetwork() {

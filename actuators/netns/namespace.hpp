@@ -2,6 +2,8 @@
 // network_namespaces(7).
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -24,6 +26,16 @@ struct Pin {
   std::uint64_t inode = 0;
 };
 
+struct NamespaceId {
+  dev_t device = 0;
+  ino_t inode = 0;
+  bool operator==(const NamespaceId&) const = default;
+};
+// The network namespace of the calling thread.
+Result<NamespaceId> OwnNamespace();
+
+// own: what OwnNamespace() says.
+Result<Pin> OpenPin(const std::string& path, const NamespaceId& own);
 Result<Pin> OpenPin(const std::string& path);
 
 // Whether the network namespace that the caller is in belongs to its user namespace. If not, no capability of the

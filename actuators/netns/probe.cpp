@@ -347,10 +347,13 @@ class Look {
   void ObserveNamespaces(const HostView& host) {
     std::vector<NetnsJob> jobs;
     std::vector<Pin> pins;
+    const auto own = OwnNamespace();
     for (auto& [key, ends] : netns_) {
       const auto wanted = request_.parts.find(key);
       const auto* netns = wanted == request_.parts.end() ? nullptr : std::get_if<NetnsWanted>(&wanted->second);
-      auto pin = OpenPin(netns != nullptr ? netns->pin : directories_.NetnsPin(request_.project, key.address));
+      auto pin =
+          own ? OpenPin(netns != nullptr ? netns->pin : directories_.NetnsPin(request_.project, key.address), *own)
+              : Result<Pin>(Fail(own.error()));
       // The jobs keep what was found, the workers get the descriptors.
       Pin handle;
       if (pin) {
@@ -466,8 +469,9 @@ Result<LeasesInUse> FindLeasesInUse(const Directories& directories, const std::s
   }
   const auto services = PinnedServices(directories, project);
   std::vector<Pin> pins;
+  const auto own = TRY(OwnNamespace());
   for (const auto& service : services) {
-    auto pin = OpenPin(directories.NetnsPin(project, service));
+    auto pin = OpenPin(directories.NetnsPin(project, service), own);
     pins.push_back(pin ? std::move(*pin) : Pin{});
   }
   const auto insides = LookInside(pins);

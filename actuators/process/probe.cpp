@@ -23,10 +23,10 @@ namespace nucleus::process {
 
 namespace {
 
-// root: below which the groups are; empty where there are none.
-std::string FrozenFact(const std::string& root, const PartKey& key) {
-  if (root.empty()) return "0";
-  const auto text = sys::ReadBriefIfThere(AT_FDCWD, root + CgroupPath(key.project, key.address) + "/cgroup.freeze");
+// root: below which the groups are; none where there are none.
+std::string FrozenFact(const sys::Fd& root, const PartKey& key) {
+  if (!root) return "0";
+  const auto text = sys::ReadBriefIfThere(root.get(), CgroupPath(key.project, key.address) + "/cgroup.freeze");
   return text && *text && (*text)->starts_with('1') ? "1" : "0";
 }
 
@@ -72,10 +72,10 @@ std::optional<std::string> CgroupOf(pid_t pid) {
   return std::nullopt;
 }
 
-// Whether a directory is the cgroup of that id: kernfs numbers its inodes so.
-bool IsCgroup(const std::string& directory, std::optional<std::uint64_t> id) {
+// Whether the cgroup at a path below a root has that id: kernfs numbers its inodes so.
+bool IsCgroup(const sys::Fd& root, const std::string& path, std::optional<std::uint64_t> id) {
   struct stat st{};
-  return id && ::stat(directory.c_str(), &st) == 0 && st.st_ino == *id;
+  return id && root && ::fstatat(root.get(), path.c_str(), &st, 0) == 0 && st.st_ino == *id;
 }
 
 // None: one of them is not to be seen.
@@ -90,8 +90,8 @@ std::optional<bool> IsNetnsOf(const sys::Fd& pidfd, pid_t pid, const std::string
 
 // Where one looks from.
 struct Place {
-  std::string cgroup_root;  // below which the groups are; empty where there are none
-  bool wandering = false;   // on a thread of its own, which may go into other namespaces
+  sys::Fd cgroup_root;     // below which the groups are; none where there are none
+  bool wandering = false;  // on a thread of its own, which may go into other namespaces
 };
 
 // Whether somebody has changed from outside what confines it. Nothing is said where it may not be looked at, nor of a
@@ -119,7 +119,7 @@ void AddGround(const Found& found, const ProcessWanted& wanted, const Place& pla
   if (found.supervisor == 0 || !found.status || found.status->workload.pid == 0) return;
   const pid_t pid = found.status->workload.pid;
   const sys::Fd pidfd(sys::PidfdOpen(pid));
-  if (!wanted.cgroup.empty() && !IsCgroup(place.cgroup_root + wanted.cgroup, sys::PidfdCgroup(pidfd.get()))) {
+  if (!wanted.cgroup.empty() && !IsCgroup(place.cgroup_root, wanted.cgroup, sys::PidfdCgroup(pidfd.get()))) {
     // In one of its own below, perhaps.
     const auto path = CgroupOf(pid);
     const bool inside = path && ("/" + *path + "/").find("/" + wanted.cgroup + "/") != std::string::npos;
@@ -198,7 +198,8 @@ std::string StagedFile(const std::string& directory, std::string_view destinatio
 
 // What is just applied (only_asked) is confined as it was a moment ago; else a thread goes round.
 Result<Observations> ProcessProber::Probe(const ProbeRequest& request) {
-  Place place{.cgroup_root = cgroup::AbsolutePath("").value_or("")};
+  Place place;
+  if (const auto root = cgroup::AbsolutePath("")) place.cgroup_root.reset(::open(root->c_str(), O_PATH | O_CLOEXEC));
   if (request.only_asked || request.parts.empty()) return LookAtAll(directories_, request, place);
   place.wandering = true;
   Result<Observations> answer;
