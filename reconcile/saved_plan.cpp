@@ -6,6 +6,7 @@
 #include "reconcile/diff.hpp"
 #include "reconcile/json_number.hpp"
 #include "reconcile/ordered_json.hpp"
+#include "spec/core/nesting.hpp"
 #include "spec/load.hpp"
 
 namespace nucleus::reconcile {
@@ -180,6 +181,7 @@ bool LooksLikeSavedPlan(std::string_view text) {
 }
 
 Result<SavedPlan> DecodeSavedPlan(std::string_view text) {
+  if (IsNestedTooDeeply(text)) return Fail(ErrorCode::kCorrupt, "read", "plan", "it is nested too deeply");
   try {
     const Read json = Read::parse(text);
     if (json.at("type").get<std::string>() != kType) return Fail(ErrorCode::kCorrupt, "read", "plan", "not a plan");

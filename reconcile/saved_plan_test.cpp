@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "spec/core/nesting.hpp"
 #include "spec/load.hpp"
 
 namespace nucleus::reconcile {
@@ -72,6 +73,18 @@ TEST(SavedPlan, RefusesGarbage) {
   std::string other = good;
   other.replace(other.find("\"format_version\": 1"), 19, "\"format_version\": 2");
   EXPECT_EQ(DecodeSavedPlan(other).error().code, ErrorCode::kUnsupported);
+}
+
+TEST(SavedPlan, RefusesWhatIsNestedTooDeeply) {
+  for (const auto* unit : {"[", "{\"a\":", "[[{\"a\":"}) {
+    std::string text;
+    for (int i = 0; i < 1000; ++i) text += unit;
+    const auto decoded = DecodeSavedPlan(text);
+    ASSERT_FALSE(decoded);
+    EXPECT_NE(decoded.error().Message().find("nested too deeply"), std::string::npos);
+  }
+  // What is in a string does not nest.
+  EXPECT_FALSE(IsNestedTooDeeply("\"" + std::string(1000, '[') + "\\\"" + std::string(1000, '[') + "\""));
 }
 
 TEST(SavedPlan, RefusesNumbersThatAreNone) {

@@ -13,6 +13,7 @@ namespace {
 
 using Type = Value::Type;
 
+constexpr std::string_view kName = "name";  // of a service: see CheckName()
 constexpr std::string_view kNameRule =
     "letters, digits, '_', '.' and '-', a letter or digit first, at most 63 characters";
 
@@ -24,23 +25,28 @@ std::vector<std::string_view> KeyNames(Scope scope) {
   return names;
 }
 
-void ReportUnknown(const Value& table, Scope scope, Reader& reader) {
+// besides: what is no key of its own, but known to the caller.
+void ReportUnknown(const Value& table, Scope scope, Reader& reader, std::string_view besides = "") {
   for (const auto& member : table.members) {
-    if (FindKey(scope, member.name) != nullptr) continue;
+    if (FindKey(scope, member.name) != nullptr || (!besides.empty() && member.name == besides)) continue;
     reader.Report(member.place,
                   "unknown key '" + Shown(member.name) + "'" + reader.Suggestion(member.name, KeyNames(scope)));
   }
 }
 
 template <class Resource>
-void ReadKeys(Scope scope, const Value& table, Reader& reader, Resource& resource) {
-  ReportUnknown(table, scope, reader);
-  for (const auto& key : KeySpecs()) {
-    if (key.info.scope != scope || key.read == nullptr) continue;
-    const auto member = std::ranges::find(table.members, key.info.name, &Member::name);
-    if (member == table.members.end()) continue;
+void ReadKeys(Scope scope, const Value& table, Reader& reader, Resource& resource, std::string_view besides = "") {
+  ReportUnknown(table, scope, reader, besides);
+  // In the order of the keys, which build upon each other.
+  std::vector<std::pair<const KeySpec*, const Member*>> given;
+  for (const auto& member : table.members) {
+    const auto* key = FindKeySpec(scope, member.name);
+    if (key != nullptr && key->read != nullptr) given.emplace_back(key, &member);
+  }
+  std::ranges::sort(given);
+  for (const auto& [key, member] : given) {
     resource.places.emplace(member->name, member->place);
-    key.read(member->value, key.info.name, reader, &resource);
+    key->read(member->value, key->info.name, reader, &resource);
   }
 }
 
@@ -95,10 +101,8 @@ void CheckName(const Value& table, std::string_view expected, std::string_view w
   }
 }
 
-void ReadService(const Value& written, Reader& reader, Service& service) {
-  Value table = written;
-  std::erase_if(table.members, [](const Member& member) { return member.name == "name"; });
-  ReadKeys(Scope::kService, table, reader, service);
+void ReadService(const Value& table, Reader& reader, Service& service) {
+  ReadKeys(Scope::kService, table, reader, service, kName);
   if (service.type == ServiceType::kJob && !service.places.contains("restart")) service.restart = RestartPolicy::kNo;
   CheckWithin(table, reader, service);
   CheckPolicyFiles(table, reader);

@@ -3,6 +3,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "spec/core/nesting.hpp"
+
 namespace nucleus::netns {
 
 namespace {
@@ -155,6 +157,7 @@ FirewallState Read(const json& document) {
 }  // namespace
 
 Result<FirewallState> ParseListing(std::string_view text) {
+  if (IsNestedTooDeeply(text)) return Fail(ErrorCode::kCorrupt, "read", "nftables listing", "nested too deeply");
   try {
     return Read(json::parse(text));
   } catch (const json::exception& error) {
