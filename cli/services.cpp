@@ -61,8 +61,9 @@ ServiceRow RowOf(const std::string& project, const Address& address, const Obser
 Result<std::vector<ServiceRow>> ListContainers(const std::map<Part, Prober*>& process_only) {
   std::vector<ServiceRow> rows;
   const std::string project(kContainersProject);
-  for (const auto& [key, seen] : TRY(reconcile::Observe(project, {}, process_only)))
-    rows.push_back(RowOf(project, key.address, seen, "stopped"));
+  std::map<PartKey, Wanted> none;
+  const Observations found = TRY(reconcile::Observe(project, none, process_only));
+  for (const auto& [key, seen] : found) rows.push_back(RowOf(project, key.address, seen, "stopped"));
   return rows;
 }
 

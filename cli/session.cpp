@@ -167,7 +167,7 @@ Result<reconcile::Planner> Observe(World& world, const Probers& probers, const s
   }
   auto planner =
       TRY(reconcile::Planner::Prepare({desired, &world.applied, &world.observed.host, &world.taken, options}));
-  world.observed.parts = TRY(reconcile::Observe(world.project, planner.WantedParts(), probers.by_part()));
+  world.observed.parts = TRY(reconcile::Observe(world.project, planner.parts(), probers.by_part()));
   return planner;
 }
 

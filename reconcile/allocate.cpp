@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "reconcile/place.hpp"
@@ -57,15 +57,23 @@ Result<> CheckDeclared(const spec::Topology& desired, const spec::Network& netwo
   return {};
 }
 
+std::map<std::string, spec::Ipv4Net> AppliedSubnets(const Applied& applied) {
+  auto subnets = applied.subnets;
+  for (const auto& [name, network] : applied.topology.networks) {
+    if (network.subnet) subnets[SubnetKey(name)] = *network.subnet;
+  }
+  return subnets;
+}
+
 Result<> AllocateSubnets(const spec::Topology& desired, const Applied& applied, const Host& host, const Taken& taken,
                          Leases& leases) {
   Occupied held;
   for (const auto& [net, owner] : taken.subnets) held.push_back(net);
-  const Leases before = AppliedLeases(applied);
+  const auto before = AppliedSubnets(applied);
   for (const auto& [name, network] : desired.networks) {
     if (!network.subnet) continue;
-    const auto had = before.subnets.find(SubnetKey(name));
-    const bool is_new = had == before.subnets.end() || had->second != *network.subnet;
+    const auto had = before.find(SubnetKey(name));
+    const bool is_new = had == before.end() || had->second != *network.subnet;
     TRY(CheckDeclared(desired, network, taken, is_new ? host.routes : std::vector<spec::Ipv4Net>()));
     leases.subnets[SubnetKey(name)] = *network.subnet;
     held.push_back(*network.subnet);
@@ -76,8 +84,8 @@ Result<> AllocateSubnets(const spec::Topology& desired, const Applied& applied, 
   for (const auto& [name, network] : desired.networks) {
     if (network.subnet) continue;
     // What is in use stays, whatever else the machine reaches by now: routes count when a subnet is chosen.
-    const auto lease = before.subnets.find(SubnetKey(name));
-    if (lease == before.subnets.end() || !Free(lease->second, held)) {
+    const auto lease = before.find(SubnetKey(name));
+    if (lease == before.end() || !Free(lease->second, held)) {
       open.push_back(name);
       continue;
     }
@@ -86,7 +94,7 @@ Result<> AllocateSubnets(const spec::Topology& desired, const Applied& applied, 
     held.push_back(lease->second);
   }
   // Subnets of networks that are on their way out are in use until they are gone.
-  for (const auto& [key, net] : before.subnets) {
+  for (const auto& [key, net] : before) {
     if (!leases.subnets.contains(key)) occupied.push_back(net);
   }
   std::uint32_t cursor = kFirstChosen;
@@ -121,37 +129,57 @@ class Pool {
   spec::Ipv4Net subnet_;
   spec::Ipv4 broadcast_;
   std::uint32_t cursor_;
-  std::set<std::uint32_t> used_;
+  std::unordered_set<std::uint32_t> used_;
 };
 
-// Addresses that services name themselves; the loader has seen that they fit, and that there is one of each.
-void TakeDeclared(const spec::Topology& desired, std::map<std::string, Pool, std::less<>>& pools, Leases& leases) {
+using Pools = std::unordered_map<std::string_view, Pool>;  // by network
+
+// A service on a network: in the order of the services.
+struct Place {
+  const spec::Service* service;
+  Pool* pool;
+  std::string_view network;
+  bool has_lease = false;
+};
+
+std::vector<Place> PlacesOf(const spec::Topology& desired, Pools& pools) {
+  std::vector<Place> places;
+  places.reserve(desired.services.size());
   for (const auto& [name, service] : desired.services) {
-    if (!service.address || service.networks.empty()) continue;
-    const auto pool = pools.find(service.networks.front());
-    if (pool == pools.end() || !pool->second.Take(*service.address)) continue;
-    leases.addresses[AddressKey(name, service.networks.front())] = *service.address;
+    for (const auto& network : service.networks) {
+      // What is not there was refused by the loader.
+      if (const auto pool = pools.find(network); pool != pools.end())
+        places.push_back({&service, &pool->second, network});
+    }
+  }
+  return places;
+}
+
+// Addresses that services name themselves; the loader has seen that they fit, and that there is one of each.
+void TakeDeclared(std::vector<Place>& places, Leases& leases) {
+  for (auto& place : places) {
+    const auto& [service, pool, network, has_lease] = place;
+    if (!service->address || network != service->networks.front() || !pool->Take(*service->address)) continue;
+    leases.addresses[AddressKey(service->name, network)] = *service->address;
+    place.has_lease = true;
   }
 }
 
 // Keeps the leases of services that are still attached, and blocks those of services that are on their way out.
-void KeepLeases(const spec::Topology& desired, const Applied& applied, std::map<std::string, Pool, std::less<>>& pools,
-                Leases& leases) {
-  // Who is attached to what, by the lease's key.
-  std::unordered_map<std::string, Pool*> attached;
-  attached.reserve(desired.services.size());
-  for (const auto& [name, service] : desired.services) {
-    for (const auto& network : service.networks) {
-      if (const auto pool = pools.find(network); pool != pools.end())
-        attached.emplace(AddressKey(name, network), &pool->second);
-    }
-  }
+void KeepLeases(const Applied& applied, Pools& pools, std::vector<Place>& places, Leases& leases) {
+  if (applied.addresses.empty()) return;
+  std::unordered_map<Attached, Place*, Attached::Hash> staying;
+  staying.reserve(places.size());
+  for (auto& place : places) staying.emplace(Attached{place.service->name, place.network}, &place);
   std::vector<std::pair<Pool*, spec::Ipv4>> leaving;
   for (const auto& [key, address] : applied.addresses) {
-    if (const auto staying = attached.find(key); staying != attached.end()) {
+    const auto attached = ParseAddressKey(key);
+    const auto found = attached ? staying.find(*attached) : staying.end();
+    if (found != staying.end()) {
       // Not of who has named another one by now.
-      if (!leases.addresses.contains(key) && staying->second->Take(address))
-        leases.addresses.emplace_hint(leases.addresses.end(), key, address);
+      if (found->second->has_lease || !found->second->pool->Take(address)) continue;
+      found->second->has_lease = true;
+      leases.addresses.emplace_hint(leases.addresses.end(), key, address);
     } else if (const auto slash = key.find('/'); slash != std::string::npos) {
       const auto pool = pools.find(std::string_view(key).substr(slash + 1));
       if (pool != pools.end()) leaving.emplace_back(&pool->second, address);
@@ -160,12 +188,20 @@ void KeepLeases(const spec::Topology& desired, const Applied& applied, std::map<
   for (const auto& [pool, address] : leaving) pool->Take(address);
 }
 
+constexpr std::string_view kServicePrefix = "service.";
+
 }  // namespace
 
 std::string AddressKey(std::string_view service, std::string_view network) {
   std::string key;
-  key.reserve(9 + service.size() + network.size());
-  return key.append("service.").append(service).append("/").append(network);
+  key.reserve(kServicePrefix.size() + 1 + service.size() + network.size());
+  return key.append(kServicePrefix).append(service).append("/").append(network);
+}
+
+std::optional<Attached> ParseAddressKey(std::string_view key) {
+  const auto slash = key.find('/');
+  if (slash == std::string_view::npos || !key.starts_with(kServicePrefix)) return std::nullopt;
+  return Attached{key.substr(kServicePrefix.size(), slash - kServicePrefix.size()), key.substr(slash + 1)};
 }
 
 std::string SubnetKey(std::string_view network) {
@@ -179,36 +215,31 @@ spec::Ipv4 GatewayOf(const spec::Network& network, const spec::Ipv4Net& subnet) 
 Leases AppliedLeases(const Applied& applied) {
   Leases leases;
   leases.addresses = applied.addresses;
-  leases.subnets = applied.subnets;
-  for (const auto& [name, network] : applied.topology.networks) {
-    if (network.subnet) leases.subnets[SubnetKey(name)] = *network.subnet;
-  }
+  leases.subnets = AppliedSubnets(applied);
   return leases;
 }
 
 Result<Leases> Allocate(const spec::Topology& desired, const Applied& applied, const Host& host, const Taken& taken) {
   Leases leases;
   TRY(AllocateSubnets(desired, applied, host, taken, leases));
-  std::map<std::string, Pool, std::less<>> pools;
+  Pools pools;
   for (const auto& [name, network] : desired.networks) {
     pools.emplace(name, Pool(network, leases.subnets.at(SubnetKey(name))));
   }
-  TakeDeclared(desired, pools, leases);
-  KeepLeases(desired, applied, pools, leases);
-  for (const auto& [name, service] : desired.services) {
-    for (const auto& network : service.networks) {
-      const auto pool = pools.find(network);
-      if (pool == pools.end()) continue;  // refused by the loader
-      const auto [lease, fresh] = leases.addresses.try_emplace(AddressKey(name, network));
-      if (!fresh) continue;
-      const auto address = pool->second.TakeLowest();
-      if (!address) {
-        return Fail(Error::Of(ErrorCode::kConflict, "choose an address for", "service." + name,
-                              "network." + network + " has none left in " + spec::Format(pool->second.subnet()))
-                        .Hint("give the network a larger subnet"));
-      }
-      lease->second = *address;
+  auto places = PlacesOf(desired, pools);
+  TakeDeclared(places, leases);
+  KeepLeases(applied, pools, places, leases);
+  for (const auto& [service, pool, network, has_lease] : places) {
+    if (has_lease) continue;
+    const auto [lease, fresh] = leases.addresses.try_emplace(AddressKey(service->name, network));
+    if (!fresh) continue;  // it is on the same network twice
+    const auto address = pool->TakeLowest();
+    if (!address) {
+      return Fail(Error::Of(ErrorCode::kConflict, "choose an address for", "service." + service->name,
+                            "network." + std::string(network) + " has none left in " + spec::Format(pool->subnet()))
+                      .Hint("give the network a larger subnet"));
     }
+    lease->second = *address;
   }
   return leases;
 }

@@ -4,8 +4,11 @@
 // host-wide by the store, in the transaction that opens the revision.
 #pragma once
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "reconcile/plan.hpp"
 #include "spec/core/error.hpp"
@@ -24,6 +27,21 @@ Result<Leases> Allocate(const spec::Topology& desired, const Applied& applied, c
 Leases AppliedLeases(const Applied& applied);
 
 std::string AddressKey(std::string_view service, std::string_view network);
+
+// The same without a text of its own, to look up by: every service of a large topology is looked up several times.
+struct Attached {
+  std::string_view service;
+  std::string_view network;
+  bool operator==(const Attached&) const = default;
+
+  struct Hash {
+    std::size_t operator()(const Attached& attached) const {
+      const std::hash<std::string_view> hash;
+      return hash(attached.service) * 31 + hash(attached.network);
+    }
+  };
+};
+std::optional<Attached> ParseAddressKey(std::string_view key);
 std::string SubnetKey(std::string_view network);
 spec::Ipv4 GatewayOf(const spec::Network& network, const spec::Ipv4Net& subnet);
 

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "dag/graph.hpp"
 #include "reconcile/diff.hpp"
 #include "reconcile/drift.hpp"
 #include "reconcile/place.hpp"
+#include "state/parts/facts.hpp"
 
 namespace nucleus::reconcile {
 
@@ -94,7 +96,7 @@ class Assessor {
     const auto* netns = r_.Find(Part::kNetns);
     if (netns == nullptr || !netns->present()) return true;
     const auto was = model_.Was(r_, Part::kNetns);
-    return was && ExpectedFacts(*was) == netns->seen->facts;
+    return was && Matches(*was, netns->seen->facts);
   }
 
   // What is applied; and, where only drift is asked for, what an apply that failed has begun.
@@ -127,7 +129,7 @@ class Assessor {
   }
 
   [[nodiscard]] bool IsAsked(const std::set<std::string>& asked) const {
-    return asked.contains(r_.address.name) || asked.contains(r_.address.Text());
+    return !asked.empty() && (asked.contains(r_.address.name) || asked.contains(r_.address.Text()));
   }
 
   [[nodiscard]] spec::Place PlaceOf(std::string_view key) const {
@@ -165,7 +167,7 @@ class Assessor {
     }
     if (!part.present()) {
       part.Raise(Remedy::kApply, Action::kCreate);
-      const bool missed = r_.applied ? model_.Was(r_, part.part).has_value() : Known();
+      const bool missed = r_.applied ? model_.HadBeen(r_, part.part) : Known();
       if (missed && !r_.job() && !WasJob() && !Moves()) {
         r_.Because(Action::kCreate, Type::kDrift, std::string(AbsentWords(part.part)), "", PlaceOf(""));
       }
@@ -259,7 +261,7 @@ class Assessor {
       return DiffFields(*r_.volume.applied, *r_.volume.desired);
     }
     if (!r_.service.desired) return {};
-    return DiffFields(spec::Scope::kService, spec::CanonicalFields(*r_.service.applied), r_.fields);
+    return DiffFields(*r_.service.applied, *r_.service.desired);
   }
 
   void AssessFields() {
@@ -423,33 +425,51 @@ class Assessor {
   std::string stale_;  // the fact by which the process in the place of a new service is not the one that is wanted
 };
 
-// Networks and volumes first, then services after those they depend on, and the firewall.
-std::vector<std::uint32_t> Order(const Model& model) {
-  dag::Graph graph(model.resources.size());
-  std::vector<std::uint32_t> order;
-  for (std::uint32_t i = 0; i < model.resources.size(); ++i) {
-    const auto& resource = model.resources[i];
-    for (const auto dependency : model.DependenciesOf(resource.service.desired)) {
-      if (dependency != i) graph.AddEdge(dependency, i);
+// The services after those they depend on; in the order of their names where they wait for each other.
+std::vector<std::uint32_t> Services(const Model& model) {
+  const auto is_service = [](const Resource& resource) { return resource.address.kind == Kind::kService; };
+  const auto begin = std::ranges::find_if(model.resources, is_service);
+  const auto first = static_cast<std::uint32_t>(begin - model.resources.begin());
+  const auto count = std::count_if(begin, model.resources.end(), is_service);
+  dag::Graph graph(static_cast<std::size_t>(count));
+  for (std::uint32_t i = 0; i < graph.size(); ++i) {
+    for (const auto dependency : model.DependenciesOf(model.resources[first + i].service.desired)) {
+      if (dependency != first + i) graph.AddEdge(dependency - first, i);
     }
   }
-  if (auto sorted = graph.Order()) return *sorted;
-  for (std::uint32_t i = 0; i < model.resources.size(); ++i) order.push_back(i);
-  return order;
+  std::vector<std::uint32_t> services(graph.size());
+  std::iota(services.begin(), services.end(), 0);
+  if (auto sorted = graph.Order()) services = *std::move(sorted);
+  for (auto& service : services) service += first;
+  return services;
+}
+
+// Nothing is asked of it, and all of it is there as it was applied and is desired.
+bool IsSettled(const Resource& resource, const Options& options) {
+  if (!resource.same || resource.job() || !options.rerun.empty() || !options.replace.empty()) return false;
+  return std::all_of(
+      resource.parts.begin(), resource.parts.begin() + static_cast<std::ptrdiff_t>(resource.part_count),
+      [](const PartState& part) { return part.matches || (part.want == nullptr && part.seen == nullptr); });
 }
 
 }  // namespace
 
 void Assess(Model& model) {
-  const auto order = Order(model);
-  // A service looks at its networks and volumes, so they have to be decided.
-  for (const bool services : {false, true}) {
-    for (const auto index : order) {
-      auto& resource = model.resources[index];
-      if (!resource.in_scope || (resource.address.kind == Kind::kService) != services) continue;
-      Assessor(model, resource).Run();
+  bool moved = false;  // what is settled stays so unless something goes that it may rest on
+  const auto assess = [&](Resource& resource) {
+    if (!resource.in_scope) return;
+    if (!moved && IsSettled(resource, model.question().options)) {
+      for (auto& part : resource.parts) part.wanted = part.matches;
+      return;
     }
+    Assessor(model, resource).Run();
+    moved |= resource.action() >= Action::kRestart || std::ranges::any_of(resource.parts, &PartState::made_anew);
+  };
+  // A service looks at its networks and volumes, so they have to be decided.
+  for (auto& resource : model.resources) {
+    if (resource.address.kind != Kind::kService) assess(resource);
   }
+  for (const auto index : Services(model)) assess(model.resources[index]);
 }
 
 }  // namespace nucleus::reconcile

@@ -75,7 +75,7 @@ class Executor : public ::testing::Test {
     Options options;
     options.directories = directories_;
     options.destroy = desired == nullptr;
-    const auto wanted = TRY(WantedParts(desired, applied, host_, taken, options));
+    auto wanted = TRY(WantedParts(desired, applied, host_, taken, options));
     const Observed observed{host_, TRY(reconcile::Observe("pair", wanted, machinery_.probers))};
     return reconcile::MakePlan({desired, &applied, &observed, &taken, options});
   }

@@ -4,6 +4,7 @@
 
 #include "reconcile/parallel.hpp"
 #include "reconcile/same.hpp"
+#include "state/parts/facts.hpp"
 
 namespace nucleus::reconcile {
 
@@ -30,13 +31,15 @@ std::vector<std::uint32_t> Unique(std::vector<std::uint32_t> list) {
   return list;
 }
 
+std::optional<Wanted> PartOf(const Side& side, const spec::Service& service, Part part) {
+  return side.Of(service, part == Part::kProcess ? spec::CanonicalFields(service) : spec::Fields(), part);
+}
+
 bool SameAsApplied(const Resource& resource) {
   const auto same = [](const auto& states) {
-    return spec::CanonicalFields(*states.desired) == spec::CanonicalFields(*states.applied);
+    return states.desired == nullptr || (states.applied != nullptr && SameMeaning(*states.desired, *states.applied));
   };
-  if (resource.network.desired) return same(resource.network);
-  if (resource.volume.desired) return same(resource.volume);
-  return !resource.service.desired || SameMeaning(*resource.service.desired, *resource.service.applied);
+  return same(resource.network) && same(resource.volume) && same(resource.service);
 }
 
 }  // namespace
@@ -68,35 +71,69 @@ void Resource::Because(Action action, Reason::Type type, std::string text, std::
   if (type != Reason::Type::kDrift && type != Reason::Type::kDependency) drift_cause = false;
 }
 
-Model::Model(const Question& question, const Scope& scope, const Leases& desired_leases, const Leases& applied_leases)
+Model::Model(const Question& question, const Scope& scope, const Leases& desired_leases)
     : question_(&question),
       scope_(&scope),
-      desired_(*scope.desired, desired_leases, *question.host, question.options.directories),
-      applied_(question.applied->topology, applied_leases, *question.host, question.options.directories) {
+      desired_(*scope.desired, desired_leases, *question.host, question.options.directories) {
   AddKnown();
-  // The costly part, and every resource on its own: how a service reads written out, and what its parts should be.
-  ForEachInParallel(resources.size(), [this](std::size_t index) {
-    auto& resource = resources[index];
-    if (resource.service.desired != nullptr) resource.fields = spec::CanonicalFields(*resource.service.desired);
-    if (!resource.in_scope || !resource.desired) return;
-    resource.same = resource.applied && SameAsApplied(resource);
-    for (std::size_t i = 0; i < resource.part_count; ++i) {
-      resource.parts[i].want = WantedOf(resource, resource.parts[i].part);
-    }
+  AddParts();
+}
+
+const Side& Model::applied() const {
+  std::call_once(applied_asked_, [this] {
+    applied_leases_ = AppliedLeases(*question_->applied);
+    applied_.emplace(question_->applied->topology, *applied_leases_, *question_->host, question_->options.directories);
   });
+  return *applied_;
+}
+
+void Model::AddParts() {
+  struct Place {
+    Resource* resource;
+    PartState* state;
+    std::map<PartKey, Wanted>::iterator node;
+    bool none = false;
+  };
+  std::vector<Place> places;
+  places.reserve(PartsOf(Kind::kService).size() * resources.size());
+  for (auto& resource : resources) {
+    if (!resource.in_scope) continue;
+    for (std::size_t i = 0; i < resource.part_count; ++i) {
+      auto& state = resource.parts[i];
+      const auto node =
+          parts_.emplace_hint(parts_.end(), PartKey{project(), resource.address, state.part}, BridgeWanted());
+      places.push_back({&resource, &state, node});
+    }
+  }
+  // The costly part, and every part on its own: what it should be, which for a process takes the whole service.
+  ForEachInParallel(places.size(), [&](std::size_t index) {
+    auto& [resource, state, node, none] = places[index];
+    if (state == resource->parts.data() && resource->desired && resource->applied) {
+      resource->same = SameAsApplied(*resource);
+    }
+    auto wanted = resource->desired ? WantedOf(*resource, state->part) : Was(*resource, state->part);
+    none = !wanted;
+    if (none) return;
+    node->second = *std::move(wanted);
+    state->asked = &node->second;
+    if (resource->desired) state->want = state->asked;
+  });
+  for (const auto& place : places) {
+    if (place.none) parts_.erase(place.node);
+  }
 }
 
 void Model::See(const Observations& seen) {
   AddObserved(seen);
   for (std::uint32_t i = 0; i < resources.size(); ++i) {
-    index_.emplace_hint(index_.end(), std::pair(resources[i].address.kind, std::string_view(resources[i].address.name)),
-                        i);
+    const auto& address = resources[i].address;
+    index_.at(static_cast<std::size_t>(address.kind)).emplace(address.name, i);
   }
   ForEachInParallel(resources.size(), [this](std::size_t index) {
     auto& resource = resources[index];
     for (std::size_t i = 0; i < resource.part_count; ++i) {
       auto& part = resource.parts[i];
-      part.matches = part.present() && part.want && ExpectedFacts(*part.want) == part.seen->facts;
+      part.matches = part.present() && part.want != nullptr && Matches(*part.want, part.seen->facts);
     }
   });
 }
@@ -167,30 +204,36 @@ void Model::AddObserved(const Observations& seen) {
 std::optional<Wanted> Model::WantedOf(const Resource& resource, Part part) const {
   if (resource.network.desired) return desired_.Bridge(*resource.network.desired);
   if (resource.volume.desired) return desired_.Directory(*resource.volume.desired);
-  if (resource.service.desired) return desired_.Of(*resource.service.desired, resource.fields, part);
+  if (resource.service.desired) return PartOf(desired_, *resource.service.desired, part);
   return desired_.Firewall();
 }
 
 const Wanted* Model::Want(const Resource& resource, Part part) const {
   if (resource.job_done) return nullptr;
   const auto* state = resource.Find(part);
-  return state != nullptr && state->want ? &*state->want : nullptr;
+  return state == nullptr ? nullptr : state->want;
 }
 
 std::optional<Wanted> Model::Was(const Resource& resource, Part part) const {
   if (!resource.applied) return std::nullopt;
-  if (resource.network.applied) return applied_.Bridge(*resource.network.applied);
-  if (resource.volume.applied) return applied_.Directory(*resource.volume.applied);
-  if (const auto* service = resource.service.applied) {
-    const auto fields = part == Part::kProcess ? spec::CanonicalFields(*service) : spec::Fields();
-    return applied_.Of(*service, fields, part);
-  }
-  return applied_.Firewall();
+  const auto* state = resource.Find(part);
+  if (!resource.desired && state != nullptr && state->asked != nullptr) return *state->asked;
+  if (resource.network.applied) return applied().Bridge(*resource.network.applied);
+  if (resource.volume.applied) return applied().Directory(*resource.volume.applied);
+  if (const auto* service = resource.service.applied) return PartOf(applied(), *service, part);
+  return applied().Firewall();
+}
+
+bool Model::HadBeen(const Resource& resource, Part part) const {
+  if (!resource.applied) return false;
+  if (const auto* service = resource.service.applied) return applied().Has(*service, part);
+  return true;  // a topology without networks has no resource of its own
 }
 
 std::optional<std::uint32_t> Model::IndexOf(Kind kind, std::string_view name) const {
-  const auto found = index_.find({kind, name});
-  if (found == index_.end()) return std::nullopt;
+  const auto& names = index_.at(static_cast<std::size_t>(kind));
+  const auto found = names.find(name);
+  if (found == names.end()) return std::nullopt;
   return found->second;
 }
 

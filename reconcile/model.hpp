@@ -4,8 +4,11 @@
 
 #include <array>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -30,8 +33,9 @@ struct PartState {
   Remedy remedy = Remedy::kKeep;
   Action action = Action::kNone;  // why, in a word
   bool wanted = false;
-  bool matches = false;        // it is there, and exactly as desired
-  std::optional<Wanted> want;  // as desired; see Model::Want()
+  bool matches = false;           // it is there, and exactly as desired
+  const Wanted* want = nullptr;   // as desired; see Model::Want()
+  const Wanted* asked = nullptr;  // what the probers are asked for: as desired, or else as applied
   [[nodiscard]] bool present() const { return seen != nullptr && seen->presence == Presence::kPresent; }
   [[nodiscard]] bool unreadable() const { return seen != nullptr && seen->presence == Presence::kUnreadable; }
   // What rests on it does not see it any more.
@@ -58,8 +62,7 @@ struct Resource {
   States<spec::Network> network;  // the one of its kind is set
   States<spec::Volume> volume;
   States<spec::Service> service;
-  bool same = false;    // desired and applied mean the same
-  spec::Fields fields;  // of a desired service, canonical
+  bool same = false;  // desired and applied mean the same
 
   std::array<PartState, 4> parts{};
   std::size_t part_count = 0;
@@ -86,11 +89,15 @@ struct Resource {
 class Model {
  public:
   // All of it outlives the model.
-  Model(const Question& question, const Scope& scope, const Leases& desired_leases, const Leases& applied_leases);
+  Model(const Question& question, const Scope& scope, const Leases& desired_leases);
   void See(const Observations& seen);
+
+  // What every part of the resources in scope should be. Its nodes may be taken out for a while, but not changed.
+  [[nodiscard]] std::map<PartKey, Wanted>& parts() { return parts_; }
 
   [[nodiscard]] const Wanted* Want(const Resource& resource, Part part) const;         // as desired; null: nothing
   [[nodiscard]] std::optional<Wanted> Was(const Resource& resource, Part part) const;  // as applied
+  [[nodiscard]] bool HadBeen(const Resource& resource, Part part) const;               // whether Was() has something
 
   [[nodiscard]] std::optional<std::uint32_t> IndexOf(Kind kind, std::string_view name) const;
   // What a resource rests on, by index: networks it is attached to, volumes it mounts.
@@ -101,11 +108,12 @@ class Model {
   std::vector<Resource> resources;  // sorted by address
   [[nodiscard]] const Question& question() const { return *question_; }
   [[nodiscard]] const Side& desired() const { return desired_; }
-  [[nodiscard]] const Side& applied() const { return applied_; }
   [[nodiscard]] const std::string& project() const { return scope_->desired->name; }
 
  private:
+  [[nodiscard]] const Side& applied() const;
   void AddKnown();
+  void AddParts();
   void AddObserved(const Observations& seen);
   [[nodiscard]] std::optional<Wanted> WantedOf(const Resource& resource, Part part) const;
   Resource& Add(Address address);
@@ -113,8 +121,12 @@ class Model {
   const Question* question_;
   const Scope* scope_;
   Side desired_;
-  Side applied_;
-  std::map<std::pair<Kind, std::string_view>, std::uint32_t> index_;
+  // Made when it is first asked for, by any thread: where nothing changes, nobody does.
+  mutable std::once_flag applied_asked_;
+  mutable std::optional<Leases> applied_leases_;
+  mutable std::optional<Side> applied_;
+  std::map<PartKey, Wanted> parts_;
+  std::array<std::unordered_map<std::string_view, std::uint32_t>, 5> index_;  // by kind
 };
 
 }  // namespace nucleus::reconcile

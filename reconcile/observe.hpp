@@ -10,8 +10,9 @@
 
 namespace nucleus::reconcile {
 
-// `wanted` is what WantedParts() gave. The answer has every part that was asked for, and what is owned beyond them.
-Result<Observations> Observe(const std::string& project, std::map<PartKey, Wanted> wanted,
+// `wanted` is what a planner lends: it is parted among the probers, and is whole again afterwards. The answer has every
+// part that was asked for, and what is owned beyond them.
+Result<Observations> Observe(const std::string& project, std::map<PartKey, Wanted>& wanted,
                              const std::map<Part, Prober*>& probers);
 
 }  // namespace nucleus::reconcile

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "reconcile/assess.hpp"
 #include "reconcile/model.hpp"
+#include "reconcile/parallel.hpp"
 #include "reconcile/place.hpp"
 #include "reconcile/steps.hpp"
 #include "spec/net.hpp"
+#include "state/parts/facts.hpp"
 
 namespace nucleus::reconcile {
 
@@ -144,44 +147,60 @@ void AddLeases(const Scope& scope, Leases leases, Plan& plan) {
 
 // ---- the digest ----
 
-class PlanHash {
+class Hash : private FactSink {
  public:
-  Digest Of(const Plan& plan) {
-    Field(plan.project).Number(plan.base_revision);
-    Number(plan.changes.size());
-    for (const auto& change : plan.changes) {
-      Field(change.address.Text())
-          .Number(static_cast<unsigned>(change.action))
-          .Number(change.drift)
-          .Number(change.unknown);
-      Number(change.reasons.size());
-      for (const auto& reason : change.reasons) Number(static_cast<unsigned>(reason.type)).Field(reason.field);
-    }
-    Number(plan.steps.size());
-    for (const auto& step : plan.steps) AddStep(step);
-    for (const auto& name : plan.unheld) Field(name);
-    for (const auto& [key, address] : plan.addresses) Field(key).Number(address.value);
-    for (const auto& [key, net] : plan.subnets) Field(key).Number(net.base.value).Number(net.prefix);
-    return hash_.Finish();
-  }
-
- private:
-  PlanHash& Field(std::string_view text) {
+  Hash& Field(std::string_view text) {
     hash_.AddField(text);
     return *this;
   }
-  PlanHash& Number(std::uint64_t value) { return Field(std::to_string(value)); }
-
-  void AddStep(const Step& step) {
-    Field(step.key.Text()).Number(static_cast<unsigned>(step.verb)).Number(static_cast<unsigned>(step.action));
-    Number(static_cast<unsigned>(step.signal)).Number(step.delete_data).Number(step.after_completion);
-    for (const auto before : step.after) Number(before);
-    if (!step.wanted || step.verb != Verb::kApply) return;
-    for (const auto& [name, value] : ExpectedFacts(*step.wanted)) Field(name).Field(value);
+  Hash& Number(std::uint64_t value) {
+    std::array<char, 20> digits{};
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+    return Field({digits.data(), end});
   }
+  Hash& Facts(const Wanted& wanted) {
+    TellFacts(wanted, *this);
+    return *this;
+  }
+  Digest Finish() { return hash_.Finish(); }
+
+ private:
+  void Fact(std::string_view name, std::string_view value) override { Field(name).Field(value); }
 
   Sha256 hash_;
 };
+
+Digest DigestOf(const Step& step) {
+  Hash hash;
+  hash.Field(step.key.Text()).Number(static_cast<unsigned>(step.verb)).Number(static_cast<unsigned>(step.action));
+  hash.Number(static_cast<unsigned>(step.signal)).Number(step.delete_data).Number(step.after_completion);
+  for (const auto before : step.after) hash.Number(before);
+  if (step.wanted && step.verb == Verb::kApply) hash.Facts(*step.wanted);
+  return hash.Finish();
+}
+
+// Over the digests of the steps, which are many and of which each stands on its own.
+Digest DigestOf(const Plan& plan) {
+  std::vector<Digest> steps(plan.steps.size());
+  ForEachInParallel(steps.size(), [&](std::size_t i) { steps[i] = DigestOf(plan.steps[i]); });
+  Hash hash;
+  hash.Field(plan.project).Number(plan.base_revision);
+  hash.Number(plan.changes.size());
+  for (const auto& change : plan.changes) {
+    hash.Field(change.address.Text())
+        .Number(static_cast<unsigned>(change.action))
+        .Number(change.drift)
+        .Number(change.unknown);
+    hash.Number(change.reasons.size());
+    for (const auto& reason : change.reasons) hash.Number(static_cast<unsigned>(reason.type)).Field(reason.field);
+  }
+  hash.Number(steps.size());
+  for (const auto& step : steps) hash.Field({reinterpret_cast<const char*>(step.bytes.data()), step.bytes.size()});
+  for (const auto& name : plan.unheld) hash.Field(name);
+  for (const auto& [key, address] : plan.addresses) hash.Field(key).Number(address.value);
+  for (const auto& [key, net] : plan.subnets) hash.Field(key).Number(net.base.value).Number(net.prefix);
+  return hash.Finish();
+}
 
 }  // namespace
 
@@ -232,7 +251,6 @@ struct Planner::Prepared {
   Question question;
   Scope scope;
   Leases leases;
-  Leases applied_leases;
   std::optional<Model> model;  // it points at all of these
 };
 
@@ -243,34 +261,22 @@ Planner& Planner::operator=(Planner&&) noexcept = default;
 
 Result<Planner> Planner::Prepare(Question question) {
   auto prepared = std::make_unique<Prepared>();
-  auto& [asked, scope, leases, applied_leases, model] = *prepared;
+  auto& [asked, scope, leases, model] = *prepared;
   asked = std::move(question);
   scope = TRY(MakeScope(asked.desired, *asked.applied, asked.options));
   TRY(CheckVolumes(*scope.desired));
   leases = TRY(Allocate(*scope.desired, *asked.applied, *asked.host, *asked.taken));
-  applied_leases = AppliedLeases(*asked.applied);
-  model.emplace(asked, scope, leases, applied_leases);
+  model.emplace(asked, scope, leases);
   return Planner(std::move(prepared));
 }
 
-std::map<PartKey, Wanted> Planner::WantedParts() const {
-  const Model& model = *prepared_->model;
-  std::map<PartKey, Wanted> parts;
-  for (const auto& resource : model.resources) {
-    if (!resource.in_scope) continue;
-    for (std::size_t i = 0; i < resource.part_count; ++i) {
-      const auto& state = resource.parts[i];
-      auto wanted = state.want ? state.want : model.Was(resource, state.part);
-      if (wanted)
-        parts.emplace_hint(parts.end(), PartKey{model.project(), resource.address, state.part}, *std::move(wanted));
-    }
-  }
-  return parts;
+std::map<PartKey, Wanted>& Planner::parts() {
+  return prepared_->model->parts();
 }
 
 Result<Plan> Planner::MakePlan(const Observations& seen) && {
   const auto prepared = std::move(prepared_);
-  auto& [question, scope, leases, applied_leases, known] = *prepared;
+  auto& [question, scope, leases, known] = *prepared;
   Model& model = *known;
   TRY(CheckAsked(question.options, *scope.desired));
   TRY(CheckPorts(*scope.desired, scope, *question.taken));
@@ -286,7 +292,7 @@ Result<Plan> Planner::MakePlan(const Observations& seen) && {
   AddChanges(model, plan);
   plan.steps = TRY(MakeSteps(model));
   AddLeases(scope, std::move(leases), plan);
-  plan.digest = PlanHash().Of(plan);
+  plan.digest = DigestOf(plan);
   return plan;
 }
 
@@ -297,8 +303,8 @@ Result<Plan> MakePlan(const Input& input) {
 
 Result<std::map<PartKey, Wanted>> WantedParts(const spec::Topology* desired, const Applied& applied, const Host& host,
                                               const Taken& taken, const Options& options) {
-  const auto planner = TRY(Planner::Prepare({desired, &applied, &host, &taken, options}));
-  auto parts = planner.WantedParts();
+  auto planner = TRY(Planner::Prepare({desired, &applied, &host, &taken, options}));
+  auto parts = std::move(planner.parts());
   for (auto& [key, wanted] : parts) OwnService(wanted);
   return parts;
 }

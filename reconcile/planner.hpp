@@ -47,7 +47,8 @@ class Planner {
 
   // What every part of the desired and applied resources should be: the question to put to the probers. Keys of applied
   // resources that are not desired any more are included. Processes point at the services of the question's topologies.
-  [[nodiscard]] std::map<PartKey, Wanted> WantedParts() const;
+  // Lent: whoever takes nodes out of it puts them back as they are before the plan is made.
+  [[nodiscard]] std::map<PartKey, Wanted>& parts();
 
   // Errors: a protected resource would be destroyed or replaced; a published port is taken; a production service asks
   // for a limit the machine has no controller for. All of them before any step.

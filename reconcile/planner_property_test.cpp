@@ -1,5 +1,6 @@
 // Properties of one plan and its execution: for any desired and any reachable observed state.
 #include "reconcile/testing/properties.hpp"
+#include "state/parts/facts.hpp"
 
 namespace nucleus::reconcile {
 namespace {
@@ -18,6 +19,29 @@ TEST(PlannerProperty, AfterApplyThereIsNothingToDo) {
     const auto desired = *AnyTopology("shop");
     RequireOk(world.Converge(&desired));
     RequireNothingToDo(world, &desired);
+  }));
+}
+
+TEST(PlannerProperty, FactsMatchWhereTheirMapsAreEqual) {
+  EXPECT_TRUE(rc::check([] {
+    World world;
+    const auto desired = *AnyTopology("shop");
+    const auto parts = WantedParts(&desired, world.applied, world.host, world.taken, {});
+    RC_ASSERT(parts.has_value());
+    for (const auto& [key, wanted] : *parts) {
+      const Facts facts = ExpectedFacts(wanted);
+      RC_ASSERT(Matches(wanted, facts));
+      auto more = facts;
+      more.emplace("zz", "");
+      RC_ASSERT(!Matches(wanted, more));
+      for (const auto& [name, value] : facts) {
+        auto less = facts, other = facts;
+        less.erase(name);
+        other[name] += "x";
+        RC_ASSERT(!Matches(wanted, less));
+        RC_ASSERT(!Matches(wanted, other));
+      }
+    }
   }));
 }
 

@@ -6,8 +6,18 @@ namespace nucleus::reconcile {
 
 namespace {
 
-// The binding names every member, so that a new one does not compile until it is thought of here. Places have no
+// The bindings name every member, so that a new one does not compile until it is thought of here. Places have no
 // meaning, nor where environment variables were read from.
+auto Meaning(const spec::Network& network) {
+  const auto& [name, subnet, gateway, internal, mtu, places] = network;
+  return std::tie(name, subnet, gateway, internal, mtu);
+}
+
+auto Meaning(const spec::Volume& volume) {
+  const auto& [name, type, path, owner, mode, size, protect, places] = volume;
+  return std::tie(name, type, path, owner, mode, size, protect);
+}
+
 auto Meaning(const spec::Service& service) {
   const auto& [name, type, mode, rootfs, command, environment, env_files, workdir, hostname, user, additional_groups,
                memory, memory_high, memory_swap, milli_cpus, cpu_weight, pids, io_limits, memlock, seccomp_profile,
@@ -29,6 +39,12 @@ auto Meaning(const spec::Service& service) {
 
 }  // namespace
 
+bool SameMeaning(const spec::Network& a, const spec::Network& b) {
+  return Meaning(a) == Meaning(b);
+}
+bool SameMeaning(const spec::Volume& a, const spec::Volume& b) {
+  return Meaning(a) == Meaning(b);
+}
 bool SameMeaning(const spec::Service& a, const spec::Service& b) {
   return Meaning(a) == Meaning(b);
 }

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "dag/graph.hpp"
+#include "reconcile/parallel.hpp"
 
 namespace nucleus::reconcile {
 
@@ -311,13 +312,15 @@ class Builder {
     }
     std::vector<std::uint32_t> place(drafts_.size());
     for (std::uint32_t i = 0; i < order->size(); ++i) place[(*order)[i]] = i;
-    std::vector<Step> steps;
-    steps.reserve(order->size());
-    for (const auto node : *order) {
-      steps.push_back(MakeStep(drafts_[node]));
-      for (const auto before : graph_.Before(node)) steps.back().after.push_back(place[before]);
-      std::sort(steps.back().after.begin(), steps.back().after.end());
-    }
+    std::vector<Step> steps(order->size());
+    ForEachInParallel(steps.size(), [&](std::size_t i) {
+      const auto node = (*order)[i];
+      const auto& before = graph_.Before(node);
+      auto& step = steps[i] = MakeStep(drafts_[node]);
+      step.after.reserve(before.size());
+      for (const auto other : before) step.after.push_back(place[other]);
+      std::sort(step.after.begin(), step.after.end());
+    });
     return steps;
   }
 

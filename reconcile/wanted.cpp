@@ -87,22 +87,41 @@ Part MainPart(Kind kind) {
 
 Side::Side(const spec::Topology& topology, const Leases& leases, const Host& host, const Directories& directories,
            Kind kind)
-    : topology_(&topology), leases_(&leases), host_(&host), directories_(&directories), kind_(kind) {
+    : topology_(&topology), host_(&host), directories_(&directories), kind_(kind) {
   addresses_.reserve(leases.addresses.size());
-  for (const auto& [key, address] : leases.addresses) addresses_.emplace(key, address);
-  for (const auto& [name, service] : topology.services) {
-    for (const auto& network : service.networks) {
-      if (const auto address = AddressOf(service, network)) members_[network].push_back({name, *address});
-    }
+  for (const auto& [key, address] : leases.addresses) {
+    if (const auto attached = ParseAddressKey(key)) addresses_.emplace(*attached, address);
+  }
+  networks_.reserve(topology.networks.size());
+  const auto join = [&](std::string_view name) -> Joined& {
+    const auto [joined, fresh] = networks_.try_emplace(name);
+    if (fresh) joined->second.bridge = BridgeLink(topology.name, name);
+    return joined->second;
+  };
+  for (const auto& [name, network] : topology.networks) {
+    auto& joined = join(name);
+    joined.network = &network;
+    if (const auto subnet = leases.subnets.find(SubnetKey(name)); subnet != leases.subnets.end())
+      joined.subnet = subnet->second;
   }
   for (const auto& [name, service] : topology.services) {
-    const auto [block, fresh] = hosts_blocks_.try_emplace(service.networks);
-    if (fresh) block->second = HostsBlock(service.networks);
+    for (const auto& network : service.networks) {
+      const auto address = AddressOf(service, network);
+      if (!address) continue;
+      auto& hosts = join(network).hosts;
+      hosts.append(spec::Format(*address)).append("\t").append(name).append(" ");
+      hosts.append(topology.name).append("-").append(name).append("\n");
+    }
   }
 }
 
+const Side::Joined* Side::JoinedTo(std::string_view network) const {
+  const auto found = networks_.find(network);
+  return found == networks_.end() ? nullptr : &found->second;
+}
+
 std::optional<spec::Ipv4> Side::AddressOf(const spec::Service& service, std::string_view network) const {
-  const auto found = addresses_.find(AddressKey(service.name, network));
+  const auto found = addresses_.find({service.name, network});
   if (found == addresses_.end()) return std::nullopt;
   return found->second;
 }
@@ -111,36 +130,40 @@ std::optional<FirewallWanted> Side::Firewall() const {
   if (topology_->networks.empty()) return std::nullopt;
   FirewallWanted wanted{FirewallTable(topology_->name), FirewallComment(topology_->name), {}, {}};
   for (const auto& [name, network] : topology_->networks) {
-    const auto subnet = leases_->subnets.find(SubnetKey(name));
-    if (subnet == leases_->subnets.end()) continue;
-    wanted.networks.push_back({name, BridgeLink(topology_->name, name), subnet->second, network.internal});
+    const auto& joined = *JoinedTo(name);
+    if (joined.subnet) wanted.networks.push_back({name, joined.bridge, *joined.subnet, network.internal});
   }
   for (const auto& [name, service] : topology_->services) {
     if (service.port_forwards.empty() || service.networks.empty()) continue;
     const auto& network = service.networks.front();
     const auto address = AddressOf(service, network);
     if (!address) continue;
+    const auto& bridge = JoinedTo(network)->bridge;
     auto ports = service.port_forwards;
     std::sort(ports.begin(), ports.end());
     for (const auto& port : ports) {
-      wanted.forwards.push_back({name, port, *address, BridgeLink(topology_->name, network)});
+      wanted.forwards.push_back({name, port, *address, bridge});
     }
   }
   return wanted;
 }
 
 BridgeWanted Side::Bridge(const spec::Network& network) const {
-  const auto found = leases_->subnets.find(SubnetKey(network.name));
-  const auto subnet = found == leases_->subnets.end() ? spec::Ipv4Net{} : found->second;
-  return {BridgeLink(topology_->name, network.name), LinkAlias(topology_->name, {Kind::kNetwork, network.name}),
-          GatewayOf(network, subnet), subnet.prefix, MtuOf(network)};
+  const auto& joined = *JoinedTo(network.name);
+  const auto subnet = joined.subnet.value_or(spec::Ipv4Net{});
+  return {joined.bridge, LinkAlias(topology_->name, {Kind::kNetwork, network.name}), GatewayOf(network, subnet),
+          subnet.prefix, MtuOf(network)};
+}
+
+std::string Side::PathOf(const spec::Volume& volume) const {
+  return volume.type == spec::VolumeType::kPersistent ? volume.path
+                                                      : directories_->VolumeMount(topology_->name, volume.name);
 }
 
 DirectoryWanted Side::Directory(const spec::Volume& volume) const {
   DirectoryWanted wanted;
   wanted.type = volume.type;
-  wanted.path = volume.type == spec::VolumeType::kPersistent ? volume.path
-                                                             : directories_->VolumeMount(topology_->name, volume.name);
+  wanted.path = PathOf(volume);
   wanted.uid = NumericId(volume.owner.user).value_or(std::nullopt);
   wanted.gid = NumericId(volume.owner.group).value_or(std::nullopt);
   wanted.mode = volume.mode;
@@ -171,41 +194,27 @@ NetnsWanted Side::Netns(const spec::Service& service) const {
   std::vector<EgressWanted::Allowed> peers;
   bool routed = false;
   for (const auto& name : service.networks) {
-    const auto network = topology_->networks.find(name);
-    const auto subnet = leases_->subnets.find(SubnetKey(name));
+    const Joined* joined = JoinedTo(name);
     const auto lease = AddressOf(service, name);
-    if (network == topology_->networks.end() || subnet == leases_->subnets.end() || !lease) continue;
+    if (joined == nullptr || joined->network == nullptr || !joined->subnet || !lease) continue;
     NetnsWanted::Attachment attachment;
     attachment.network = name;
-    attachment.bridge = BridgeLink(topology_->name, name);
+    attachment.bridge = joined->bridge;
     attachment.host_link = VethLink(topology_->name, address, name);
     attachment.link = "eth" + std::to_string(wanted.attachments.size());
     attachment.address = *lease;
-    attachment.prefix = subnet->second.prefix;
-    attachment.mtu = MtuOf(network->second);
-    if (!routed && !network->second.internal) {
-      attachment.gateway = GatewayOf(network->second, subnet->second);
+    attachment.prefix = joined->subnet->prefix;
+    attachment.mtu = MtuOf(*joined->network);
+    if (!routed && !joined->network->internal) {
+      attachment.gateway = GatewayOf(*joined->network, *joined->subnet);
       routed = true;
     }
     wanted.attachments.push_back(std::move(attachment));
     // A container started by hand is alone there.
-    if (kind_ == Kind::kService) peers.push_back({subnet->second, GatewayOf(network->second, subnet->second)});
+    if (kind_ == Kind::kService) peers.push_back({*joined->subnet, GatewayOf(*joined->network, *joined->subnet)});
   }
   if (!wanted.attachments.empty()) wanted.egress = EgressOf(service, std::move(peers));
   return wanted;
-}
-
-std::string Side::HostsBlock(const std::vector<std::string>& networks) const {
-  std::string block;
-  for (const auto& network : networks) {
-    const auto members = members_.find(network);
-    if (members == members_.end()) continue;
-    for (const auto& [service, address] : members->second) {
-      block.append(spec::Format(address)).append("\t").append(service);
-      block.append(" ").append(topology_->name).append("-").append(service).append("\n");
-    }
-  }
-  return block;
 }
 
 NamesWanted Side::Names(const spec::Service& service) const {
@@ -213,18 +222,24 @@ NamesWanted Side::Names(const spec::Service& service) const {
   wanted.directory = directories_->ServiceDir(topology_->name, AddressOf(service));
   wanted.hostname = HostnameOf(service);
   wanted.resolv_conf = ResolvConf(service);
-  wanted.hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+  std::size_t size = 0;
+  for (const auto& network : service.networks) {
+    if (const Joined* joined = JoinedTo(network)) size += joined->hosts.size();
+  }
+  constexpr std::size_t kOwnLines = 256;
+  wanted.hosts.reserve(size + kOwnLines);
+  wanted.hosts += "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
   // Its own name first: what gethostname(2) says has to resolve, also without any network.
   const auto own = service.networks.empty() ? std::nullopt : AddressOf(service, service.networks.front());
-  wanted.hosts += own ? spec::Format(*own) : "127.0.1.1";
-  wanted.hosts += "\t" + wanted.hostname;
-  if (wanted.hostname != service.name) wanted.hosts += " " + service.name;
-  if (kind_ == Kind::kService) wanted.hosts += " " + topology_->name + "-" + service.name;
+  wanted.hosts.append(own ? spec::Format(*own) : "127.0.1.1").append("\t").append(wanted.hostname);
+  if (wanted.hostname != service.name) wanted.hosts.append(" ").append(service.name);
+  if (kind_ == Kind::kService) wanted.hosts.append(" ").append(topology_->name).append("-").append(service.name);
   wanted.hosts += "\n";
   // A container started by hand has no neighbours.
   if (kind_ == Kind::kContainer) return wanted;
-  if (const auto block = hosts_blocks_.find(service.networks); block != hosts_blocks_.end())
-    wanted.hosts += block->second;
+  for (const auto& network : service.networks) {
+    if (const Joined* joined = JoinedTo(network)) wanted.hosts += joined->hosts;
+  }
   return wanted;
 }
 
@@ -237,7 +252,7 @@ ProcessWanted Side::Process(const spec::Service& service, const spec::Fields& fi
   if (service.network != spec::NetworkKind::kHost) wanted.netns = directories_->NetnsPin(topology_->name, address);
   for (const auto& mount : service.volumes) {
     const auto volume = topology_->volumes.find(mount.volume);
-    if (volume != topology_->volumes.end()) wanted.volume_paths[mount.volume] = Directory(volume->second).path;
+    if (volume != topology_->volumes.end()) wanted.volume_paths[mount.volume] = PathOf(volume->second);
   }
   const bool job = service.type == spec::ServiceType::kJob;
   const auto digests = DigestsOf(fields, job);
@@ -255,12 +270,29 @@ ProcessWanted Side::Process(const spec::Service& service, const spec::Fields& fi
   return wanted;
 }
 
+bool Side::Has(const spec::Service& service, Part part) const {
+  switch (part) {
+    case Part::kCgroup:
+      return HasCgroups();
+    case Part::kNetns:
+      return service.network != spec::NetworkKind::kHost;
+    case Part::kNames:
+    case Part::kProcess:
+      return true;
+    case Part::kBridge:
+    case Part::kFirewall:
+    case Part::kDirectory:
+      return false;
+  }
+  return false;
+}
+
 std::optional<Wanted> Side::Of(const spec::Service& service, const spec::Fields& fields, Part part) const {
+  if (!Has(service, part)) return std::nullopt;
   switch (part) {
     case Part::kCgroup:
       return Cgroup(service);
     case Part::kNetns:
-      if (service.network == spec::NetworkKind::kHost) return std::nullopt;
       return Netns(service);
     case Part::kNames:
       return Names(service);

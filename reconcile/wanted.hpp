@@ -40,6 +40,9 @@ class Side {
   [[nodiscard]] ProcessWanted Process(const spec::Service& service, const spec::Fields& fields) const;
   [[nodiscard]] std::optional<Wanted> Of(const spec::Service& service, const spec::Fields& fields, Part part) const;
 
+  // Whether Of() has such a part.
+  [[nodiscard]] bool Has(const spec::Service& service, Part part) const;
+
   // Keys of limits that this machine cannot hold.
   [[nodiscard]] std::vector<std::string> Unheld(const spec::Service& service) const;
   [[nodiscard]] bool HasCgroups() const;
@@ -47,24 +50,24 @@ class Side {
   [[nodiscard]] const spec::Topology& topology() const { return *topology_; }
 
  private:
-  struct Member {
-    std::string_view service;
-    spec::Ipv4 address;
+  // What the services on a network have in common.
+  struct Joined {
+    const spec::Network* network = nullptr;
+    std::optional<spec::Ipv4Net> subnet;
+    std::string bridge;
+    std::string hosts;  // a line for every service on it
   };
-  // Leases by their keys, hashed: every service of a large topology is looked up several times.
-  std::unordered_map<std::string_view, spec::Ipv4> addresses_;
+  [[nodiscard]] const Joined* JoinedTo(std::string_view network) const;
   [[nodiscard]] std::optional<spec::Ipv4> AddressOf(const spec::Service& service, std::string_view network) const;
-  [[nodiscard]] std::string HostsBlock(const std::vector<std::string>& networks) const;
-
   [[nodiscard]] Address AddressOf(const spec::Service& service) const { return {kind_, service.name}; }
+  [[nodiscard]] std::string PathOf(const spec::Volume& volume) const;
 
   const spec::Topology* topology_;
-  const Leases* leases_;
   const Host* host_;
   const Directories* directories_;
   Kind kind_;
-  std::map<std::string, std::vector<Member>, std::less<>> members_;  // by network
-  std::map<std::vector<std::string>, std::string> hosts_blocks_;     // by the networks a service is on
+  std::unordered_map<Attached, spec::Ipv4, Attached::Hash> addresses_;  // the leases
+  std::unordered_map<std::string_view, Joined> networks_;
 };
 
 // Whether rules say where a service may send to: those it was given, or those that production has by itself.

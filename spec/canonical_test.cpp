@@ -180,6 +180,11 @@ TEST(Canonical, WhatWasWrittenReadsBack) {
     for (const auto& [name, service] : topology.services) {
       const auto& other = back->services.at(name);
       RC_ASSERT(CanonicalFields(other) == CanonicalFields(service));
+      // A field is written on a way of its own, in the same words.
+      const auto whole = ToJson(service);
+      for (const auto& [key, value] : CanonicalFields(service)) {
+        if (key.find('#') == std::string::npos) RC_ASSERT(whole.find('"' + key + "\":" + value) != std::string::npos);
+      }
       RC_ASSERT(other.command == service.command);
       RC_ASSERT(other.environment == service.environment);
       RC_ASSERT(other.env_files == service.env_files);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_map>
+#include <utility>
 
 #include "spec/codecs.hpp"
 #include "spec/table.hpp"
@@ -33,6 +35,59 @@ std::string SchemaOf() {
   }
 }
 
+// ToCompactJson(Codec::Write(value)), without the values in between where the form is that of the type itself.
+template <class Codec>
+void AppendField(const typename Codec::T& value, std::string& json) {
+  using T = typename Codec::T;
+  const auto separate = [&json](bool& first) {
+    if (!std::exchange(first, false)) json += ',';
+  };
+  if constexpr (requires { Codec::kWords; }) {
+    AppendJsonString(json, Codec::kWords[static_cast<std::size_t>(value)]);
+  } else if constexpr (std::is_same_v<T, bool>) {
+    json += value ? "true" : "false";
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    AppendJsonString(json, value);
+  } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+    json += '[';
+    for (bool first = true; const auto& item : value) {
+      separate(first);
+      AppendJsonString(json, item);
+    }
+    json += ']';
+  } else if constexpr (std::is_same_v<T, StringMap>) {
+    json += '{';
+    for (bool first = true; const auto& [name, text] : value) {
+      separate(first);
+      AppendJsonString(json, name);
+      json += ':';
+      AppendJsonString(json, text);
+    }
+    json += '}';
+  } else {
+    AppendCompactJson(json, Codec::Write(value));
+  }
+}
+
+// How a field that has a value of its own is written, in both ways: value() gives it, or null where it is the default.
+template <class Codec, auto kValueOf>
+constexpr void Writes(KeySpec& spec) {
+  spec.write = [](const void* resource) -> std::optional<Value> {
+    const auto* value = kValueOf(resource);
+    return value == nullptr ? std::nullopt : std::optional(Codec::Write(static_cast<typename Codec::T>(*value)));
+  };
+  spec.append = [](const void* resource, std::string& json) {
+    const auto* value = kValueOf(resource);
+    if (value == nullptr) return false;
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(*value)>, typename Codec::T>) {
+      AppendField<Codec>(*value, json);
+    } else {
+      AppendField<Codec>(static_cast<typename Codec::T>(*value), json);
+    }
+    return true;
+  };
+}
+
 constexpr Scope ScopeFor(const Network*) {
   return Scope::kNetwork;
 }
@@ -62,16 +117,16 @@ constexpr KeySpec Key(std::string_view name, std::string_view summary) {
       static_cast<Owner*>(resource)->*kMember = *std::move(read);
     }
   };
-  spec.write = [](const void* resource) -> std::optional<Value> {
+  Writes<Codec, [](const void* resource) {
     const Field& field = static_cast<const Owner*>(resource)->*kMember;
-    static const Owner standard;
-    if (field == standard.*kMember) return std::nullopt;
+    static const Field standard = Owner().*kMember;
+    const bool is_default = field == standard;
     if constexpr (requires { field.has_value(); }) {
-      return Codec::Write(*field);
+      return is_default ? nullptr : &*field;
     } else {
-      return Codec::Write(field);
+      return is_default ? nullptr : &field;
     }
-  };
+  }>(spec);
   return spec;
 }
 
@@ -84,11 +139,10 @@ constexpr KeySpec OwnerField(std::string_view name, std::string_view summary) {
   spec.read = [](const Value& value, std::string_view key, Reader& reader, void* resource) {
     if (auto id = Id::Read(value, key, reader)) static_cast<Service*>(resource)->user.*kMember = *std::move(id);
   };
-  spec.write = [](const void* resource) -> std::optional<Value> {
+  Writes<Id, [](const void* resource) {
     const std::string& id = static_cast<const Service*>(resource)->user.*kMember;
-    if (id.empty()) return std::nullopt;
-    return Id::Write(id);
-  };
+    return id.empty() ? nullptr : &id;
+  }>(spec);
   return spec;
 }
 
@@ -104,11 +158,11 @@ constexpr KeySpec HealthField(std::string_view name, std::string_view summary) {
     auto& health = static_cast<Service*>(resource)->health;
     if (read && health) (*health).*kMember = static_cast<Field>(*read);
   };
-  spec.write = [](const void* resource) -> std::optional<Value> {
+  Writes<Codec, [](const void* resource) -> const Field* {
     const auto& health = static_cast<const Service*>(resource)->health;
-    if (!health || (*health).*kMember == HealthCheck().*kMember) return std::nullopt;
-    return Codec::Write((*health).*kMember);
-  };
+    static const Field standard = HealthCheck().*kMember;
+    return !health || (*health).*kMember == standard ? nullptr : &((*health).*kMember);
+  }>(spec);
   return spec;
 }
 
@@ -120,11 +174,10 @@ constexpr KeySpec ProbeField(std::string_view name, std::string_view summary) {
     auto probe = HealthProbe::Read(value, key, reader);
     if (probe) static_cast<Service*>(resource)->health.emplace().probe = *std::move(probe);
   };
-  spec.write = [](const void* resource) -> std::optional<Value> {
+  Writes<HealthProbe, [](const void* resource) -> const Probe* {
     const auto& health = static_cast<const Service*>(resource)->health;
-    if (!health) return std::nullopt;
-    return HealthProbe::Write(health->probe);
-  };
+    return health ? &health->probe : nullptr;
+  }>(spec);
   return spec;
 }
 
@@ -355,9 +408,13 @@ std::vector<const KeySpec*> MeaningfulKeys(Scope scope) {
 template <Scope scope, class Resource>
 Fields FieldsOf(const Resource& resource) {
   static const auto keys = MeaningfulKeys(scope);
+  constexpr std::size_t kUsual = 16;  // more than most resources have
   Fields fields;
+  fields.reserve(kUsual);
+  std::string json;
   for (const auto* key : keys) {
-    if (auto value = key->write(&resource)) fields.push_back({std::string(key->info.name), ToCompactJson(*value)});
+    json.clear();
+    if (key->append(&resource, json)) fields.push_back({std::string(key->info.name), json});
   }
   return fields;
 }
@@ -372,10 +429,15 @@ std::span<const KeyAlias> KeyAliases() {
 }
 
 const KeySpec* FindKeySpec(Scope scope, std::string_view name) {
-  for (const auto& key : kKeys) {
-    if (key.info.scope == scope && key.info.name == name) return &key;
-  }
-  return nullptr;
+  // Every key of every resource is looked up.
+  static const auto by_scope = [] {
+    std::array<std::unordered_map<std::string_view, const KeySpec*>, 4> maps;
+    for (const auto& key : kKeys) maps.at(static_cast<std::size_t>(key.info.scope)).emplace(key.info.name, &key);
+    return maps;
+  }();
+  const auto& keys = by_scope.at(static_cast<std::size_t>(scope));
+  const auto found = keys.find(name);
+  return found == keys.end() ? nullptr : found->second;
 }
 
 std::string_view CanonicalKey(Scope scope, std::string_view name) {
@@ -410,7 +472,7 @@ Fields CanonicalFields(const Volume& volume) {
 Fields CanonicalFields(const Service& service) {
   auto fields = FieldsOf<Scope::kService>(service);
   for (const auto& [name, digest] : service.inputs) {
-    fields.push_back({name + "#contents", ToCompactJson(Value::String(digest.Hex()))});
+    fields.push_back({name + "#contents", '"' + digest.Hex() + '"'});
   }
   if (!service.inputs.empty()) std::ranges::sort(fields, {}, &Field::name);
   return fields;

@@ -1,5 +1,7 @@
 #include "spec/net.hpp"
 
+#include <array>
+#include <charconv>
 #include <string>
 
 namespace nucleus::spec {
@@ -76,12 +78,13 @@ Result<Ipv4Net> ParseIpv4Net(std::string_view text) {
 }
 
 std::string Format(Ipv4 address) {
-  std::string text;
+  std::array<char, 15> text{};
+  char* at = text.data();
   for (int shift = 24; shift >= 0; shift -= 8) {
-    text += std::to_string(address.value >> shift & 255);
-    if (shift > 0) text += '.';
+    at = std::to_chars(at, text.data() + text.size(), address.value >> shift & 255).ptr;
+    if (shift > 0) *at++ = '.';
   }
-  return text;
+  return {text.data(), at};
 }
 
 std::string Format(const Ipv4Net& net) {

@@ -19,6 +19,8 @@ struct KeySpec {
   void (*read)(const Value& value, std::string_view key, Reader& reader, void* resource) = nullptr;
   // None where the field has its default.
   std::optional<Value> (*write)(const void* resource) = nullptr;
+  // The same as compact JSON, appended; false where the field has its default.
+  bool (*append)(const void* resource, std::string& json) = nullptr;
   std::string (*schema)() = nullptr;
   // Of a key without effect yet: values, as canonical JSON, that say what happens anyway.
   std::string_view working;

@@ -9,11 +9,23 @@ namespace nucleus::spec {
 
 namespace {
 
+bool StandsForItself(char c) {
+  return c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20;
+}
+
+}  // namespace
+
 void AppendJsonString(std::string& out, std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   out += '"';
-  for (const char c : text) {
+  while (!text.empty()) {
+    const auto plain = std::ranges::find_if_not(text, StandsForItself);
+    out.append(text.begin(), plain);
+    text.remove_prefix(static_cast<std::size_t>(plain - text.begin()));
+    if (text.empty()) break;
+    const char c = text.front();
     const auto byte = static_cast<unsigned char>(c);
+    text.remove_prefix(1);
     switch (c) {
       case '"':
         out += "\\\"";
@@ -28,19 +40,15 @@ void AppendJsonString(std::string& out, std::string_view text) {
         out += "\\t";
         break;
       default:
-        if (byte < 0x20) {
-          out += "\\u00";
-          out += kHex[byte >> 4];
-          out += kHex[byte & 15];
-        } else {
-          out += c;
-        }
+        out += "\\u00";
+        out += kHex[byte >> 4];
+        out += kHex[byte & 15];
     }
   }
   out += '"';
 }
 
-void AppendJson(std::string& out, const Value& value) {
+void AppendCompactJson(std::string& out, const Value& value) {
   switch (value.type) {
     case Value::Type::kString:
     case Value::Type::kOther:
@@ -62,7 +70,7 @@ void AppendJson(std::string& out, const Value& value) {
       out += '[';
       for (std::size_t i = 0; i < value.items.size(); ++i) {
         if (i > 0) out += ',';
-        AppendJson(out, value.items[i]);
+        AppendCompactJson(out, value.items[i]);
       }
       out += ']';
       return;
@@ -76,15 +84,13 @@ void AppendJson(std::string& out, const Value& value) {
         if (i > 0) out += ',';
         AppendJsonString(out, sorted[i]->name);
         out += ':';
-        AppendJson(out, sorted[i]->value);
+        AppendCompactJson(out, sorted[i]->value);
       }
       out += '}';
       return;
     }
   }
 }
-
-}  // namespace
 
 const Value* Value::Find(std::string_view name) const {
   for (const auto& member : members) {
@@ -171,7 +177,7 @@ std::string_view TypeName(Value::Type type) {
 
 std::string ToCompactJson(const Value& value) {
   std::string out;
-  AppendJson(out, value);
+  AppendCompactJson(out, value);
   return out;
 }
 

@@ -3,6 +3,8 @@
 #include <nettle/hmac.h>
 #include <nettle/sha2.h>
 
+#include <algorithm>
+
 namespace nucleus {
 
 namespace {
@@ -26,11 +28,10 @@ struct Sha256::State {
 
 std::string Digest::Hex() const {
   constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  text.reserve(64);
-  for (const auto byte : bytes) {
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
+  std::string text(2 * bytes.size(), '\0');
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    text[2 * i] = kDigits[bytes[i] >> 4];
+    text[2 * i + 1] = kDigits[bytes[i] & 15];
   }
   return text;
 }
@@ -64,10 +65,14 @@ Sha256& Sha256::Add(std::string_view data) {
 }
 
 Sha256& Sha256::AddField(std::string_view data) {
-  std::array<std::uint8_t, 8> length{};
-  for (std::size_t i = 0; i < length.size(); ++i) length[i] = static_cast<std::uint8_t>(data.size() >> (8 * i));
-  sha256_update(&state_->context, length.size(), length.data());
-  return Add(data);
+  constexpr std::size_t kLength = 8;
+  constexpr std::size_t kAtOnce = 120;  // a short field and its length are one update
+  std::array<std::uint8_t, kLength + kAtOnce> start;
+  for (std::size_t i = 0; i < kLength; ++i) start[i] = static_cast<std::uint8_t>(data.size() >> (8 * i));
+  const auto head = data.substr(0, kAtOnce);
+  std::copy(head.begin(), head.end(), start.begin() + kLength);
+  sha256_update(&state_->context, kLength + head.size(), start.data());
+  return data.size() > kAtOnce ? Add(data.substr(kAtOnce)) : *this;
 }
 
 Digest Sha256::Finish() {

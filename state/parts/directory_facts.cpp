@@ -3,6 +3,8 @@
 #include <array>
 #include <cstdio>
 
+#include "state/parts/facts.hpp"
+
 namespace nucleus {
 
 std::string FormatMode(std::uint32_t mode) {
@@ -15,15 +17,14 @@ bool IsModeAsked(const DirectoryWanted& wanted) {
   return wanted.type == spec::VolumeType::kEphemeral || wanted.mode.has_value();
 }
 
-Facts ExpectedFacts(const DirectoryWanted& wanted) {
+void TellFacts(const DirectoryWanted& wanted, FactSink& sink) {
   constexpr Bytes kPage = 4096;  // tmpfs counts pages and rounds up
   const bool persistent = wanted.type == spec::VolumeType::kPersistent;
-  Facts facts{{"type", persistent ? "directory" : "tmpfs"}};
-  if (IsModeAsked(wanted)) facts.emplace("mode", FormatMode(wanted.mode.value_or(kDefaultVolumeMode)));
-  if (wanted.uid) facts.emplace("uid", std::to_string(*wanted.uid));
-  if (wanted.gid) facts.emplace("gid", std::to_string(*wanted.gid));
-  if (!persistent && wanted.size != 0) facts.emplace("size", std::to_string((wanted.size + kPage - 1) / kPage * kPage));
-  return facts;
+  if (wanted.gid) sink.Fact("gid", std::to_string(*wanted.gid));
+  if (IsModeAsked(wanted)) sink.Fact("mode", FormatMode(wanted.mode.value_or(kDefaultVolumeMode)));
+  if (!persistent && wanted.size != 0) sink.Fact("size", std::to_string((wanted.size + kPage - 1) / kPage * kPage));
+  sink.Fact("type", persistent ? "directory" : "tmpfs");
+  if (wanted.uid) sink.Fact("uid", std::to_string(*wanted.uid));
 }
 
 }  // namespace nucleus

@@ -5,10 +5,13 @@
 //   names     SHA-256 of each file
 #include "state/parts/netns_facts.hpp"
 
+#include <algorithm>
+
 #include "spec/core/hash.hpp"
 #include "spec/core/names.hpp"
 #include "spec/net.hpp"
 #include "state/parts/egress_model.hpp"
+#include "state/parts/facts.hpp"
 
 namespace nucleus {
 
@@ -48,11 +51,10 @@ MacAddress MacOf(spec::Ipv4 address) {
 
 std::string Format(const MacAddress& mac) {
   constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (const auto byte : mac) {
-    if (!text.empty()) text += ':';
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
+  std::string text(3 * mac.size() - 1, ':');
+  for (std::size_t i = 0; i < mac.size(); ++i) {
+    text[3 * i] = kDigits[mac[i] >> 4];
+    text[3 * i + 1] = kDigits[mac[i] & 15];
   }
   return text;
 }
@@ -87,13 +89,19 @@ Facts NamedSettings(std::span<const Setting> settings) {
 }  // namespace
 
 std::string InsideText(std::string_view addresses, const MacAddress& mac, std::uint32_t mtu, bool up) {
-  return std::string(addresses) + " mac " + Format(mac) + " mtu " + std::to_string(mtu) + (up ? " up" : " down");
+  std::string text;
+  text.reserve(addresses.size() + 48);
+  text.append(addresses).append(" mac ").append(Format(mac)).append(" mtu ").append(std::to_string(mtu));
+  return text.append(up ? " up" : " down");
 }
 
 std::string HostEndText(std::string_view name, std::string_view bridge, std::uint32_t mtu, bool up, bool hairpin,
                         std::string_view alias) {
-  return std::string(name) + " in " + (bridge.empty() ? "no bridge" : std::string(bridge)) + " mtu " +
-         std::to_string(mtu) + (up ? " up" : " down") + (hairpin ? " hairpin" : "") + " alias " + std::string(alias);
+  std::string text;
+  text.reserve(name.size() + bridge.size() + alias.size() + 48);
+  text.append(name).append(" in ").append(bridge.empty() ? "no bridge" : bridge);
+  text.append(" mtu ").append(std::to_string(mtu)).append(up ? " up" : " down");
+  return text.append(hairpin ? " hairpin" : "").append(" alias ").append(alias);
 }
 
 std::string RouteText(spec::Ipv4 gateway, std::string_view link) {
@@ -104,46 +112,40 @@ std::string HostnameFile(const NamesWanted& wanted) {
   return wanted.hostname + "\n";
 }
 
-Facts ExpectedFacts(const BridgeWanted& wanted) {
-  Facts facts{{"link", wanted.link},
-              {"type", "bridge"},
-              {"alias", wanted.alias},
-              {"address", WithPrefix(wanted.gateway, wanted.prefix)},
-              {"mac", Format(MacOf(wanted.gateway))},
-              {"mtu", std::to_string(wanted.mtu)},
-              {"up", "yes"}};
+void TellFacts(const BridgeWanted& wanted, FactSink& sink) {
   static const Facts settings = NamedSettings(kBridgeSysctls);
-  facts.insert(settings.begin(), settings.end());
-  return facts;
+  sink.Fact("address", WithPrefix(wanted.gateway, wanted.prefix));
+  sink.Fact("alias", wanted.alias);
+  for (const auto& [name, value] : settings) sink.Fact(name, value);
+  sink.Fact("link", wanted.link);
+  sink.Fact("mac", Format(MacOf(wanted.gateway)));
+  sink.Fact("mtu", std::to_string(wanted.mtu));
+  sink.Fact("type", "bridge");
+  sink.Fact("up", "yes");
 }
 
-Facts ExpectedFacts(const FirewallWanted& wanted) {
-  return FirewallFacts(ExpectedFirewall(wanted));
-}
-
-Facts ExpectedFacts(const NetnsWanted& wanted) {
-  Facts facts{{"pin", "mounted"}, {"lo", "up"}};
+void TellFacts(const NetnsWanted& wanted, FactSink& sink) {
   static const Facts settings = NamedSettings(kNetnsSysctls);
-  facts.insert(settings.begin(), settings.end());
-  bool routed = false;
+  const auto routed =
+      std::ranges::find_if(wanted.attachments, [](const auto& attachment) { return attachment.gateway.has_value(); });
+  if (routed != wanted.attachments.end()) sink.Fact("default route", RouteText(*routed->gateway, routed->link));
   for (const auto& attachment : wanted.attachments) {
-    facts[attachment.link] =
-        InsideText(WithPrefix(attachment.address, attachment.prefix), MacOf(attachment.address), attachment.mtu, true);
-    facts[attachment.link + " host end"] =
-        HostEndText(attachment.host_link, attachment.bridge, attachment.mtu, true, true, wanted.alias);
-    if (attachment.gateway && !routed) {
-      facts["default route"] = RouteText(*attachment.gateway, attachment.link);
-      routed = true;
-    }
+    const auto& [network, bridge, host_link, link, address, prefix, gateway, mtu] = attachment;
+    sink.Fact(link, InsideText(WithPrefix(address, prefix), MacOf(address), mtu, true));
+    sink.Fact(link + " host end", HostEndText(host_link, bridge, mtu, true, true, wanted.alias));
   }
-  if (wanted.egress) facts.merge(EgressFacts(ExpectedEgress(*wanted.egress)));
-  return facts;
+  if (wanted.egress) {
+    for (const auto& [name, value] : EgressFacts(ExpectedEgress(*wanted.egress))) sink.Fact(name, value);
+  }
+  for (const auto& [name, value] : settings) sink.Fact(name, value);
+  sink.Fact("lo", "up");
+  sink.Fact("pin", "mounted");
 }
 
-Facts ExpectedFacts(const NamesWanted& wanted) {
-  return {{std::string(kHostsFile), Sha256::Of(wanted.hosts).Hex()},
-          {std::string(kResolvFile), Sha256::Of(wanted.resolv_conf).Hex()},
-          {std::string(kHostnameFile), Sha256::Of(HostnameFile(wanted)).Hex()}};
+void TellFacts(const NamesWanted& wanted, FactSink& sink) {
+  sink.Fact(kHostnameFile, Sha256::Of(HostnameFile(wanted)).Hex());
+  sink.Fact(kHostsFile, Sha256::Of(wanted.hosts).Hex());
+  sink.Fact(kResolvFile, Sha256::Of(wanted.resolv_conf).Hex());
 }
 
 }  // namespace nucleus

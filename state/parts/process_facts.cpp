@@ -1,17 +1,16 @@
-#include "state/parts/parts.hpp"
+#include "state/parts/facts.hpp"
 
 namespace nucleus {
 
-Facts ExpectedFacts(const ProcessWanted& wanted) {
-  Facts facts = {{"state", "running"},
-                 {"supervisor", "running"},
-                 {"digest", wanted.digest.Hex()},
-                 {"policy", wanted.policy_digest.Hex()},
-                 {"frozen", "0"}};
-  if (!wanted.cgroup.empty()) facts["cgroup"] = wanted.cgroup;
-  if (!wanted.netns.empty()) facts["network namespace"] = kPinnedNamespace;
-  for (const auto& [destination, digest] : wanted.files) facts["file:" + destination] = digest;
-  return facts;
+void TellFacts(const ProcessWanted& wanted, FactSink& sink) {
+  if (!wanted.cgroup.empty()) sink.Fact("cgroup", wanted.cgroup);
+  sink.Fact("digest", wanted.digest.Hex());
+  for (const auto& [destination, digest] : wanted.files) sink.Fact("file:" + destination, digest);
+  sink.Fact("frozen", "0");
+  if (!wanted.netns.empty()) sink.Fact("network namespace", kPinnedNamespace);
+  sink.Fact("policy", wanted.policy_digest.Hex());
+  sink.Fact("state", "running");
+  sink.Fact("supervisor", "running");
 }
 
 }  // namespace nucleus
