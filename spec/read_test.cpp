@@ -98,8 +98,8 @@ TEST(Later, EveryKeyWithoutEffectIsRefusedAtItsPlaceUnlessItSaysWhatHappensAnywa
 }
 
 TEST(Later, ValuesAreCheckedForTheirTypeFirst) {
-  EXPECT_EQ(Files().Problems("[networks.n]\n" + testing::Service("networks = ['n']\negress_allow = ['10.0.0.0/33']")),
-            "shop.toml:6:17: egress_allow: '10.0.0.0/33': not a network; write an address and a prefix length, as in "
+  EXPECT_EQ(Files().Problems(testing::Service("networks = ['n']\negress_allow = ['10.0.0.0/33']")),
+            "shop.toml:7:17: egress_allow: '10.0.0.0/33': not a network; write an address and a prefix length, as in "
             "10.42.0.0/24\n");
   EXPECT_EQ(Files().Problems(testing::Service("runtime = 'gvisr'")),
             "shop.toml:6:11: runtime: 'gvisr': not one of native, gvisor, did you mean 'gvisor'?\n");

@@ -96,11 +96,10 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"[services.a]\nport_forwards=['80:80']\n",
                            "4:1: port_forwards: the service is on no network"}));
 
-INSTANTIATE_TEST_SUITE_P(
-    Traces, Validation,
-    ::testing::Values(Case{"[services.a]\nseccomp_mode='trace'\nseccomp_log='/t'\n"
-                           "[services.b]\nseccomp_mode='trace'\nseccomp_log='/./t'\n",
-                           "8:1: seccomp_log: /t is that of service 'a' at shop.toml:5:1"}));
+INSTANTIATE_TEST_SUITE_P(Traces, Validation,
+                         ::testing::Values(Case{"[services.a]\nseccomp_mode='trace'\nseccomp_log='/t'\n"
+                                                "[services.b]\nseccomp_mode='trace'\nseccomp_log='/./t'\n",
+                                                "8:1: seccomp_log: /t is that of service 'a' at shop.toml:5:1"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Volumes, Validation,

@@ -29,7 +29,7 @@ struct Directories {
   [[nodiscard]] std::string HostLock() const { return runtime + "/host.lock"; }
   [[nodiscard]] std::string ForwardingRecord() const { return runtime + "/ip_forward_was"; }  // the host's own setting
   [[nodiscard]] std::string UserRanges() const { return runtime + "/" + std::string(kUserRangesDir); }
-  [[nodiscard]] std::string SeccompCache() const { return state + "/seccomp"; }  // compiled profiles
+  [[nodiscard]] std::string SeccompCache() const { return state + "/seccomp"; }     // compiled profiles
   [[nodiscard]] std::string ContextCache() const { return runtime + "/contexts"; }  // what bound contexts hide
   [[nodiscard]] std::string ProjectLock(std::string_view project) const;
   [[nodiscard]] std::string ProjectDir(std::string_view project) const;                            // runtime/projects/P
