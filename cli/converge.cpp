@@ -7,6 +7,7 @@
 #include "actuators/sys/file.hpp"
 #include "cli/converge_wiring.hpp"
 #include "cli/progress.hpp"
+#include "cli/run_network.hpp"
 #include "cli/secret_digests.hpp"
 #include "cli/signals.hpp"
 #include "cli/timings.hpp"
@@ -416,6 +417,7 @@ Result<int> Converge(Context& context, Goal goal) {
     return Fail(Error::Of(ErrorCode::kPermission, "read", unreadable.front(), "what cannot be seen is not changed")
                     .Hint("run it as root"));
   }
+  RunNetwork::RemoveOrphans(work.directories);
   TRY(CheckPorts(work));
   TRY(TellInterrupted(work));
   if (!Agreed(work)) {
@@ -423,6 +425,7 @@ Result<int> Converge(Context& context, Goal goal) {
     return Interrupted() ? exit_code::kInterrupted : exit_code::kError;
   }
   if (Interrupted()) return exit_code::kInterrupted;
+  TRY(CheckPorts(work));  // again: a person may have thought for long
 
   const Actuators actuators = TRY(Actuators::Make(work.directories));
   const reconcile::Machinery machinery = actuators.With(work.probers);

@@ -2,6 +2,7 @@
 // initialiser may take long.
 
 #include <unistd.h>
+#include <csignal>
 
 #include <cerrno>
 #include <string>
@@ -139,5 +140,7 @@ int Main(const std::vector<std::string>& words) {
 #endif
 
 int main(int argc, char** argv) {
+  // Ignored by who called us, the exit codes of our children would be lost.
+  std::signal(SIGCHLD, SIG_DFL);
   return nucleus::cli::Main(std::vector<std::string>(argv + 1, argv + argc));
 }

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 
 #include "actuators/netns/namespace.hpp"
 #include "actuators/netns/ports.hpp"
@@ -22,10 +24,10 @@ namespace nucleus::cli {
 
 namespace {
 
-// Where subnets are chosen: 10.128.0.0 up to 10.191.255.255, clear of what topologies choose from (allocate.cpp). Each
+// Where subnets are chosen: 10.64.0.0 up to 10.79.255.255, clear of what topologies choose from (allocate.cpp). Each
 // has room for the host and the container.
-constexpr std::uint32_t kFirst = (10U << 24) | (128U << 16);
-constexpr std::uint32_t kEnd = (10U << 24) | (192U << 16);
+constexpr std::uint32_t kFirst = (10U << 24) | (64U << 16);
+constexpr std::uint32_t kEnd = (10U << 24) | (80U << 16);
 constexpr std::uint8_t kPrefix = 30;
 constexpr std::uint32_t kSize = 1U << (32 - kPrefix);
 
@@ -53,18 +55,28 @@ void Undo(netns::NetnsActuator& actuator, const std::string& name) {
   (void)actuator.Undo(BridgeKey(name), nullptr, {}, {});
 }
 
-// A container that is alive holds its lock before it has a bridge, and until it has none.
-Result<> RemoveOrphans(const Directories& directories) {
+// Of a container in whose directory nobody is at work: who is holds the lock before there is a bridge, and until there
+// is none. The directory goes last, so that it is found again.
+void RemoveOrphan(const Directories& directories, const std::string& name) {
+  const std::string directory = directories.ServiceDir(kProject, {Kind::kContainer, name});
+  const auto lock = process::TakeSupervisorLock(directory);
+  if (!lock) return;
   netns::NetnsActuator actuator(directories);
-  for (const auto& name : TRY(netns::NetworksThere(std::string(kProject)))) {
-    const auto pid = process::SupervisorOf(directories.ServiceDir(kProject, {Kind::kContainer, name}));
-    if (pid && *pid == 0) Undo(actuator, name);
+  Undo(actuator, name);
+  std::error_code ignored;
+  for (std::filesystem::directory_iterator it(directory, ignored), end; !ignored && it != end; it.increment(ignored)) {
+    if (!it->is_directory(ignored)) ::unlink(it->path().c_str());
   }
-  return {};
+  sys::RemoveIfEmpty(directory, 2);
 }
 
-Result<spec::Ipv4Net> ChooseSubnet() {
+// Topologies keep theirs while they are down.
+Result<spec::Ipv4Net> ChooseSubnet(const Directories& directories) {
   auto routes = TRY(netns::AllRoutes());
+  auto store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
+  const auto leases = TRY(store.Leases());
+  const auto taken = reconcile::ToTaken(leases, "");
+  for (const auto& [subnet, owner] : taken.subnets) routes.push_back(subnet);
   std::ranges::sort(routes);
   std::uint64_t candidate = kFirst;
   for (const auto& route : routes) {
@@ -74,9 +86,12 @@ Result<spec::Ipv4Net> ChooseSubnet() {
     candidate = (end + kSize - 1) / kSize * kSize;
   }
   if (candidate + kSize <= kEnd) return spec::Ipv4Net{{static_cast<std::uint32_t>(candidate)}, kPrefix};
-  return Fail(ErrorCode::kConflict, "choose", "a subnet",
-              "every one from 10.128.0.0 to 10.191.255.255 is reached by this machine already");
+  return Fail(Error::Of(ErrorCode::kConflict, "choose", "a subnet",
+                        "every one from 10.64.0.0 to 10.79.255.255 is reached by this machine already")
+                  .Hint("--nat-backend userspace does without"));
 }
+
+constexpr const char* kOther = "stop what holds it, or publish another port";
 
 std::string OptionText(const spec::PortForward& port) {
   return "--publish " + spec::Format(port);
@@ -88,7 +103,8 @@ Result<> CheckTopologies(const Directories& directories, const std::vector<spec:
   for (const auto& [taken, owner] : reconcile::ToTaken(TRY(store.Leases()), "").ports) {
     for (const auto& port : ports) {
       if (!spec::Collide(port, taken)) continue;
-      return Fail(ErrorCode::kConflict, "", OptionText(port), owner + " publishes " + spec::Format(taken));
+      return Fail(Error::Of(ErrorCode::kConflict, "", OptionText(port), owner + " publishes " + spec::Format(taken))
+                      .Hint(kOther));
     }
   }
   return {};
@@ -107,10 +123,16 @@ Result<sys::Fd> HoldPort(const spec::PortForward& port) {
   address.sin_addr.s_addr = htonl(port.host_ip.value_or(spec::Ipv4{}).value);
   const bool bound = ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   if (bound && (!tcp || ::listen(socket.get(), 0) == 0)) return socket;
-  if (errno != EADDRINUSE) return FailSys("take", OptionText(port));
+  const int err = errno;
+  Error error = Error::Sys("take", OptionText(port), err);
+  if (err == EACCES)
+    return Fail(std::move(error).Hint("an ordinary user's begin at net.ipv4.ip_unprivileged_port_start"));
+  if (err == EADDRNOTAVAIL) return Fail(std::move(error).Hint("it is no address of this machine"));
+  if (err != EADDRINUSE) return Fail(std::move(error));
   const auto holders = netns::PortHolders({port});
-  return Fail(ErrorCode::kConflict, "", OptionText(port),
-              holders && !holders->empty() ? holders->front().Text() : "something else has the port");
+  return Fail(Error::Of(ErrorCode::kConflict, "", OptionText(port),
+                        holders && !holders->empty() ? holders->front().Text() : "something else has the port")
+                  .Hint(kOther));
 }
 
 Result<sys::Fd> Lock(const Directories& directories) {
@@ -133,7 +155,7 @@ Result<std::unique_ptr<RunNetwork>> RunNetwork::Propose(const Directories& direc
   }
   std::unique_ptr<RunNetwork> network(new RunNetwork(directories, service.name));
   network->userspace_ = !ours || service.nat_backend == spec::NatBackend::kUserspace;
-  const auto subnet = network->userspace_ ? netns::kUserspaceSubnet : TRY(ChooseSubnet());
+  const auto subnet = network->userspace_ ? netns::kUserspaceSubnet : TRY(ChooseSubnet(directories));
   network->leases_.subnets[reconcile::SubnetKey(service.name)] = subnet;
   network->leases_.addresses[reconcile::AddressKey(service.name, service.name)] =
       network->userspace_ ? netns::kUserspaceAddress : spec::Ipv4{subnet.base.value + 2};
@@ -141,17 +163,39 @@ Result<std::unique_ptr<RunNetwork>> RunNetwork::Propose(const Directories& direc
 }
 
 Result<std::unique_ptr<RunNetwork>> RunNetwork::Reserve(const Directories& directories, const spec::Service& service) {
+  // The ports first: a topology that is applied from here on finds them taken.
   std::vector<sys::Fd> ports;
-  if (!service.port_forwards.empty()) TRY(CheckTopologies(directories, service.port_forwards));
   for (const auto& port : service.port_forwards) ports.push_back(TRY(HoldPort(port)));
-  auto lock = TRY(Lock(directories));
-  if (netns::OwnsNetwork()) TRY(RemoveOrphans(directories));
-  auto network = TRY(Propose(directories, service));
+  if (!service.port_forwards.empty()) TRY(CheckTopologies(directories, service.port_forwards));
   // The program binds them itself.
-  if (network->userspace_) return network;
+  const bool userspace = !netns::OwnsNetwork() || service.nat_backend == spec::NatBackend::kUserspace;
+  if (userspace) return Propose(directories, service);
+  RemoveOrphans(directories);
+  auto lock = TRY(Lock(directories));
+  auto network = TRY(Propose(directories, service));
   network->choosing_ = std::move(lock);
   network->ports_ = std::move(ports);
   return network;
+}
+
+void RunNetwork::RemoveOrphans(const Directories& directories) {
+  std::error_code ignored;
+  std::vector<std::string> names;
+  const std::filesystem::path containers(directories.ProjectDir(kProject));
+  for (std::filesystem::directory_iterator it(containers, ignored), end; !ignored && it != end; it.increment(ignored)) {
+    const auto address = Address::Parse(it->path().filename().string());
+    if (address && address->kind == Kind::kContainer) names.push_back(address->name);
+  }
+  for (const auto& name : names) RemoveOrphan(directories, name);
+}
+
+Result<> RunNetwork::MakeBridge(const reconcile::Side& side) {
+  if (userspace_) return {};
+  made_ = true;
+  netns::NetnsActuator actuator(directories_);
+  TRY(actuator.Apply(BridgeKey(name_), side.Bridge(side.topology().networks.at(name_)), {}));
+  choosing_.reset();  // the kernel says from here on that it is taken
+  return {};
 }
 
 Result<> RunNetwork::Make(const reconcile::Side& side, const spec::Service& service, const sys::Fd& network) {
@@ -162,9 +206,6 @@ Result<> RunNetwork::Make(const reconcile::Side& side, const spec::Service& serv
     program_ = TRY(netns::UserspaceNetwork::Start(network, service.port_forwards, directory));
     return {};
   }
-  made_ = true;
-  TRY(actuator.Apply(BridgeKey(name_), side.Bridge(side.topology().networks.at(name_)), {}));
-  choosing_.reset();  // the kernel says from here on that it is taken
   auto firewall = *side.Firewall();
   firewall.table = FirewallTable(TableProject(name_));
   firewall.comment = FirewallComment(TableProject(name_));

@@ -17,8 +17,8 @@ namespace nucleus::cli {
 
 class RunNetwork {
  public:
-  // Chooses addresses that nothing on the machine is reached by, and holds them: nobody else chooses before Make() is
-  // through. The ports to be published are taken, or it is said by whom they are.
+  // Chooses addresses that nothing on the machine is reached by, and holds them: nobody else chooses before
+  // MakeBridge() is through. The ports to be published are taken, or it is said by whom they are.
   static Result<std::unique_ptr<RunNetwork>> Reserve(const Directories& directories, const spec::Service& service);
   // The same addresses as if they were free, for who only wants to see.
   static Result<std::unique_ptr<RunNetwork>> Propose(const Directories& directories, const spec::Service& service);
@@ -29,11 +29,16 @@ class RunNetwork {
   [[nodiscard]] const reconcile::Leases& leases() const { return leases_; }
   [[nodiscard]] std::string_view backend() const { return userspace_ ? "userspace" : "kernel"; }
 
-  // The bridge, its rules, and the inside of the container's namespace, in this order: the inside can send nothing
+  // The bridge, as soon as the container's name is ours.
+  Result<> MakeBridge(const reconcile::Side& side);
+  // Its rules, and the inside of the container's namespace, in this order: the inside can send nothing
   // before its own rules hold.
   Result<> Make(const reconcile::Side& side, const spec::Service& service, const sys::Fd& network);
   // All of it; what is not there is none of it.
   void Remove();
+
+  // What containers whose nucleus was killed have left: bridges, rules that lead published ports nowhere, directories.
+  static void RemoveOrphans(const Directories& directories);
 
  private:
   RunNetwork(Directories directories, std::string name)

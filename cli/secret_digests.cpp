@@ -70,6 +70,8 @@ void AddSecretDigests(const Directories& directories, const spec::Topology& appl
     const auto before = applied.services.find(name);
     for (const spec::SecretMount& mount : service.secrets) {
       const std::string input = "secrets:" + mount.destination;
+      // A job that is done is not done again for it.
+      if (service.type == spec::ServiceType::kJob) continue;
       auto digest = key ? DigestOf(*key, topology.name + "/" + name, mount) : std::nullopt;
       if (!digest && before != applied.services.end()) {
         const auto known = before->second.inputs.find(input);

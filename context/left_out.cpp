@@ -106,7 +106,8 @@ class Finder final : public attest::Visitor {
       const auto parent = known.find(above);
       if (parent == known.end()) continue;
       std::erase(parent->second.folders, name);
-      parent->second.left_out.emplace_back(name);
+      auto& left_out = parent->second.left_out;
+      if (std::ranges::find(left_out, name) == left_out.end()) left_out.emplace_back(name);
       parent->second.settled = false;
     }
     FolderTree now;

@@ -144,7 +144,7 @@ class Attacher {
 
 // As one transaction. What is right already is left alone: its counter goes on.
 Result<> ApplyEgress(const std::optional<EgressWanted>& wanted) {
-  const auto seen = TRY(ReadEgress());
+  const auto seen = TRY(ReadEgress(wanted.has_value()));
   if (!wanted) return seen.present ? RunNft(NoEgressTransaction(), "remove", "egress rules") : Result<>();
   if (seen.present && seen.facts == EgressFacts(ExpectedEgress(*wanted))) return {};
   return RunNft(EgressTransaction(*wanted), "replace", "egress rules");

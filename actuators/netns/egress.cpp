@@ -8,11 +8,15 @@
 
 namespace nucleus::netns {
 
-Result<Egress> ReadEgress() {
+Result<Egress> ReadEgress(bool listed) {
   Egress egress;
   const auto tables = TRY(DumpTables());
   egress.present = std::ranges::any_of(tables, [](const TableInfo& table) { return table.name == kEgressTable; });
   if (!egress.present) return egress;
+  if (!listed) {
+    egress.facts[std::string(kEgressFact) + " rules"] = "present";
+    return egress;
+  }
   const auto listing = TRY(ListTableJson(kEgressTable));
   const auto state = TRY(ParseListing(listing));
   egress.facts = EgressFacts(state);

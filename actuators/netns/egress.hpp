@@ -14,7 +14,8 @@ struct Egress {
   std::uint64_t denied = 0;  // packets
 };
 
-// Costs microseconds where there are none.
-Result<Egress> ReadEgress();
+// Costs microseconds where there are none. listed: with the facts of each rule. Only where rules are wanted: there
+// nobody inside may make any, and elsewhere a ruleset that somebody hostile has made would be read as a whole.
+Result<Egress> ReadEgress(bool listed);
 
 }  // namespace nucleus::netns

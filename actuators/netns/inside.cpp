@@ -52,21 +52,21 @@ std::string InProc(const std::string& path) {
   return path.substr(std::string_view("/proc/").size());
 }
 
-Result<Inside> LookHere(Netlink::Buffer& buffer) {
+Result<Inside> LookHere(Netlink::Buffer& buffer, bool listed) {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE, &buffer));
   Inside inside;
   inside.snapshot = TRY(DumpAll(netlink));
   inside.sysctls = ReadSysctls(NetnsSysctls(), "");
-  inside.egress = ReadEgress();
+  inside.egress = ReadEgress(listed);
   return inside;
 }
 
-Result<Inside> Look(const Pin& pin, Netlink::Buffer& buffer) {
+Result<Inside> Look(const Pin& pin, Netlink::Buffer& buffer, bool listed) {
   if (pin.state != PinState::kMounted) {
     return Fail(ErrorCode::kNotFound, "enter", "network namespace", "not pinned");
   }
   if (::setns(pin.fd.get(), CLONE_NEWNET) != 0) return FailSys("enter", "network namespace");
-  return LookHere(buffer);
+  return LookHere(buffer, listed);
 }
 
 }  // namespace
@@ -106,7 +106,7 @@ Result<> WriteSysctls(std::span<const std::pair<std::string_view, std::string_vi
   return {};
 }
 
-std::vector<Result<Inside>> LookInside(const std::vector<Pin>& pins) {
+std::vector<Result<Inside>> LookInside(const std::vector<Pin>& pins, const std::vector<bool>& listed) {
   std::vector<Result<Inside>> answers;
   answers.reserve(pins.size());
   for (std::size_t i = 0; i < pins.size(); ++i) {
@@ -118,7 +118,7 @@ std::vector<Result<Inside>> LookInside(const std::vector<Pin>& pins) {
   // Threads never come back to the namespace they started in: they end.
   const auto work = [&] {
     auto buffer = Netlink::MakeBuffer();
-    for (std::size_t i = next++; i < pins.size(); i = next++) answers[i] = Look(pins[i], buffer);
+    for (std::size_t i = next++; i < pins.size(); i = next++) answers[i] = Look(pins[i], buffer, listed[i]);
   };
   const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
   const std::size_t wanted = std::min({cores, kMaxThreads, (pins.size() + kPinsPerThread - 1) / kPinsPerThread});

@@ -13,10 +13,13 @@
 namespace nucleus::netns {
 
 struct NftAnswer {
-  enum class Outcome : std::uint8_t { kDone, kRefused, kMissing };  // also nucleus-nft's exit code
+  enum class Outcome : std::uint8_t { kDone, kRefused, kMissing };
   Outcome outcome = Outcome::kDone;
   std::string text;  // output; the first line of what it said against it; why it cannot be loaded
 };
+
+// The exit code of nucleus-nft is this and the outcome: none that the library ends a process with itself.
+inline constexpr int kNftExit = 40;
 
 // In the network namespace of the calling thread. An error: nobody could be asked.
 Result<NftAnswer> AskNft(const std::string& commands, bool json);

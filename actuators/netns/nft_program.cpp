@@ -36,10 +36,12 @@ Result<pid_t> Spawn(const std::string& program, const sys::Fd& in, const sys::Fd
   ::sigfillset(&all);
   ::posix_spawnattr_setsigmask(&attributes, &all);
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  ::posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
+  std::array<char*, 1> nothing{nullptr};  // a variable could lead the dynamic loader, or the library, elsewhere
   std::string name = "nucleus-nft", parent = std::to_string(::getpid()), form = json ? "json" : "text";
   const std::array<char*, 4> argv{name.data(), parent.data(), form.data(), nullptr};
   pid_t pid = 0;
-  const int failed = ::posix_spawn(&pid, program.c_str(), &files, &attributes, argv.data(), environ);
+  const int failed = ::posix_spawn(&pid, program.c_str(), &files, &attributes, argv.data(), nothing.data());
   ::posix_spawn_file_actions_destroy(&files);
   ::posix_spawnattr_destroy(&attributes);
   if (failed != 0) return FailSys("execute", program, failed);
@@ -59,12 +61,15 @@ Result<NftAnswer> AskNft(const std::string& commands, bool json) {
   writer.reset();
   auto text = sys::ReadAll(reader.get(), "answer of nftables");
   int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  pid_t waited = 0;
+  while ((waited = ::waitpid(pid, &status, 0)) < 0 && errno == EINTR) {
   }
+  if (waited != pid) return FailSys("wait for", "nucleus-nft");
   if (!text) return Fail(std::move(text).error());
-  if (!WIFEXITED(status) || WEXITSTATUS(status) > static_cast<int>(NftAnswer::Outcome::kMissing))
+  const int outcome = WIFEXITED(status) ? WEXITSTATUS(status) - kNftExit : -1;
+  if (outcome < 0 || outcome > static_cast<int>(NftAnswer::Outcome::kMissing))
     return Fail(ErrorCode::kSystem, "ask", "nftables", text->empty() ? "nucleus-nft ended before it was done" : *text);
-  return NftAnswer{static_cast<NftAnswer::Outcome>(WEXITSTATUS(status)), std::move(*text)};
+  return NftAnswer{static_cast<NftAnswer::Outcome>(outcome), std::move(*text)};
 }
 
 }  // namespace nucleus::netns

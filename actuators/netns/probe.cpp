@@ -347,6 +347,7 @@ class Look {
   void ObserveNamespaces(const HostView& host) {
     std::vector<NetnsJob> jobs;
     std::vector<Pin> pins;
+    std::vector<bool> listed;
     const auto own = OwnNamespace();
     for (auto& [key, ends] : netns_) {
       const auto wanted = request_.parts.find(key);
@@ -361,9 +362,10 @@ class Look {
         handle.fd = std::move(pin->fd);
       }
       pins.push_back(std::move(handle));
+      listed.push_back(netns != nullptr && netns->egress.has_value());
       jobs.push_back({key, std::move(pin), std::move(ends)});
     }
-    const auto insides = LookInside(pins);
+    const auto insides = LookInside(pins, listed);
     for (std::size_t i = 0; i < jobs.size(); ++i) observations_[jobs[i].key] = ObserveNetns(host, jobs[i], insides[i]);
   }
 
@@ -442,6 +444,10 @@ Result<std::vector<spec::Ipv4Net>> AllRoutes() {
   for (const auto& route : TRY(DumpRoutes(netlink))) {
     if (route.to.prefix != 0) all.push_back(route.to);
   }
+  for (const auto& [index, ip, prefix] : TRY(DumpAddresses(netlink, 0))) {
+    all.push_back({ip, 32});
+    all.push_back(SubnetOf(ip, prefix));
+  }
   return all;
 }
 
@@ -474,7 +480,7 @@ Result<LeasesInUse> FindLeasesInUse(const Directories& directories, const std::s
     auto pin = OpenPin(directories.NetnsPin(project, service), own);
     pins.push_back(pin ? std::move(*pin) : Pin{});
   }
-  const auto insides = LookInside(pins);
+  const auto insides = LookInside(pins, std::vector<bool>(pins.size()));
   for (std::size_t i = 0; i < services.size(); ++i) {
     if (!insides[i]) continue;  // told by the probe of the part
     for (auto& [network, ip] : AddressesInUse(host, insides[i]->snapshot, LinkAlias(project, services[i]), networks)) {

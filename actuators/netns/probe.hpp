@@ -29,7 +29,7 @@ class NetnsProber : public Prober {
 Result<std::vector<spec::Ipv4Net>> HostRoutes(const std::string& project,
                                               const std::vector<std::string>& networks = {});
 
-// All that the host reaches but by its default route.
+// All that the host reaches but by its default route, its own addresses among it.
 Result<std::vector<spec::Ipv4Net>> AllRoutes();
 // The networks whose bridges carry the project's tag.
 Result<std::vector<std::string>> NetworksThere(const std::string& project);

@@ -106,6 +106,7 @@ class FileActions {
   FileActions(const FileActions&) = delete;
   FileActions& operator=(const FileActions&) = delete;
   void Give(int fd, int as) { ::posix_spawn_file_actions_adddup2(&actions_, fd, as); }
+  void CloseFrom(int first) { ::posix_spawn_file_actions_addclosefrom_np(&actions_, first); }
   void Open(int as, const char* path, int flags) { ::posix_spawn_file_actions_addopen(&actions_, as, path, flags, 0); }
   [[nodiscard]] const posix_spawn_file_actions_t* get() const { return &actions_; }
 
@@ -121,7 +122,11 @@ class SpawnAttributes {
     sigset_t none;
     ::sigemptyset(&none);
     ::posix_spawnattr_setsigmask(&attributes_, &none);
-    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK);
+    sigset_t all;
+    ::sigfillset(&all);
+    ::posix_spawnattr_setsigdefault(&attributes_, &all);
+    // A session of its own: what the terminal sends is for the workload.
+    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
   }
   ~SpawnAttributes() { ::posix_spawnattr_destroy(&attributes_); }
   SpawnAttributes(const SpawnAttributes&) = delete;
@@ -216,6 +221,7 @@ Result<> UserspaceNetwork::Launch() {
   actions.Give(exit.read.get(), kExitFd);
   actions.Give(network.get(), kNetworkFd);
   actions.Give(directory.get(), kDirectoryFd);
+  actions.CloseFrom(kDirectoryFd + 1);
 
   const std::vector<std::string> arguments = {std::string(kName),
                                               "--configure",
@@ -242,6 +248,11 @@ Result<> UserspaceNetwork::Launch() {
   pid_ = pid;
   process_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   exit_ = std::move(exit.write);
+  if (!process_) {
+    exit_.reset();
+    pid_ = 0;
+    return FailSys("pidfd_open", kName);
+  }
   ready.write.reset();
   char byte = 0;
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
@@ -264,7 +275,9 @@ void UserspaceNetwork::Reap() {
   // It ends by itself at once; where it does not it has to.
   if (!Readable(process_, std::chrono::steady_clock::now() + std::chrono::seconds(1)))
     ::syscall(SYS_pidfd_send_signal, process_.get(), SIGKILL, nullptr, 0);
-  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  // By its descriptor: the supervisor may have taken it for a stranger's child already.
+  siginfo_t info{};
+  while (::waitid(P_PIDFD, static_cast<id_t>(process_.get()), &info, WEXITED) != 0 && errno == EINTR) {
   }
   pid_ = 0;
 }
@@ -272,14 +285,22 @@ void UserspaceNetwork::Reap() {
 // Starts it again when it dies, with longer and longer rests.
 void UserspaceNetwork::Keep() {
   constexpr int kShortest = 100, kLongest = 10'000;  // ms
+  constexpr std::chrono::seconds kGood{10};          // whoever lived so long may be started at once
   int rest = kShortest;
+  auto started = std::chrono::steady_clock::now();
   while (true) {
     std::array<pollfd, 2> entries{pollfd{stop_.get(), POLLIN, 0}, pollfd{process_.get(), POLLIN, 0}};
     if (::poll(entries.data(), pid_ == 0 ? 1 : 2, pid_ == 0 ? rest : -1) < 0 && errno != EINTR) return;
     if (entries[0].revents != 0) return;
     if (pid_ != 0 && entries[1].revents == 0) continue;
-    Reap();
-    rest = Launch() ? kShortest : std::min(rest * 2, kLongest);
+    if (pid_ != 0) {
+      Reap();
+      if (std::chrono::steady_clock::now() - started < kGood) continue;  // a rest first
+      rest = kShortest;
+    }
+    rest = std::min(rest * 2, kLongest);
+    started = std::chrono::steady_clock::now();
+    (void)Launch();
   }
 }
 

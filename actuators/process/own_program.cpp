@@ -5,6 +5,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -18,10 +19,13 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "actuators/process/start_supervisor.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/own_programs.hpp"
 
 // Of the linker: where this program begins.
 extern "C" [[gnu::visibility("hidden")]] const ElfW(Ehdr) __ehdr_start;  // NOLINT(bugprone-reserved-identifier)
@@ -40,7 +44,12 @@ Result<sys::Fd> OpenSelf() {
   std::array<char, PATH_MAX> path{};
   const ssize_t size = ::readlink(kSelf, path.data(), path.size());
   if (size <= 0) return FailSys("readlink", kSelf);
-  return OpenProgram(std::string(path.data(), static_cast<std::size_t>(size)));
+  clone = OpenProgram(std::string(path.data(), static_cast<std::size_t>(size)));
+  // What has our path here may be another file.
+  struct stat its{}, ours{};
+  if (!clone || ::fstat(clone->get(), &its) != 0 || ::stat(kSelf, &ours) != 0) return clone;
+  if (its.st_dev == ours.st_dev && its.st_ino == ours.st_ino) return clone;
+  return Fail(ErrorCode::kConflict, "clone", kSelf, "its path leads to another file here");
 }
 
 #ifndef NUCLEUS_SANITIZED  // whose run time writes to our data behind our back
@@ -153,15 +162,33 @@ bool MapFrom(const sys::Fd& /*clone*/) {
 
 #endif
 
+// What is executed from the clone learns where the programs beside it are.
+struct Variables {
+  std::string place;
+  std::vector<char*> list;
+};
+Variables WithPlace(char** environment) {
+  Variables variables{std::string(sys::kPlaceVariable) + "=" + std::string(sys::OwnPlace()), {}};
+  const std::string_view name(variables.place.data(), std::strlen(sys::kPlaceVariable) + 1);
+  for (char** variable = environment; *variable != nullptr; ++variable) {
+    if (!std::string_view(*variable).starts_with(name)) variables.list.push_back(*variable);
+  }
+  variables.list.push_back(variables.place.data());
+  variables.list.push_back(nullptr);
+  return variables;
+}
+
 }  // namespace
 
 Result<> RunFromClone(char** argv, char** environment, Renewal renewal) {
   struct statvfs at{};
   if (::statvfs(kSelf, &at) != 0) return FailSys("statvfs", kSelf);
   if ((at.f_flag & ST_RDONLY) == 0) {
+    sys::RememberOwnPlace();
     const sys::Fd clone = TRY(OpenSelf());
     if (renewal == Renewal::kExecutedAgain || !MapFrom(clone)) {
-      ::syscall(SYS_execveat, clone.get(), "", argv, environment, AT_EMPTY_PATH);
+      auto variables = WithPlace(environment);
+      ::syscall(SYS_execveat, clone.get(), "", argv, variables.list.data(), AT_EMPTY_PATH);
       return FailSys("execveat", kSelf);
     }
   }

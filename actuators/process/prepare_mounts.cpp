@@ -117,8 +117,8 @@ ContextWords ReadWords(std::string_view data) {
 
 // What was to be copied, beside the room that there was.
 Error TooLarge(Error error, const MountOp& op, const ContextWords& words, int source,
-               const context::ContextFilter& filter) {
-  const auto wanted = context::MeasureContext(source, filter);
+               const context::ContextFilter& filter, const attest::WalkOptions& walk) {
+  const auto wanted = context::MeasureContext(source, filter, walk);
   if (!wanted) return error;
   const auto limit = ParseBytes(words.size);
   const std::string room = limit ? FormatBytes(*limit) + ", the memory limit" : "half of the machine's memory";
@@ -144,7 +144,7 @@ Result<sys::Fd> Context(Buffers& data, const MountOp& op, const attest::WalkOpti
   const context::Owner owner{OutsideUid(maps, op.uid), OutsideGid(maps, op.gid)};
   auto report = context::CopyContext(source.get(), copy.get(), filter, owner, walk);
   if (!report && report.error().sys_errno == ENOSPC)
-    return Fail(TooLarge(std::move(report).error(), op, words, source.get(), filter));
+    return Fail(TooLarge(std::move(report).error(), op, words, source.get(), filter, walk));
   if (!report) return Fail(std::move(report).error());
   if (report->changed > 0) {
     data.warnings.push_back("context " + op.source + ": " + std::to_string(report->changed) +

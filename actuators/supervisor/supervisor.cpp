@@ -135,7 +135,7 @@ Result<> Supervisor::TakeOver() {
 Result<Prepared> Supervisor::PrepareWorkload(attest::Progress* progress) const {
   const auto takes_long = [](const MountOp& op) { return op.type == MountOp::Type::kContext || op.verify; };
   if (std::ranges::none_of(launch_.mounts, takes_long)) return Prepare(launch_);
-  const sys::PendingSignals signals;
+  const sys::PendingSignals signals(attached_);  // SIGHUP is no end for a service's
   return Prepare(launch_, {.stop = signals.come(), .progress = progress});
 }
 

@@ -12,12 +12,13 @@
 
 namespace nucleus::sys {
 
-// SIGINT, SIGTERM, SIGHUP or SIGQUIT; 0: none has come.
-int PendingEnd();
+// SIGINT or SIGTERM; with hang_up also SIGHUP or SIGQUIT, which mean something else to who has no terminal. 0: none has
+// come.
+int PendingEnd(bool hang_up = true);
 
 class PendingSignals {
  public:
-  PendingSignals();
+  explicit PendingSignals(bool hang_up = true);
   ~PendingSignals();
   PendingSignals(const PendingSignals&) = delete;
   PendingSignals& operator=(const PendingSignals&) = delete;
@@ -28,6 +29,7 @@ class PendingSignals {
  private:
   void Watch();
 
+  bool hang_up_;
   std::atomic<bool> come_ = false;
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -119,6 +119,7 @@ class Container {
     }
     if (!claimed) return Fail(claimed.error());
     lock_ = std::move(*claimed);
+    if (bridge_ != nullptr) TRY(bridge_->MakeBridge(side_));
     const auto wanted_group = side_.Cgroup(service_);
     if (wanted_group) {
       cgroup_ = cgroup::CgroupActuator(TRY(sys::FindCgroupRoot()));
@@ -242,6 +243,8 @@ Result<int> Run(Context& context) {
     bridge = TRY(for_real ? RunNetwork::Reserve(asked.directories, service)
                           : RunNetwork::Propose(asked.directories, service));
   }
+  // A name may be that of one that was killed with a bridge.
+  if (for_real && asked.named && !bridge) RunNetwork::RemoveOrphans(asked.directories);
   const reconcile::Leases leases = bridge ? bridge->leases() : reconcile::Leases();
   const reconcile::Side side(asked.topology, leases, asked.host, asked.directories, Kind::kContainer);
   TRY(CheckLimits(context, service, side));

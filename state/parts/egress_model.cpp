@@ -13,7 +13,8 @@ constexpr std::string_view kPorts = "ports";  // where packets to an allowed net
 
 // A chain that is jumped to has to be there first.
 constexpr std::array kChains{FirewallChain{.name = kPorts},
-                             FirewallChain{.name = kOutput, .type = "filter", .hook = "output", .policy = "drop"}};
+                             FirewallChain{.name = kOutput, .type = "filter", .hook = "output", .policy = "drop"},
+                             FirewallChain{.name = "forward", .type = "filter", .hook = "forward", .policy = "drop"}};
 
 bool NamesPorts(const EgressWanted& wanted) {
   return !wanted.tcp_ports.empty() || !wanted.udp_ports.empty();

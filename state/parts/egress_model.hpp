@@ -1,7 +1,7 @@
 // What may leave a network namespace, as plain data: the nftables table inside of it, and how it reads as facts.
 //
-// One chain at the output hook, which drops what no rule lets through: IPv6, ICMP and raw sockets come by it too. In
-// this order:
+// A chain at the forward hook drops everything. One at the output hook drops what no rule lets through: IPv6, ICMP and
+// raw sockets come by it too. In this order:
 //   loopback   whatever stays inside
 //   answers    to who asked first (a published port), and errors that belong to a connection
 //   resolver   DNS, UDP and TCP, to each configured name server and to no other

@@ -20,8 +20,11 @@ namespace {
 using Setting = std::pair<std::string_view, std::string_view>;
 
 constexpr Setting kNetnsSysctls[] = {
-    {"net/ipv4/ip_unprivileged_port_start", "0"}, {"net/ipv4/ping_group_range", "0 2147483647"},
-    {"net/ipv4/conf/all/accept_redirects", "0"},  {"net/ipv4/conf/default/accept_redirects", "0"},
+    {"net/ipv4/ip_forward", "0"},  // the first: it sets others back, ip-sysctl.rst
+    {"net/ipv4/ip_unprivileged_port_start", "0"},
+    {"net/ipv4/ping_group_range", "0 2147483647"},
+    {"net/ipv4/conf/all/accept_redirects", "0"},
+    {"net/ipv4/conf/default/accept_redirects", "0"},
     {"net/ipv6/conf/default/disable_ipv6", "1"},
 };
 

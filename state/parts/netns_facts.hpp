@@ -21,6 +21,8 @@ MacAddress MacOf(spec::Ipv4 address);
 std::string Format(const MacAddress& mac);
 
 // Settings of every pinned network namespace: path below /proc/sys -> value, as the kernel prints it but with blanks.
+// Nothing is forwarded, whatever the machine does: a new namespace copies its settings, and a neighbour on one network
+// would else reach another by way of who is on both.
 // A namespace of its own has no privileged ports to protect, and the workload has no capability to bind them with;
 // echo sockets (icmp(7)) spare ping the raw socket. Interfaces made later have no IPv6: networks are IPv4 so far, and
 // an address nobody asked for would be a way around their rules. Redirects are not taken: a neighbour could attract

@@ -252,6 +252,27 @@ def test_what_a_killed_nucleus_leaves_the_next_one_takes_away(world, internet, u
     assert sh(world, talk(THERE, 80)).stdout == f"{HERE}\n"
 
 
+def test_a_port_that_a_killed_nucleus_published_is_free_for_a_topology(world, internet):
+    server = serve(world, "-p", "8080:80")
+    world.run("pkill", "-KILL", "-f", "nucleus run.*name server")
+    server.wait(timeout=20)
+    server.stdout.close()
+    world.apply(world.write("""name = "PROJECT"
+[networks.front]
+[services.web]
+command = ["/usr/bin/busybox", "nc", "-ll", "-p", "80", "-e", "/usr/bin/busybox", "echo", "topology"]
+networks = ["front"]
+port_forwards = ["8080:80"]
+"""))
+    wait_for("the service to answer", lambda: world.run("sh", "-c", talk(HERE, 8080, 1), status=None).stdout == "topology\n")
+
+
+def test_rules_hold_though_the_caller_ignores_its_children(world, internet):
+    words = f"trap '' CHLD; exec {NUCLEUS} run --network bridge --egress-allow '' --dns 10.9.9.9 -- sh -c '{talk(THERE, 80, 1)}; true'"
+    assert world.run("sh", "-c", words).stdout == ""
+    assert internet.packets() == 0
+
+
 def test_many_at_a_time_have_addresses_of_their_own_and_leave_nothing(world, internet, unchanged):
     script = "busybox ip -4 -o addr show dev eth0 | busybox awk '{print $4}'; " + talk(THERE, 80) + "; read all"
     runs = [world.popen(NUCLEUS, "run", *BRIDGE, "--egress-allow", f"{THERE}/32", "--", "sh", "-c", script,
@@ -325,6 +346,8 @@ def test_an_ordinary_users_port_is_published(world, internet, ordinary):
 @needs_slirp
 def test_the_machines_loopback_is_out_of_reach(world, internet, ordinary):
     listener = world.popen("busybox", "nc", "-ll", "-p", "7777", "-e", "busybox", "echo", "secret")
+    wait_for("the listener", lambda: world.run("sh", "-c", talk("127.0.0.1", 7777, 1), status=None).stdout == "secret\n")
+    assert ordinary.nucleus("run", *BRIDGE, "--", "sh", "-c", talk(HERE, 7777, 1)).stdout == "secret\n"  # which is no loopback
     for host in ("10.0.2.2", "127.0.0.1", "10.0.2.3"):
         assert ordinary.nucleus("run", *BRIDGE, "--", "sh", "-c", talk(host, 7777, 1) + " || true").stdout == ""
     world.run("pkill", "-f", "nc -ll")
