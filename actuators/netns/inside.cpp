@@ -93,9 +93,10 @@ Facts ReadSysctls(std::span<const std::pair<std::string_view, std::string_view>>
 }
 
 Result<> WriteSysctls(std::span<const std::pair<std::string_view, std::string_view>> settings, std::string_view link) {
-  const Facts now = ReadSysctls(settings, link);
-  for (const auto& [setting, value] : settings) {
-    if (now.at(SettingName(setting)) == value) continue;
+  // One by one: some set others back.
+  for (std::size_t i = 0; i < settings.size(); ++i) {
+    const auto& [setting, value] = settings[i];
+    if (ReadSysctls(settings.subspan(i, 1), link).at(SettingName(setting)) == value) continue;
     const std::string path = SysctlPath(setting, link);
     const sys::Fd fd(::openat(ProcInstance()->get(), InProc(path).c_str(), O_WRONLY | O_CLOEXEC));
     if (!fd) return FailSys("open", path);

@@ -110,6 +110,17 @@ def test_rules_that_are_gone_changed_or_too_many_are_drift(world, internet, dama
     assert "nothing to do" in world.nucleus("diff", "-f", path).stdout.lower()
 
 
+def test_a_namespace_that_forwards_is_drift_and_forwards_no_more(world):
+    """As a new one does where the machine forwards. To stop it sets other settings back."""
+    path = world.write(TOPOLOGY.format(""))
+    world.apply(path)
+    world.inside("service.web", "sysctl", "-qw", "net.ipv4.ip_forward=1")
+    assert "ip_forward" in world.nucleus("drift", world.project, status=None).stdout
+    world.apply(path)
+    assert world.inside("service.web", "sysctl", "-n", "net.ipv4.ip_forward", "net.ipv4.conf.all.accept_redirects").stdout == "0\n0\n"
+    assert "nothing to do" in world.nucleus("diff", "-f", path).stdout
+
+
 def test_an_address_is_the_one_that_was_asked_for(world):
     text = """name = "PROJECT"
 [networks.front]
