@@ -65,6 +65,8 @@ struct Pages {
 class Segments {
  public:
   Segments()
+      // An address is a number there.
+      // NOLINTNEXTLINE(performance-no-int-to-ptr)
       : headers_(reinterpret_cast<const ElfW(Phdr) *>(::getauxval(AT_PHDR)), ::getauxval(AT_PHNUM)),
         page_(::getauxval(AT_PAGESZ)) {
     // The first segment begins with the file, and so with its header.
@@ -78,6 +80,7 @@ class Segments {
     const int protection = ((header.p_flags & PF_R) != 0 ? PROT_READ : 0) |
                            ((header.p_flags & PF_W) != 0 ? PROT_WRITE : 0) |
                            ((header.p_flags & PF_X) != 0 ? PROT_EXEC : 0);
+    // NOLINTNEXTLINE(performance-no-int-to-ptr)
     return {reinterpret_cast<char*>(begin), end - begin, static_cast<off_t>(header.p_offset & ~(page_ - 1)),
             protection};
   }
