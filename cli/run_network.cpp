@@ -48,7 +48,7 @@ PartKey FirewallKey(const std::string& name) {
   return {TableProject(name), {Kind::kTopology, ""}, Part::kFirewall};
 }
 
-// The bridge goes last: as long as it is there, somebody finds what else may be.
+// In the order in which one rests on the other.
 void Undo(netns::NetnsActuator& actuator, const std::string& name) {
   (void)actuator.Undo(NetnsKey(name), nullptr, {}, {});
   (void)actuator.Undo(FirewallKey(name), nullptr, {}, {});
@@ -70,12 +70,15 @@ void RemoveOrphan(const Directories& directories, const std::string& name) {
   sys::RemoveIfEmpty(directory, 2);
 }
 
-// Topologies keep theirs while they are down.
+// What topologies have, and keep while they are down.
+Result<reconcile::Taken> TakenByTopologies(const Directories& directories) {
+  auto store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
+  return reconcile::ToTaken(TRY(store.Leases()), "");
+}
+
 Result<spec::Ipv4Net> ChooseSubnet(const Directories& directories) {
   auto routes = TRY(netns::AllRoutes());
-  auto store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
-  const auto leases = TRY(store.Leases());
-  const auto taken = reconcile::ToTaken(leases, "");
+  const auto taken = TRY(TakenByTopologies(directories));
   for (const auto& [subnet, owner] : taken.subnets) routes.push_back(subnet);
   std::ranges::sort(routes);
   std::uint64_t candidate = kFirst;
@@ -99,11 +102,11 @@ std::string OptionText(const spec::PortForward& port) {
 
 // A topology's published ports have no socket that would be in the way.
 Result<> CheckTopologies(const Directories& directories, const std::vector<spec::PortForward>& ports) {
-  auto store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
-  for (const auto& [taken, owner] : reconcile::ToTaken(TRY(store.Leases()), "").ports) {
+  const auto taken = TRY(TakenByTopologies(directories));
+  for (const auto& [published, owner] : taken.ports) {
     for (const auto& port : ports) {
-      if (!spec::Collide(port, taken)) continue;
-      return Fail(Error::Of(ErrorCode::kConflict, "", OptionText(port), owner + " publishes " + spec::Format(taken))
+      if (!spec::Collide(port, published)) continue;
+      return Fail(Error::Of(ErrorCode::kConflict, "", OptionText(port), owner + " publishes " + spec::Format(published))
                       .Hint(kOther));
     }
   }
@@ -145,20 +148,24 @@ Result<sys::Fd> Lock(const Directories& directories) {
   return lock;
 }
 
+bool InUserspace(const spec::Service& service) {
+  return service.nat_backend == spec::NatBackend::kUserspace || !netns::OwnsNetwork();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<RunNetwork>> RunNetwork::Propose(const Directories& directories, const spec::Service& service) {
-  const bool ours = netns::OwnsNetwork();
-  if (!ours && service.nat_backend == spec::NatBackend::kKernel) {
+  const bool userspace = InUserspace(service);
+  if (userspace && service.nat_backend == spec::NatBackend::kKernel) {
     return Fail(Error::Of(ErrorCode::kPermission, "", "--nat-backend kernel", "the machine's network is not yours")
                     .Hint("userspace, which auto chooses by itself, does without it"));
   }
   std::unique_ptr<RunNetwork> network(new RunNetwork(directories, service.name));
-  network->userspace_ = !ours || service.nat_backend == spec::NatBackend::kUserspace;
-  const auto subnet = network->userspace_ ? netns::kUserspaceSubnet : TRY(ChooseSubnet(directories));
+  network->userspace_ = userspace;
+  const auto subnet = userspace ? netns::kUserspaceSubnet : TRY(ChooseSubnet(directories));
   network->leases_.subnets[reconcile::SubnetKey(service.name)] = subnet;
   network->leases_.addresses[reconcile::AddressKey(service.name, service.name)] =
-      network->userspace_ ? netns::kUserspaceAddress : spec::Ipv4{subnet.base.value + 2};
+      userspace ? netns::kUserspaceAddress : spec::Ipv4{subnet.base.value + 2};
   return network;
 }
 
@@ -168,8 +175,7 @@ Result<std::unique_ptr<RunNetwork>> RunNetwork::Reserve(const Directories& direc
   for (const auto& port : service.port_forwards) ports.push_back(TRY(HoldPort(port)));
   if (!service.port_forwards.empty()) TRY(CheckTopologies(directories, service.port_forwards));
   // The program binds them itself.
-  const bool userspace = !netns::OwnsNetwork() || service.nat_backend == spec::NatBackend::kUserspace;
-  if (userspace) return Propose(directories, service);
+  if (InUserspace(service)) return Propose(directories, service);
   RemoveOrphans(directories);
   auto lock = TRY(Lock(directories));
   auto network = TRY(Propose(directories, service));

@@ -451,16 +451,6 @@ Result<std::vector<spec::Ipv4Net>> AllRoutes() {
   return all;
 }
 
-Result<std::vector<std::string>> NetworksThere(const std::string& project) {
-  const auto host = TRY(HostView::Take());
-  std::vector<std::string> names;
-  for (const auto& link : host.snapshot().links) {
-    const auto owner = link.kind == "bridge" ? OwnerOf(link, project) : std::nullopt;
-    if (owner && owner->kind == Kind::kNetwork) names.push_back(owner->name);
-  }
-  return names;
-}
-
 Result<LeasesInUse> FindLeasesInUse(const Directories& directories, const std::string& project) {
   LeasesInUse leases;
   const auto host = TRY(HostView::Take());

@@ -31,8 +31,6 @@ Result<std::vector<spec::Ipv4Net>> HostRoutes(const std::string& project,
 
 // All that the host reaches but by its default route, its own addresses among it.
 Result<std::vector<spec::Ipv4Net>> AllRoutes();
-// The networks whose bridges carry the project's tag.
-Result<std::vector<std::string>> NetworksThere(const std::string& project);
 
 // What the kernel says a project has of host-wide choices, for one that the store has lost.
 struct LeasesInUse {
