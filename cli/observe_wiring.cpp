@@ -22,6 +22,7 @@ Result<Host> LookAtHost(const std::string& project, const std::vector<std::strin
   Host host;
   TRY(cgroup::FillHost(host));
   host.routes = TRY(netns::HostRoutes(project, networks));
+  host.routes6 = TRY(netns::HostRoutes6(project, networks));
   return host;
 }
 

@@ -31,6 +31,22 @@ constexpr std::uint32_t kEnd = (10U << 24) | (80U << 16);
 constexpr std::uint8_t kPrefix = 30;
 constexpr std::uint32_t kSize = 1U << (32 - kPrefix);
 
+// IPv6 of the same containers: a prefix of our own of what is nobody's (RFC 4193), and the IPv4 network at its end.
+constexpr spec::Ipv6 kPrefix6{{0xfd, 0x6e, 0x75, 0x63, 0x6c, 0x65, 0x75, 0x73}};
+
+spec::Ipv6Net CounterpartOf(const spec::Ipv4Net& subnet) {
+  return {spec::Counterpart(subnet.base, {}, {kPrefix6, 96}), static_cast<std::uint8_t>(96 + subnet.prefix)};
+}
+
+// It has IPv6 where one of its options speaks of it.
+bool WantsIpv6(const spec::Service& service) {
+  const auto is_v6 = [](const auto& one) { return one.index() == 1; };
+  return std::ranges::any_of(service.dns, is_v6) ||
+         (service.egress_allow && std::ranges::any_of(*service.egress_allow, is_v6)) ||
+         std::ranges::any_of(service.port_forwards,
+                             [](const auto& port) { return port.host_ip && spec::IsV6(*port.host_ip); });
+}
+
 constexpr std::string_view kProject = kContainersProject;
 
 // The table of rules is the container's, where those of a topology share one.
@@ -114,17 +130,30 @@ Result<> CheckTopologies(const Directories& directories, const std::vector<spec:
 }
 
 // Nobody else can have the port while the socket is there. Nothing arrives at it: packets are translated before.
-Result<sys::Fd> HoldPort(const spec::PortForward& port) {
+Result<sys::Fd> HoldPort(const spec::PortForward& port, const spec::IpAddress& host) {
   const bool tcp = port.protocol == spec::Protocol::kTcp;
-  sys::Fd socket(::socket(AF_INET, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0));
+  const bool v6 = spec::IsV6(host);
+  sys::Fd socket(::socket(v6 ? AF_INET6 : AF_INET, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0));
   if (!socket) return FailSys("socket", OptionText(port));
   const int on = 1;
   if (tcp) ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);  // connections that are at their end
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port.host_port);
-  address.sin_addr.s_addr = htonl(port.host_ip.value_or(spec::Ipv4{}).value);
-  const bool bound = ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  if (v6) ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  sockaddr_storage address{};
+  socklen_t size = 0;
+  if (const auto* ip6 = std::get_if<spec::Ipv6>(&host)) {
+    auto& to = reinterpret_cast<sockaddr_in6&>(address);
+    to.sin6_family = AF_INET6;
+    to.sin6_port = htons(port.host_port);
+    std::ranges::copy(ip6->bytes, to.sin6_addr.s6_addr);
+    size = sizeof to;
+  } else {
+    auto& to = reinterpret_cast<sockaddr_in&>(address);
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port.host_port);
+    to.sin_addr.s_addr = htonl(std::get<spec::Ipv4>(host).value);
+    size = sizeof to;
+  }
+  const bool bound = ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0;
   if (bound && (!tcp || ::listen(socket.get(), 0) == 0)) return socket;
   const int err = errno;
   Error error = Error::Sys("take", OptionText(port), err);
@@ -162,7 +191,12 @@ Result<std::unique_ptr<RunNetwork>> RunNetwork::Propose(const Directories& direc
   }
   std::unique_ptr<RunNetwork> network(new RunNetwork(directories, service.name));
   network->userspace_ = userspace;
+  if (userspace && WantsIpv6(service)) {
+    return Fail(Error::Of(ErrorCode::kUnsupported, "", "--nat-backend userspace", "it speaks IPv4 alone")
+                    .Hint("leave out the IPv6 addresses, or run as root with --nat-backend kernel"));
+  }
   const auto subnet = userspace ? netns::kUserspaceSubnet : TRY(ChooseSubnet(directories));
+  if (WantsIpv6(service)) network->leases_.subnets6[reconcile::SubnetKey(service.name)] = CounterpartOf(subnet);
   network->leases_.subnets[reconcile::SubnetKey(service.name)] = subnet;
   network->leases_.addresses[reconcile::AddressKey(service.name, service.name)] =
       userspace ? netns::kUserspaceAddress : spec::Ipv4{subnet.base.value + 2};
@@ -172,7 +206,10 @@ Result<std::unique_ptr<RunNetwork>> RunNetwork::Propose(const Directories& direc
 Result<std::unique_ptr<RunNetwork>> RunNetwork::Reserve(const Directories& directories, const spec::Service& service) {
   // The ports first: a topology that is applied from here on finds them taken.
   std::vector<sys::Fd> ports;
-  for (const auto& port : service.port_forwards) ports.push_back(TRY(HoldPort(port)));
+  for (const auto& port : service.port_forwards) {
+    ports.push_back(TRY(HoldPort(port, port.host_ip.value_or(spec::IpAddress()))));
+    if (!port.host_ip && WantsIpv6(service)) ports.push_back(TRY(HoldPort(port, spec::Ipv6{})));
+  }
   if (!service.port_forwards.empty()) TRY(CheckTopologies(directories, service.port_forwards));
   // The program binds them itself.
   if (InUserspace(service)) return Propose(directories, service);

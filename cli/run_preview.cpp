@@ -93,6 +93,7 @@ Json Network(const Preview& preview) {
   if (attachments.empty()) return {{"kind", preview.launch.host_network ? "host" : "none"}};
   const auto& bridge = attachments.front();
   Json json = {{"kind", "bridge"}, {"backend", preview.backend}, {"address", spec::Format(bridge.address)}};
+  if (bridge.v6) json["address6"] = spec::Format(bridge.v6->address);
   Json ports = Json::array();
   for (const auto& port : preview.service.port_forwards) ports.push_back(spec::Format(port));
   json["published"] = ports;

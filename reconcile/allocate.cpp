@@ -57,6 +57,20 @@ Result<> CheckDeclared(const spec::Topology& desired, const spec::Network& netwo
   return {};
 }
 
+Result<> CheckDeclared6(const spec::Topology& desired, const spec::Network& network, const Applied& applied,
+                        const std::vector<spec::Ipv6Net>& routes) {
+  const auto before = applied.topology.networks.find(network.name);
+  if (before != applied.topology.networks.end() && before->second.subnet6 == network.subnet6) return {};
+  for (const auto& other : routes) {
+    if (!spec::Overlap(*network.subnet6, other)) continue;
+    return Fail(Error::Of(ErrorCode::kConflict, "take subnet", "network." + network.name,
+                          spec::Format(*network.subnet6) + " overlaps " + spec::Format(other) +
+                              ", which this machine reaches already")
+                    .In(ExactPlaceText(FindPlace(network.places, "subnet6"), desired.files)));
+  }
+  return {};
+}
+
 std::map<std::string, spec::Ipv4Net> AppliedSubnets(const Applied& applied) {
   auto subnets = applied.subnets;
   for (const auto& [name, network] : applied.topology.networks) {
@@ -71,6 +85,7 @@ Result<> AllocateSubnets(const spec::Topology& desired, const Applied& applied, 
   for (const auto& [net, owner] : taken.subnets) held.push_back(net);
   const auto before = AppliedSubnets(applied);
   for (const auto& [name, network] : desired.networks) {
+    if (network.subnet6) TRY(CheckDeclared6(desired, network, applied, host.routes6));
     if (!network.subnet) continue;
     const auto had = before.find(SubnetKey(name));
     const bool is_new = had == before.end() || had->second != *network.subnet;

@@ -16,8 +16,9 @@
 namespace nucleus::reconcile {
 
 struct Leases {
-  std::map<std::string, spec::Ipv4> addresses;   // "service.web/internal"
-  std::map<std::string, spec::Ipv4Net> subnets;  // "network.internal": of every network, chosen or declared
+  std::map<std::string, spec::Ipv4> addresses;    // "service.web/internal"
+  std::map<std::string, spec::Ipv4Net> subnets;   // "network.internal": of every network, chosen or declared
+  std::map<std::string, spec::Ipv6Net> subnets6;  // chosen for networks that declare none
 };
 
 // Errors: kConflict where a declared subnet is another project's, and where nothing is left to choose.

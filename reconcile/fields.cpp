@@ -17,6 +17,7 @@ constexpr auto kRules = std::to_array<FieldRule>({
     {Scope::kNetwork, "internal", kLive, kPart, kValue},
     {Scope::kNetwork, "mtu", kLive, kPart, kValue},
     {Scope::kNetwork, "subnet", kReplace, kPart, kValue},
+    {Scope::kNetwork, "subnet6", kLive, kPart, kValue},
 
     {Scope::kVolume, "mode", kLive, kPart, kValue},
     {Scope::kVolume, "owner", kLive, kPart, kValue},

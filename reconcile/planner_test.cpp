@@ -16,7 +16,7 @@ using testing::World;
 spec::Topology Shop() {
   spec::Topology shop;
   shop.name = "shop";
-  shop.networks["internal"] = {"internal", spec::Ipv4Net{{0x0a2a0000}, 24}, {}, false, 0, {}};
+  shop.networks["internal"] = {"internal", spec::Ipv4Net{{0x0a2a0000}, 24}, {}, {}, false, 0, {}};
   spec::Volume data;
   data.name = "data";
   data.path = "/srv/data";

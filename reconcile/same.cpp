@@ -9,8 +9,8 @@ namespace {
 // The bindings name every member, so that a new one does not compile until it is thought of here. Places have no
 // meaning, nor where environment variables were read from.
 auto Meaning(const spec::Network& network) {
-  const auto& [name, subnet, gateway, internal, mtu, places] = network;
-  return std::tie(name, subnet, gateway, internal, mtu);
+  const auto& [name, subnet, gateway, subnet6, internal, mtu, places] = network;
+  return std::tie(name, subnet, gateway, subnet6, internal, mtu);
 }
 
 auto Meaning(const spec::Volume& volume) {

@@ -18,7 +18,7 @@ constexpr std::array kTopologyParts = {Part::kFirewall};
 
 constexpr std::uint32_t kMtu = 1500;
 // Where a sandbox of an agent looks names up when nothing is said; production names its own.
-constexpr std::array kAgentDns = {spec::Ipv4{0x08080808}, spec::Ipv4{0x08080404}};
+constexpr std::array kAgentDns = {spec::IpAddress(spec::Ipv4{0x08080808}), spec::IpAddress(spec::Ipv4{0x08080404})};
 
 std::uint32_t MtuOf(const spec::Network& network) {
   return network.mtu == 0 ? kMtu : network.mtu;
@@ -28,7 +28,7 @@ std::string HostnameOf(const spec::Service& service) {
   return service.hostname.empty() ? service.name : service.hostname;
 }
 
-std::span<const spec::Ipv4> ResolversOf(const spec::Service& service) {
+std::span<const spec::IpAddress> ResolversOf(const spec::Service& service) {
   const bool agent = service.mode == spec::ServiceMode::kAgent && !service.networks.empty();
   if (service.dns.empty() && agent) return kAgentDns;
   return service.dns;
@@ -36,14 +36,15 @@ std::span<const spec::Ipv4> ResolversOf(const spec::Service& service) {
 
 std::string ResolvConf(const spec::Service& service) {
   std::string text;
-  for (const auto server : ResolversOf(service)) text += "nameserver " + spec::Format(server) + "\n";
+  for (const auto& server : ResolversOf(service)) text += "nameserver " + spec::Format(server) + "\n";
   return text;
 }
 
 // Production that says nothing reaches its peers: services that share a network are there to meet.
-std::optional<EgressWanted> EgressOf(const spec::Service& service, std::vector<EgressWanted::Allowed> peers) {
+std::optional<EgressWanted> EgressOf(const spec::Service& service, std::vector<EgressWanted::Allowed> peers, bool v6) {
   if (!HasEgressRules(service)) return std::nullopt;
   EgressWanted wanted;
+  wanted.v6 = v6;
   const auto resolvers = ResolversOf(service);
   wanted.resolvers.assign(resolvers.begin(), resolvers.end());
   wanted.tcp_ports = service.egress_tcp_ports;
@@ -103,14 +104,20 @@ Side::Side(const spec::Topology& topology, const Leases& leases, const Host& hos
     joined.network = &network;
     if (const auto subnet = leases.subnets.find(SubnetKey(name)); subnet != leases.subnets.end())
       joined.subnet = subnet->second;
+    const auto chosen = leases.subnets6.find(SubnetKey(name));
+    joined.subnet6 = chosen != leases.subnets6.end() ? chosen->second : network.subnet6;
   }
   for (const auto& [name, service] : topology.services) {
     for (const auto& network : service.networks) {
       const auto address = AddressOf(service, network);
       if (!address) continue;
-      auto& hosts = join(network).hosts;
-      hosts.append(spec::Format(*address)).append("\t").append(name).append(" ");
-      hosts.append(topology.name).append("-").append(name).append("\n");
+      auto& joined = join(network);
+      const auto tell = [&](const std::string& ip) {
+        joined.hosts.append(ip).append("\t").append(name).append(" ");
+        joined.hosts.append(topology.name).append("-").append(name).append("\n");
+      };
+      tell(spec::Format(*address));
+      if (const auto v6 = V6Of(joined, *address)) tell(spec::Format(v6->address));
     }
   }
 }
@@ -126,23 +133,30 @@ std::optional<spec::Ipv4> Side::AddressOf(const spec::Service& service, std::str
   return found->second;
 }
 
+std::optional<Ipv6At> Side::V6Of(const Joined& joined, spec::Ipv4 address) {
+  if (!joined.subnet || !joined.subnet6) return std::nullopt;
+  return Ipv6At{spec::Counterpart(address, *joined.subnet, *joined.subnet6), joined.subnet6->prefix};
+}
+
 std::optional<FirewallWanted> Side::Firewall() const {
   if (topology_->networks.empty()) return std::nullopt;
   FirewallWanted wanted{FirewallTable(topology_->name), FirewallComment(topology_->name), {}, {}};
   for (const auto& [name, network] : topology_->networks) {
     const auto& joined = *JoinedTo(name);
-    if (joined.subnet) wanted.networks.push_back({name, joined.bridge, *joined.subnet, network.internal});
+    if (joined.subnet)
+      wanted.networks.push_back({name, joined.bridge, *joined.subnet, network.internal, joined.subnet6});
   }
   for (const auto& [name, service] : topology_->services) {
     if (service.port_forwards.empty() || service.networks.empty()) continue;
     const auto& network = service.networks.front();
     const auto address = AddressOf(service, network);
     if (!address) continue;
-    const auto& bridge = JoinedTo(network)->bridge;
+    const auto& joined = *JoinedTo(network);
+    const auto v6 = V6Of(joined, *address);
     auto ports = service.port_forwards;
     std::sort(ports.begin(), ports.end());
     for (const auto& port : ports) {
-      wanted.forwards.push_back({name, port, *address, bridge});
+      wanted.forwards.push_back({name, port, *address, joined.bridge, v6 ? std::optional(v6->address) : std::nullopt});
     }
   }
   return wanted;
@@ -151,8 +165,10 @@ std::optional<FirewallWanted> Side::Firewall() const {
 BridgeWanted Side::Bridge(const spec::Network& network) const {
   const auto& joined = *JoinedTo(network.name);
   const auto subnet = joined.subnet.value_or(spec::Ipv4Net{});
-  return {joined.bridge, LinkAlias(topology_->name, {Kind::kNetwork, network.name}), GatewayOf(network, subnet),
-          subnet.prefix, MtuOf(network)};
+  const auto gateway = GatewayOf(network, subnet);
+  return {joined.bridge,  LinkAlias(topology_->name, {Kind::kNetwork, network.name}),
+          gateway,        subnet.prefix,
+          MtuOf(network), V6Of(joined, gateway)};
 }
 
 std::string Side::PathOf(const spec::Volume& volume) const {
@@ -193,10 +209,14 @@ NetnsWanted Side::Netns(const spec::Service& service) const {
   NetnsWanted wanted{directories_->NetnsPin(topology_->name, address), LinkAlias(topology_->name, address), {}, {}};
   std::vector<EgressWanted::Allowed> peers;
   bool routed = false;
+  bool routed6 = false;
+  bool has_v6 = false;
   for (const auto& name : service.networks) {
     const Joined* joined = JoinedTo(name);
     const auto lease = AddressOf(service, name);
     if (joined == nullptr || joined->network == nullptr || !joined->subnet || !lease) continue;
+    const auto gateway = GatewayOf(*joined->network, *joined->subnet);
+    const auto gateway6 = V6Of(*joined, gateway);
     NetnsWanted::Attachment attachment;
     attachment.network = name;
     attachment.bridge = joined->bridge;
@@ -205,15 +225,23 @@ NetnsWanted Side::Netns(const spec::Service& service) const {
     attachment.address = *lease;
     attachment.prefix = joined->subnet->prefix;
     attachment.mtu = MtuOf(*joined->network);
+    attachment.v6 = V6Of(*joined, *lease);
+    has_v6 = has_v6 || attachment.v6;
     if (!routed && !joined->network->internal) {
-      attachment.gateway = GatewayOf(*joined->network, *joined->subnet);
+      attachment.gateway = gateway;
       routed = true;
+    }
+    if (!routed6 && gateway6 && !joined->network->internal) {
+      attachment.gateway6 = gateway6->address;
+      routed6 = true;
     }
     wanted.attachments.push_back(std::move(attachment));
     // A container started by hand is alone there.
-    if (kind_ == Kind::kService) peers.push_back({*joined->subnet, GatewayOf(*joined->network, *joined->subnet)});
+    if (kind_ != Kind::kService) continue;
+    peers.push_back({*joined->subnet, gateway});
+    if (gateway6) peers.push_back({*joined->subnet6, gateway6->address});
   }
-  if (!wanted.attachments.empty()) wanted.egress = EgressOf(service, std::move(peers));
+  if (!wanted.attachments.empty()) wanted.egress = EgressOf(service, std::move(peers), has_v6);
   return wanted;
 }
 
@@ -235,6 +263,9 @@ NamesWanted Side::Names(const spec::Service& service) const {
   if (wanted.hostname != service.name) wanted.hosts.append(" ").append(service.name);
   if (kind_ == Kind::kService) wanted.hosts.append(" ").append(topology_->name).append("-").append(service.name);
   wanted.hosts += "\n";
+  const Joined* first = own ? JoinedTo(service.networks.front()) : nullptr;
+  if (const auto v6 = first != nullptr ? V6Of(*first, *own) : std::nullopt)
+    wanted.hosts.append(spec::Format(v6->address)).append("\t").append(wanted.hostname).append("\n");
   // A container started by hand has no neighbours.
   if (kind_ == Kind::kContainer) return wanted;
   for (const auto& network : service.networks) {

@@ -54,9 +54,12 @@ class Side {
   struct Joined {
     const spec::Network* network = nullptr;
     std::optional<spec::Ipv4Net> subnet;
+    std::optional<spec::Ipv6Net> subnet6;
     std::string bridge;
     std::string hosts;  // a line for every service on it
   };
+  // The counterpart of an address on a network that has IPv6.
+  static std::optional<Ipv6At> V6Of(const Joined& joined, spec::Ipv4 address);
   [[nodiscard]] const Joined* JoinedTo(std::string_view network) const;
   [[nodiscard]] std::optional<spec::Ipv4> AddressOf(const spec::Service& service, std::string_view network) const;
   [[nodiscard]] Address AddressOf(const spec::Service& service) const { return {kind_, service.name}; }

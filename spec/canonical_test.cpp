@@ -42,10 +42,18 @@ Owner AnOwner() {
   return owner;
 }
 
+IpAddress AnAddress() {
+  if (*rc::gen::arbitrary<bool>()) return Ipv4{*rc::gen::arbitrary<std::uint32_t>()};
+  Ipv6 address{{0xfd, 0x00}};
+  address.bytes[2] = *rc::gen::arbitrary<std::uint8_t>();
+  address.bytes[15] = *rc::gen::arbitrary<std::uint8_t>();
+  return *rc::gen::arbitrary<bool>() ? address : Ipv6{};
+}
+
 PortForward APort() {
-  return {*Maybe(rc::gen::map(rc::gen::inRange<std::uint32_t>(1, UINT32_MAX), [](std::uint32_t v) { return Ipv4{v}; })),
-          *rc::gen::inRange<std::uint16_t>(1, 65535), *rc::gen::inRange<std::uint16_t>(1, 65535),
-          *rc::gen::element(Protocol::kTcp, Protocol::kUdp)};
+  const bool named = *rc::gen::arbitrary<bool>();
+  return {named ? std::optional(AnAddress()) : std::nullopt, *rc::gen::inRange<std::uint16_t>(1, 65535),
+          *rc::gen::inRange<std::uint16_t>(1, 65535), *rc::gen::element(Protocol::kTcp, Protocol::kUdp)};
 }
 
 IoLimit AnIoLimit() {
@@ -145,12 +153,16 @@ Topology ATopology() {
   Topology topology;
   topology.name = *rc::gen::element<std::string>("shop", "a", "x-1");
   for (const auto& name : SomeWords()) {
-    Network network{.name = name, .subnet = std::nullopt, .gateway = std::nullopt, .places = {}};
+    Network network{
+        .name = name, .subnet = std::nullopt, .gateway = std::nullopt, .subnet6 = std::nullopt, .places = {}};
     if (*rc::gen::arbitrary<bool>())
       network.subnet =
           Ipv4Net{{*rc::gen::inRange<std::uint32_t>(0, 255) << 24}, *rc::gen::inRange<std::uint8_t>(8, 30)};
     network.gateway =
         *Maybe(rc::gen::map(rc::gen::arbitrary<std::uint32_t>(), [](std::uint32_t v) { return Ipv4{v}; }));
+    if (*rc::gen::arbitrary<bool>())
+      network.subnet6 =
+          Ipv6Net{{{0xfd, *rc::gen::arbitrary<std::uint8_t>()}}, *rc::gen::inRange<std::uint8_t>(16, 112)};
     network.internal = *rc::gen::arbitrary<bool>();
     network.mtu = *rc::gen::element(0U, 576U, 9000U);
     topology.networks.emplace(name, network);
@@ -273,7 +285,7 @@ const std::vector<Spelling> kSpellings{
     {{"restart = 'on-failure'", "", "restart = '${NONE:-on-failure}'"}, "restart = 'always'"},
     {{"memory_swap = 0", "swap = '0'"}, "swap = 1"},
     {{"networks = ['n']\nport_forwards = ['2:2', '1:1']", "networks = ['n']\npublish = ['1-2:1-2']",
-      "networks = ['n']\nport_forwards = ['1:1/tcp', '0.0.0.0:2:2']"},
+      "networks = ['n']\nport_forwards = ['1:1/tcp', '2:2/tcp']"},
      "networks = ['n']\nport_forwards = ['2:2']"},
     {{"volumes = ['v:/v', '/srv/x:/x']", "volume = ['/srv/../srv/x/:/x', 'v:/v/:rw']"},
      "volumes = ['v:/v:ro', '/srv/x:/x']"},

@@ -339,21 +339,54 @@ Value Subnet::Write(const Ipv4Net& value) {
   return Value::String(Format(value));
 }
 
-std::optional<Ipv4> Ip::Read(const Value& value, std::string_view key, Reader& reader) {
+std::optional<Ipv6Net> Subnet6::Read(const Value& value, std::string_view key, Reader& reader) {
+  const auto text = ReadText(value, key, reader, "a network such as \"fd00:42::/64\"");
+  if (!text) return std::nullopt;
+  const auto net = ParseIpv6Net(*text);
+  if (!net) reader.Wrong(key, value, net.error().cause);
+  return net ? std::optional(*net) : std::nullopt;
+}
+Value Subnet6::Write(const Ipv6Net& value) {
+  return Value::String(Format(value));
+}
+
+std::optional<IpNet> AnyNet::Read(const Value& value, std::string_view key, Reader& reader) {
+  const auto text = ReadText(value, key, reader, "a network such as \"10.42.0.0/24\"");
+  if (!text) return std::nullopt;
+  const auto net = ParseIpNet(*text);
+  if (!net) reader.Wrong(key, value, net.error().cause);
+  return net ? std::optional(*net) : std::nullopt;
+}
+Value AnyNet::Write(const IpNet& value) {
+  return Value::String(Format(value));
+}
+
+std::optional<Ipv4> Ip4::Read(const Value& value, std::string_view key, Reader& reader) {
   const auto text = ReadText(value, key, reader, "an address such as \"10.42.0.1\"");
   if (!text) return std::nullopt;
   const auto address = ParseIpv4(*text);
   if (!address) reader.Wrong(key, value, address.error().cause);
   return address ? std::optional(*address) : std::nullopt;
 }
-Value Ip::Write(const Ipv4& value) {
+Value Ip4::Write(const Ipv4& value) {
   return Value::String(Format(value));
 }
 
-std::optional<std::vector<Ipv4>> Ips::Read(const Value& value, std::string_view key, Reader& reader) {
+std::optional<IpAddress> Ip::Read(const Value& value, std::string_view key, Reader& reader) {
+  const auto text = ReadText(value, key, reader, "an address such as \"10.42.0.1\"");
+  if (!text) return std::nullopt;
+  const auto address = ParseIpAddress(*text);
+  if (!address) reader.Wrong(key, value, address.error().cause);
+  return address ? std::optional(*address) : std::nullopt;
+}
+Value Ip::Write(const IpAddress& value) {
+  return Value::String(Format(value));
+}
+
+std::optional<std::vector<IpAddress>> Ips::Read(const Value& value, std::string_view key, Reader& reader) {
   return ReadItems<Ip>(value, key, reader, "a list of addresses");
 }
-Value Ips::Write(const std::vector<Ipv4>& value) {
+Value Ips::Write(const std::vector<IpAddress>& value) {
   return WriteItems<Ip>(value);
 }
 
@@ -364,13 +397,13 @@ Value PortNumbers::Write(const std::vector<std::uint16_t>& value) {
   return WriteItems<PortNumber>(value);
 }
 
-std::optional<std::vector<Ipv4Net>> Subnets::Read(const Value& value, std::string_view key, Reader& reader) {
+std::optional<std::vector<IpNet>> Subnets::Read(const Value& value, std::string_view key, Reader& reader) {
   Value named = value;
   std::erase_if(named.items, [](const Value& item) { return IsString(item) && item.text.empty(); });
-  return ReadItems<Subnet>(named, key, reader, "a list such as [\"10.0.0.0/8\"]");
+  return ReadItems<AnyNet>(named, key, reader, "a list such as [\"10.0.0.0/8\"]");
 }
-Value Subnets::Write(const std::vector<Ipv4Net>& value) {
-  return WriteItems<Subnet>(value);
+Value Subnets::Write(const std::vector<IpNet>& value) {
+  return WriteItems<AnyNet>(value);
 }
 
 std::optional<std::string> PolicyFile::Read(const Value& value, std::string_view key, Reader& reader) {

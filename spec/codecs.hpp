@@ -57,9 +57,12 @@ NUCLEUS_SPEC_CODEC(UserGroup, Owner, "\"user[:group]\"", R"({"type":"string","pa
 NUCLEUS_SPEC_CODEC(Mode, std::uint32_t, "octal mode", R"({"type":"string","pattern":"^0?[0-7]{3,4}$"})");
 NUCLEUS_SPEC_CODEC(Signal, int, "signal", R"({"$ref":"#/definitions/signal"})");
 NUCLEUS_SPEC_CODEC(Subnet, Ipv4Net, "network", R"({"type":"string","pattern":"^[0-9]+(\\.[0-9]+){3}/[0-9]{1,2}$"})");
-NUCLEUS_SPEC_CODEC(Ip, Ipv4, "address", R"({"$ref":"#/definitions/address"})");
-NUCLEUS_SPEC_CODEC(Ips, std::vector<Ipv4>, "list of addresses",
-                   R"({"type":"array","items":{"$ref":"#/definitions/address"}})");
+NUCLEUS_SPEC_CODEC(Subnet6, Ipv6Net, "IPv6 network", R"({"type":"string","pattern":"^[0-9A-Fa-f:.]+/[0-9]{1,3}$"})");
+NUCLEUS_SPEC_CODEC(Ip4, Ipv4, "IPv4 address", R"({"$ref":"#/definitions/address"})");
+NUCLEUS_SPEC_CODEC(AnyNet, IpNet, "network", R"({"type":"string"})");
+NUCLEUS_SPEC_CODEC(Ip, IpAddress, "address", R"({"$ref":"#/definitions/any_address"})");
+NUCLEUS_SPEC_CODEC(Ips, std::vector<IpAddress>, "list of addresses",
+                   R"({"type":"array","items":{"$ref":"#/definitions/any_address"}})");
 NUCLEUS_SPEC_CODEC(Ports, std::vector<PortForward>, "list of ports",
                    R"({"type":"array","items":{"$ref":"#/definitions/port_forward"}})");
 NUCLEUS_SPEC_CODEC(PortNumbers, std::vector<std::uint16_t>, "list of port numbers",
@@ -83,8 +86,8 @@ NUCLEUS_SPEC_CODEC(HealthProbe, Probe, "command, list of arguments, or table",
 NUCLEUS_SPEC_CODEC(PolicyFile, std::string, "host path", R"({"type":"string","minLength":1})");
 NUCLEUS_SPEC_CODEC(Sha, std::string, "SHA-256 digest", R"({"type":"string","pattern":"^(sha256:)?[0-9A-Fa-f]{64}$"})");
 NUCLEUS_SPEC_CODEC(
-    Subnets, std::vector<Ipv4Net>, "list of networks; an empty text stands for none",
-    R"({"type":"array","items":{"type":"string","pattern":"^([0-9]+(\\.[0-9]+){3}/[0-9]{1,2}|.*\\$\\{.*)?$"}})");
+    Subnets, std::vector<IpNet>, "list of networks; an empty text stands for none",
+    R"({"type":"array","items":{"type":"string","pattern":"^([0-9]+(\\.[0-9]+){3}/[0-9]{1,2}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*/[0-9]{1,3}|.*\\$\\{.*)?$"}})");
 // For keys whose effect comes later: lists whose items have a form of their own by then.
 NUCLEUS_SPEC_CODEC(Anything, Value, "list of strings or tables",
                    R"({"type":"array","items":{"type":["string","object"]}})");

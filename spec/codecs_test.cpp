@@ -140,9 +140,13 @@ INSTANTIATE_TEST_SUITE_P(
         Refuses{"workdir = '/a/../b'", "11: workdir: '/a/../b': must not have '..' in it"},
         Refuses{"rootfs = '/nowhere'", "1: rootfs: there is no directory /nowhere"},
         Refuses{"rootfs = ''", "10: rootfs: '': must not be empty"},
-        Refuses{"dns = ['10.0.0.256']", "8: dns: '10.0.0.256': not an IPv4 address; write for example 10.42.0.1"},
-        Refuses{"dns = ['10.0.0.010']", "8: dns: '10.0.0.010': not an IPv4 address; write for example 10.42.0.1"},
-        Refuses{"dns = ['::1']", "8: dns: '::1': IPv6 is not supported yet; write an IPv4 address such as 10.42.0.1"},
+        Refuses{"dns = ['10.0.0.256']",
+                "8: dns: '10.0.0.256': not an address; write for example 10.42.0.1 or fd00:42::1"},
+        Refuses{"dns = ['10.0.0.010']",
+                "8: dns: '10.0.0.010': not an address; write for example 10.42.0.1 or fd00:42::1"},
+        Refuses{"dns = ['fd00::1::2']", "8: dns: 'fd00::1::2': not an IPv6 address; write for example fd00:42::1"},
+        Refuses{"dns = ['::ffff:10.0.0.1']",
+                "8: dns: '::ffff:10.0.0.1': an IPv4 address mapped into IPv6; write it as IPv4"},
         Refuses{"command = []", "11: command: the program is missing: its path must be the first item"},
         Refuses{"command = 'x'",
                 "11: command: expected a list such as [\"/bin/server\", \"--port\", \"80\"] (for a shell: "
@@ -161,8 +165,8 @@ TEST(CodecProblem, NamesWhereTheTextCameFrom) {
 
 TEST(CodecProblem, EveryItemOfAListIsToldOf) {
   EXPECT_EQ(Files().Problems(testing::Service("dns = ['a',\n '1.1.1.1', 'b']")),
-            "shop.toml:6:8: dns: 'a': not an IPv4 address; write for example 10.42.0.1\n"
-            "shop.toml:7:13: dns: 'b': not an IPv4 address; write for example 10.42.0.1\n");
+            "shop.toml:6:8: dns: 'a': not an address; write for example 10.42.0.1 or fd00:42::1\n"
+            "shop.toml:7:13: dns: 'b': not an address; write for example 10.42.0.1 or fd00:42::1\n");
 }
 
 }  // namespace

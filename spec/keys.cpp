@@ -244,11 +244,12 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     TopologyKey("container", "table", "A single container: a topology with one service."),
 
     Key<&Network::subnet, Subnet>("subnet", "Addresses of the network; without one, a free subnet is chosen."),
-    Key<&Network::gateway, Ip>("gateway", "The host's address on it; without one, the first of the subnet."),
+    Key<&Network::gateway, Ip4>("gateway", "The host's address on it; without one, the first of the subnet."),
     Key<&Network::internal, Flag>(
         "internal", "Without a way out: its services reach each other, and what this machine itself listens on."),
     Key<&Network::mtu, Number<576, 65535>>("mtu", "Largest packet in bytes; without one, 1500."),
-    Later<Text>(Scope::kNetwork, "subnet6", "IPv6 addresses of the network."),
+    Key<&Network::subnet6, Subnet6>(
+        "subnet6", "IPv6 addresses of the network; each follows from the IPv4 one. Without it, IPv4 alone."),
 
     Key<&Volume::type, Word<kVolumeTypeWords, VolumeType>>(
         "volume_type", "Whether the volume is a directory that stays, or a tmpfs that goes with the topology."),
@@ -318,7 +319,7 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     Key<&Service::allow_host_network, Flag>("allow_host_network", "Permit network = \"host\", in agent mode."),
     Key<&Service::nat_backend, Word<kNatWords, NatBackend>>(
         "nat_backend", "What translates addresses: auto (the default), kernel or userspace."),
-    Key<&Service::address, Ip>("address", "Its address on the first of its networks; without one, a free one."),
+    Key<&Service::address, Ip4>("address", "Its address on the first of its networks; without one, a free one."),
     Key<&Service::egress_allow, Subnets>(
         "egress_allow",
         "Networks it may send to; an empty list: only to its name servers. Without it, everything its networks lead "

@@ -1,5 +1,8 @@
 #include "spec/net.hpp"
 
+#include <arpa/inet.h>
+
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <string>
@@ -35,14 +38,19 @@ std::uint32_t Mask(std::uint8_t prefix) {
   return prefix == 0 ? 0 : ~std::uint32_t{0} << (32 - prefix);
 }
 
+// Without the bits beyond the prefix.
+Ipv6 Masked(Ipv6 address, std::uint8_t prefix) {
+  for (std::size_t i = 0; i < address.bytes.size(); ++i) {
+    const int kept = std::clamp(static_cast<int>(prefix) - static_cast<int>(8 * i), 0, 8);
+    address.bytes[i] &= static_cast<std::uint8_t>(0xff00 >> kept);
+  }
+  return address;
+}
+
 }  // namespace
 
 Result<Ipv4> ParseIpv4(std::string_view text) {
-  const auto invalid = [&] {
-    return Fail(Error::Invalid(text, text.find(':') != std::string_view::npos
-                                         ? "IPv6 is not supported yet; write an IPv4 address such as 10.42.0.1"
-                                         : "not an IPv4 address; write for example 10.42.0.1"));
-  };
+  const auto invalid = [&] { return Fail(Error::Invalid(text, "not an IPv4 address; write for example 10.42.0.1")); };
   Ipv4 address;
   std::string_view rest = text;
   for (int part = 0; part < 4; ++part) {
@@ -60,9 +68,6 @@ Result<Ipv4> ParseIpv4(std::string_view text) {
 
 Result<Ipv4Net> ParseIpv4Net(std::string_view text) {
   const auto slash = text.find('/');
-  if (text.find(':') != std::string_view::npos) {
-    return Fail(Error::Invalid(text, "IPv6 is not supported yet; write an IPv4 network such as 10.42.0.0/24"));
-  }
   const auto prefix = slash == std::string_view::npos ? ParseUnsigned("") : ParseUnsigned(text.substr(slash + 1));
   const auto base = ParseIpv4(text.substr(0, slash));
   if (!base || !prefix || *prefix > 32) {
@@ -75,6 +80,46 @@ Result<Ipv4Net> ParseIpv4Net(std::string_view text) {
         Error::Invalid(text, "the address has bits set beyond the prefix; did you mean " + Format(meant) + "?"));
   }
   return net;
+}
+
+Result<Ipv6> ParseIpv6(std::string_view text) {
+  Ipv6 address;
+  const std::string terminated(text);
+  if (text.find('\0') != std::string_view::npos ||
+      ::inet_pton(AF_INET6, terminated.c_str(), address.bytes.data()) != 1) {
+    return Fail(Error::Invalid(text, "not an IPv6 address; write for example fd00:42::1"));
+  }
+  constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  if (std::equal(kMapped.begin(), kMapped.end(), address.bytes.begin())) {
+    return Fail(Error::Invalid(text, "an IPv4 address mapped into IPv6; write it as IPv4"));
+  }
+  return address;
+}
+
+Result<Ipv6Net> ParseIpv6Net(std::string_view text) {
+  const auto slash = text.find('/');
+  const auto prefix = slash == std::string_view::npos ? ParseUnsigned("") : ParseUnsigned(text.substr(slash + 1));
+  const auto base = ParseIpv6(text.substr(0, slash));
+  if (!base || !prefix || *prefix > 128) {
+    return Fail(Error::Invalid(text, "not a network; write an address and a prefix length, as in fd00:42::/64"));
+  }
+  const Ipv6Net net{Masked(*base, static_cast<std::uint8_t>(*prefix)), static_cast<std::uint8_t>(*prefix)};
+  if (net.base != *base) {
+    return Fail(Error::Invalid(text, "the address has bits set beyond the prefix; did you mean " + Format(net) + "?"));
+  }
+  return net;
+}
+
+Result<IpAddress> ParseIpAddress(std::string_view text) {
+  if (text.find(':') != std::string_view::npos) return TRY(ParseIpv6(text));
+  const auto address = ParseIpv4(text);
+  if (!address) return Fail(Error::Invalid(text, "not an address; write for example 10.42.0.1 or fd00:42::1"));
+  return *address;
+}
+
+Result<IpNet> ParseIpNet(std::string_view text) {
+  if (text.find(':') != std::string_view::npos) return TRY(ParseIpv6Net(text));
+  return TRY(ParseIpv4Net(text));
 }
 
 std::string Format(Ipv4 address) {
@@ -104,6 +149,65 @@ Ipv4 Broadcast(const Ipv4Net& net) {
   return {net.base.value | ~Mask(net.prefix)};
 }
 
+std::string Format(const Ipv6& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  ::inet_ntop(AF_INET6, address.bytes.data(), text.data(), text.size());
+  return text.data();
+}
+
+std::string Format(const Ipv6Net& net) {
+  return Format(net.base) + "/" + std::to_string(net.prefix);
+}
+
+std::string Format(const IpAddress& address) {
+  return std::visit([](const auto& value) { return Format(value); }, address);
+}
+
+std::string Format(const IpNet& net) {
+  return std::visit([](const auto& value) { return Format(value); }, net);
+}
+
+bool Overlap(const Ipv6Net& a, const Ipv6Net& b) {
+  const std::uint8_t prefix = std::min(a.prefix, b.prefix);
+  return Masked(a.base, prefix) == Masked(b.base, prefix);
+}
+
+bool Contains(const Ipv6Net& net, const Ipv6& address) {
+  return Masked(address, net.prefix) == net.base;
+}
+
+Ipv6 Counterpart(Ipv4 address, const Ipv4Net& from, const Ipv6Net& to) {
+  Ipv6 counterpart = to.base;
+  const std::uint32_t offset = address.value - from.base.value;
+  for (std::size_t i = 0; i < sizeof offset; ++i) {
+    counterpart.bytes[counterpart.bytes.size() - 1 - i] |= static_cast<std::uint8_t>(offset >> (8 * i));
+  }
+  return counterpart;
+}
+
+bool IsLinkLocal(const Ipv6& address) {
+  return address.bytes[0] == 0xfe && (address.bytes[1] & 0xc0) == 0x80;
+}
+
+bool IsUniqueLocal(const Ipv6& address) {
+  return (address.bytes[0] & 0xfe) == 0xfc;
+}
+
+bool IsV6(const IpAddress& address) {
+  return std::holds_alternative<Ipv6>(address);
+}
+
+bool IsUnspecified(const IpAddress& address) {
+  return address == IpAddress(Ipv4{}) || address == IpAddress(Ipv6{});
+}
+
+bool IsLoopback(const IpAddress& address) {
+  if (const auto* v4 = std::get_if<Ipv4>(&address)) return v4->value >> 24 == 127;
+  Ipv6 loopback;
+  loopback.bytes.back() = 1;
+  return std::get<Ipv6>(address) == loopback;
+}
+
 Result<std::vector<PortForward>> ParsePortForwards(std::string_view text) {
   std::string_view rest = text;
   PortForward forward;
@@ -115,7 +219,17 @@ Result<std::vector<PortForward>> ParsePortForwards(std::string_view text) {
     forward.protocol = protocol == "tcp" ? Protocol::kTcp : Protocol::kUdp;
     rest = rest.substr(0, slash);
   }
-  if (rest.starts_with('[')) return Fail(Error::Invalid(text, "IPv6 is not supported yet"));
+  if (rest.starts_with('[')) {
+    const auto end = rest.find("]:");
+    if (end == std::string_view::npos) {
+      return Fail(
+          Error::Invalid(text, "not a port forward; write [[ip]:]host:container[/tcp|udp], as in [::]:8080:80"));
+    }
+    const auto address = ParseIpv6(rest.substr(1, end - 1));
+    if (!address) return Fail(Error::Invalid(text, address.error().cause));
+    forward.host_ip = *address;
+    rest = rest.substr(end + 2);
+  }
   const auto last = rest.rfind(':');
   if (last == std::string_view::npos) {
     return Fail(Error::Invalid(text, "not a port forward; write [ip:]host:container[/tcp|udp], as in 8080:80"));
@@ -125,8 +239,8 @@ Result<std::vector<PortForward>> ParsePortForwards(std::string_view text) {
   if (const auto colon = rest.rfind(':'); colon != std::string_view::npos) {
     const auto address = ParseIpv4(rest.substr(0, colon));
     if (!address) return Fail(Error::Invalid(text, address.error().cause));
-    // 0.0.0.0 says every address, as no address does.
-    if (address->value != 0) forward.host_ip = *address;
+    if (forward.host_ip) return Fail(Error::Invalid(text, "two addresses where one is expected"));
+    forward.host_ip = *address;
     rest = rest.substr(colon + 1);
   }
   const auto host = TRY(ParsePorts(rest, text));
@@ -150,7 +264,10 @@ Result<PortForward> ParsePortForward(std::string_view text) {
 
 std::string Format(const PortForward& forward) {
   std::string text;
-  if (forward.host_ip) text = Format(*forward.host_ip) + ":";
+  if (forward.host_ip) {
+    const std::string address = Format(*forward.host_ip);
+    text = (IsV6(*forward.host_ip) ? "[" + address + "]" : address) + ":";
+  }
   text += std::to_string(forward.host_port) + ":" + std::to_string(forward.container_port);
   switch (forward.protocol) {
     case Protocol::kTcp:
@@ -162,7 +279,9 @@ std::string Format(const PortForward& forward) {
 }
 
 bool Collide(const PortForward& a, const PortForward& b) {
-  return a.protocol == b.protocol && a.host_port == b.host_port && (!a.host_ip || !b.host_ip || a.host_ip == b.host_ip);
+  if (a.protocol != b.protocol || a.host_port != b.host_port) return false;
+  if (!a.host_ip || !b.host_ip || a.host_ip == b.host_ip) return true;
+  return IsV6(*a.host_ip) == IsV6(*b.host_ip) && (IsUnspecified(*a.host_ip) || IsUnspecified(*b.host_ip));
 }
 
 }  // namespace nucleus::spec

@@ -35,8 +35,9 @@ constexpr std::string_view kDefinitions = R"json({
     {"type": "integer", "minimum": 1, "maximum": 64},
     {"type": "string", "minLength": 1}]},
   "address": {"type": "string", "pattern": "^([0-9]+(\\.[0-9]+){3}|.*\\$\\{.*)$"},
+  "any_address": {"type": "string", "pattern": "^([0-9]+(\\.[0-9]+){3}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*|.*\\$\\{.*)$"},
   "port_forward": {"oneOf": [
-    {"type": "string", "pattern": "^([0-9.]+:)?[0-9]+(-[0-9]+)?:[0-9]+(-[0-9]+)?(/(tcp|udp))?$"},
+    {"type": "string", "pattern": "^([0-9.]+:|\\[[0-9A-Fa-f:.]+\\]:)?[0-9]+(-[0-9]+)?:[0-9]+(-[0-9]+)?(/(tcp|udp))?$"},
     {"type": "string", "pattern": "\\$\\{"}]},
   "mount": {"type": "string", "pattern": "^([^:]+:/[^:]*(:(ro|rw|noexec)(,(ro|rw|noexec))*)?|.*\\$\\{.*)$"},
   "io_limit": {"oneOf": [

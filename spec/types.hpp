@@ -5,6 +5,7 @@
 // Values only; no I/O. Sizes in bytes, times in milliseconds, CPUs in thousandths.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -29,7 +30,7 @@ struct Place {
 // key -> where its value was written ("" is the resource itself).
 using Places = std::map<std::string, Place, std::less<>>;
 
-// IPv4 in host byte order. IPv6 comes with the network issue; the text forms are parsed in net.hpp.
+// IPv4 in host byte order. The text forms are parsed in net.hpp.
 struct Ipv4 {
   std::uint32_t value = 0;
   auto operator<=>(const Ipv4&) const = default;
@@ -39,6 +40,18 @@ struct Ipv4Net {
   std::uint8_t prefix = 0;
   auto operator<=>(const Ipv4Net&) const = default;
 };
+// IPv6 in network byte order; never an IPv4 address mapped into it.
+struct Ipv6 {
+  std::array<std::uint8_t, 16> bytes{};
+  auto operator<=>(const Ipv6&) const = default;
+};
+struct Ipv6Net {
+  Ipv6 base;  // host bits are zero
+  std::uint8_t prefix = 0;
+  auto operator<=>(const Ipv6Net&) const = default;
+};
+using IpAddress = std::variant<Ipv4, Ipv6>;
+using IpNet = std::variant<Ipv4Net, Ipv6Net>;
 
 // A numeric id, or a name to be looked up in the container's own passwd or group file. "": not given.
 // Numbers are 0 .. 2^32-2.
@@ -52,8 +65,10 @@ struct Network {
   std::string name;
   std::optional<Ipv4Net> subnet;  // none: one is chosen and remembered
   std::optional<Ipv4> gateway;    // none: the first address of the subnet
-  bool internal = false;          // no way out
-  std::uint32_t mtu = 0;          // 0: 1500
+  // None: IPv4 alone. Each address on it follows from the IPv4 one: as far from the base as that is from its own.
+  std::optional<Ipv6Net> subnet6;
+  bool internal = false;  // no way out
+  std::uint32_t mtu = 0;  // 0: 1500
   Places places;
 };
 
@@ -78,7 +93,7 @@ enum class OnUnhealthy { kRestart, kStop, kNone };
 enum class Protocol { kTcp, kUdp };
 
 struct PortForward {
-  std::optional<Ipv4> host_ip;  // none: every address of the host
+  std::optional<IpAddress> host_ip;  // none: every address of the host; 0.0.0.0 and ::, every one of that family
   std::uint16_t host_port = 0;
   std::uint16_t container_port = 0;
   Protocol protocol = Protocol::kTcp;
@@ -208,12 +223,12 @@ struct Service {
 
   std::vector<std::string> networks;
   std::vector<PortForward> port_forwards;
-  std::vector<Ipv4> dns;
+  std::vector<IpAddress> dns;
   std::optional<Ipv4> address;  // on the first of its networks; none: one is chosen and remembered
   NatBackend nat_backend = NatBackend::kAuto;
   // Where it may send to, besides its name servers and back to who asked it. None: wherever its networks lead, in
   // production to its own networks only. Empty: nowhere.
-  std::optional<std::vector<Ipv4Net>> egress_allow;
+  std::optional<std::vector<IpNet>> egress_allow;
   std::vector<std::uint16_t> egress_tcp_ports, egress_udp_ports;  // there; none of both: every port and protocol
   std::vector<VolumeMount> volumes;
   std::vector<TmpfsMount> tmpfs;

@@ -28,6 +28,26 @@ void ValidateSubnet(const Network& network, std::size_t members, const std::vect
   }
 }
 
+// Every address of the IPv4 subnet has its counterpart. A subnet that is chosen is a /24.
+void ValidateSubnet6(const Network& network, Reader& reader) {
+  constexpr int kChosen = 24;
+  constexpr std::uint32_t kLeastMtu = 1280;  // RFC 8200
+  if (network.mtu != 0 && network.mtu < kLeastMtu) {
+    reader.Report(PlaceOf(network, "mtu"), "mtu: IPv6 (subnet6) needs " + std::to_string(kLeastMtu) + " at least");
+  }
+  const int host_bits = 32 - (network.subnet ? network.subnet->prefix : kChosen);
+  const auto& subnet = *network.subnet6;
+  if (subnet.prefix >= 8 && subnet.prefix + host_bits <= 128 && !IsLinkLocal(subnet.base) &&
+      subnet.base.bytes[0] != 0xff)
+    return;
+  reader.Report(PlaceOf(network, "subnet6"),
+                "subnet6: " + Format(subnet) +
+                    (subnet.prefix + host_bits > 128
+                         ? " has no room for the counterparts of the IPv4 addresses; it may be a /" +
+                               std::to_string(128 - host_bits) + " at most"
+                         : std::string(" is none that a network can have; write for example fd00:42::/64")));
+}
+
 void ValidateGateway(const Network& network, Reader& reader) {
   const Place place = PlaceOf(network, "gateway");
   if (!network.subnet) {
@@ -65,6 +85,27 @@ void ValidateOverlaps(const Topology& topology, Reader& reader) {
   }
 }
 
+// Few networks have one.
+void ValidateOverlaps6(const Topology& topology, Reader& reader) {
+  std::vector<const Network*> seen;
+  for (const auto& [name, network] : topology.networks) {
+    if (!network.subnet6) continue;
+    seen.push_back(&network);
+  }
+  std::ranges::stable_sort(seen, {}, [](const Network* network) { return network->subnet6->base; });
+  // Of what lies before it by address, the one that reaches furthest is the one to meet.
+  const Network* furthest = nullptr;
+  for (const Network* network : seen) {
+    if (furthest == nullptr || !Overlap(*furthest->subnet6, *network->subnet6)) {
+      furthest = network;
+      continue;
+    }
+    reader.Report(PlaceOf(*network, "subnet6"), "subnet6: " + Format(*network->subnet6) + " overlaps that of '" +
+                                                    furthest->name + "' at " +
+                                                    reader.PlaceText(PlaceOf(*furthest, "subnet6")));
+  }
+}
+
 void ValidateAddresses(const Topology& topology, Reader& reader) {
   std::map<Ipv4, const Service*> taken;
   for (const auto& [name, service] : topology.services) {
@@ -89,8 +130,10 @@ void ValidateNetworks(const Topology& topology, Reader& reader) {
   for (const auto& [name, network] : topology.networks) {
     if (network.subnet) ValidateSubnet(network, members[name], routes, reader);
     if (network.gateway) ValidateGateway(network, reader);
+    if (network.subnet6) ValidateSubnet6(network, reader);
   }
   ValidateOverlaps(topology, reader);
+  ValidateOverlaps6(topology, reader);
   ValidateAddresses(topology, reader);
 }
 
@@ -99,10 +142,11 @@ void ValidatePorts(const Topology& topology, Reader& reader) {
     const PortForward* forward;
     const Service* service;
   };
-  // Of one port of the host, who has it: the first on each address, and the first at all. A forward without an address
-  // takes all of them.
+  // Of one port of the host, who has it: the first on each address, the first of each family, and the first at all. A
+  // forward without an address takes all of them, one with 0.0.0.0 or :: all of its family.
   struct Holders {
-    std::map<std::optional<Ipv4>, Taken> by_address;
+    std::map<std::optional<IpAddress>, Taken> by_address;
+    std::map<bool, Taken> by_family;
     Taken first{};
   };
   std::map<std::pair<Protocol, std::uint16_t>, Holders> ports;
@@ -110,12 +154,20 @@ void ValidatePorts(const Topology& topology, Reader& reader) {
     for (const auto& forward : service.port_forwards) {
       const Taken self{&forward, &service};
       auto& holders = ports[{forward.protocol, forward.host_port}];
-      const auto same = holders.by_address.find(forward.host_ip);
-      const auto all = holders.by_address.find(std::nullopt);
-      const Taken* other = nullptr;
-      if (same != holders.by_address.end()) other = &same->second;
-      if (other == nullptr && all != holders.by_address.end()) other = &all->second;
+      const auto holder_of = [&](const std::optional<IpAddress>& address) -> const Taken* {
+        const auto found = holders.by_address.find(address);
+        return found == holders.by_address.end() ? nullptr : &found->second;
+      };
+      const Taken* other = holder_of(forward.host_ip);
+      if (other == nullptr) other = holder_of(std::nullopt);
       if (other == nullptr && !forward.host_ip && !holders.by_address.empty()) other = &holders.first;
+      if (other == nullptr && forward.host_ip) {
+        const bool v6 = IsV6(*forward.host_ip);
+        other = holder_of(v6 ? IpAddress(Ipv6{}) : IpAddress(Ipv4{}));
+        const auto family = holders.by_family.find(v6);
+        if (other == nullptr && IsUnspecified(*forward.host_ip) && family != holders.by_family.end())
+          other = &family->second;
+      }
       if (other != nullptr) {
         reader.Report(PlaceOfItem(service, "port_forwards", Format(forward)),
                       "port_forwards: " + Format(forward) + " clashes with " + Format(*other->forward) + " of '" +
@@ -125,6 +177,7 @@ void ValidatePorts(const Topology& topology, Reader& reader) {
       }
       if (holders.by_address.empty()) holders.first = self;
       holders.by_address.emplace(forward.host_ip, self);
+      if (forward.host_ip) holders.by_family.emplace(IsV6(*forward.host_ip), self);
     }
   }
 }

@@ -153,6 +153,36 @@ void ValidateAddress(const Service& service, const Topology& topology, Reader& r
   }
 }
 
+// What is said in IPv6 needs a network that has it. What is started by hand has it where something asks for it.
+void ValidateIpv6(const Service& service, const Topology& topology, Reader& reader) {
+  bool has = reader.for_flags();
+  for (const auto& name : service.networks) {
+    const auto found = topology.networks.find(name);
+    if (found == topology.networks.end()) return;
+    has = has || found->second.subnet6;
+  }
+  const auto first = topology.networks.find(service.networks.front());
+  const bool first_has = reader.for_flags() || first->second.subnet6;
+  constexpr std::string_view kNone = "; no network of the service has IPv6 (subnet6)";
+  for (const auto& forward : service.port_forwards) {
+    if (!forward.host_ip || !IsV6(*forward.host_ip)) continue;
+    const Place place = PlaceOfItem(service, "port_forwards", Format(forward));
+    if (IsLoopback(*forward.host_ip)) {
+      reader.Report(place, "port_forwards: " + Format(forward) +
+                               ": the kernel translates nothing that is sent from ::1; publish on 127.0.0.1, or on " +
+                               "another address of this machine");
+    } else if (!first_has) {
+      reader.Report(place, "port_forwards: " + Format(forward) + ": network '" + service.networks.front() +
+                               "' has no IPv6 (subnet6)");
+    }
+  }
+  if (has) return;
+  for (const auto& server : service.dns) {
+    if (IsV6(server))
+      reader.Report(PlaceOfItem(service, "dns", Format(server)), "dns: " + Format(server) + std::string(kNone));
+  }
+}
+
 // What is said of a network, where the service is on one; and what has to be said there.
 void ValidateNetworking(const Service& service, const Topology& topology, Reader& reader) {
   const bool flags = reader.for_flags();
@@ -179,6 +209,7 @@ void ValidateNetworking(const Service& service, const Topology& topology, Reader
                   "--dns is required with --network bridge in production; agent mode has public name servers");
   }
   ValidateAddress(service, topology, reader);
+  ValidateIpv6(service, topology, reader);
 }
 
 // What is said of a context or a manifest where there is none.

@@ -73,6 +73,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"[networks.a]\ngateway = '10.0.0.1'\n", "4:1: gateway: needs a subnet"},
         Case{"[networks.a]\nsubnet = '10.0.0.0/24'\ngateway = '10.0.0.255'\n",
              "5:1: gateway: 10.0.0.255 is not an address of 10.0.0.0/24"},
+        Case{"[networks.a]\nsubnet6 = 'fd00::/120'\n[networks.b]\nsubnet = '10.0.0.0/16'\nsubnet6 = 'fd01::/120'\n",
+             "7:1: subnet6: fd01::/120 has no room for the counterparts of the IPv4 addresses; it may be a /112 at "
+             "most"},
         Case{"[networks.a]\nmtu = 100\n", "4:7: mtu: 100: not a whole number from 576 to 65535"},
         Case{"[networks.a]\nsubnet = '10.0.0.0/30'\n[services.a]\nnetworks=['a']\n[services.b]\nnetworks=['a']\n",
              "4:1: subnet: 10.0.0.0/30 has room for 1 services, and 2 are on it"},
@@ -85,6 +88,11 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(Case{"[networks.n]\n[services.a]\nnetworks=['n']\nport_forwards=['1:1', "
                            "'80:80']\n[services.b]\nnetworks=['n']\nport_forwards=['127.0.0.1:80:81']\n",
                            "9:16: port_forwards: 127.0.0.1:80:81/tcp clashes with 80:80/tcp of 'a' at shop.toml:6:23"},
+                      Case{"[networks.n]\nsubnet6='fd00::/64'\n[services.a]\nnetworks=['n']\n"
+                           "port_forwards=['[fd01::1]:80:80', '127.0.0.1:80:80', '[::]:81:80', '0.0.0.0:81:80']\n"
+                           "[services.b]\nnetworks=['n']\nport_forwards=['[::]:80:81']\n",
+                           "10:16: port_forwards: [::]:80:81/tcp clashes with [fd01::1]:80:80/tcp of 'a' at "
+                           "shop.toml:7:16"},
                       Case{"[networks.n]\n[services.a]\nnetworks=['n']\nport_forwards=['127.0.0.1:80:80', "
                            "'127.0.0.2:80:80', '80:80/udp']\n",
                            ""},

@@ -1,4 +1,4 @@
--- applied.db, schema 1: what people asked for. Times are Unix milliseconds, addresses IPv4 as numbers,
+-- applied.db, schema 2: what people asked for. Times are Unix milliseconds, addresses IPv4 as numbers and IPv6 as text,
 -- digests 64 hexadecimal digits, resource addresses "service.web".
 
 CREATE TABLE project (
@@ -48,7 +48,8 @@ CREATE TABLE subnet_lease (
 CREATE TABLE port_lease (
   project TEXT NOT NULL,
   service TEXT NOT NULL,               -- "web"
-  host_ip INTEGER,                     -- NULL: every address of the host
+  host_ip INTEGER,                     -- neither this nor host_ip6: every address of the host
+  host_ip6 TEXT,
   host_port INTEGER NOT NULL,
   container_port INTEGER NOT NULL,
   protocol TEXT NOT NULL CHECK (protocol IN ('tcp', 'udp'))

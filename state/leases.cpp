@@ -25,6 +25,20 @@ std::int64_t Number(spec::Ipv4 ip) {
   return std::int64_t{ip.value};
 }
 
+// host_ip and host_ip6 of a port, at two columns in a row.
+void BindHost(Statement& row, const spec::PortForward& port) {
+  const auto* v4 = port.host_ip ? std::get_if<spec::Ipv4>(&*port.host_ip) : nullptr;
+  const auto* v6 = port.host_ip ? std::get_if<spec::Ipv6>(&*port.host_ip) : nullptr;
+  v4 != nullptr ? row.Bind(Number(*v4)) : row.Bind(std::nullopt);
+  v6 != nullptr ? row.Bind(spec::Format(*v6)) : row.Bind(std::nullopt);
+}
+
+Result<std::optional<spec::IpAddress>> HostOf(const Statement& row, int column) {
+  if (!row.IsNull(column)) return spec::IpAddress(Ip(row.Int(column)));
+  if (row.IsNull(column + 1)) return std::nullopt;
+  return spec::IpAddress(TRY(spec::ParseIpv6(row.Text(column + 1))));
+}
+
 spec::Ipv4Net Net(const Statement& row, int column) {
   return {Ip(row.Int(column)), static_cast<std::uint8_t>(row.Int(column + 1))};
 }
@@ -97,21 +111,17 @@ Result<> TakePorts(Database& db, std::string_view project, const Store::Ports& p
   for (const auto& [service, port] : ports) {
     auto held =
         TRY(db.Prepare("DELETE FROM port_lease WHERE project = ? AND service = ? AND host_port = ? AND protocol = ? "
-                       "AND container_port = ? AND host_ip IS ?"));
+                       "AND container_port = ? AND host_ip IS ? AND host_ip6 IS ?"));
     held.Bind(project).Bind(service).Bind(std::int64_t{port.host_port}).Bind(ProtocolText(port.protocol));
     held.Bind(std::int64_t{port.container_port});
-    port.host_ip ? held.Bind(Number(*port.host_ip)) : held.Bind(std::nullopt);
+    BindHost(held, port);
     TRY(held.Run());
     auto row =
-        TRY(db.Prepare("INSERT INTO port_lease (project, service, host_port, container_port, protocol, host_ip) "
-                       "VALUES (?, ?, ?, ?, ?, ?)"));
+        TRY(db.Prepare("INSERT INTO port_lease (project, service, host_port, container_port, protocol, host_ip, "
+                       "host_ip6) VALUES (?, ?, ?, ?, ?, ?, ?)"));
     row.Bind(project).Bind(service).Bind(std::int64_t{port.host_port});
     row.Bind(std::int64_t{port.container_port}).Bind(ProtocolText(port.protocol));
-    if (port.host_ip) {
-      row.Bind(Number(*port.host_ip));
-    } else {
-      row.Bind(std::nullopt);
-    }
+    BindHost(row, port);
     TRY(row.Run());
   }
   return {};
@@ -137,14 +147,14 @@ Result<HostLeases> LoadHostLeases(Database& db) {
   while (TRY(subnets.Step())) leases.subnets.push_back({subnets.Text(0), {subnets.Text(1), Net(subnets, 2)}});
 
   auto ports =
-      TRY(db.Prepare("SELECT project, service, host_port, container_port, protocol, host_ip FROM port_lease "
+      TRY(db.Prepare("SELECT project, service, host_port, container_port, protocol, host_ip, host_ip6 FROM port_lease "
                      "ORDER BY project, service, host_port, protocol"));
   while (TRY(ports.Step())) {
     spec::PortForward port;
     port.host_port = static_cast<std::uint16_t>(ports.Int(2));
     port.container_port = static_cast<std::uint16_t>(ports.Int(3));
     port.protocol = ports.Text(4) == ProtocolText(spec::Protocol::kUdp) ? spec::Protocol::kUdp : spec::Protocol::kTcp;
-    if (!ports.IsNull(5)) port.host_ip = Ip(ports.Int(5));
+    port.host_ip = TRY(HostOf(ports, 5));
     leases.ports.push_back({ports.Text(0), {ports.Text(1), port}});
   }
   return leases;

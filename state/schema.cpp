@@ -9,11 +9,16 @@ namespace {
 constexpr int kAppliedId = 0x6e75636c;   // "nucl"
 constexpr int kObservedId = 0x6e75636f;  // "nuco"
 
+constexpr Migration kAppliedMigrations[] = {{1, "ALTER TABLE port_lease ADD COLUMN host_ip6 TEXT;"}};
+
 }  // namespace
 
 const Schema& AppliedSchema() {
-  static constexpr Schema kSchema{
-      .name = "applied", .application_id = kAppliedId, .version = 1, .sql = kAppliedSql, .migrations = {}};
+  static constexpr Schema kSchema{.name = "applied",
+                                  .application_id = kAppliedId,
+                                  .version = 2,
+                                  .sql = kAppliedSql,
+                                  .migrations = kAppliedMigrations};
   return kSchema;
 }
 

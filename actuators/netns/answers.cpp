@@ -10,6 +10,8 @@
 #include <array>
 #include <cstring>
 
+#include "spec/net.hpp"
+
 namespace nucleus::netns {
 
 namespace {
@@ -28,8 +30,22 @@ std::uint32_t Number(const nlattr* attribute) {
   return value;
 }
 
-spec::Ipv4 AddressIn(const nlattr* attribute) {
-  return {ntohl(Number(attribute))};
+// The unspecified address where there is none, or one of another family.
+spec::IpAddress AddressIn(const nlattr* attribute, int family) {
+  if (family != AF_INET6) return spec::Ipv4{ntohl(Number(attribute))};
+  spec::Ipv6 address;
+  if (attribute != nullptr && nla_len(attribute) == static_cast<int>(address.bytes.size()))
+    std::memcpy(address.bytes.data(), nla_data(attribute), address.bytes.size());
+  return address;
+}
+
+bool IsLinkLocal(const spec::IpAddress& address) {
+  const auto* v6 = std::get_if<spec::Ipv6>(&address);
+  return v6 != nullptr && spec::IsLinkLocal(*v6);
+}
+
+bool IsInternet(int family) {
+  return family == AF_INET || family == AF_INET6;
 }
 
 bool Hairpin(const nlattr* kind, const nlattr* data) {
@@ -100,7 +116,12 @@ std::optional<LinkAddress> AddressOf(nlmsghdr* message) {
   if (message->nlmsg_type != RTM_NEWADDR) return std::nullopt;
   if (nlmsg_parse(message, sizeof(ifaddrmsg), attributes.data(), IFA_MAX, nullptr) < 0) return std::nullopt;
   const auto* info = static_cast<const ifaddrmsg*>(nlmsg_data(message));
-  return LinkAddress{static_cast<int>(info->ifa_index), AddressIn(attributes[IFA_LOCAL]), info->ifa_prefixlen};
+  if (!IsInternet(info->ifa_family)) return std::nullopt;
+  // IPv6 names the other end of a link from point to point beside it, and only then.
+  const auto* local = attributes[IFA_LOCAL] != nullptr ? attributes[IFA_LOCAL] : attributes[IFA_ADDRESS];
+  const auto address = AddressIn(local, info->ifa_family);
+  if (IsLinkLocal(address)) return std::nullopt;
+  return LinkAddress{static_cast<int>(info->ifa_index), address, info->ifa_prefixlen};
 }
 
 std::optional<Route> RouteOf(nlmsghdr* message) {
@@ -109,14 +130,23 @@ std::optional<Route> RouteOf(nlmsghdr* message) {
   if (nlmsg_parse(message, sizeof(rtmsg), attributes.data(), RTA_MAX, nullptr) < 0) return std::nullopt;
   const auto* info = static_cast<const rtmsg*>(nlmsg_data(message));
   if (info->rtm_table != RT_TABLE_MAIN || info->rtm_type != RTN_UNICAST) return std::nullopt;
+  const int family = info->rtm_family;
+  if (!IsInternet(family)) return std::nullopt;
+  const auto base = AddressIn(attributes[RTA_DST], family);
+  if (IsLinkLocal(base)) return std::nullopt;
   Route route;
-  route.to = {AddressIn(attributes[RTA_DST]), info->rtm_dst_len};
-  if (attributes[RTA_GATEWAY] != nullptr) route.gateway = AddressIn(attributes[RTA_GATEWAY]);
+  if (family == AF_INET6) {
+    route.to = spec::Ipv6Net{std::get<spec::Ipv6>(base), info->rtm_dst_len};
+  } else {
+    route.to = spec::Ipv4Net{std::get<spec::Ipv4>(base), info->rtm_dst_len};
+  }
+  if (attributes[RTA_GATEWAY] != nullptr) route.gateway = AddressIn(attributes[RTA_GATEWAY], family);
   route.index = static_cast<int>(Number(attributes[RTA_OIF]));
   route.metric = Number(attributes[RTA_PRIORITY]);
   route.tos = info->rtm_tos;
-  // Anybody may give a route the kernel's protocol; this is what its own look like.
-  route.kernels = info->rtm_protocol == RTPROT_KERNEL && info->rtm_scope == RT_SCOPE_LINK && !route.gateway;
+  // Anybody may give a route the kernel's protocol; this is what its own look like. Scopes are IPv4's alone.
+  const bool on_link = family == AF_INET6 || info->rtm_scope == RT_SCOPE_LINK;
+  route.kernels = info->rtm_protocol == RTPROT_KERNEL && on_link && !route.gateway;
   return route;
 }
 

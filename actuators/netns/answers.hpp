@@ -21,6 +21,6 @@ std::optional<Ending> EndingOf(const nlmsghdr* message);  // none: it is data
 // None: the message is about something else, or makes no sense.
 std::optional<Link> LinkOf(nlmsghdr* message);
 std::optional<LinkAddress> AddressOf(nlmsghdr* message);
-std::optional<Route> RouteOf(nlmsghdr* message);  // of the main table, unicast
+std::optional<Route> RouteOf(nlmsghdr* message);  // of the main table, unicast, not of link-local addresses
 
 }  // namespace nucleus::netns

@@ -130,10 +130,19 @@ class Attacher {
     inside.mac = MacOf(wanted.address);
     inside.mtu = wanted.mtu;
     TRY(ChangeLink(inside_, inner.index, inner.name, Difference(inner, inside)));
-    TRY(SetAddress(inside_, inner.index, inner.name, wanted.address, wanted.prefix));
+    TRY(SetIpv6(wanted, inner));
+    TRY(SetAddresses(inside_, inner.index, inner.name, wanted.address, wanted.prefix, wanted.v6));
     LinkChange up;
     up.up = true;
     return ChangeLink(inside_, inner.index, inner.name, Difference(inner, up));
+  }
+
+  // Before it is up, where it is new: it never listens to a router advertisement.
+  static Result<> SetIpv6(const NetnsWanted::Attachment& wanted, const Link& inner) {
+    if (wanted.v6) return WriteSysctls(Ipv6LinkSysctls(), inner.name);
+    // Of a link that had it once.
+    static constexpr std::pair<std::string_view, std::string_view> kOff[] = {{"net/ipv6/conf/%/disable_ipv6", "1"}};
+    return WriteSysctls(kOff, inner.name);
   }
 
   Netlink& host_;
@@ -166,16 +175,18 @@ Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd) {
     if (link.kind == "veth" && !is_wanted) TRY(DeleteLink(inside, link.index, link.name));
   }
   Attacher attacher(host, inside, namespace_fd, wanted.alias);
-  std::optional<DefaultRoute> route;
+  std::optional<DefaultRoute> route, route6;
   std::vector<int> attached;
   for (const auto& attachment : wanted.attachments) {
     TRY_IN("network " + attachment.network, attacher.Attach(attachment));
     const auto link = TRY(GetLink(inside, attachment.link));
     if (link) attached.push_back(link->index);
-    if (!attachment.gateway || route) continue;
-    if (link) route = DefaultRoute{*attachment.gateway, link->index};
+    if (!link) continue;
+    if (attachment.gateway && !route) route = DefaultRoute{*attachment.gateway, link->index};
+    if (attachment.gateway6 && !route6) route6 = DefaultRoute{*attachment.gateway6, link->index};
   }
-  return SetRoutes(inside, route, attached);
+  TRY(SetRoutes(inside, route, attached));
+  return SetRoutes(inside, route6, attached, AF_INET6);
 }
 
 }  // namespace

@@ -35,8 +35,9 @@ Result<> Configure(Netlink& netlink, const BridgeWanted& wanted, const Link& lin
   target.mtu = wanted.mtu;
   TRY(ChangeLink(netlink, link.index, link.name, Difference(link, target)));
   // Before it is up: it never listens to a router advertisement.
-  TRY(WriteSysctls(BridgeSysctls(), link.name));
-  TRY(SetAddress(netlink, link.index, link.name, wanted.gateway, wanted.prefix));
+  TRY(WriteSysctls(BridgeSysctls(wanted.v6.has_value()), link.name));
+  TRY(SetAddresses(netlink, link.index, link.name, wanted.gateway, wanted.prefix, wanted.v6));
+  if (wanted.v6) TRY(AddLinkLocalAddress(netlink, link.index, link.name, MacOf(wanted.gateway)));
   LinkChange up;
   up.up = true;
   return ChangeLink(netlink, link.index, link.name, Difference(link, up));
@@ -45,6 +46,10 @@ Result<> Configure(Netlink& netlink, const BridgeWanted& wanted, const Link& lin
 }  // namespace
 
 Result<> ApplyBridge(const BridgeWanted& wanted, AliasIndex& aliases) {
+  if (wanted.v6 && !HasIpv6()) {
+    return Fail(Error::Of(ErrorCode::kUnsupported, "give IPv6 to bridge", wanted.link, "this kernel has none")
+                    .Hint("the network needs a subnet6 no longer, or the kernel ipv6.disable=1"));
+  }
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
   // What somebody renamed still has our alias, and with it the gateway's address; what somebody made like it may.
   TRY(DeleteByAlias(netlink, aliases, "bridge", wanted.alias, {wanted.link}));

@@ -1,13 +1,18 @@
 // The nftables table of a project, and the forwarding of the host that it may need.
 //
-// net.ipv4.ip_forward belongs to the host. What it was before the first table that needs it stands in the comment of
-// every such table (a new one copies it), and the last one to go restores it. The comment is written before the
-// setting is changed, and the setting is restored before the comment goes: a kill in between loses nothing. A file in
-// the runtime directory says the same, for the case that somebody flushes the ruleset.
+// net.ipv4.ip_forward belongs to the host, and so does the setting of IPv6. What each was before the first table that
+// needs it stands in the comment of every such table (a new one copies it), and the last one to go restores it. The
+// comment is written before the setting is changed, and the setting is restored before the comment goes: a kill in
+// between loses nothing. A file in the runtime directory says the same, for the case that somebody flushes the ruleset.
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <sstream>
+#include <vector>
+
+#include "actuators/netns/netlink.hpp"
 #include "actuators/netns/nft.hpp"
 #include "actuators/netns/parts.hpp"
 #include "actuators/sys/file.hpp"
@@ -17,7 +22,6 @@ namespace nucleus::netns {
 
 namespace {
 
-constexpr const char* kForwarding = "/proc/sys/net/ipv4/ip_forward";
 constexpr std::string_view kTablePrefix = "nucleus_";  // names.hpp, FirewallTable()
 
 Result<sys::Fd> LockHost(const std::string& path) {
@@ -31,44 +35,108 @@ Result<sys::Fd> LockHost(const std::string& path) {
   return lock;
 }
 
-Result<bool> Forwarding() {
-  return TRY(sys::ReadFile(kForwarding)).starts_with('1');
-}
-
-Result<> SetForwarding(bool on) {
-  if (TRY(Forwarding()) == on) return {};  // writing resets settings of every interface: ip-sysctl.rst
-  return sys::WriteKernelFile(kForwarding, on ? "1" : "0");
-}
-
-// Who remembers what the host's forwarding was.
-struct Memory {
-  bool exists = false;              // the table itself
-  std::optional<bool> own, others;  // its comment; that of another table
-  std::optional<bool> record;       // the file
-  [[nodiscard]] std::optional<bool> Any() const { return own ? own : others ? others : record; }
+// One of the two settings, and who remembers what it was.
+struct Forwarding {
+  const char* path;
+  std::string record;                                // the file
+  std::optional<bool> TableLabel::* mark = nullptr;  // in the comment of a table
+  bool v6 = false;
+  std::optional<bool> own{}, others{}, recorded{};  // the comment of the table itself, of another one; the file
+  [[nodiscard]] std::optional<bool> Remembered() const { return own ? own : others ? others : recorded; }
 };
 
-Result<Memory> Recall(const std::string& name, const std::string& record) {
+struct Memory {
+  bool exists = false;  // the table itself
+  std::vector<Forwarding> settings;
+};
+
+Result<Memory> Recall(const std::string& name, const Directories& directories) {
   Memory memory;
+  memory.settings.push_back(
+      {"/proc/sys/net/ipv4/ip_forward", directories.ForwardingRecord(), &TableLabel::ip_forward_was, false});
+  if (HasIpv6()) {
+    memory.settings.push_back({"/proc/sys/net/ipv6/conf/all/forwarding", directories.Forwarding6Record(),
+                               &TableLabel::ip6_forward_was, true});
+  }
   for (const auto& table : TRY(DumpTables())) {
     if (!table.name.starts_with(kTablePrefix)) continue;
-    const auto was = ParseTableComment(table.comment).ip_forward_was;
-    if (table.name == name) {
-      memory.exists = true;
-      memory.own = was;
-    } else if (was) {
-      memory.others = was;
+    const auto label = ParseTableComment(table.comment);
+    for (auto& setting : memory.settings) {
+      const auto was = label.*setting.mark;
+      if (table.name == name) {
+        memory.exists = true;
+        setting.own = was;
+      } else if (was) {
+        setting.others = was;
+      }
     }
   }
-  if (const auto text = TRY(sys::ReadFileIfThere(record)); text && !text->empty()) memory.record = text->front() == '1';
+  for (auto& setting : memory.settings) {
+    if (const auto text = TRY(sys::ReadFileIfThere(setting.record)); text && !text->empty())
+      setting.recorded = text->front() == '1';
+  }
   return memory;
 }
 
+Result<bool> IsOn(const Forwarding& setting) {
+  return TRY(sys::ReadFile(setting.path)).starts_with('1');
+}
+
+std::string AcceptPath(const std::string& link) {
+  return "/proc/sys/net/ipv6/conf/" + link + "/accept_ra";
+}
+
+// A machine that forwards IPv6 takes no router's advertisements any more, unless a link says 2: ip-sysctl.rst. Those
+// that took them go on; which they are stands in the record, after what the setting was.
+Result<> KeepAdvertisements(const Forwarding& setting, bool was) {
+  std::string record = was ? "1\n" : "0\n";
+  std::vector<std::string> links;
+  std::error_code code;
+  for (std::filesystem::directory_iterator it("/proc/sys/net/ipv6/conf", code), end; !code && it != end;
+       it.increment(code)) {
+    const auto link = it->path().filename().string();
+    if (link == "all" || link == "default" || IsBridgeLink(link)) continue;
+    const auto accepts = sys::ReadFileIfThere(AcceptPath(link));
+    if (!accepts || !*accepts || !(*accepts)->starts_with('1')) continue;
+    links.push_back(link);
+    record += link + "\n";
+  }
+  if (links.empty()) return {};
+  TRY(sys::ReplaceFile(setting.record, record, 0644));
+  for (const auto& link : links) {
+    // It may be gone by now.
+    const auto written = sys::WriteKernelFile(AcceptPath(link), "2");
+    if (!written && written.error().sys_errno != ENOENT) return written;
+  }
+  return {};
+}
+
+Result<> RestoreAdvertisements(const Forwarding& setting) {
+  const auto record = TRY(sys::ReadFileIfThere(setting.record));
+  std::istringstream lines(record.value_or(""));
+  std::string link;
+  std::getline(lines, link);  // the setting itself
+  while (std::getline(lines, link)) {
+    if (link.empty() || link.find('/') != std::string::npos) continue;
+    const auto accepts = sys::ReadFileIfThere(AcceptPath(link));
+    if (accepts && *accepts && (*accepts)->starts_with('2')) (void)sys::WriteKernelFile(AcceptPath(link), "1");
+  }
+  return {};
+}
+
+Result<> TurnOn(const Forwarding& setting, bool was) {
+  if (TRY(IsOn(setting))) return {};  // writing resets settings of every interface: ip-sysctl.rst
+  if (setting.v6) TRY(KeepAdvertisements(setting, was));
+  return sys::WriteKernelFile(setting.path, "1");
+}
+
 // Nobody needs it any more.
-Result<> Restore(const Memory& memory, const std::string& record) {
-  if (memory.others || !memory.Any()) return {};
-  TRY(SetForwarding(*memory.Any()));
-  if (::unlink(record.c_str()) != 0 && errno != ENOENT) return FailSys("remove", record);
+Result<> Restore(const Forwarding& setting) {
+  const auto was = setting.Remembered();
+  if (setting.others || !was) return {};
+  if (TRY(IsOn(setting)) != *was) TRY(sys::WriteKernelFile(setting.path, *was ? "1" : "0"));
+  if (setting.v6) TRY(RestoreAdvertisements(setting));
+  if (::unlink(setting.record.c_str()) != 0 && errno != ENOENT) return FailSys("remove", setting.record);
   return {};
 }
 
@@ -76,24 +144,30 @@ Result<> Restore(const Memory& memory, const std::string& record) {
 
 Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& directories) {
   const auto lock = TRY(LockHost(directories.HostLock()));
-  const std::string record = directories.ForwardingRecord();
-  const auto memory = TRY(Recall(wanted.table, record));
-  if (!NeedsForwarding(wanted)) {
-    TRY(Restore(memory, record));
-    return RunNft(FirewallTransaction(wanted, wanted.comment), "replace table", wanted.table);
+  const auto memory = TRY(Recall(wanted.table, directories));
+  TableLabel label;
+  label.comment = wanted.comment;
+  for (const auto& setting : memory.settings) {
+    if (!(setting.v6 ? NeedsForwarding6(wanted) : NeedsForwarding(wanted))) {
+      TRY(Restore(setting));
+      continue;
+    }
+    const bool was = setting.Remembered() ? *setting.Remembered() : TRY(IsOn(setting));
+    sys::RemoveTemporaries(setting.record);
+    if (setting.recorded != was) TRY(sys::ReplaceFile(setting.record, was ? "1\n" : "0\n", 0644));
+    label.*setting.mark = was;
   }
-  const bool was = memory.Any() ? *memory.Any() : TRY(Forwarding());
-  sys::RemoveTemporaries(record);
-  if (memory.record != was) TRY(sys::ReplaceFile(record, was ? "1\n" : "0\n", 0644));
-  TRY(RunNft(FirewallTransaction(wanted, TableComment(wanted.comment, was)), "replace table", wanted.table));
-  return SetForwarding(true);
+  TRY(RunNft(FirewallTransaction(wanted, TableComment(label)), "replace table", wanted.table));
+  for (const auto& setting : memory.settings) {
+    if (const auto was = label.*setting.mark) TRY(TurnOn(setting, *was));
+  }
+  return {};
 }
 
 Result<> UndoFirewall(const std::string& table, const Directories& directories) {
   const auto lock = TRY(LockHost(directories.HostLock()));
-  const std::string record = directories.ForwardingRecord();
-  const auto memory = TRY(Recall(table, record));
-  TRY(Restore(memory, record));
+  const auto memory = TRY(Recall(table, directories));
+  for (const auto& setting : memory.settings) TRY(Restore(setting));
   if (!memory.exists) return {};
   return RunNft("delete table inet " + table + "\n", "delete table", table);
 }

@@ -75,7 +75,10 @@ std::string Dnat(const json& dnat) {
   if (!dnat.is_object() || dnat.size() != 3 || !dnat.contains("addr") || !dnat.contains("port")) {
     return "dnat " + dnat.dump();
   }
-  return "dnat " + Member(dnat, "family") + " to " + Value(dnat["addr"], false) + ":" + Value(dnat["port"], false);
+  const std::string family = Member(dnat, "family");
+  std::string address = Value(dnat["addr"], false);
+  if (family == "ip6") address = "[" + address + "]";
+  return "dnat " + family + " to " + address + ":" + Value(dnat["port"], false);
 }
 
 // Of packets; a burst of five is what nft(8) has where none is named.

@@ -134,7 +134,7 @@ TEST_F(NetnsHost, BridgeDriftIsNoticedAndRepairedInPlace) {
   ExpectRepair("network.front/bridge: alias:");
   OK(change([](LinkChange& c) { c.mac = MacAddress{2, 0, 0, 0, 0, 9}; }));
   ExpectRepair("network.front/bridge: mac:");
-  OK(OnHost([&](Netlink& n) { return SetAddress(n, index, name, {0x0a4d0109}, 24); }));
+  OK(OnHost([&](Netlink& n) { return SetAddresses(n, index, name, spec::Ipv4{0x0a4d0109}, 24); }));
   ExpectRepair("network.front/bridge: address: 10.77.1.1/24 -> 10.77.1.9/24");
   OK(sys::WriteKernelFile("/proc/sys/net/ipv4/conf/" + name + "/route_localnet", "0"));
   ExpectRepair("network.front/bridge: ipv4.conf.route_localnet: 1 -> 0");
@@ -166,7 +166,7 @@ TEST_F(NetnsHost, NetnsDriftIsNoticedAndRepairedInPlace) {
     return ChangeLink(n, HostLink(veth).index, veth, c);
   }));
   ExpectRepair("service.web/netns: eth0 host end:");
-  OK(inside([](Netlink& n, const Link& l) { return SetAddress(n, l.index, l.name, {0x0a4d0163}, 24); }));
+  OK(inside([](Netlink& n, const Link& l) { return SetAddresses(n, l.index, l.name, spec::Ipv4{0x0a4d0163}, 24); }));
   ExpectRepair("service.web/netns: eth0: 10.77.1.2/24");
   OK(inside([](Netlink& n, const Link& l) {
     LinkChange c;

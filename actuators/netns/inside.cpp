@@ -52,21 +52,24 @@ std::string InProc(const std::string& path) {
   return path.substr(std::string_view("/proc/").size());
 }
 
-Result<Inside> LookHere(Netlink::Buffer& buffer, bool listed) {
+Result<Inside> LookHere(Netlink::Buffer& buffer, const Scope& scope) {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE, &buffer));
   Inside inside;
-  inside.snapshot = TRY(DumpAll(netlink));
+  inside.snapshot = TRY(DumpAll(netlink, !scope.v6_links.empty()));
   inside.sysctls = ReadSysctls(NetnsSysctls(), "");
-  inside.egress = ReadEgress(listed);
+  for (const auto& link : scope.v6_links) {
+    for (auto& [name, value] : ReadSysctls(Ipv6LinkSysctls(), link)) inside.sysctls[link + " " + name] = value;
+  }
+  inside.egress = ReadEgress(scope.egress);
   return inside;
 }
 
-Result<Inside> Look(const Pin& pin, Netlink::Buffer& buffer, bool listed) {
+Result<Inside> Look(const Pin& pin, Netlink::Buffer& buffer, const Scope& scope) {
   if (pin.state != PinState::kMounted) {
     return Fail(ErrorCode::kNotFound, "enter", "network namespace", "not pinned");
   }
   if (::setns(pin.fd.get(), CLONE_NEWNET) != 0) return FailSys("enter", "network namespace");
-  return LookHere(buffer, listed);
+  return LookHere(buffer, scope);
 }
 
 }  // namespace
@@ -107,7 +110,7 @@ Result<> WriteSysctls(std::span<const std::pair<std::string_view, std::string_vi
   return {};
 }
 
-std::vector<Result<Inside>> LookInside(const std::vector<Pin>& pins, const std::vector<bool>& listed) {
+std::vector<Result<Inside>> LookInside(const std::vector<Pin>& pins, const std::vector<Scope>& scopes) {
   std::vector<Result<Inside>> answers;
   answers.reserve(pins.size());
   for (std::size_t i = 0; i < pins.size(); ++i) {
@@ -119,7 +122,7 @@ std::vector<Result<Inside>> LookInside(const std::vector<Pin>& pins, const std::
   // Threads never come back to the namespace they started in: they end.
   const auto work = [&] {
     auto buffer = Netlink::MakeBuffer();
-    for (std::size_t i = next++; i < pins.size(); i = next++) answers[i] = Look(pins[i], buffer, listed[i]);
+    for (std::size_t i = next++; i < pins.size(); i = next++) answers[i] = Look(pins[i], buffer, scopes[i]);
   };
   const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
   const std::size_t wanted = std::min({cores, kMaxThreads, (pins.size() + kPinsPerThread - 1) / kPinsPerThread});

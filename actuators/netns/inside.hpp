@@ -18,8 +18,14 @@ struct Inside {
   Result<Egress> egress;
 };
 
-// One answer per pin, in order. Pins that are not mounted get kNotFound. listed: whose egress rules are wanted.
-std::vector<Result<Inside>> LookInside(const std::vector<Pin>& pins, const std::vector<bool>& listed);
+// What is to be seen inside, besides what every namespace has.
+struct Scope {
+  bool egress = false;                // its egress rules one by one: ReadEgress()
+  std::vector<std::string> v6_links;  // there is IPv6, and these links have it; none: it is passed over
+};
+
+// One answer per pin, in order. Pins that are not mounted get kNotFound.
+std::vector<Result<Inside>> LookInside(const std::vector<Pin>& pins, const std::vector<Scope>& scopes);
 
 // In the namespace of the calling thread. `link` stands for "%" in a setting's path. A setting that this kernel does
 // not have (no IPv6) counts as held: there is nothing that it could restrict.

@@ -6,7 +6,6 @@
 #include <linux/veth.h>
 #include <net/if.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -28,30 +27,33 @@ ifinfomsg LinkHeader(int index) {
 Result<> ChangeAddress(Netlink& netlink, std::uint16_t type, std::uint16_t flags, const LinkAddress& address,
                        std::string_view operation, std::string_view subject) {
   ifaddrmsg header{};
-  header.ifa_family = AF_INET;
+  const auto* v4 = std::get_if<spec::Ipv4>(&address.address);
+  header.ifa_family = v4 != nullptr ? AF_INET : AF_INET6;
+  // Nobody else can have chosen it, and it is of use at once.
+  if (v4 == nullptr && type == RTM_NEWADDR) header.ifa_flags = IFA_F_NODAD;
   header.ifa_prefixlen = address.prefix;
   header.ifa_index = static_cast<std::uint32_t>(address.index);
   Message message(type, flags);
   message.Header(header).PutAddress(IFA_LOCAL, address.address).PutAddress(IFA_ADDRESS, address.address);
-  if (type == RTM_NEWADDR && address.prefix < 31) {
+  if (type == RTM_NEWADDR && v4 != nullptr && address.prefix < 31) {
     const std::uint32_t host_bits = address.prefix == 0 ? ~0U : ~0U >> address.prefix;
-    message.PutAddress(IFA_BROADCAST, {address.address.value | host_bits});
+    message.PutAddress(IFA_BROADCAST, spec::Ipv4{v4->value | host_bits});
   }
   return netlink.Do(message, operation, subject);
 }
 
 Message RouteMessage(std::uint16_t type, std::uint16_t flags, const Route& route) {
   rtmsg header{};
-  header.rtm_family = AF_INET;
+  header.rtm_family = route.IsV6() ? AF_INET6 : AF_INET;
   header.rtm_table = RT_TABLE_MAIN;
   header.rtm_type = RTN_UNICAST;
   header.rtm_protocol = type == RTM_NEWROUTE ? RTPROT_STATIC : RTPROT_UNSPEC;
   header.rtm_scope = type == RTM_NEWROUTE ? RT_SCOPE_UNIVERSE : RT_SCOPE_NOWHERE;
-  header.rtm_dst_len = route.to.prefix;
+  std::visit([&](const auto& to) { header.rtm_dst_len = to.prefix; }, route.to);
   header.rtm_tos = route.tos;
   Message message(type, flags);
   message.Header(header).Put(RTA_OIF, route.index);
-  if (route.to.prefix != 0) message.PutAddress(RTA_DST, route.to.base);
+  if (!route.IsDefault()) std::visit([&](const auto& to) { message.PutAddress(RTA_DST, to.base); }, route.to);
   if (route.gateway) message.PutAddress(RTA_GATEWAY, *route.gateway);
   if (route.metric != 0) message.Put(RTA_PRIORITY, route.metric);
   return message;
@@ -124,7 +126,7 @@ Result<> SetHairpin(Netlink& netlink, int index, std::string_view name) {
 }
 
 Result<> DenyIpv6Address(Netlink& netlink, int index, std::string_view name) {
-  if (::access("/proc/net/if_inet6", F_OK) != 0) return {};  // a kernel without IPv6 knows no such setting
+  if (!HasIpv6()) return {};  // there the kernel knows no such setting
   // Not part of the request that makes the link: there the kernel answers EAFNOSUPPORT.
   Message message(RTM_NEWLINK, 0);
   message.Header(LinkHeader(index)).PutNested(IFLA_AF_SPEC, [](Message& families) {
@@ -168,33 +170,53 @@ Result<> DeleteByAlias(Netlink& netlink, AliasIndex& aliases, std::string_view k
   return {};
 }
 
-Result<> SetAddress(Netlink& netlink, int index, std::string_view name, spec::Ipv4 address, std::uint8_t prefix) {
-  bool there = false;
-  for (const auto& found : TRY(DumpAddresses(netlink, index))) {
-    if (found.address == address && found.prefix == prefix) {
-      there = true;
-      continue;
-    }
+Result<> SetAddresses(Netlink& netlink, int index, std::string_view name, spec::Ipv4 address, std::uint8_t prefix,
+                      const std::optional<Ipv6At>& v6) {
+  const unsigned char families = HasIpv6() ? AF_UNSPEC : AF_INET;
+  std::vector<LinkAddress> wanted{{index, address, prefix}};
+  if (v6) wanted.push_back({index, v6->address, v6->prefix});
+  const auto is_same = [](const LinkAddress& one) {
+    return [&one](const LinkAddress& other) { return other.address == one.address && other.prefix == one.prefix; };
+  };
+  auto present = TRY(DumpAddresses(netlink, index, families));
+  bool removed = false;
+  for (const auto& found : present) {
+    if (std::ranges::any_of(wanted, is_same(found))) continue;
+    removed = true;
     auto deleted = ChangeAddress(netlink, RTM_DELADDR, 0, found, "remove address from", name);
     // The first address of a subnet takes its later ones with it: net.ipv4.conf.*.promote_secondaries.
     if (!deleted && deleted.error().sys_errno != EADDRNOTAVAIL) return deleted;
   }
-  if (there) {
-    const auto left = TRY(DumpAddresses(netlink, index));
-    there = !left.empty();
+  if (removed) present = TRY(DumpAddresses(netlink, index, families));
+  for (const auto& one : wanted) {
+    if (std::ranges::any_of(present, is_same(one))) continue;
+    TRY(ChangeAddress(netlink, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, one, "add address",
+                      spec::Format(one.address) + " on " + std::string(name)));
   }
-  if (there) return {};
-  return ChangeAddress(netlink, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, {index, address, prefix}, "add address",
-                       spec::Format(address) + " on " + std::string(name));
+  return {};
 }
 
-Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted, const std::vector<int>& attached) {
+Result<> AddLinkLocalAddress(Netlink& netlink, int index, std::string_view name, const MacAddress& mac) {
+  constexpr std::uint8_t kUniversal = 0x02;
+  const auto flipped = static_cast<std::uint8_t>(mac[0] ^ kUniversal);
+  const spec::Ipv6 address{{0xfe, 0x80, 0, 0, 0, 0, 0, 0, flipped, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]}};
+  auto added = ChangeAddress(netlink, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, {index, address, 64}, "add address",
+                             spec::Format(address) + " on " + std::string(name));
+  if (!added && added.error().sys_errno == EEXIST) return {};
+  return added;
+}
+
+Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted, const std::vector<int>& attached,
+                   unsigned char family) {
+  if (family == AF_INET6 && !HasIpv6()) return {};
+  // What the kernel makes of none: IP6_RT_PRIO_USER, net/ip6_route.h.
+  const std::uint32_t metric = family == AF_INET6 ? 1024 : 0;
   bool there = false;
-  for (const auto& route : TRY(DumpRoutes(netlink))) {
-    const bool is_default = route.to.prefix == 0;
+  for (const auto& route : TRY(DumpRoutes(netlink, family))) {
+    const bool is_default = route.IsDefault();
     if (route.kernels || (!is_default && std::ranges::find(attached, route.index) == attached.end())) continue;
     if (wanted && is_default && !there && route.gateway == wanted->gateway && route.index == wanted->index &&
-        route.metric == 0) {
+        route.metric == metric) {
       there = true;
       continue;
     }
@@ -202,8 +224,9 @@ Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted, 
     TRY(netlink.Do(message, "delete route", spec::Format(route.to)));
   }
   if (!wanted || there) return {};
-  auto message = RouteMessage(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL,
-                              {.to = {}, .gateway = wanted->gateway, .index = wanted->index});
+  Route route{.to = spec::Ipv4Net{}, .gateway = wanted->gateway, .index = wanted->index};
+  if (family == AF_INET6) route.to = spec::Ipv6Net{};
+  auto message = RouteMessage(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route);
   return netlink.Do(message, "add default route", spec::Format(wanted->gateway));
 }
 

@@ -61,15 +61,23 @@ class AliasIndex {
 Result<> DeleteByAlias(Netlink& netlink, AliasIndex& aliases, std::string_view kind, const std::string& alias,
                        const std::vector<std::string>& keep);
 
-// Exactly this address on the link: others are removed, a right one is not touched.
-Result<> SetAddress(Netlink& netlink, int index, std::string_view name, spec::Ipv4 address, std::uint8_t prefix);
+// Exactly these addresses on the link, at most one of each family: others are removed, a right one is not touched.
+Result<> SetAddresses(Netlink& netlink, int index, std::string_view name, spec::Ipv4 address, std::uint8_t prefix,
+                      const std::optional<Ipv6At>& v6 = std::nullopt);
+
+// The link-local address of IPv6 that follows from the hardware address (RFC 4291, appendix A). The kernel makes it by
+// itself, but of a bridge only when it has noticed, up to a second later, that there is a port; and until then nobody
+// behind it can be found.
+Result<> AddLinkLocalAddress(Netlink& netlink, int index, std::string_view name, const MacAddress& mac);
 
 // Exactly this default route, or none.
 struct DefaultRoute {
-  spec::Ipv4 gateway;
+  spec::IpAddress gateway;
   int index = 0;
 };
-// The default route as wanted and no other; over the links `attached` no route but that and the kernel's own.
-Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted, const std::vector<int>& attached);
+// Of one family: the default route as wanted and no other; over the links `attached` no route but that and the
+// kernel's own.
+Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted, const std::vector<int>& attached,
+                   unsigned char family = AF_INET);
 
 }  // namespace nucleus::netns

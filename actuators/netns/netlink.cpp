@@ -54,8 +54,9 @@ Message& Message::PutText(int attribute, std::string_view text) {
   return PutBytes(attribute, terminated.c_str(), terminated.size() + 1);
 }
 
-Message& Message::PutAddress(int attribute, spec::Ipv4 address) {
-  return Put(attribute, htonl(address.value));
+Message& Message::PutAddress(int attribute, const spec::IpAddress& address) {
+  if (const auto* v6 = std::get_if<spec::Ipv6>(&address)) return Put(attribute, v6->bytes);
+  return Put(attribute, htonl(std::get<spec::Ipv4>(address).value));
 }
 
 Message& Message::PutNested(int attribute, const std::function<void(Message&)>& fill) {

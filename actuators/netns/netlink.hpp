@@ -7,6 +7,7 @@
 #pragma once
 
 #include <linux/netlink.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -44,7 +45,7 @@ class Message {
     return PutBytes(attribute, &value, sizeof value);
   }
   Message& PutText(int attribute, std::string_view text);  // with a zero byte at the end
-  Message& PutAddress(int attribute, spec::Ipv4 address);
+  Message& PutAddress(int attribute, const spec::IpAddress& address);
   Message& PutNested(int attribute, const std::function<void(Message&)>& fill);
 
   [[nodiscard]] nlmsghdr* raw();
@@ -106,19 +107,23 @@ struct Link {
   int peer = 0;          // veth: index of the other end, in the other end's namespace
 };
 
+// Link-local addresses of IPv6 are passed over: every link has one.
 struct LinkAddress {
   int index = 0;  // of the link
-  spec::Ipv4 address;
+  spec::IpAddress address;
   std::uint8_t prefix = 0;
 };
 
-struct Route {  // IPv4, unicast, main table
-  spec::Ipv4Net to;
-  std::optional<spec::Ipv4> gateway;
+struct Route {  // unicast, main table
+  spec::IpNet to;
+  std::optional<spec::IpAddress> gateway;
   int index = 0;  // of the link
   std::uint32_t metric = 0;
   std::uint8_t tos = 0;
   bool kernels = false;  // the kernel's own, beside an address
+
+  [[nodiscard]] bool IsV6() const { return std::holds_alternative<spec::Ipv6Net>(to); }
+  [[nodiscard]] bool IsDefault() const;
 };
 
 struct Snapshot {
@@ -130,14 +135,17 @@ struct Snapshot {
   [[nodiscard]] const Link* Find(int index) const;
   // "10.42.0.1/24"; several in order, a blank between them; "no address".
   [[nodiscard]] std::string AddressesOf(int index) const;
-  [[nodiscard]] std::vector<Route> DefaultRoutes() const;
-  [[nodiscard]] std::vector<Route> OtherRoutes() const;  // neither default nor the kernel's own
+  [[nodiscard]] std::vector<Route> DefaultRoutes() const;  // of both families
+  [[nodiscard]] std::vector<Route> OtherRoutes() const;    // neither default nor the kernel's own
 };
 
 Result<std::vector<Link>> DumpLinks(Netlink& netlink);
-Result<std::vector<LinkAddress>> DumpAddresses(Netlink& netlink, int index);  // 0: of all links
-Result<std::vector<Route>> DumpRoutes(Netlink& netlink);
-Result<Snapshot> DumpAll(Netlink& netlink);
+// index 0: of all links. family AF_UNSPEC: of both.
+Result<std::vector<LinkAddress>> DumpAddresses(Netlink& netlink, int index, unsigned char family = AF_INET);
+Result<std::vector<Route>> DumpRoutes(Netlink& netlink, unsigned char family = AF_INET);  // of one
+Result<Snapshot> DumpAll(Netlink& netlink, bool v6);
+// Whether this kernel has IPv6 at all.
+bool HasIpv6();
 // No value where there is no link of that name.
 Result<std::optional<Link>> GetLink(Netlink& netlink, std::string_view name);
 Result<std::optional<Link>> GetLink(Netlink& netlink, int index);

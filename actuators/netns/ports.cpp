@@ -71,22 +71,28 @@ std::optional<Listener> ParseLine(std::string_view line, spec::Protocol protocol
   listener.inode = *inode;
   const auto& a = *address;
   if (!v6) {
-    listener.address = {a[0]};
+    listener.address = spec::Ipv4{a[0]};
     listener.any = a[0] == 0;
   } else if (a[0] == 0 && a[1] == 0 && a[2] == 0xffff) {
-    listener.address = {a[3]};
+    listener.address = spec::Ipv4{a[3]};
     listener.any = a[3] == 0;
   } else if (a[0] == 0 && a[1] == 0 && a[2] == 0 && a[3] == 0) {
     // Whether it takes IPv4 too (IPV6_V6ONLY) the table does not say; most do.
     listener.any = true;
   } else {
-    listener.ipv6_only_address = true;
+    spec::Ipv6 address6;
+    for (std::size_t i = 0; i < address6.bytes.size(); ++i)
+      address6.bytes[i] = static_cast<std::uint8_t>(a[i / 4] >> (24 - 8 * (i % 4)));
+    listener.address = address6;
   }
   return listener;
 }
 
 std::string AddressText(const Listener& listener) {
-  const std::string host = listener.v6 && listener.any ? "[::]" : spec::Format(listener.address);
+  const std::string address = spec::Format(listener.address);
+  const std::string host = listener.v6 && listener.any    ? "[::]"
+                           : spec::IsV6(listener.address) ? "[" + address + "]"
+                                                          : address;
   return host + ":" + std::to_string(listener.port);
 }
 
@@ -130,7 +136,9 @@ void FindProcess(std::uint64_t inode, PortHolder& holder) {
 }  // namespace
 
 std::string PortHolder::Text() const {
-  std::string text = spec::Format(port.host_ip.value_or(spec::Ipv4{})) + ":" + std::to_string(port.host_port) +
+  const auto host = port.host_ip.value_or(spec::IpAddress());
+  const auto address_text = spec::IsV6(host) ? "[" + spec::Format(host) + "]" : spec::Format(host);
+  std::string text = address_text + ":" + std::to_string(port.host_port) +
                      (port.protocol == spec::Protocol::kTcp ? "/tcp" : "/udp") + " is held by ";
   text += pid == 0 ? "a process that could not be found" : command + " (pid " + std::to_string(pid) + ")";
   return text + ", which listens on " + address;
@@ -147,9 +155,12 @@ std::vector<Listener> ParseSockets(std::string_view text, spec::Protocol protoco
 }
 
 bool Collides(const Listener& listener, const spec::PortForward& port) {
-  if (listener.protocol != port.protocol || listener.port != port.host_port || listener.ipv6_only_address) return false;
-  const bool every = !port.host_ip || port.host_ip->value == 0;
-  return every || listener.any || listener.address == *port.host_ip;
+  if (listener.protocol != port.protocol || listener.port != port.host_port) return false;
+  // Without an address named, one of IPv6 is none that IPv4 would be taken from.
+  const bool v6 = port.host_ip && spec::IsV6(*port.host_ip);
+  if (listener.any) return listener.v6 || !v6;
+  if (spec::IsV6(listener.address) != v6) return false;
+  return !port.host_ip || spec::IsUnspecified(*port.host_ip) || listener.address == *port.host_ip;
 }
 
 Result<std::vector<PortHolder>> PortHolders(const std::vector<spec::PortForward>& wanted) {

@@ -29,9 +29,8 @@ Result<std::vector<PortHolder>> PortHolders(const std::vector<spec::PortForward>
 struct Listener {
   spec::Protocol protocol = spec::Protocol::kTcp;
   bool v6 = false;
-  bool any = false;                // every address, for IPv6 sockets IPv4 included
-  spec::Ipv4 address;              // IPv4, and IPv4 addresses mapped into IPv6
-  bool ipv6_only_address = false;  // a real IPv6 address: never in the way
+  bool any = false;         // every address, for IPv6 sockets IPv4 included
+  spec::IpAddress address;  // what is mapped into IPv6 is IPv4
   std::uint16_t port = 0;
   std::uint64_t inode = 0;
 };

@@ -37,7 +37,7 @@ class HostView {
     auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
     Snapshot snapshot;
     snapshot.links = TRY(DumpLinks(netlink));
-    snapshot.addresses = TRY(DumpAddresses(netlink, 0));
+    snapshot.addresses = TRY(DumpAddresses(netlink, 0, AF_UNSPEC));
     return HostView(std::move(snapshot));
   }
   // Only these links, as far as they are there: a whole list grows with the machine, and while others make links the
@@ -50,7 +50,8 @@ class HostView {
       auto link = TRY(GetLink(netlink, name));
       if (!link) continue;
       if (link->kind == "bridge") {
-        for (const auto& address : TRY(DumpAddresses(netlink, link->index))) snapshot.addresses.push_back(address);
+        for (const auto& address : TRY(DumpAddresses(netlink, link->index, AF_UNSPEC)))
+          snapshot.addresses.push_back(address);
       }
       snapshot.links.push_back(*std::move(link));
     }
@@ -109,7 +110,8 @@ std::vector<std::pair<std::string, spec::Ipv4>> AddressesInUse(const HostView& h
     const auto bridge = bridges.find(end->master);
     if (bridge == bridges.end()) continue;
     for (const auto& [index, ip, prefix] : inside.addresses) {
-      if (index == link.index) found.emplace_back(bridge->second, ip);
+      const auto* v4 = std::get_if<spec::Ipv4>(&ip);
+      if (index == link.index && v4 != nullptr) found.emplace_back(bridge->second, *v4);
     }
   }
   return found;
@@ -121,8 +123,8 @@ bool IsService(const Address& address) {
 
 // ---- bridges ----
 
-// others: bridges that have its alias as well.
-Observation ObserveBridge(const HostView& host, const Link* link, const std::vector<const Link*>& others) {
+// others: bridges that have its alias as well. v6: it is to have IPv6.
+Observation ObserveBridge(const HostView& host, const Link* link, const std::vector<const Link*>& others, bool v6) {
   Observation observation;
   if (link == nullptr) return observation;
   observation.presence = Presence::kPresent;
@@ -130,7 +132,7 @@ Observation ObserveBridge(const HostView& host, const Link* link, const std::vec
                        {"alias", link->alias},         {"address", host.snapshot().AddressesOf(link->index)},
                        {"mac", Format(link->mac)},     {"mtu", std::to_string(link->mtu)},
                        {"up", link->up ? "yes" : "no"}};
-  observation.facts.merge(ReadSysctls(BridgeSysctls(), link->name));
+  observation.facts.merge(ReadSysctls(BridgeSysctls(v6), link->name));
   observation.notes["index"] = std::to_string(link->index);
   for (const Link* other : others) {
     if (other != link) observation.facts["link " + other->name] = "a second one with its alias";
@@ -193,13 +195,12 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
       observation.facts[link.name + " host end"] =
           HostEndText(end->name, bridge == nullptr ? "" : bridge->name, end->mtu, end->up, end->hairpin, end->alias);
     }
-    std::string routes;
     for (const auto& route : snapshot.DefaultRoutes()) {
       const Link* link = snapshot.Find(route.index);
+      std::string& routes = observation.facts[std::string(route.IsV6() ? kDefaultRoute6 : kDefaultRoute)];
       if (!routes.empty()) routes += ", ";
       routes += RouteText(route.gateway.value_or(spec::Ipv4{}), link == nullptr ? "?" : link->name);
     }
-    if (!routes.empty()) observation.facts["default route"] = routes;
     for (const auto& route : snapshot.OtherRoutes()) {
       const Link* link = snapshot.Find(route.index);
       // Over a link that a workload has made, a tunnel say, it may send what it likes.
@@ -244,11 +245,14 @@ Observation ObserveFirewall(const std::string& project) {
   if (!state) return Unreadable(state.error());
   const auto label = ParseTableComment(table->comment);
   state->comment = label.comment;
-  if (label.ip_forward_was) {
-    observation.notes["ip_forward_was"] = *label.ip_forward_was ? "1" : "0";
-    const auto value = sys::ReadFile("/proc/sys/net/ipv4/ip_forward");
-    state->ip_forward = value ? value->substr(0, value->find('\n')) : value.error().Message();
-  }
+  const auto setting = [&](std::optional<bool> was, const char* note, const char* path) -> std::optional<std::string> {
+    if (!was) return std::nullopt;
+    observation.notes[note] = *was ? "1" : "0";
+    const auto value = sys::ReadFile(path);
+    return value ? value->substr(0, value->find('\n')) : value.error().Message();
+  };
+  state->ip_forward = setting(label.ip_forward_was, "ip_forward_was", "/proc/sys/net/ipv4/ip_forward");
+  state->ip6_forward = setting(label.ip6_forward_was, "ip6_forward_was", "/proc/sys/net/ipv6/conf/all/forwarding");
   observation.presence = Presence::kPresent;
   observation.facts = FirewallFacts(*state);
   return observation;
@@ -300,7 +304,7 @@ class Look {
       if (key.part == Part::kNetns) netns_[key];
     }
     for (const auto& [key, links] : bridges_) {
-      observations_[key] = ObserveBridge(host, links.empty() ? nullptr : links.front(), links);
+      observations_[key] = ObserveBridge(host, links.empty() ? nullptr : links.front(), links, HasV6(key));
     }
     ObserveNamespaces(host);
     ObserveTable();
@@ -310,6 +314,12 @@ class Look {
 
  private:
   [[nodiscard]] PartKey Key(const Address& address, Part part) const { return {request_.project, address, part}; }
+
+  [[nodiscard]] bool HasV6(const PartKey& key) const {
+    const auto wanted = request_.parts.find(key);
+    const auto* bridge = wanted == request_.parts.end() ? nullptr : std::get_if<BridgeWanted>(&wanted->second);
+    return bridge != nullptr && bridge->v6;
+  }
 
   [[nodiscard]] std::string LinkOf(const PartKey& key, const Wanted& wanted) const {
     const auto* bridge = std::get_if<BridgeWanted>(&wanted);
@@ -347,7 +357,7 @@ class Look {
   void ObserveNamespaces(const HostView& host) {
     std::vector<NetnsJob> jobs;
     std::vector<Pin> pins;
-    std::vector<bool> listed;
+    std::vector<Scope> scopes;
     const auto own = OwnNamespace();
     for (auto& [key, ends] : netns_) {
       const auto wanted = request_.parts.find(key);
@@ -362,10 +372,16 @@ class Look {
         handle.fd = std::move(pin->fd);
       }
       pins.push_back(std::move(handle));
-      listed.push_back(netns != nullptr && netns->egress.has_value());
+      Scope& scope = scopes.emplace_back();
+      if (netns != nullptr) {
+        scope.egress = netns->egress.has_value();
+        for (const auto& attachment : netns->attachments) {
+          if (attachment.v6) scope.v6_links.push_back(attachment.link);
+        }
+      }
       jobs.push_back({key, std::move(pin), std::move(ends)});
     }
-    const auto insides = LookInside(pins, listed);
+    const auto insides = LookInside(pins, scopes);
     for (std::size_t i = 0; i < jobs.size(); ++i) observations_[jobs[i].key] = ObserveNetns(host, jobs[i], insides[i]);
   }
 
@@ -418,16 +434,21 @@ Result<Observations> NetnsProber::Probe(const ProbeRequest& request) {
   return TRY_IN("network of " + request.project, Look(directories_, request).Take());
 }
 
-Result<std::vector<spec::Ipv4Net>> HostRoutes(const std::string& project, const std::vector<std::string>& networks) {
+namespace {
+
+// What the host reaches over links that are not the project's.
+template <class Net>
+Result<std::vector<Net>> RoutesOfOthers(const std::string& project, const std::vector<std::string>& networks,
+                                        unsigned char family) {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
   const std::string tag = std::string(kAliasTag) + (project.empty() ? "" : project + "/");
   std::set<std::string> names;
   for (const auto& network : networks) names.insert(BridgeLink(project, network));
-  std::map<int, std::vector<spec::Ipv4Net>> by_link;
-  for (const auto& route : TRY(DumpRoutes(netlink))) {
-    if (route.to.prefix != 0) by_link[route.index].push_back(route.to);
+  std::map<int, std::vector<Net>> by_link;
+  for (const auto& route : TRY(DumpRoutes(netlink, family))) {
+    if (!route.IsDefault()) by_link[route.index].push_back(std::get<Net>(route.to));
   }
-  std::set<spec::Ipv4Net> subnets;
+  std::set<Net> subnets;
   for (const auto& [index, routes] : by_link) {
     // Routes over several links at once name none, and are not ours.
     const auto link = index == 0 ? std::nullopt : TRY(GetLink(netlink, index));
@@ -435,18 +456,30 @@ Result<std::vector<spec::Ipv4Net>> HostRoutes(const std::string& project, const 
         link && link->kind == "bridge" && (project.empty() ? IsBridgeLink(link->name) : names.contains(link->name));
     if (!named && !(link && link->alias.starts_with(tag))) subnets.insert(routes.begin(), routes.end());
   }
-  return std::vector<spec::Ipv4Net>(subnets.begin(), subnets.end());
+  return std::vector<Net>(subnets.begin(), subnets.end());
+}
+
+}  // namespace
+
+Result<std::vector<spec::Ipv4Net>> HostRoutes(const std::string& project, const std::vector<std::string>& networks) {
+  return RoutesOfOthers<spec::Ipv4Net>(project, networks, AF_INET);
+}
+
+Result<std::vector<spec::Ipv6Net>> HostRoutes6(const std::string& project, const std::vector<std::string>& networks) {
+  if (!HasIpv6()) return std::vector<spec::Ipv6Net>();
+  return RoutesOfOthers<spec::Ipv6Net>(project, networks, AF_INET6);
 }
 
 Result<std::vector<spec::Ipv4Net>> AllRoutes() {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
   std::vector<spec::Ipv4Net> all;
   for (const auto& route : TRY(DumpRoutes(netlink))) {
-    if (route.to.prefix != 0) all.push_back(route.to);
+    if (!route.IsDefault()) all.push_back(std::get<spec::Ipv4Net>(route.to));
   }
   for (const auto& [index, ip, prefix] : TRY(DumpAddresses(netlink, 0))) {
-    all.push_back({ip, 32});
-    all.push_back(SubnetOf(ip, prefix));
+    const auto v4 = std::get<spec::Ipv4>(ip);
+    all.push_back({v4, 32});
+    all.push_back(SubnetOf(v4, prefix));
   }
   return all;
 }
@@ -460,7 +493,8 @@ Result<LeasesInUse> FindLeasesInUse(const Directories& directories, const std::s
     if (!owner || owner->kind != Kind::kNetwork) continue;
     networks.emplace(link.index, owner->name);
     for (const auto& [index, ip, prefix] : host.snapshot().addresses) {
-      if (index == link.index) leases.subnets.try_emplace(owner->Text(), SubnetOf(ip, prefix));
+      const auto* v4 = std::get_if<spec::Ipv4>(&ip);
+      if (index == link.index && v4 != nullptr) leases.subnets.try_emplace(owner->Text(), SubnetOf(*v4, prefix));
     }
   }
   const auto services = PinnedServices(directories, project);
@@ -470,7 +504,7 @@ Result<LeasesInUse> FindLeasesInUse(const Directories& directories, const std::s
     auto pin = OpenPin(directories.NetnsPin(project, service), own);
     pins.push_back(pin ? std::move(*pin) : Pin{});
   }
-  const auto insides = LookInside(pins, std::vector<bool>(pins.size()));
+  const auto insides = LookInside(pins, std::vector<Scope>(pins.size()));
   for (std::size_t i = 0; i < services.size(); ++i) {
     if (!insides[i]) continue;  // told by the probe of the part
     for (auto& [network, ip] : AddressesInUse(host, insides[i]->snapshot, LinkAlias(project, services[i]), networks)) {

@@ -29,7 +29,11 @@ class NetnsProber : public Prober {
 Result<std::vector<spec::Ipv4Net>> HostRoutes(const std::string& project,
                                               const std::vector<std::string>& networks = {});
 
-// All that the host reaches but by its default route, its own addresses among it.
+// The same of IPv6.
+Result<std::vector<spec::Ipv6Net>> HostRoutes6(const std::string& project,
+                                               const std::vector<std::string>& networks = {});
+
+// All of IPv4 that the host reaches but by its default route, its own addresses among it.
 Result<std::vector<spec::Ipv4Net>> AllRoutes();
 
 // What the kernel says a project has of host-wide choices, for one that the store has lost.

@@ -2,6 +2,7 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -37,6 +38,10 @@ Result<std::optional<Link>> AnswerOf(Netlink& netlink, Message& message, std::st
 
 }  // namespace
 
+bool Route::IsDefault() const {
+  return std::visit([](const auto& net) { return net.prefix == 0; }, to);
+}
+
 const Link* Snapshot::Find(std::string_view name) const {
   const auto it = std::ranges::find(links, name, &Link::name);
   return it == links.end() ? nullptr : &*it;
@@ -48,7 +53,7 @@ const Link* Snapshot::Find(int index) const {
 }
 
 std::string Snapshot::AddressesOf(int index) const {
-  std::vector<std::pair<spec::Ipv4, std::uint8_t>> found;
+  std::vector<std::pair<spec::IpAddress, std::uint8_t>> found;
   for (const auto& address : addresses) {
     if (address.index == index) found.emplace_back(address.address, address.prefix);
   }
@@ -63,14 +68,14 @@ std::string Snapshot::AddressesOf(int index) const {
 
 std::vector<Route> Snapshot::DefaultRoutes() const {
   std::vector<Route> found;
-  std::ranges::copy_if(routes, std::back_inserter(found), [](const Route& route) { return route.to.prefix == 0; });
+  std::ranges::copy_if(routes, std::back_inserter(found), [](const Route& route) { return route.IsDefault(); });
   return found;
 }
 
 std::vector<Route> Snapshot::OtherRoutes() const {
   std::vector<Route> found;
   std::ranges::copy_if(routes, std::back_inserter(found),
-                       [](const Route& route) { return route.to.prefix != 0 && !route.kernels; });
+                       [](const Route& route) { return !route.IsDefault() && !route.kernels; });
   return found;
 }
 
@@ -80,10 +85,10 @@ Result<std::vector<Link>> DumpLinks(Netlink& netlink) {
   return DumpOf(netlink, message, "list links", LinkOf);
 }
 
-Result<std::vector<LinkAddress>> DumpAddresses(Netlink& netlink, int index) {
+Result<std::vector<LinkAddress>> DumpAddresses(Netlink& netlink, int index, unsigned char family) {
   Message message(RTM_GETADDR, 0);
   ifaddrmsg filter{};
-  filter.ifa_family = AF_INET;
+  filter.ifa_family = family;
   filter.ifa_index = static_cast<std::uint32_t>(index);
   message.Header(filter);
   auto addresses = TRY(DumpOf(netlink, message, "list addresses", AddressOf));
@@ -92,10 +97,10 @@ Result<std::vector<LinkAddress>> DumpAddresses(Netlink& netlink, int index) {
   return addresses;
 }
 
-Result<std::vector<Route>> DumpRoutes(Netlink& netlink) {
+Result<std::vector<Route>> DumpRoutes(Netlink& netlink, unsigned char family) {
   Message message(RTM_GETROUTE, 0);
   rtmsg filter{};
-  filter.rtm_family = AF_INET;
+  filter.rtm_family = family;
   filter.rtm_table = RT_TABLE_MAIN;
   message.Header(filter);
   auto routes = DumpOf(netlink, message, "list routes", RouteOf);
@@ -104,12 +109,18 @@ Result<std::vector<Route>> DumpRoutes(Netlink& netlink) {
   return routes;
 }
 
-Result<Snapshot> DumpAll(Netlink& netlink) {
+Result<Snapshot> DumpAll(Netlink& netlink, bool v6) {
   Snapshot snapshot;
   snapshot.links = TRY(DumpLinks(netlink));
-  snapshot.addresses = TRY(DumpAddresses(netlink, 0));
+  snapshot.addresses = TRY(DumpAddresses(netlink, 0, v6 ? AF_UNSPEC : AF_INET));
   snapshot.routes = TRY(DumpRoutes(netlink));
+  if (v6) std::ranges::move(TRY(DumpRoutes(netlink, AF_INET6)), std::back_inserter(snapshot.routes));
   return snapshot;
+}
+
+bool HasIpv6() {
+  static const bool has = ::access("/proc/net/if_inet6", F_OK) == 0;
+  return has;
 }
 
 Result<std::optional<Link>> GetLink(Netlink& netlink, std::string_view name) {

@@ -242,7 +242,7 @@ Result<> MakeOutside(const std::string& pin, const std::string& host_address, co
     const auto link = TRY(GetLink(netlink, name));
     LinkChange up;
     up.up = true;
-    TRY(SetAddress(netlink, link->index, name, spec::ParseIpv4(address).value(), 24));
+    TRY(SetAddresses(netlink, link->index, name, spec::ParseIpv4(address).value(), 24));
     return ChangeLink(netlink, link->index, name, up);
   };
   TRY(furnish(host, ends.host_name, host_address));

@@ -180,7 +180,7 @@ TEST_F(NetnsTraffic, TheHostsLoopbackIsClosedToContainersAndNeighbours) {
       auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
       const auto link = TRY(GetLink(netlink, "eth0"));
       // As if 127.0.0.1 were not its own: its routes go with the address, and answers from there are no martians.
-      TRY(SetAddress(netlink, 1, "lo", spec::ParseIpv4("10.254.254.254").value(), 32));
+      TRY(SetAddresses(netlink, 1, "lo", spec::ParseIpv4("10.254.254.254").value(), 32));
       rtmsg header{};
       header.rtm_family = AF_INET;
       header.rtm_dst_len = 8;

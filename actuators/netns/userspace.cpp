@@ -177,7 +177,7 @@ Result<> Publish(const std::string& path, const spec::PortForward& port) {
   const nlohmann::json command = {{"execute", "add_hostfwd"},
                                   {"arguments",
                                    {{"proto", port.protocol == spec::Protocol::kTcp ? "tcp" : "udp"},
-                                    {"host_addr", spec::Format(port.host_ip.value_or(spec::Ipv4{}))},
+                                    {"host_addr", spec::Format(port.host_ip.value_or(spec::IpAddress()))},
                                     {"host_port", port.host_port},
                                     {"guest_addr", spec::Format(kUserspaceAddress)},
                                     {"guest_port", port.container_port}}}};

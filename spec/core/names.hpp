@@ -27,7 +27,9 @@ struct Directories {
   [[nodiscard]] std::string KeyFile() const { return state + "/secret-digest.key"; }
   [[nodiscard]] std::string ObservedDb() const { return runtime + "/observed.db"; }
   [[nodiscard]] std::string HostLock() const { return runtime + "/host.lock"; }
-  [[nodiscard]] std::string ForwardingRecord() const { return runtime + "/ip_forward_was"; }  // the host's own setting
+  // The host's own settings.
+  [[nodiscard]] std::string ForwardingRecord() const { return runtime + "/ip_forward_was"; }
+  [[nodiscard]] std::string Forwarding6Record() const { return runtime + "/ip6_forward_was"; }
   [[nodiscard]] std::string UserRanges() const { return runtime + "/" + std::string(kUserRangesDir); }
   [[nodiscard]] std::string SeccompCache() const { return state + "/seccomp"; }     // compiled profiles
   [[nodiscard]] std::string ContextCache() const { return runtime + "/contexts"; }  // what bound contexts hide

@@ -24,10 +24,20 @@ std::string Name(std::string_view what) {
   return std::string(kEgressFact) + " " + std::string(what);
 }
 
-// As nft(8) lists it: all of IPv4 is a family, and a single address has no length.
-std::string To(const spec::Ipv4Net& net) {
-  if (net.prefix == 0) return "meta nfproto ipv4";
-  return "ip daddr " + (net.prefix == 32 ? Format(net.base) : Format(net));
+std::string_view DestinationOf(bool v6) {
+  return v6 ? "ip6 daddr " : "ip daddr ";
+}
+
+// As nft(8) lists it: all of a family is that, and a single address has no length.
+template <class Net>
+std::string To(const Net& net, bool v6, int whole) {
+  if (net.prefix == 0) return v6 ? "meta nfproto ipv6" : "meta nfproto ipv4";
+  return std::string(DestinationOf(v6)) + (net.prefix == whole ? Format(net.base) : Format(net));
+}
+
+std::string To(const spec::IpNet& net) {
+  if (const auto* v4 = std::get_if<spec::Ipv4Net>(&net)) return To(*v4, false, 32);
+  return To(std::get<spec::Ipv6Net>(net), true, 128);
 }
 
 }  // namespace
@@ -48,14 +58,19 @@ std::vector<FirewallRule> EgressRules(const EgressWanted& wanted) {
   add(kOutput, "loopback", "oifname \"lo\" accept");
   add(kOutput, "answers", "ct direction reply ct state established,related accept");
   add(kOutput, "errors", "ct state related accept");
-  for (const auto resolver : wanted.resolvers) {
-    const auto to = "ip daddr " + Format(resolver);
+  if (wanted.v6) {
+    add(kOutput, "neighbour solicitations", "icmpv6 type nd-neighbor-solicit accept");
+    add(kOutput, "neighbour advertisements", "icmpv6 type nd-neighbor-advert accept");
+    add(kOutput, "listener reports", "icmpv6 type mld2-listener-report drop");
+  }
+  for (const auto& resolver : wanted.resolvers) {
+    const auto to = std::string(DestinationOf(spec::IsV6(resolver))) + Format(resolver);
     add(kOutput, "resolver " + Format(resolver) + "/udp", to + " udp dport 53 accept");
     add(kOutput, "resolver " + Format(resolver) + "/tcp", to + " tcp dport 53 accept");
   }
   for (const auto& [net, except] : wanted.allowed) {
     auto to = To(net);
-    if (except) to += " ip daddr != " + Format(*except);
+    if (except) to += " " + std::string(DestinationOf(spec::IsV6(*except))) + "!= " + Format(*except);
     add(kOutput, "allowed " + Format(net), to + (NamesPorts(wanted) ? " jump " + std::string(kPorts) : " accept"));
   }
   add(kOutput, "denied", "counter name \"" + std::string(kEgressCounter) + "\"");

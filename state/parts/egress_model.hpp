@@ -4,6 +4,8 @@
 // raw sockets come by it too. In this order:
 //   loopback   whatever stays inside
 //   answers    to who asked first (a published port), and errors that belong to a connection
+//   neighbours where there is IPv6: who has an address, which nobody beyond the link hears; and the kernel's reports of
+//              what it listens to, which nobody on it needs, are dropped without being counted
 //   resolver   DNS, UDP and TCP, to each configured name server and to no other
 //   allowed    each network, where ports are named only these
 //   denied     counted, logged (rate-limited, "nucleus-egress-denied: "), and dropped by the chain's policy

@@ -53,6 +53,23 @@ TEST(Egress, TheHostsOwnAddressMayBeLeftOut) {
   EXPECT_EQ(Texts(wanted)[3], "output: ip daddr 10.42.0.0/24 ip daddr != 10.42.0.1 accept");
 }
 
+TEST(Egress, WithIpv6NeighboursAreFoundAndItsNetworksAreNamedAsNftListsThem) {
+  EgressWanted wanted;
+  wanted.v6 = true;
+  wanted.resolvers = {*spec::ParseIpv6("fd00::53")};
+  wanted.allowed = {{*spec::ParseIpNet("::/0"), std::nullopt},
+                    {*spec::ParseIpNet("2001:db8::5/128"), std::nullopt},
+                    {*spec::ParseIpNet("fd00::/64"), *spec::ParseIpAddress("fd00::1")}};
+  const auto texts = Texts(wanted);
+  EXPECT_EQ(texts[3], "output: icmpv6 type nd-neighbor-solicit accept");
+  EXPECT_EQ(texts[4], "output: icmpv6 type nd-neighbor-advert accept");
+  EXPECT_EQ(texts[5], "output: icmpv6 type mld2-listener-report drop");
+  EXPECT_EQ(texts[6], "output: ip6 daddr fd00::53 udp dport 53 accept");
+  EXPECT_EQ(texts[8], "output: meta nfproto ipv6 accept");
+  EXPECT_EQ(texts[9], "output: ip6 daddr 2001:db8::5 accept");
+  EXPECT_EQ(texts[10], "output: ip6 daddr fd00::/64 ip6 daddr != fd00::1 accept");
+}
+
 TEST(Egress, TheChainDropsWhatNoRuleTook) {
   EXPECT_NE(EgressTransaction({}).find("hook output priority 0; policy drop;"), std::string::npos);
   EXPECT_EQ(EgressFacts(ExpectedEgress({})).at("egress chain output"), "filter output 0 drop");
@@ -61,7 +78,7 @@ TEST(Egress, TheChainDropsWhatNoRuleTook) {
 RC_GTEST_PROP(Egress, EveryRuleIsNamedOnceAndItsCommentSurvives, ()) {
   EgressWanted wanted;
   for (const auto value : *rc::gen::container<std::set<std::uint32_t>>(rc::gen::arbitrary<std::uint32_t>()))
-    wanted.allowed.push_back({{{value}, 32}, std::nullopt});
+    wanted.allowed.push_back({spec::Ipv4Net{{value}, 32}, std::nullopt});
   for (const auto port : *rc::gen::container<std::set<std::uint16_t>>(rc::gen::arbitrary<std::uint16_t>()))
     wanted.tcp_ports.push_back(port);
   const auto rules = EgressRules(wanted);

@@ -10,6 +10,7 @@ namespace nucleus {
 namespace {
 
 constexpr std::string_view kForwardMark = " ip_forward_was=";
+constexpr std::string_view kForward6Mark = " ip6_forward_was=";
 // Every bridge of nucleus, of whatever project: names.hpp, BridgeLink().
 constexpr std::string_view kAnyBridge = "\"nb*\"";
 constexpr std::string_view kLoopback = "127.0.0.0/8";
@@ -22,10 +23,6 @@ std::string Join(std::initializer_list<std::string_view> parts) {
 
 std::string Quoted(std::string_view text) {
   return Join({"\"", text, "\""});
-}
-
-bool IsLoopback(spec::Ipv4 address) {
-  return address.value >> 24 == 127;
 }
 
 // Puts rules together; the name of a rule begins with its chain and network.
@@ -71,6 +68,10 @@ void AddForward(const FirewallWanted& wanted, Rules& rules) {
     rules.Add("forward", net.network, "isolation", Join({"oifname ", link, " drop"}));
     rules.Add("forward", net.network, "other networks", Join({from, " oifname ", kAnyBridge, " drop"}));
     rules.Add("forward", net.network, "way out", Join({from, " ip saddr ", Format(net.subnet), " accept"}));
+    if (net.subnet6) {
+      rules.Add("forward", net.network, "way out of IPv6",
+                Join({from, " ip6 saddr ", Format(*net.subnet6), " accept"}));
+    }
     rules.Add("forward", net.network, "foreign source", Join({from, " drop"}));
   }
 }
@@ -80,37 +81,53 @@ std::string PortName(const FirewallWanted::Forward& forward) {
   std::string name = "port ";
   if (!forward.service.starts_with("service.") && !forward.service.starts_with("container.")) name += "service.";
   name += forward.service + " ";
-  if (port.host_ip) name += Format(*port.host_ip) + ":";
+  if (port.host_ip) {
+    const auto address = Format(*port.host_ip);
+    name += (spec::IsV6(*port.host_ip) ? "[" + address + "]" : address) + ":";
+  }
   name += std::to_string(port.host_port);
   return name + (port.protocol == spec::Protocol::kTcp ? "/tcp" : "/udp");
 }
 
 // What a packet to a published port is sent on with, once its address has matched.
-std::string Translation(const FirewallWanted::Forward& forward) {
-  const auto& port = forward.port;
+std::string Translation(const spec::PortForward& port, std::string_view family, std::string_view to) {
   return Join({port.protocol == spec::Protocol::kTcp ? "tcp" : "udp", " dport ", std::to_string(port.host_port),
-               " dnat ip to ", Format(forward.to), ":", std::to_string(port.container_port)});
+               " dnat ", family, " to ", to, ":", std::to_string(port.container_port)});
 }
 
 bool EveryAddress(const spec::PortForward& port) {
-  return !port.host_ip || port.host_ip->value == 0;
+  return !port.host_ip || spec::IsUnspecified(*port.host_ip);
+}
+
+constexpr std::string_view kLocal = "fib daddr type local ";
+
+void AddPort(const FirewallWanted::Forward& forward, std::string_view chain, Rules& rules) {
+  const auto& port = forward.port;
+  const bool outside = chain == "prerouting";
+  if (!port.host_ip || !spec::IsV6(*port.host_ip)) {
+    const auto translation = Translation(port, "ip", Format(forward.to));
+    if (!EveryAddress(port)) {
+      if (!outside || !spec::IsLoopback(*port.host_ip)) {
+        rules.AddPort(chain, PortName(forward), Join({"ip daddr ", Format(*port.host_ip), " ", translation}));
+      }
+    } else if (outside) {
+      rules.AddPort(chain, PortName(forward), Join({kLocal, "ip daddr != ", kLoopback, " ", translation}));
+    } else {
+      rules.AddPort(chain, PortName(forward), Join({kLocal, translation}));
+    }
+  }
+  if (forward.to6 && (!port.host_ip || spec::IsV6(*port.host_ip))) {
+    const auto translation = Translation(port, "ip6", "[" + Format(*forward.to6) + "]");
+    // What is sent from ::1 leaves by no link: the service's own address answers there.
+    const auto to =
+        EveryAddress(port) ? Join({kLocal, "ip6 daddr != ::1 "}) : Join({"ip6 daddr ", Format(*port.host_ip), " "});
+    rules.AddPort(chain, PortName(forward), to + translation);
+  }
 }
 
 void AddPorts(const FirewallWanted& wanted, Rules& rules) {
-  constexpr std::string_view kLocal = "fib daddr type local ";
-  for (const auto& forward : wanted.forwards) {
-    if (EveryAddress(forward.port)) {
-      rules.AddPort("prerouting", PortName(forward),
-                    Join({kLocal, "ip daddr != ", kLoopback, " ", Translation(forward)}));
-    } else if (!IsLoopback(*forward.port.host_ip)) {
-      rules.AddPort("prerouting", PortName(forward),
-                    Join({"ip daddr ", Format(*forward.port.host_ip), " ", Translation(forward)}));
-    }
-  }
-  for (const auto& forward : wanted.forwards) {
-    const auto to =
-        EveryAddress(forward.port) ? std::string(kLocal) : Join({"ip daddr ", Format(*forward.port.host_ip), " "});
-    rules.AddPort("output", PortName(forward), to + Translation(forward));
+  for (const std::string_view chain : {"prerouting", "output"}) {
+    for (const auto& forward : wanted.forwards) AddPort(forward, chain, rules);
   }
 }
 
@@ -127,11 +144,19 @@ void AddMasquerade(const FirewallWanted& wanted, Rules& rules) {
         rules.Add("postrouting", net.network, "hairpin",
                   Join({into, " ip saddr ", subnet, " ct status dnat masquerade"}));
         rules.Add("postrouting", net.network, "loopback", Join({into, " ip saddr ", kLoopback, " masquerade"}));
+        if (net.subnet6) {
+          rules.Add("postrouting", net.network, "hairpin of IPv6",
+                    Join({into, " ip6 saddr ", Format(*net.subnet6), " ct status dnat masquerade"}));
+        }
       }
     }
     if (net.internal) continue;
     rules.Add("postrouting", net.network, "masquerade",
               Join({"ip saddr ", subnet, " oifname != ", Quoted(net.link), " masquerade"}));
+    if (net.subnet6 && spec::IsUniqueLocal(net.subnet6->base)) {
+      rules.Add("postrouting", net.network, "masquerade of IPv6",
+                Join({"ip6 saddr ", Format(*net.subnet6), " oifname != ", Quoted(net.link), " masquerade"}));
+    }
   }
 }
 
@@ -167,10 +192,18 @@ bool NeedsForwarding(const FirewallWanted& wanted) {
   return false;
 }
 
+bool NeedsForwarding6(const FirewallWanted& wanted) {
+  for (const auto& net : wanted.networks) {
+    if (!net.internal && net.subnet6) return true;
+  }
+  return false;
+}
+
 FirewallState ExpectedFirewall(const FirewallWanted& wanted) {
   FirewallState state;
   state.comment = wanted.comment;
   if (NeedsForwarding(wanted)) state.ip_forward = "1";
+  if (NeedsForwarding6(wanted)) state.ip6_forward = "1";
   for (const auto& chain : FirewallChains()) state.chains.emplace(chain.name, ChainText(chain));
   state.rules = FirewallRules(wanted);
   return state;
@@ -180,6 +213,7 @@ Facts FirewallFacts(const FirewallState& state) {
   Facts facts;
   facts["comment"] = state.comment;
   if (state.ip_forward) facts["ip_forward"] = *state.ip_forward;
+  if (state.ip6_forward) facts["ip6_forward"] = *state.ip6_forward;
   for (const auto& [name, text] : state.chains) facts["chain " + name] = text;
   for (const auto& rule : state.rules) {
     // A port has a rule in two chains; a rule that is there twice shows as a changed one.
@@ -206,17 +240,33 @@ RuleLabel ParseRuleComment(std::string_view chain, std::string_view comment) {
   return {std::nullopt, Join({"rule ", chain, " ", comment.empty() ? "(unnamed)" : comment})};
 }
 
-std::string TableComment(std::string_view comment, std::optional<bool> ip_forward_was) {
-  if (!ip_forward_was) return std::string(comment);
-  return Join({comment, kForwardMark, *ip_forward_was ? "1" : "0"});
+std::string TableComment(const TableLabel& label) {
+  const auto mark = [](std::string_view text, std::optional<bool> was) {
+    return was ? Join({text, *was ? "1" : "0"}) : std::string();
+  };
+  return label.comment + mark(kForwardMark, label.ip_forward_was) + mark(kForward6Mark, label.ip6_forward_was);
 }
 
+namespace {
+
+// Takes a mark off the end of a comment.
+std::optional<bool> TakeMark(std::string_view& comment, std::string_view mark) {
+  const auto at = comment.rfind(mark);
+  if (at == std::string_view::npos) return std::nullopt;
+  const auto value = comment.substr(at + mark.size());
+  if (value != "0" && value != "1") return std::nullopt;
+  comment = comment.substr(0, at);
+  return value == "1";
+}
+
+}  // namespace
+
 TableLabel ParseTableComment(std::string_view comment) {
-  const auto mark = comment.rfind(kForwardMark);
-  if (mark == std::string_view::npos) return {std::string(comment), std::nullopt};
-  const auto was = comment.substr(mark + kForwardMark.size());
-  if (was != "0" && was != "1") return {std::string(comment), std::nullopt};
-  return {std::string(comment.substr(0, mark)), was == "1"};
+  TableLabel label;
+  label.ip6_forward_was = TakeMark(comment, kForward6Mark);
+  label.ip_forward_was = TakeMark(comment, kForwardMark);
+  label.comment = comment;
+  return label;
 }
 
 std::string ReplaceTable(const TableText& table) {

@@ -12,11 +12,14 @@
 //                Containers on one bridge reach each other; nothing else enters a bridge, and no bridge leads into
 //                another one of nucleus, of this project or any other. Out goes only what has an address of the
 //                network.
+//                IPv6 goes by the same rules where a network has it. Loopback needs no guard there: the kernel drops
+//                ::1 on a wire.
 //   prerouting   Ports published to the outside and to containers. A port published on a loopback address has no rule
 //                here: a neighbour on the wire could send a packet addressed to 127.0.0.1, and address translation
 //                comes before the kernel's check for such Martians.
 //   output       The same ports for the host itself.
-//   postrouting  Masquerading: of what leaves a network; of a container that comes back to its own network through a
+//   postrouting  Masquerading: of what leaves a network (not of IPv6 addresses that the world can answer to); of a
+//   container that comes back to its own network through a
 //                published port (the answer would else go straight back on the bridge, untranslated); of loopback
 //                sources; and of everything that reaches a network without a way out, whose services have no route
 //                back.
@@ -53,6 +56,7 @@ struct FirewallRule {
 struct FirewallState {
   std::string comment;                            // without the forwarding mark
   std::optional<std::string> ip_forward;          // the sysctl's value, where the table says that it needs forwarding
+  std::optional<std::string> ip6_forward;         // net.ipv6.conf.all.forwarding, the same
   std::map<std::string, std::string> chains;      // name -> "filter prerouting -300 accept"
   std::vector<FirewallRule> rules;                // in the order of the listing
   std::vector<std::string> others;                // besides chains and rules: "set foo"
@@ -68,6 +72,7 @@ std::vector<FirewallChain> FirewallChains();
 std::vector<FirewallRule> FirewallRules(const FirewallWanted& wanted);
 // Whether the host has to forward packets between links for it.
 bool NeedsForwarding(const FirewallWanted& wanted);
+bool NeedsForwarding6(const FirewallWanted& wanted);
 
 // What is to be observed once it is there, and both sides as facts.
 FirewallState ExpectedFirewall(const FirewallWanted& wanted);
@@ -81,13 +86,13 @@ struct RuleLabel {
 };
 RuleLabel ParseRuleComment(std::string_view chain, std::string_view comment);
 
-// The comment of a table: "nucleus:shop", and where it needs forwarding what net.ipv4.ip_forward was before the first
-// table of nucleus: "nucleus:shop ip_forward_was=0".
-std::string TableComment(std::string_view comment, std::optional<bool> ip_forward_was);
+// The comment of a table: "nucleus:shop", and where it needs forwarding what net.ipv4.ip_forward, or the setting of
+// IPv6, was before the first table of nucleus: "nucleus:shop ip_forward_was=0 ip6_forward_was=0".
 struct TableLabel {
   std::string comment;
-  std::optional<bool> ip_forward_was;
+  std::optional<bool> ip_forward_was, ip6_forward_was;
 };
+std::string TableComment(const TableLabel& label);
 TableLabel ParseTableComment(std::string_view comment);
 
 // A chain as it is listed: "filter prerouting -300 accept", and "no hook" where it has none.

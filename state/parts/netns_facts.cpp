@@ -41,8 +41,23 @@ constexpr Setting kBridgeSysctls[] = {
     {"net/ipv6/conf/%/autoconf", "0"},
 };
 
-std::string WithPrefix(spec::Ipv4 address, std::uint8_t prefix) {
-  return spec::Format(address) + "/" + std::to_string(prefix);
+constexpr Setting kDualBridgeSysctls[] = {
+    {"net/ipv4/conf/%/route_localnet", "1"}, {"net/ipv6/conf/%/accept_ra", "0"},
+    {"net/ipv6/conf/%/autoconf", "0"},       {"net/ipv6/conf/%/accept_redirects", "0"},
+    {"net/ipv6/conf/%/accept_dad", "0"},     {"net/ipv6/conf/%/disable_ipv6", "0"},
+};
+
+constexpr Setting kIpv6LinkSysctls[] = {
+    {"net/ipv6/conf/%/accept_ra", "0"},        {"net/ipv6/conf/%/autoconf", "0"},
+    {"net/ipv6/conf/%/accept_redirects", "0"}, {"net/ipv6/conf/%/accept_dad", "0"},
+    {"net/ipv6/conf/%/disable_ipv6", "0"},
+};
+
+// IPv4 first.
+std::string AddressesText(spec::Ipv4 address, std::uint8_t prefix, const std::optional<Ipv6At>& v6) {
+  std::string text = spec::Format(address) + "/" + std::to_string(prefix);
+  if (v6) text += " " + spec::Format(v6->address) + "/" + std::to_string(v6->prefix);
+  return text;
 }
 
 }  // namespace
@@ -68,8 +83,11 @@ std::span<const Setting> NetnsSysctls() {
 std::span<const Setting> UserspaceSysctls() {
   return kUserspaceSysctls;
 }
-std::span<const Setting> BridgeSysctls() {
-  return kBridgeSysctls;
+std::span<const Setting> BridgeSysctls(bool v6) {
+  return v6 ? std::span<const Setting>(kDualBridgeSysctls) : kBridgeSysctls;
+}
+std::span<const Setting> Ipv6LinkSysctls() {
+  return kIpv6LinkSysctls;
 }
 
 std::string SettingName(std::string_view setting) {
@@ -107,7 +125,7 @@ std::string HostEndText(std::string_view name, std::string_view bridge, std::uin
   return text.append(hairpin ? " hairpin" : "").append(" alias ").append(alias);
 }
 
-std::string RouteText(spec::Ipv4 gateway, std::string_view link) {
+std::string RouteText(const spec::IpAddress& gateway, std::string_view link) {
   return spec::Format(gateway) + " dev " + std::string(link);
 }
 
@@ -116,8 +134,10 @@ std::string HostnameFile(const NamesWanted& wanted) {
 }
 
 void TellFacts(const BridgeWanted& wanted, FactSink& sink) {
-  static const Facts settings = NamedSettings(kBridgeSysctls);
-  sink.Fact("address", WithPrefix(wanted.gateway, wanted.prefix));
+  static const Facts plain = NamedSettings(BridgeSysctls(false));
+  static const Facts dual = NamedSettings(BridgeSysctls(true));
+  const Facts& settings = wanted.v6 ? dual : plain;
+  sink.Fact("address", AddressesText(wanted.gateway, wanted.prefix, wanted.v6));
   sink.Fact("alias", wanted.alias);
   for (const auto& [name, value] : settings) sink.Fact(name, value);
   sink.Fact("link", wanted.link);
@@ -131,11 +151,19 @@ void TellFacts(const NetnsWanted& wanted, FactSink& sink) {
   static const Facts settings = NamedSettings(kNetnsSysctls);
   const auto routed =
       std::ranges::find_if(wanted.attachments, [](const auto& attachment) { return attachment.gateway.has_value(); });
-  if (routed != wanted.attachments.end()) sink.Fact("default route", RouteText(*routed->gateway, routed->link));
+  if (routed != wanted.attachments.end())
+    sink.Fact(std::string(kDefaultRoute), RouteText(*routed->gateway, routed->link));
+  const auto routed6 =
+      std::ranges::find_if(wanted.attachments, [](const auto& attachment) { return attachment.gateway6.has_value(); });
+  if (routed6 != wanted.attachments.end())
+    sink.Fact(std::string(kDefaultRoute6), RouteText(*routed6->gateway6, routed6->link));
   for (const auto& attachment : wanted.attachments) {
-    const auto& [network, bridge, host_link, link, address, prefix, gateway, mtu] = attachment;
-    sink.Fact(link, InsideText(WithPrefix(address, prefix), MacOf(address), mtu, true));
+    const auto& [network, bridge, host_link, link, address, prefix, gateway, mtu, v6, gateway6] = attachment;
+    sink.Fact(link, InsideText(AddressesText(address, prefix, v6), MacOf(address), mtu, true));
     sink.Fact(link + " host end", HostEndText(host_link, bridge, mtu, true, true, wanted.alias));
+    if (!v6) continue;
+    static const Facts link_settings = NamedSettings(Ipv6LinkSysctls());
+    for (const auto& [name, value] : link_settings) sink.Fact(link + " " + name, value);
   }
   if (wanted.egress) {
     for (const auto& [name, value] : EgressFacts(ExpectedEgress(*wanted.egress))) sink.Fact(name, value);

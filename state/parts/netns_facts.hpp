@@ -24,8 +24,8 @@ std::string Format(const MacAddress& mac);
 // Nothing is forwarded, whatever the machine does: a new namespace copies its settings, and a neighbour on one network
 // would else reach another by way of who is on both.
 // A namespace of its own has no privileged ports to protect, and the workload has no capability to bind them with;
-// echo sockets (icmp(7)) spare ping the raw socket. Interfaces made later have no IPv6: networks are IPv4 so far, and
-// an address nobody asked for would be a way around their rules. Redirects are not taken: a neighbour could attract
+// echo sockets (icmp(7)) spare ping the raw socket. Interfaces made later have no IPv6, unless their network has: an
+// address nobody asked for would be a way around the rules. Redirects are not taken: a neighbour could attract
 // traffic with them, and the host itself sends some when two containers meet through a published port.
 std::span<const std::pair<std::string_view, std::string_view>> NetnsSysctls();
 // The same where a program in user space makes the link, in a namespace of an ordinary user's: of the groups there the
@@ -33,7 +33,10 @@ std::span<const std::pair<std::string_view, std::string_view>> NetnsSysctls();
 std::span<const std::pair<std::string_view, std::string_view>> UserspaceSysctls();
 // The same for a bridge; "%" stands for the link's name. 127.0.0.1 may be answered to (see firewall_model.hpp), and a
 // container cannot make itself the host's IPv6 router.
-std::span<const std::pair<std::string_view, std::string_view>> BridgeSysctls();
+std::span<const std::pair<std::string_view, std::string_view>> BridgeSysctls(bool v6);
+// And for a link inside whose network has IPv6. Only its own address and a link-local one, at once: nobody else can
+// have chosen them. The last lets IPv6 begin.
+std::span<const std::pair<std::string_view, std::string_view>> Ipv6LinkSysctls();
 // "net/ipv4/conf/%/route_localnet" -> "ipv4.conf.route_localnet", the fact's name.
 std::string SettingName(std::string_view setting);
 
@@ -41,7 +44,8 @@ std::string SettingName(std::string_view setting);
 std::string InsideText(std::string_view addresses, const MacAddress& mac, std::uint32_t mtu, bool up);
 std::string HostEndText(std::string_view name, std::string_view bridge, std::uint32_t mtu, bool up, bool hairpin,
                         std::string_view alias);
-std::string RouteText(spec::Ipv4 gateway, std::string_view link);
+std::string RouteText(const spec::IpAddress& gateway, std::string_view link);
+inline constexpr std::string_view kDefaultRoute = "default route", kDefaultRoute6 = "default route of IPv6";
 
 // The contents of the file for NamesWanted::hostname.
 std::string HostnameFile(const NamesWanted& wanted);

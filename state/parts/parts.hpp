@@ -41,6 +41,13 @@ using Observations = std::map<PartKey, Observation>;
 
 // ---- what each part should be ----
 
+// An IPv6 address on a link; none where a network is IPv4 alone.
+struct Ipv6At {
+  spec::Ipv6 address;
+  std::uint8_t prefix = 64;
+  bool operator==(const Ipv6At&) const = default;
+};
+
 // network: a bridge with the gateway's address.
 struct BridgeWanted {
   std::string link;  // names.hpp
@@ -48,6 +55,7 @@ struct BridgeWanted {
   spec::Ipv4 gateway;
   std::uint8_t prefix = 24;
   std::uint32_t mtu = 1500;
+  std::optional<Ipv6At> v6 = std::nullopt;
 };
 
 // topology: one nftables table. Isolation between networks, masquerading for those with a way out, published ports.
@@ -57,12 +65,14 @@ struct FirewallWanted {
     std::string link;
     spec::Ipv4Net subnet;
     bool internal = false;
+    std::optional<spec::Ipv6Net> subnet6 = std::nullopt;
   };
   struct Forward {
     std::string service;
     spec::PortForward port;
     spec::Ipv4 to;     // the service's address
     std::string link;  // the bridge behind which it is
+    std::optional<spec::Ipv6> to6 = std::nullopt;
   };
   std::string table;
   std::string comment;
@@ -89,12 +99,13 @@ struct CgroupWanted {
 // What may leave a network namespace, as rules inside of it: egress_model.hpp. Answers and loopback always may.
 struct EgressWanted {
   struct Allowed {
-    spec::Ipv4Net to;
-    std::optional<spec::Ipv4> except;  // the host's own address there
+    spec::IpNet to;
+    std::optional<spec::IpAddress> except;  // the host's own address there; of the same family
   };
-  std::vector<spec::Ipv4> resolvers;  // DNS to these
+  std::vector<spec::IpAddress> resolvers;  // DNS to these
   std::vector<Allowed> allowed;
   std::vector<std::uint16_t> tcp_ports, udp_ports;  // none of both: every port and protocol
+  bool v6 = false;                                  // there is IPv6, whose neighbours are found by ICMP
 };
 
 struct NetnsWanted {
@@ -107,6 +118,8 @@ struct NetnsWanted {
     std::uint8_t prefix = 24;
     std::optional<spec::Ipv4> gateway;  // default route; the first attachment that has a way out carries it
     std::uint32_t mtu = 1500;
+    std::optional<Ipv6At> v6 = std::nullopt;
+    std::optional<spec::Ipv6> gateway6 = std::nullopt;  // the same, of the first that has IPv6 and a way out
   };
   std::string pin;                      // path of the nsfs bind mount
   std::string alias;                    // for the host ends
@@ -164,7 +177,8 @@ struct Host {
   std::string boot_id;
   std::uint64_t memory = 0;           // bytes
   std::vector<spec::Ipv4Net> routes;  // subnets reached over links that are not ours
-  bool privileged = false;            // effective CAP_SYS_ADMIN and CAP_NET_ADMIN
+  std::vector<spec::Ipv6Net> routes6;
+  bool privileged = false;  // effective CAP_SYS_ADMIN and CAP_NET_ADMIN
 };
 
 }  // namespace nucleus

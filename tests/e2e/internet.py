@@ -51,7 +51,9 @@ while True:
 COUNTERS = """table inet count {
   counter every { }
   counter v6 { }
-  chain in { type filter hook prerouting priority -400; iifname != "lo" counter name "every"; iifname != "lo" meta nfproto ipv6 counter name "v6"; }
+  counter v6_sent { } # but for what kernels say about neighbours
+  chain in { type filter hook prerouting priority -400; iifname != "lo" counter name "every"; iifname != "lo" meta nfproto ipv6 counter name "v6";
+    iifname != "lo" meta nfproto ipv6 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, mld2-listener-report } accept; iifname != "lo" meta nfproto ipv6 counter name "v6_sent"; }
 }"""
 
 

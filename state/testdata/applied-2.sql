@@ -1,0 +1,78 @@
+-- applied.db as schema 2 made it. Never changed: later versions must still read it.
+-- digests 64 hexadecimal digits, resource addresses "service.web".
+
+CREATE TABLE project (
+  name TEXT PRIMARY KEY,
+  revision INTEGER NOT NULL,           -- the newest
+  single_container INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The history. Outlives its project, so that numbers are never given twice.
+CREATE TABLE revision (
+  project TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  time_ms INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('applying', 'applied', 'failed')),
+  summary TEXT NOT NULL,
+  spec_json TEXT NOT NULL,
+  plan_digest TEXT NOT NULL,
+  PRIMARY KEY (project, number)
+) STRICT;
+
+-- A resource as it was last applied in full.
+CREATE TABLE resource (
+  project TEXT NOT NULL,
+  address TEXT NOT NULL,
+  spec_json TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  PRIMARY KEY (project, address)
+) STRICT, WITHOUT ROWID;
+
+-- Leases: what is taken on this machine, before the kernel knows of it.
+CREATE TABLE address_lease (
+  project TEXT NOT NULL,
+  service TEXT NOT NULL,               -- "service.web"
+  network TEXT NOT NULL,               -- "internal"
+  address INTEGER NOT NULL,
+  PRIMARY KEY (project, service, network)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE subnet_lease (
+  project TEXT NOT NULL,
+  network TEXT NOT NULL,               -- "network.internal"
+  base INTEGER NOT NULL,
+  prefix INTEGER NOT NULL,
+  PRIMARY KEY (project, network)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE port_lease (
+  project TEXT NOT NULL,
+  service TEXT NOT NULL,               -- "web"
+  host_ip INTEGER,                     -- neither this nor host_ip6: every address of the host
+  host_ip6 TEXT,
+  host_port INTEGER NOT NULL,
+  container_port INTEGER NOT NULL,
+  protocol TEXT NOT NULL CHECK (protocol IN ('tcp', 'udp'))
+) STRICT;
+CREATE INDEX port_lease_project ON port_lease (project);
+
+-- Jobs that exited 0, and the process digest they did it with.
+CREATE TABLE completed_job (
+  project TEXT NOT NULL,
+  service TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  PRIMARY KEY (project, service)
+) STRICT, WITHOUT ROWID;
+INSERT INTO project VALUES ('shop', 2, 0);
+INSERT INTO revision VALUES ('shop', 1, 1700000000000, 'failed', '1 create', '{"name":"shop"}', 'aa');
+INSERT INTO revision VALUES ('shop', 2, 1700000001000, 'applied', '1 live', '{"name":"shop"}', 'bb');
+INSERT INTO resource VALUES ('shop', 'service.web', '{"command":["x"]}', 2);
+INSERT INTO resource VALUES ('shop', 'network.internal', '{}', 1);
+INSERT INTO address_lease VALUES ('shop', 'service.web', 'internal', 170524674);
+INSERT INTO subnet_lease VALUES ('shop', 'network.internal', 170524672, 24);
+INSERT INTO port_lease VALUES ('shop', 'web', 2130706433, NULL, 8080, 80, 'tcp');
+INSERT INTO port_lease VALUES ('shop', 'web', NULL, '2001:db8::1', 8081, 80, 'tcp');
+INSERT INTO port_lease VALUES ('shop', 'web', NULL, NULL, 8082, 80, 'udp');
+INSERT INTO completed_job VALUES ('shop', 'migrate', '2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881');
+PRAGMA application_id=1853186924;
+PRAGMA user_version=2;

@@ -1,0 +1,237 @@
+"""Networks that speak IPv6 beside IPv4: who reaches whom, what is published, what may be sent, what changes live, what is repaired."""
+
+import subprocess
+
+import pytest
+from internet import HERE, THERE, Internet
+from sandbox import image, run  # noqa: F401 (fixture)
+from world import NUCLEUS
+
+HERE6, THERE6 = "2001:db8::1", "2001:db8::2"
+
+TOPOLOGY = """name = "PROJECT"
+[networks.front]
+subnet = "10.77.0.0/24"
+subnet6 = "fd00:77::/64"
+[networks.back]
+subnet = "10.78.0.0/24"
+subnet6 = "fd00:78::/64"
+internal = true
+[services.db]
+command = ["/bin/sleep", "10000"]
+networks = ["back"]
+[services.web]
+command = ["/usr/bin/python3", "-c", '''SERVER''']
+networks = ["front", "back"]
+{}
+"""
+
+# Answers every connection with the address it came from, of both families.
+SERVER = """
+import socket
+server = socket.create_server(("::", 80), family=socket.AF_INET6, dualstack_ipv6=True, backlog=100)
+print("up", flush=True)
+while True:
+    connection, peer = server.accept()
+    connection.sendall(peer[0].removeprefix("::ffff:").encode())
+    connection.close()
+"""
+
+ASK = """
+import socket, sys
+try:
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), float(sys.argv[3])) as s:
+        print(s.recv(100).decode())
+except OSError:
+    print("nothing")
+"""
+
+
+class Internet6(Internet):
+    """The same with IPv6: on the wire, and a server there."""
+
+    def __init__(self, world):
+        super().__init__(world)
+        world.run("sysctl", "-qw", "net.ipv6.conf.up0.accept_dad=0", "net.ipv6.conf.up0.accept_ra=1", "net.ipv6.conf.up0.disable_ipv6=0")
+        world.run("ip", "address", "add", f"{HERE6}/64", "dev", "up0", "nodad")
+        world.run("ip", "-6", "route", "add", "default", "via", THERE6)
+        self.run("ip", "address", "add", f"{THERE6}/64", "dev", "in0", "nodad")
+        world.run("ip", "-6", "route", "get", THERE6)
+        self.server6 = world.popen("nsenter", "-t", str(self.pid), "--net", "--", "/usr/bin/python3", "-c", SERVER.replace("80)", "8006)"),
+                                   stdout=subprocess.PIPE, text=True)
+        assert self.server6.stdout.readline() == "up\n"
+        self.ask(HERE6, 1)  # the neighbours know each other
+
+    def ask(self, host, port, seconds=2):
+        return self.run("/usr/bin/python3", "-c", ASK, host, port, seconds).stdout.strip()
+
+    def close(self):
+        self.world.run("pkill", "-f", "8006", status=None)
+        self.server6.wait(timeout=20)
+        self.server6.stdout.close()
+        super().close()
+
+
+@pytest.fixture
+def internet(world):
+    internet = Internet6(world)
+    yield internet
+    internet.close()
+
+
+def topology(*lines):
+    return TOPOLOGY.format("\n".join(lines)).replace("SERVER", SERVER)
+
+
+def ask(world, service, host, port, seconds=2):
+    return world.inside(service, "/usr/bin/python3", "-c", ASK, host, port, seconds).stdout.strip()
+
+
+def settled(world, path):
+    assert "nothing to do" in world.nucleus("diff", "-f", path).stdout.lower()
+
+
+def forwarding(world):
+    return world.run("sysctl", "-n", "net.ipv6.conf.all.forwarding", "net.ipv6.conf.up0.accept_ra").stdout.split()
+
+
+def test_both_families_reach_the_same(world, internet):
+    before = forwarding(world)
+    assert before == ["0", "1"]
+    path = world.write(topology('port_forwards = ["8080:80"]'))
+    world.apply(path)
+    settled(world, path)
+    assert forwarding(world) == ["1", "2"]  # and a router's advertisements are taken as before
+    web = world.pid("service.web")
+    hosts = world.run("cat", f"/proc/{web}/root/etc/hosts").stdout
+    assert "fd00:78::2\tdb " in hosts and "10.78.0.2\tdb " in hosts, hosts
+    # Inside: each other, on the network they share.
+    assert ask(world, "service.db", "fd00:78::3", 80) == "fd00:78::2"
+    assert ask(world, "service.db", "fd00:77::2", 80, 1) == "nothing"
+    assert ask(world, "service.db", THERE6, 8006, 1) == "nothing"
+    # Out, under the machine's address.
+    assert ask(world, "service.web", THERE6, 8006) == HERE6
+    assert ask(world, "service.web", THERE, 80) == HERE
+    # In, by what is published: from outside with the client's address, from the machine, from a container.
+    assert internet.ask(HERE6, 8080) == THERE6
+    assert internet.ask(HERE, 8080) == THERE
+    assert world.run("/usr/bin/python3", "-c", ASK, HERE6, 8080, 2).stdout.strip() == HERE6
+    assert ask(world, "service.web", HERE6, 8080) == "fd00:77::1"
+    # And by nothing else.
+    internet.run("ip", "-6", "route", "add", "fd00:77::/64", "via", HERE6)
+    assert internet.ask("fd00:77::2", 80, 1) == "nothing"
+    world.nucleus("destroy", world.project, "--yes")
+    assert forwarding(world) == before
+
+
+def test_a_port_is_published_on_the_addresses_that_are_named(world, internet):
+    path = world.write(topology('port_forwards = ["[::]:8080:80", "[2001:db8::1]:8081:80", "0.0.0.0:8082:80", "203.0.113.1:8083:80"]'))
+    world.apply(path)
+    settled(world, path)
+    for port, v4, v6 in [(8080, "nothing", THERE6), (8081, "nothing", THERE6), (8082, THERE, "nothing"), (8083, THERE, "nothing")]:
+        assert (internet.ask(HERE, port, 1), internet.ask(HERE6, port, 1)) == (v4, v6), port
+    told = world.nucleus("validate", "-f", world.write(topology('port_forwards = ["[::1]:8080:80"]'), "loopback.toml"), status=1).stderr
+    assert "port_forwards: [::1]:8080:80/tcp: the kernel translates nothing that is sent from ::1" in told
+    told = world.nucleus("validate", "-f", world.write(topology('port_forwards = ["[::]:80:80", "[2001:db8::1]:80:81"]'), "twice.toml"), status=1).stderr
+    assert "clashes with" in told
+
+
+def test_ipv6_comes_and_goes_live(world, internet):
+    plain = topology().replace('subnet6 = "fd00:77::/64"\n', "").replace('subnet6 = "fd00:78::/64"\n', "")
+    path = world.write(plain)
+    world.apply(path)
+    pids = world.pids()
+    assert world.inside("service.web", "ip", "-6", "-o", "address", "show", "dev", "eth0").stdout == ""
+    for text, reached in [(topology(), HERE6), (plain, "nothing"), (topology(), HERE6)]:
+        path = world.write(text)
+        actions = {change["action"] for change in world.json("diff", "-f", path)["changes"]}
+        assert actions == {"live"}, actions
+        world.apply(path)
+        settled(world, path)
+        assert ask(world, "service.web", THERE6, 8006, 1) == reached
+    assert world.pids() == pids
+
+
+def test_egress_rules_hold_for_ipv6(world, internet):
+    path = world.write(topology("egress_allow = []"))
+    world.apply(path)
+    pid, before = world.pid("service.web"), internet.packets("v6_sent")
+    assert ask(world, "service.web", THERE6, 8006, 1) == "nothing"
+    assert ask(world, "service.web", "fd00:78::2", 80, 1) == "nothing"
+    world.inside("service.web", "ping", "-6", "-c", "2", "-W", "1", THERE6, status=None)
+    world.inside("service.web", "ping", "-6", "-c", "2", "-W", "1", "ff02::1%eth0", status=None)
+    assert internet.packets("v6_sent") == before
+    for policy, port, reached in [('["2001:db8::2/128"]', 8006, HERE6), ('["2001:db8::3/128"]', 8006, "nothing"), ('["::/0"]', 8006, HERE6),
+                                  ('["0.0.0.0/0"]', 8006, "nothing"), (f'["2001:db8::/32"]\negress_tcp_ports = [8007]', 8006, "nothing"),
+                                  (f'["2001:db8::/32"]\negress_tcp_ports = [8006]', 8006, HERE6)]:
+        path = world.write(topology(f"egress_allow = {policy}"))
+        world.apply(path)
+        settled(world, path)
+        assert ask(world, "service.web", THERE6, port, 1) == reached, policy
+    assert world.pid("service.web") == pid
+
+
+@pytest.mark.parametrize("inside,damage,told", [
+    (True, "ip -6 address del fd00:77::2/64 dev eth0", "eth0"), (True, "ip -6 address add fd00:77::99/64 dev eth0", "eth0"),
+    (True, "ip -6 route del default", "default route of IPv6"), (True, "sysctl -qw net.ipv6.conf.eth0.accept_ra=1", "accept_ra"),
+    (True, "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1", "eth0"), (True, "ip -6 route add 2001:db8:9::/48 via fd00:77::1", "route 2001:db8:9::/48"),
+    (False, "sysctl -qw net.ipv6.conf.all.forwarding=0", "ip6_forward"), (False, "nft flush ruleset", "nft table missing")])
+def test_drift_is_seen_and_repaired(world, internet, inside, damage, told):
+    path = world.write(topology())
+    world.apply(path)
+    pids = world.pids()
+    world.inside("service.web", *damage.split()) if inside else world.run(*damage.split())
+    seen = world.nucleus("drift", world.project, status=None).stdout
+    assert told in seen, seen
+    world.apply(path)
+    settled(world, path)
+    assert ask(world, "service.web", THERE6, 8006) == HERE6
+    assert world.pids() == pids
+
+
+def test_a_bridge_drifts_by_its_ipv6_too(world, internet):
+    path = world.write(topology())
+    world.apply(path)
+    bridge = world.links()[f"nucleus:{world.project}/network.front"]
+    for damage in (f"ip -6 address del fd00:77::1/64 dev {bridge}", f"sysctl -qw net.ipv6.conf.{bridge}.accept_ra=1"):
+        world.run(*damage.split())
+        assert "network.front" in world.nucleus("drift", world.project, status=None).stdout, damage
+        world.apply(path)
+        settled(world, path)
+        assert ask(world, "service.web", THERE6, 8006) == HERE6
+
+
+@pytest.mark.parametrize("text,told", [
+    ('[networks.a]\nsubnet6 = "fd00::/125"', "subnet6: fd00::/125 has no room for the counterparts of the IPv4 addresses; it may be a /120 at most"),
+    ('[networks.a]\nsubnet6 = "fe80::/64"', "subnet6: fe80::/64 is none that a network can have"),
+    ('[networks.a]\nsubnet6 = "fd00::1/64"', "did you mean fd00::/64?"),
+    ('[networks.a]\nsubnet6 = "fd00::/64"\n[networks.b]\nsubnet6 = "fd00::/48"', "overlaps that of"),
+    ('[networks.a]\nsubnet6 = "fd00::/64"\nmtu = 1000', "mtu: IPv6 (subnet6) needs 1280 at least"),
+    ('[networks.a]\n[services.s]\ncommand = ["x"]\nnetworks = ["a"]\nport_forwards = ["[::]:1:1"]', "has no IPv6 (subnet6)"),
+    ('[networks.a]\n[services.s]\ncommand = ["x"]\nnetworks = ["a"]\ndns = ["2001:db8::53"]', "no network of the service has IPv6 (subnet6)")])
+def test_what_makes_no_sense_is_refused(world, text, told):
+    assert told in world.nucleus("validate", "-f", world.write(f'name = "PROJECT"\n{text}\n'), status=1).stderr
+
+
+def test_a_subnet_that_the_machine_reaches_already_is_refused(world, internet):
+    path = world.write(topology().replace("fd00:77::/64", "2001:db8::/96"))
+    assert "2001:db8::/96 overlaps 2001:db8::/64, which this machine reaches already" in world.apply(path, status=1).stderr
+
+
+def test_run_speaks_ipv6_where_its_options_do(world, internet, image):
+    server = world.popen(NUCLEUS, "run", "--network", "bridge", "-p", "[::]:8080:80", "--", "python3", "-c", SERVER, stdout=subprocess.PIPE, text=True)
+    assert server.stdout.readline() == "up\n"
+    assert internet.ask(HERE6, 8080) == THERE6
+    assert internet.ask(HERE, 8080, 1) == "nothing"
+    taken = run(world, "--network", "bridge", "-p", "[2001:db8::1]:8080:80", "--", "true", status=125)
+    assert "--publish [2001:db8::1]:8080:80/tcp" in taken.stderr and "nucleus" in taken.stderr
+    world.run("pkill", "-TERM", "-f", "nucleus run --network")
+    server.wait(timeout=20)
+    server.stdout.close()
+    said = run(world, "--network", "bridge", "--egress-allow", f"{THERE6}/128", "--", "python3", "-c", ASK, THERE6, "8006", "2")
+    assert said.stdout.strip() == HERE6
+    denied = run(world, "--network", "bridge", "--egress-allow", "2001:db8::77/128", "--", "python3", "-c", ASK, THERE6, "8006", "1")
+    assert denied.stdout.strip() == "nothing"
+    assert forwarding(world) == ["0", "1"]
+    plain = run(world, "--network", "bridge", "--", "cat", "/proc/net/if_inet6").stdout
+    assert "eth0" not in plain
