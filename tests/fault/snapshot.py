@@ -15,7 +15,7 @@ import stat
 # Rows that are meant to differ: a history grows, with times, random ids and digests of the plans that were run.
 GROWING_TABLES = {"revision", "journal", "boot"}
 VOLATILE_COLUMNS = {"notes", "facts", "revision", "created_ms", "finished_ms", "updated_ms", "time_ms", "seen_ms", "id", "base_revision"}
-SYSCTLS = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/ipv6/conf/default/accept_ra", "net/ipv4/conf/all/route_localnet", "net/ipv4/conf/default/route_localnet",
+SYSCTLS = ["net/ipv4/ip_forward", "net/ipv4/conf/all/route_localnet", "net/ipv4/conf/default/route_localnet",
            "net/ipv6/conf/all/forwarding", "kernel/core_pattern", "kernel/hostname"]
 # Notes of a running process; an unused journal file of SQLite is as good as none.
 IGNORED_FILES = re.compile(r"(-journal|/host\.lock|/locks/[^/]+\.lock|/log(\.1)?)$")
