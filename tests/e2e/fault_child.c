@@ -2,6 +2,7 @@
  *
  *     fault_child list FILE CMD...                      writes "PROCESS CALL NUMBER ARGUMENTS" of each of its calls
  *     fault_child fail PROCESS CALL NUMBER ERRNO CMD... makes that one fail, without doing anything
+ *     fault_child run CMD...                            neither: for the controllers below alone, in threads of the command's as well
  *
  * NUMBER is the how manieth of that call in that process.
  *
@@ -49,6 +50,7 @@ static int process_to_fail = -2, error_to_give;
 static long call_to_fail, number_to_fail;
 static int failed;
 static const char* controllers;
+static int threads_too;
 
 static struct Task* Find(pid_t pid) {
   for (int i = 0; i < task_count; ++i)
@@ -117,7 +119,7 @@ static void Call(struct Task* task) {
   if (task->inside) {
     const long call = (long)(registers.orig_rax % kCalls), number = ++task->calls[call];
     if (list != NULL) Tell(task->pid, task, &registers);
-    if (task->process == -1 && controllers != NULL) Replace(task, &registers);
+    if ((task->process == -1 || task->process == -3) && controllers != NULL) Replace(task, &registers);
     task->failing = task->process == process_to_fail && call == call_to_fail && number == number_to_fail;
     if (!task->failing && task->path == 0) return;
     failed |= task->failing;
@@ -134,7 +136,7 @@ static void Call(struct Task* task) {
 
 static int Follow(const struct Task* task) {
   const int watched = list != NULL || process_to_fail == -1 || controllers != NULL;
-  return task->process == -3 || (task->process == -1 && !watched) ? PTRACE_CONT : PTRACE_SYSCALL;
+  return (task->process == -3 && !threads_too) || (task->process == -1 && !watched) ? PTRACE_CONT : PTRACE_SYSCALL;
 }
 
 /* What the kernel tells of a new process may come after its own first stop. */
@@ -201,6 +203,9 @@ int main(int argc, char** argv) {
     number_to_fail = atol(words[3]);
     error_to_give = atoi(words[4]);
     words += 5;
+  } else if (argc > 2 && strcmp(words[0], "run") == 0) {
+    threads_too = 1;
+    words += 1;
   } else {
     return 99;
   }
@@ -219,5 +224,5 @@ int main(int argc, char** argv) {
   kill(command, SIGCONT);
   const int code = Trace(command);
   if (list != NULL) fclose(list);
-  return list == NULL && !failed ? 98 : code; /* 98: that call was not come to */
+  return list == NULL && !threads_too && !failed ? 98 : code; /* 98: that call was not come to */
 }

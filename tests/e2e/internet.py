@@ -1,7 +1,6 @@
 """What a network's way out leads to, made of a network namespace: a host with servers, which counts every packet that reaches it."""
 
 import json
-import pathlib
 import subprocess
 
 HERE = "203.0.113.1"  # the world's own address
@@ -65,7 +64,7 @@ class Internet:
         self.server = world.popen("unshare", "--net", "/usr/bin/python3", "-c", SERVER, ",".join(map(str, TCP)), ",".join(map(str, UDP)),
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.server.stdout.readline() == "there\n"
-        self.pid = self._child(self.server.pid)
+        self.pid = world.numbered(self.server)
         world.run("ip", "link", "add", "up0", "type", "veth", "peer", "name", "in0", "netns", str(self.pid))
         world.run("sysctl", "-qw", "net.ipv6.conf.up0.disable_ipv6=1")  # what it says by itself is nobody's
         world.run("ip", "address", "add", f"{HERE}/24", "dev", "up0")
@@ -80,12 +79,6 @@ class Internet:
         assert self.server.stdout.readline() == "up\n"
         world.run("sh", "-c", f"echo '{COUNTERS}' > counters.nft")
         self.run("nft", "-f", world.directory / "counters.nft")
-
-    def _child(self, pid):
-        """The server's pid as the world numbers it: nsenter and unshare execute, and do not fork, but for the pid namespace."""
-        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        status = pathlib.Path(f"/proc/{children[0] if children else pid}/status").read_text()
-        return int(status.split("NSpid:")[1].split("\n")[0].split()[-1])
 
     def run(self, *command, **options):
         return self.world.run("nsenter", "-t", str(self.pid), "--net", "--", *command, **options)

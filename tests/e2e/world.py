@@ -87,6 +87,12 @@ class World:
             f"{' '.join(map(str, command))}: exit status {done.returncode}, not {status}\n{out}\n{err}"
         return done
 
+    def numbered(self, process):
+        """The process behind a popen() as the world numbers it: nsenter and unshare execute, and do not fork, but for the pid namespace."""
+        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        status = pathlib.Path(f"/proc/{children[0] if children else process.pid}/status").read_text()
+        return int(status.split("NSpid:")[1].split("\n")[0].split()[-1])
+
     def nucleus(self, *arguments, status=0, **options):
         return self.run(NUCLEUS, *arguments, status=status, **options)
 

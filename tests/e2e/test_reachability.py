@@ -1,0 +1,298 @@
+"""Who reaches whom: hosts outside, the machine itself, containers and services of both modes, as one table each.
+
+    far (198.51.100.2), dns (8.8.8.8) -- router (203.0.113.2) --+-- the machine (203.0.113.1 and .11) -- containers
+                                             neighbour (.9) ----+
+
+The three outside send whatever is for 10.0.0.0/8 to the machine, as an attacker on the wire would. A row is who asks, a column whom and
+where; a cell is o: reached, and seen under its own address, x: reached, and seen under another, -: not reached.
+"""
+
+import shutil
+import subprocess
+
+import posture
+import pytest
+from fail_closed import CONTROLLERS
+from hosts import PROGRAM, Host, Speaker, matrix, parse, write
+from world import NUCLEUS, controllers
+
+MACHINE, SECOND, ROUTER, NEIGHBOUR, FAR, DNS = "203.0.113.1", "203.0.113.11", "203.0.113.2", "203.0.113.9", "198.51.100.2", "8.8.8.8"
+
+TOPOLOGY = """name = "PROJECT"
+[defaults]
+service_mode = "MODE"
+volumes = ["SHARED:/shared"]
+restart = "no"
+dns = ["8.8.8.8"]
+KEYS
+[networks.front]
+subnet = "10.77.1.0/24"
+[networks.back]
+subnet = "10.77.2.0/24"
+internal = true
+[networks.side]
+subnet = "10.77.3.0/24"
+[services.web]
+command = ["/usr/bin/python3", "-c", '''PROGRAM''', "/shared/web", "tcp:0.0.0.0:80", "udp:0.0.0.0:53", "tcp:0.0.0.0:90", "tcp:0.0.0.0:92"]
+networks = ["front", "back"]
+port_forwards = ["8080:80", "8053:53/udp", "127.0.0.1:8081:80", "203.0.113.11:8082:80", "8090-8092:90-92"]
+[services.db]
+command = ["/usr/bin/python3", "-c", '''PROGRAM''', "/shared/db", "tcp:0.0.0.0:80"]
+networks = ["back"]
+port_forwards = ["8083:80"]
+[services.aside]
+command = ["/usr/bin/python3", "-c", '''PROGRAM''', "/shared/aside", "tcp:0.0.0.0:80"]
+networks = ["side"]
+"""
+
+# kernel, user: two of `run --network bridge`, of each backend, with ports published on 203.0.113.1 and on 127.0.0.1.
+# every: a port of the machine's on all its addresses, asked for at 203.0.113.1 and at its addresses on networks; own: one on 127.0.0.1 alone.
+# Then the containers at their own addresses; the ports that services publish, at 203.0.113.1 or where it says: 8081 is published on 127.0.0.1,
+# 8082 on 203.0.113.11, 8083 leads to an internal network; those of kernel and user; and what is asked for at 127.0.0.1.
+TABLES = {
+    ("agent", 4): """
+            far far/udp neighbour dns:53 dns:53/udp dns:80 every front.every back.every own
+  router    o   o       o         o      o          o      o     o           o          -
+  neighbour o   o       o         o      o          o      o     o           o          -
+  far       o   o       o         o      o          o      o     o           o          -
+  dns       o   o       o         o      o          o      o     o           o          -
+  machine   o   o       o         o      o          o      o     o           o          -
+  kernel    x   x       x         x      x          x      o     o           o          -
+  user      x   x       x         x      x          x      x     x           x          -
+  web       x   x       x         x      x          x      o     o           o          -
+  db        -   -       -         -      -          -      -     -           o          -
+  aside     x   x       x         x      x          x      o     o           o          -
+
+            web web/udp web.back db aside kernel
+  router    -   -       -        -  -     -
+  neighbour -   -       -        -  -     -
+  far       -   -       -        -  -     -
+  dns       -   -       -        -  -     -
+  machine   o   o       o        o  o     o
+  kernel    -   -       -        -  -     o
+  user      x   x       x        x  x     x
+  web       o   o       o        o  -     -
+  db        -   -       o        o  -     -
+  aside     -   -       -        -  o     -
+
+            8080 8053/udp 8081 8082 second:8082 8090 8092 8083 back:8083
+  router    o    o        -    -    o           o    o    -    -
+  neighbour o    o        -    -    o           o    o    -    -
+  far       o    o        -    -    o           o    o    -    -
+  dns       o    o        -    -    o           o    o    -    -
+  machine   o    o        -    -    o           o    o    o    o
+  kernel    x    x        -    -    x           x    x    -    -
+  user      x    x        -    -    x           x    x    x    x
+  web       x    x        -    -    x           x    x    -    x
+  db        -    -        -    -    -           -    -    -    x
+  aside     x    x        -    -    x           x    x    -    -
+
+            8180 second:8180 8181 8153/udp 8280 second:8280 8281 8253/udp
+  router    o    -           -    o        o    -           -    o
+  neighbour o    -           -    o        o    -           -    o
+  far       o    -           -    o        o    -           -    o
+  dns       o    -           -    o        o    -           -    o
+  machine   o    -           -    o        o    -           -    o
+  kernel    x    -           -    x        o    -           -    o
+  user      x    -           -    x        x    -           -    x
+  web       x    -           -    x        o    -           -    o
+  db        -    -           -    -        -    -           -    -
+  aside     x    -           -    x        o    -           -    o
+
+            lo:7001 lo:8080 lo:8053/udp lo:8081 lo:8082 lo:8083 lo:8180 lo:8181 lo:8281
+  router    -       -       -           -       -       -       -       -       -
+  neighbour -       -       -           -       -       -       -       -       -
+  far       -       -       -           -       -       -       -       -       -
+  dns       -       -       -           -       -       -       -       -       -
+  machine   o       o       o           o       -       o       -       o       x
+  kernel    -       -       -           -       -       -       -       -       -
+  user      -       -       -           -       -       -       -       -       -
+  web       -       -       -           -       -       -       -       -       -
+  db        -       -       -           -       -       -       -       -       -
+  aside     -       -       -           -       -       -       -       -       -
+""",
+    ("production", 4): """
+            far far/udp neighbour dns:53 dns:53/udp dns:80 every front.every back.every own
+  router    o   o       o         o      o          o      o     o           o          -
+  neighbour o   o       o         o      o          o      o     o           o          -
+  far       o   o       o         o      o          o      o     o           o          -
+  dns       o   o       o         o      o          o      o     o           o          -
+  machine   o   o       o         o      o          o      o     o           o          -
+  kernel    -   -       -         x      x          -      -     -           -          -
+  user      -   -       -         x      x          -      -     -           -          -
+  web       -   -       -         x      x          -      -     -           -          -
+  db        -   -       -         -      -          -      -     -           -          -
+  aside     -   -       -         x      x          -      -     -           -          -
+
+            web web/udp web.back db aside kernel
+  router    -   -       -        -  -     -
+  neighbour -   -       -        -  -     -
+  far       -   -       -        -  -     -
+  dns       -   -       -        -  -     -
+  machine   o   o       o        o  o     o
+  kernel    -   -       -        -  -     o
+  user      -   -       -        -  -     -
+  web       o   o       o        o  -     -
+  db        -   -       o        o  -     -
+  aside     -   -       -        -  o     -
+
+            8080 8053/udp 8081 8082 second:8082 8090 8092 8083 back:8083
+  router    o    o        -    -    o           o    o    -    -
+  neighbour o    o        -    -    o           o    o    -    -
+  far       o    o        -    -    o           o    o    -    -
+  dns       o    o        -    -    o           o    o    -    -
+  machine   o    o        -    -    o           o    o    o    o
+  kernel    -    -        -    -    -           -    -    -    -
+  user      -    -        -    -    -           -    -    -    -
+  web       -    -        -    -    -           -    -    -    -
+  db        -    -        -    -    -           -    -    -    -
+  aside     -    -        -    -    -           -    -    -    -
+
+            8180 second:8180 8181 8153/udp 8280 second:8280 8281 8253/udp
+  router    o    -           -    o        o    -           -    o
+  neighbour o    -           -    o        o    -           -    o
+  far       o    -           -    o        o    -           -    o
+  dns       o    -           -    o        o    -           -    o
+  machine   o    -           -    o        o    -           -    o
+  kernel    -    -           -    -        -    -           -    -
+  user      -    -           -    -        -    -           -    -
+  web       -    -           -    -        -    -           -    -
+  db        -    -           -    -        -    -           -    -
+  aside     -    -           -    -        -    -           -    -
+
+            lo:7001 lo:8080 lo:8053/udp lo:8081 lo:8082 lo:8083 lo:8180 lo:8181 lo:8281
+  router    -       -       -           -       -       -       -       -       -
+  neighbour -       -       -           -       -       -       -       -       -
+  far       -       -       -           -       -       -       -       -       -
+  dns       -       -       -           -       -       -       -       -       -
+  machine   o       o       o           o       -       o       -       o       x
+  kernel    -       -       -           -       -       -       -       -       -
+  user      -       -       -           -       -       -       -       -       -
+  web       -       -       -           -       -       -       -       -       -
+  db        -       -       -           -       -       -       -       -       -
+  aside     -       -       -           -       -       -       -       -       -
+""",
+    # ("agent", 6), ("production", 6): once networks have IPv6, with the targets of family 6 below.
+}
+
+
+def targets(family, web, db, aside, kernel):
+    """Blocks of column -> protocol, address, port, and who is to answer."""
+    assert family == 4
+    return [
+        {"far": ("tcp", FAR, 80, "far"), "far/udp": ("udp", FAR, 9999, "far"), "neighbour": ("tcp", NEIGHBOUR, 80, "neighbour"),
+         "dns:53": ("tcp", DNS, 53, "dns"), "dns:53/udp": ("udp", DNS, 53, "dns"), "dns:80": ("tcp", DNS, 80, "dns"),
+         "every": ("tcp", MACHINE, 7000, "machine"), "front.every": ("tcp", "10.77.1.1", 7000, "machine"),
+         "back.every": ("tcp", "10.77.2.1", 7000, "machine"), "own": ("tcp", MACHINE, 7001, "machine")},
+        {"web": ("tcp", web[0], 80, "web"), "web/udp": ("udp", web[0], 53, "web"), "web.back": ("tcp", web[1], 80, "web"),
+         "db": ("tcp", db[0], 80, "db"), "aside": ("tcp", aside[0], 80, "aside"), "kernel": ("tcp", kernel[0], 80, "kernel")},
+        {"8080": ("tcp", MACHINE, 8080, "web"), "8053/udp": ("udp", MACHINE, 8053, "web"), "8081": ("tcp", MACHINE, 8081, "web"),
+         "8082": ("tcp", MACHINE, 8082, "web"), "second:8082": ("tcp", SECOND, 8082, "web"), "8090": ("tcp", MACHINE, 8090, "web"),
+         "8092": ("tcp", MACHINE, 8092, "web"), "8083": ("tcp", MACHINE, 8083, "db"), "back:8083": ("tcp", "10.77.2.1", 8083, "db")},
+        {"8180": ("tcp", MACHINE, 8180, "kernel"), "second:8180": ("tcp", SECOND, 8180, "kernel"), "8181": ("tcp", MACHINE, 8181, "kernel"),
+         "8153/udp": ("udp", MACHINE, 8153, "kernel"), "8280": ("tcp", MACHINE, 8280, "user"), "second:8280": ("tcp", SECOND, 8280, "user"),
+         "8281": ("tcp", MACHINE, 8281, "user"), "8253/udp": ("udp", MACHINE, 8253, "user")},
+        {f"lo:{port}": (kind, "127.0.0.1", int(port.split("/")[0]), name) for port, kind, name in (
+            ("7001", "tcp", "machine"), ("8080", "tcp", "web"), ("8053/udp", "udp", "web"), ("8081", "tcp", "web"), ("8082", "tcp", "web"),
+            ("8083", "tcp", "db"), ("8180", "tcp", "kernel"), ("8181", "tcp", "kernel"), ("8281", "tcp", "user"))},
+    ]
+
+
+class Site:
+    def __init__(self, world, shared, mode, rootfs):
+        self.world, self.shared, self.mode, self.processes = world, shared, mode, []
+        self.traced, self.options, self.keys = [], [], ""
+        if mode == "production":
+            self.options = ["--service-mode", "production", "--rootfs", rootfs, "--memory", "64M", "--dns", DNS]
+            self.keys = f'rootfs = "{rootfs}"\nmemory = "64M"'
+            if "memory" not in controllers():  # made up: fault_child.c
+                (world.directory / "controllers").mkdir()
+                for name, text in CONTROLLERS.items():
+                    (world.directory / "controllers" / name).write_text(text + "\n")
+                world.environment.update(NUCLEUS_TEST_CONTROLLERS=str(world.directory / "controllers"))
+                self.traced = [str(posture.program("fault_child.c")), "run"]
+        self.hosts()
+
+    def hosts(self):
+        world, shared = self.world, self.shared
+        self.router = Host(world, shared, "router", "tcp:0.0.0.0:80")
+        self.outside = {"router": self.router, "neighbour": Host(world, shared, "neighbour", "tcp:0.0.0.0:80"),
+                        "far": Host(world, shared, "far", "tcp:0.0.0.0:80", "udp:0.0.0.0:9999"),
+                        "dns": Host(world, shared, "dns", "udp:0.0.0.0:53", "tcp:0.0.0.0:53", "tcp:0.0.0.0:80")}
+        router, batch = self.router, []
+        batch.append(f"link add up0 type veth peer name in0 netns {router.pid}")
+        for name in ("neighbour", "far", "dns"):
+            router.run("ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", str(self.outside[name].pid))
+        batch += [f"address add {address}/24 dev up0" for address in (MACHINE, SECOND)] + ["link set up0 up", f"route add default via {ROUTER}"]
+        self.batch(world, *batch)
+        self.batch(router, "link add wire type bridge", "link set in0 master wire up", "link set neighbour master wire up", "link set wire up",
+                   f"address add {ROUTER}/24 dev wire", "address add 198.51.100.1/24 dev far", "link set far up", "address add 8.8.8.1/24 dev dns",
+                   "link set dns up", f"route add 10.0.0.0/8 via {MACHINE}")
+        router.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        for name, address, gateway in (("neighbour", NEIGHBOUR, ROUTER), ("far", FAR, "198.51.100.1"), ("dns", DNS, "8.8.8.1")):
+            self.batch(self.outside[name], f"address add {address}/24 dev eth0", "link set eth0 up", f"route add default via {gateway}")
+        self.batch(self.outside["neighbour"], f"route add 10.0.0.0/8 via {MACHINE}")
+        self.start("machine", "/usr/bin/python3", "-c", PROGRAM, shared / "machine", "tcp:0.0.0.0:7000", "tcp:127.0.0.1:7001")
+
+    def batch(self, where, *lines):
+        file = self.world.directory / "batch"
+        file.write_text("\n".join(lines) + "\n")
+        where.run("ip", "-batch", file)
+
+    def start(self, name, *command):
+        errors = (self.world.directory / f"{name}.errors").open("w+")
+        self.processes.append((name, self.world.popen(*command, stdout=subprocess.DEVNULL, stderr=errors), errors))
+
+    def containers(self):
+        for name, backend, first in (("kernel", "kernel", 8180), ("user", "userspace", 8280)):
+            self.start(name, *self.traced, NUCLEUS, "run", "--network", "bridge", "--nat-backend", backend, "--name", name, *self.options,
+                       "-p", f"{MACHINE}:{first}:80", "-p", f"127.0.0.1:{first + 1}:80", "-p", f"{MACHINE}:{first - 27}:53/udp",
+                       "--volume", f"{self.shared}:/shared", "--", "/usr/bin/python3", "-c", PROGRAM, f"/shared/{name}", "tcp:0.0.0.0:80", "udp:0.0.0.0:53")
+        path = self.world.write(TOPOLOGY.replace("MODE", self.mode).replace("SHARED", str(self.shared)).replace("KEYS", self.keys)
+                                .replace("PROGRAM", PROGRAM))
+        self.world.run(*self.traced, NUCLEUS, "apply", "-f", path, timeout=120)
+
+    def speakers(self):
+        names = ["machine", "kernel", "user", "web", "db", "aside"]
+        try:
+            return self.outside | {name: Speaker(self.shared, name).wait() for name in names}
+        except AssertionError as late:
+            told = [f"{name}: {(self.world.directory / f'{name}.errors').read_text()}" for name, _, _ in self.processes]
+            raise AssertionError("\n".join([str(late), *told])) from None
+
+    def close(self):
+        for host in self.outside.values():
+            host.close()
+        for _, process, errors in self.processes:
+            process.kill()
+            process.wait()
+            errors.close()
+
+
+@pytest.fixture
+def site(world, request):
+    shared = world.directory / "shared"
+    shared.mkdir()
+    rootfs = request.getfixturevalue("rootfs") if request.param == "production" else None
+    site = Site(world, shared, request.param, rootfs)
+    yield site
+    site.close()
+
+
+@pytest.mark.parametrize("site", ["agent", "production"], indirect=True)
+def test_who_reaches_whom_is_what_is_written_down(site):
+    site.containers()
+    speakers = site.speakers()
+    blocks = targets(4, *(speakers[name].addresses()[1:] for name in ("web", "db", "aside", "kernel")))
+    asked = {column: target for block in blocks for column, target in block.items()}
+    expected = parse(TABLES[site.mode, 4])
+    got = matrix(speakers, asked)
+    for _ in range(5):  # what did not answer in time may do so now: slirp4netns has a queue of one
+        if got == expected:
+            break
+        again = matrix(speakers, asked)
+        got = {row: {column: cell if cell != "-" else again[row][column] for column, cell in cells.items()} for row, cells in got.items()}
+    differing = [f"{row} -> {column}: {got[row][column]}, not {cell}" for row, cells in expected.items() for column, cell in cells.items()
+                 if got[row][column] != cell] if got.keys() == expected.keys() else []
+    if got != expected:
+        pytest.fail("\n".join([*differing, "it is:", write(got, blocks)]), pytrace=False)
