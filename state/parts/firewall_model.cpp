@@ -67,6 +67,8 @@ void AddForward(const FirewallWanted& wanted, Rules& rules) {
     if (net.internal) continue;
     rules.Add("forward", net.network, "isolation", Join({"oifname ", link, " drop"}));
     rules.Add("forward", net.network, "other networks", Join({from, " oifname ", kAnyBridge, " drop"}));
+    // What belongs to no connection is not translated, and would leave under the address it has here.
+    rules.Add("forward", net.network, "no connection", Join({from, " ct state invalid drop"}));
     rules.Add("forward", net.network, "way out", Join({from, " ip saddr ", Format(net.subnet), " accept"}));
     if (net.subnet6) {
       rules.Add("forward", net.network, "way out of IPv6",

@@ -11,9 +11,9 @@
 //   forward      A network without a way out is closed both ways. Answers, and what was sent to a published port, pass.
 //                Containers on one bridge reach each other; nothing else enters a bridge, and no bridge leads into
 //                another one of nucleus, of this project or any other. Out goes only what has an address of the
-//                network.
-//                IPv6 goes by the same rules where a network has it. Loopback needs no guard there: the kernel drops
-//                ::1 on a wire.
+//                network, and belongs to a connection: the kernel translates no other packet, and it would leave
+//                under the address it has here. IPv6 goes by the same rules where a network has it; loopback needs no
+//                guard there: the kernel drops ::1 on a wire.
 //   prerouting   Ports published to the outside and to containers. A port published on a loopback address has no rule
 //                here: a neighbour on the wire could send a packet addressed to 127.0.0.1, and address translation
 //                comes before the kernel's check for such Martians.

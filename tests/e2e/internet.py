@@ -30,11 +30,17 @@ while True:
         server = key.fileobj
         if key.data == "tcp":
             connection, peer = server.accept()
-            connection.sendall(peer[0].encode() + b"\\n")
-            selector.register(connection, selectors.EVENT_READ, "connection")
+            try:
+                connection.sendall(peer[0].encode() + b"\\n")
+                selector.register(connection, selectors.EVENT_READ, "connection")
+            except OSError:  # it has gone
+                connection.close()
         elif key.data == "udp":
             data, peer = server.recvfrom(65536)
-            server.sendto(peer[0].encode() + b"\\n", peer)
+            try:
+                server.sendto(peer[0].encode() + b"\\n", peer)
+            except OSError:  # nobody is there
+                pass
         else:
             try:
                 data = server.recv(65536)
@@ -47,13 +53,61 @@ while True:
                 server.close()
 """
 
+# strange: for another address than 203.0.113.2. foreign: from another than the world's.
 COUNTERS = """table inet count {
   counter every { }
   counter v6 { }
   counter v6_sent { } # but for what kernels say about neighbours
-  chain in { type filter hook prerouting priority -400; iifname != "lo" counter name "every"; iifname != "lo" meta nfproto ipv6 counter name "v6";
-    iifname != "lo" meta nfproto ipv6 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, mld2-listener-report } accept; iifname != "lo" meta nfproto ipv6 counter name "v6_sent"; }
+  counter strange { }
+  counter foreign { }
+  chain in {
+    type filter hook prerouting priority -400; iifname "lo" return
+    counter name "every"
+    meta nfproto ipv6 counter name "v6"
+    meta nfproto ipv6 icmpv6 type != { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, mld2-listener-report } counter name "v6_sent"
+    meta nfproto ipv6 meta l4proto != ipv6-icmp counter name "v6_sent"
+    meta nfproto ipv6 counter name "strange"
+    ip daddr != 203.0.113.2 counter name "strange"
+    ip saddr != 203.0.113.1 counter name "foreign"
+  }
 }"""
+
+# Runs in a container: sends on and on by every kind of socket that it can have, and writes into a file how often. FILE ADDRESS...
+FLOOD = """
+import itertools, os, socket, sys, time
+others = sys.argv[2:]
+kept = {}  # the same descriptors at any time
+def attempt(kind, family, type, protocol, address, data=b"x" * 32):
+    try:
+        s = socket.socket(family, type, protocol)
+    except OSError:
+        return 0
+    s.setblocking(False)
+    try:
+        s.connect(address) if type == socket.SOCK_STREAM else s.sendto(data, address)
+    except OSError:
+        pass
+    if kind not in kept:
+        kept[kind] = s
+    else:
+        os.dup2(s.fileno(), kept[kind].fileno(), False)
+        s.close()
+    return 1
+tries, said = 0, os.open(sys.argv[1], os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+for i in itertools.count():
+    port = 1 + i * 89 % 65535
+    for other in others:
+        tries += attempt("tcp", socket.AF_INET, socket.SOCK_STREAM, 0, (other, port if i % 2 else 80))
+        tries += attempt("udp", socket.AF_INET, socket.SOCK_DGRAM, 0, (other, port))
+        tries += attempt("dns", socket.AF_INET, socket.SOCK_DGRAM, 0, (other, 53))
+        tries += attempt("echo", socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP, (other, 0), b"\\x08\\0\\0\\0\\0\\1\\0\\1hello")
+        tries += attempt("raw", socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP, (other, 0))
+    tries += attempt("v6", socket.AF_INET6, socket.SOCK_DGRAM, 0, ("ff02::1%eth0", port))
+    tries += attempt("mapped", socket.AF_INET6, socket.SOCK_STREAM, 0, ("::ffff:" + others[0], port))
+    tries += attempt("there", socket.AF_INET, socket.SOCK_DGRAM, 0, ("203.0.113.2", 9999))
+    os.pwrite(said, b"%d" % tries, 0)
+    time.sleep(float(os.environ.get("PAUSE", 0.001)))
+"""
 
 
 class Internet:

@@ -9,7 +9,8 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
-from world import NUCLEUS, World  # noqa: E402
+from internet import FLOOD, OTHER, THERE, Internet  # noqa: E402
+from world import NUCLEUS, World, wait_for  # noqa: E402
 
 import injector  # noqa: E402
 import snapshot  # noqa: E402
@@ -44,12 +45,33 @@ depends_on = [{ service = "fill", condition = "completed" }]
 """
 
 
+# The service sends without end to whom no policy allows.
+EGRESS = f"""
+name = "PROJECT"
+[networks.front]
+subnet = "10.97.3.0/24"
+[volumes.data]
+volume_type = "persistent"
+path = "DIRECTORY/data"
+[services.web]
+command = ["/bin/sh", "-c", 'echo kept >> /data/rows; exec /usr/bin/python3 -c "$FLOOD" /data/tries {OTHER} 8.8.4.4']
+environment = {{ FLOOD = '''{FLOOD}''', PAUSE = "0.02" }}
+networks = ["front"]
+volumes = ["data:/data"]
+dns = ["10.9.9.9"]
+egress_allow = ["{THERE}/32"]
+egress_udp_ports = [9999]
+stop_signal = "KILL"  # python that is PID 1 is not ended by SIGTERM
+"""
+
+
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """From one file to another; None: nothing is there, destroyed."""
+    """From one file to another; None: nothing is there, destroyed. outside: there is something beyond the machine, which counts packets."""
     name: str
     before: str | None
     after: str | None
+    outside: bool = False
 
 
 CHANGES = {change.name: change for change in [
@@ -59,6 +81,8 @@ CHANGES = {change.name: change for change in [
     Change("replace", BASE, BASE.replace("10.97.3.0", "10.97.4.0")),
     Change("remove", BASE, BASE[:BASE.index("[services.web]")]),
     Change("destroy", BASE, None),
+    Change("egress", EGRESS, EGRESS.replace('egress_udp_ports = [9999]', 'egress_tcp_ports = [443]'), outside=True),
+    Change("flood", None, EGRESS, outside=True),
 ]}
 
 
@@ -73,8 +97,9 @@ class Trial:
         self.path = None
 
     def __enter__(self):
+        self.internet = Internet(self.world) if self.change.outside else None
         # Once there and back, so that what stays for good (directories, locks) is in both snapshots.
-        self.write(BASE)
+        self.write(self.change.before or self.change.after)
         self.world.apply(self.path)
         self.world.nucleus("destroy", self.world.project)
         self.empty = self.steady()
@@ -82,11 +107,14 @@ class Trial:
         return self
 
     def __exit__(self, *_):
+        if self.internet:
+            self.internet.close()
         self.leftover_cgroups = self.world.close()
 
     def begin(self):
         """From an empty world to the state before the change."""
-        (self.world.directory / "data/rows").unlink(missing_ok=True)
+        for name in ("rows", "tries"):
+            (self.world.directory / "data" / name).unlink(missing_ok=True)
         if self.change.before:
             self.write(self.change.before)
             self.world.apply(self.path)
@@ -109,6 +137,15 @@ class Trial:
     def rows(self):
         rows = self.world.directory / "data/rows"
         return rows.read_text() if rows.exists() else ""
+
+    def sent(self):
+        """Of what no policy allows, the packets that arrived; after further tries."""
+        tries = self.world.directory / "data/tries"
+        count = lambda: int(tries.read_text() or 0) if tries.exists() else 0
+        goal = count() + 20
+        wait_for("further tries", lambda: count() >= goal)
+        strange = self.internet.packets("strange")
+        return [f"{strange} packets arrived that no policy allows"] if strange else []
 
     def told(self):
         """Parts that are in the journal or have been recorded."""
@@ -149,6 +186,8 @@ class Trial:
                 found.append(f"diff is not empty ({again.returncode}): {again.stdout}{again.stderr}")
             if "kept\n" not in self.rows():
                 found.append("the data are gone")
+            if self.internet:
+                found += self.sent()
             if reference is not None:
                 found += ["beside the reference: " + line for line in self.lasting_difference(reference)]
             gone = self.world.run(NUCLEUS, "destroy", self.world.project, status=None)
