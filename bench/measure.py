@@ -36,6 +36,28 @@ def median(rounds, command, **kwargs):
     return statistics.median(seconds(command, **kwargs) for _ in range(rounds))
 
 
+def timed(command):
+    """Seconds of one command that is to succeed, and of the processors."""
+    begin = time.perf_counter()
+    pid = os.posix_spawn(command[0], command, os.environ)
+    _, status, usage = os.wait4(pid, 0)
+    took = time.perf_counter() - begin
+    if status != 0:
+        sys.exit(f"bench: {' '.join(command)}: status {status}")
+    return took, usage.ru_utime + usage.ru_stime
+
+
+def in_turns(rounds, commands):
+    """Medians of commands that take turns: what the machine does meanwhile reaches all of them."""
+    taken = {name: [] for name in commands}
+    for command in commands.values():
+        timed(command)
+    for _ in range(rounds):
+        for name, command in commands.items():
+            taken[name].append(timed(command))
+    return {name: [statistics.median(column) for column in zip(*rows)] for name, rows in taken.items()}
+
+
 def cgroup2():
     """Where cgroup2 is mounted; None: nowhere."""
     lines = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
@@ -59,7 +81,7 @@ class UsualCgroup:
 
 class Figures:
     """Printed as they come, with what they are to be compared with."""
-    SCALES = {"ms": 1e3, "MB": 1e-6, "KB": 1 / 1024}
+    SCALES = {"ms": 1e3, "us": 1e6, "MB": 1e-6, "KB": 1 / 1024, "MB/s": 1e-6}
 
     def __init__(self):
         self.values = {}
@@ -67,4 +89,4 @@ class Figures:
     def add(self, name, value, unit, against=None):
         ratio = f"   {value / self.values[against]:6.2f} × {against}" if against else ""
         self.values[name] = value
-        print(f"{name:34}{value * self.SCALES[unit]:10.2f} {unit}{ratio}", flush=True)
+        print(f"{name:40}{value * self.SCALES[unit]:10.2f} {unit}{ratio}", flush=True)
