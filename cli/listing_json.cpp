@@ -63,7 +63,9 @@ std::string ServicesJson(const std::vector<ServiceRow>& rows) {
               {"pid", nullptr},
               {"started", TimeJson(row.started_ms)},
               {"exit_code", nullptr},
+              {"egress_denied", nullptr},
               {"ports", row.ports}};
+    if (row.egress_denied) item["egress_denied"] = *row.egress_denied;
     if (!row.health.empty()) item["health"] = row.health;
     if (row.pid > 0) item["pid"] = row.pid;
     item["supervisor_pid"] = nullptr;

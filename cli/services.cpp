@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "actuators/netns/denials.hpp"
 #include "cli/nearest.hpp"
 #include "cli/session.hpp"
 #include "cli/table.hpp"
@@ -128,6 +129,20 @@ Result<std::vector<ServiceRow>> ListServices(state::Store& store, const Director
   return rows;
 }
 
+void CountDenials(const Directories& directories, std::vector<ServiceRow>& rows) {
+  std::vector<ServiceRow*> counted;
+  std::vector<std::string> namespaces;
+  for (ServiceRow& row : rows) {
+    const bool pinned = row.address.kind == Kind::kService;
+    if (!pinned && row.pid <= 0) continue;
+    counted.push_back(&row);
+    namespaces.push_back(pinned ? directories.NetnsPin(row.project, row.address)
+                                : "/proc/" + std::to_string(row.pid) + "/ns/net");
+  }
+  const auto denied = netns::DeniedIn(namespaces);
+  for (std::size_t i = 0; i < counted.size(); ++i) counted[i]->egress_denied = denied[i];
+}
+
 Result<ServiceRow> FindService(const std::vector<ServiceRow>& rows, const std::string& name) {
   std::vector<const ServiceRow*> named;
   std::vector<const ServiceRow*> by_id;
@@ -157,7 +172,8 @@ Result<ServiceRow> FindService(const std::vector<ServiceRow>& rows, const std::s
 }
 
 std::string ServicesText(const std::vector<ServiceRow>& rows, std::int64_t now_ms) {
-  std::vector<std::vector<std::string>> table{{"NAME", "ID", "STATE", "HEALTH", "UPTIME", "RESTARTS", "PORTS"}};
+  std::vector<std::vector<std::string>> table{
+      {"NAME", "ID", "STATE", "HEALTH", "UPTIME", "RESTARTS", "DENIED", "PORTS"}};
   for (const ServiceRow& row : rows) {
     std::string state = row.state;
     if (!row.exit_code.empty()) state += " (" + row.exit_code + ")";
@@ -166,7 +182,8 @@ std::string ServicesText(const std::vector<ServiceRow>& rows, std::int64_t now_m
     const bool runs = row.state == "running" || row.state == "starting" || row.state == "frozen";
     table.push_back({row.Name(), row.id.substr(0, 12), state, row.health.empty() ? "-" : row.health,
                      runs && row.started_ms > 0 ? RoughDuration(now_ms - row.started_ms) : "-",
-                     std::to_string(row.restarts), ports.empty() ? "-" : ports});
+                     std::to_string(row.restarts), row.egress_denied ? std::to_string(*row.egress_denied) : "-",
+                     ports.empty() ? "-" : ports});
   }
   return TableText(table);
 }

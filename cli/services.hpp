@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,8 @@ struct ServiceRow {
   std::int64_t pid = 0;  // 0: none
   std::int64_t supervisor_pid = 0;
   std::vector<std::string> ports;
-  std::string detail;  // why it cannot be read, or could not start
+  std::optional<std::uint64_t> egress_denied;  // packets, since its rules were made; none: no rules, or not readable
+  std::string detail;                          // why it cannot be read, or could not start
 
   [[nodiscard]] bool Ended() const;        // nothing runs, nothing is going to
   [[nodiscard]] std::string Name() const;  // "shop/web"
@@ -37,6 +39,9 @@ Result<spec::Topology> AppliedAndBegun(state::Store& store, const Directories& d
 // By project and name. only: one project; "": all.
 Result<std::vector<ServiceRow>> ListServices(state::Store& store, const Directories& directories,
                                              const std::string& only);
+
+// Fills in egress_denied: by the pin of a service's network namespace, by the process of a container.
+void CountDenials(const Directories& directories, std::vector<ServiceRow>& rows);
 
 // SERVICE, TOPOLOGY/SERVICE, or the beginning of an id. kNotFound with the nearest, kConflict with all that fit.
 Result<ServiceRow> FindService(const std::vector<ServiceRow>& rows, const std::string& name);

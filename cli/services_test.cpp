@@ -26,6 +26,7 @@ std::vector<ServiceRow> Rows() {
   rows[1].started_ms = 1'000'000;
   rows[1].restarts = 2;
   rows[1].ports = {"127.0.0.1:8080:80/tcp"};
+  rows[1].egress_denied = 7;
   rows[3].exit_code = "137";
   return rows;
 }
@@ -58,8 +59,9 @@ TEST(Services, AnUnknownNameOffersTheNearest) {
 
 TEST(Services, AreListedInColumns) {
   const std::string text = ServicesText(Rows(), 1'090'000);
-  EXPECT_NE(text.find("shop/db       01ff456789ab  running       healthy  90s     2         127.0.0.1:8080:80/tcp\n"),
-            std::string::npos)
+  EXPECT_NE(
+      text.find("shop/db       01ff456789ab  running       healthy  90s     2         7       127.0.0.1:8080:80/tcp\n"),
+      std::string::npos)
       << text;
   EXPECT_NE(text.find("failed (137)"), std::string::npos);
 }
@@ -69,6 +71,8 @@ TEST(Services, JsonHasThemAll) {
   EXPECT_NE(json.find("\"format_version\":1"), std::string::npos);
   EXPECT_NE(json.find("\"name\":\"shop/db\""), std::string::npos);
   EXPECT_NE(json.find("\"exit_code\":137"), std::string::npos);
+  EXPECT_NE(json.find("\"egress_denied\":7"), std::string::npos);
+  EXPECT_NE(json.find("\"egress_denied\":null"), std::string::npos);
   EXPECT_NE(json.find("\"started\":\"1970-01-01T00:16:40.000Z\""), std::string::npos);
 }
 

@@ -16,6 +16,7 @@ Result<int> Print(Context& context, const std::string& project) {
   if (!context.arguments.Has("all")) {
     std::erase_if(rows, [](const ServiceRow& row) { return row.Ended(); });
   }
+  CountDenials(directories, rows);
   if (context.arguments.Value("output") == "json") {
     context.console.Out(ServicesJson(rows));
     return exit_code::kDone;

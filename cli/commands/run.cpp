@@ -11,6 +11,7 @@
 #include "actuators/cgroup/probe.hpp"
 #include "actuators/netns/ahead.hpp"
 #include "actuators/netns/apply.hpp"
+#include "actuators/netns/denials.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/process/own_program.hpp"
 #include "actuators/process/user_namespace.hpp"
@@ -150,6 +151,7 @@ class Container {
     supervisor->Run();
     const int code = supervisor->exit_code();
     for (const auto& line : supervisor->Denials()) console_.Err("nucleus: " + line + "\n");
+    TellDeniedPackets();
     if (supervisor->trace_error()) console_.Fail("run", *supervisor->trace_error());
     Remove();
     return code;
@@ -170,6 +172,13 @@ class Container {
   }
 
  private:
+  void TellDeniedPackets() {
+    if (bridge_ == nullptr || !network_) return;
+    const auto denied = netns::DeniedIn(network_);
+    if (!denied || denied->value_or(0) == 0) return;
+    console_.Err("nucleus: " + std::to_string(**denied) + (**denied == 1 ? " packet" : " packets") +
+                 " denied by egress rules\n");
+  }
   static bool IsIdPrefix(std::string_view name) {
     return name.size() == kShortIdDigits && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
   }
