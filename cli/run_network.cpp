@@ -241,20 +241,26 @@ Result<> RunNetwork::MakeBridge(const reconcile::Side& side) {
   return {};
 }
 
-Result<> RunNetwork::Make(const reconcile::Side& side, const spec::Service& service, const sys::Fd& network) {
+Result<> RunNetwork::Make(const reconcile::Side& side, const spec::Service& service, const sys::Fd& network,
+                          const ProgressSink& warn) {
+  const auto wanted = side.Netns(service);
   netns::NetnsActuator actuator(directories_);
   if (userspace_) {
-    TRY(actuator.Restrict(network, side.Netns(service).egress));
+    TRY(actuator.Restrict(network, wanted.egress, warn));
     const auto directory = directories_.ServiceDir(kProject, NetnsKey(name_).address);
-    program_ = TRY(netns::UserspaceNetwork::Start(network, service.port_forwards, directory));
-    return {};
+    program_ =
+        TRY(netns::UserspaceNetwork::Start(network, service.port_forwards, directory, [warn](const Error& error) {
+          warn("the network's program has ended, and could not be started again: " + error.Message());
+        }));
+  } else {
+    auto firewall = *side.Firewall();
+    firewall.table = FirewallTable(TableProject(name_));
+    firewall.comment = FirewallComment(TableProject(name_));
+    for (auto& forward : firewall.forwards) forward.service = NetnsKey(name_).address.Text();
+    TRY(actuator.Apply(FirewallKey(name_), firewall, {}));
+    TRY(actuator.Furnish(network, wanted, warn));
   }
-  auto firewall = *side.Firewall();
-  firewall.table = FirewallTable(TableProject(name_));
-  firewall.comment = FirewallComment(TableProject(name_));
-  for (auto& forward : firewall.forwards) forward.service = NetnsKey(name_).address.Text();
-  TRY(actuator.Apply(FirewallKey(name_), firewall, {}));
-  return actuator.Furnish(network, side.Netns(service));
+  return {};
 }
 
 void RunNetwork::Remove() {

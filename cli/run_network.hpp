@@ -32,8 +32,9 @@ class RunNetwork {
   // The bridge, as soon as the container's name is ours.
   Result<> MakeBridge(const reconcile::Side& side);
   // Its rules, and the inside of the container's namespace, in this order: the inside can send nothing
-  // before its own rules hold.
-  Result<> Make(const reconcile::Side& side, const spec::Service& service, const sys::Fd& network);
+  // before its own rules hold. warn: of what it goes on without, and later, from other threads, of what has ended.
+  Result<> Make(const reconcile::Side& side, const spec::Service& service, const sys::Fd& network,
+                const ProgressSink& warn);
   // All of it; what is not there is none of it.
   void Remove();
 

@@ -54,6 +54,7 @@ std::optional<EgressWanted> EgressOf(const spec::Service& service, std::vector<E
   } else {
     wanted.allowed = std::move(peers);
   }
+  wanted.may_lack = service.mode == spec::ServiceMode::kAgent && service.allow_degraded_security;
   return wanted;
 }
 

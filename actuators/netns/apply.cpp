@@ -43,12 +43,13 @@ Result<> NetnsActuator::Apply(const PartKey& key, const Wanted& wanted, const Pr
   return Fail(NotOurs("apply", key));
 }
 
-Result<> NetnsActuator::Furnish(const sys::Fd& network, const NetnsWanted& wanted) {
-  return FurnishNetns(network, wanted, *aliases_);
+Result<> NetnsActuator::Furnish(const sys::Fd& network, const NetnsWanted& wanted, const ProgressSink& warn) {
+  return FurnishNetns(network, wanted, *aliases_, warn);
 }
 
-Result<> NetnsActuator::Restrict(const sys::Fd& network, const std::optional<EgressWanted>& egress) {
-  return RestrictNetns(network, egress);
+Result<> NetnsActuator::Restrict(const sys::Fd& network, const std::optional<EgressWanted>& egress,
+                                 const ProgressSink& warn) {
+  return RestrictNetns(network, egress, warn);
 }
 
 Result<> NetnsActuator::Undo(const PartKey& key, const Wanted* wanted, const UndoOptions&, const ProgressSink&) {

@@ -26,9 +26,10 @@ class NetnsActuator : public Actuator {
   Result<> Undo(const PartKey& key, const Wanted* wanted, const UndoOptions& options,
                 const ProgressSink& progress) override;
   // A network namespace that is pinned nowhere, where wanted.pin is left aside. It is new: nothing is taken away.
-  Result<> Furnish(const sys::Fd& network, const NetnsWanted& wanted);
+  // warn: called where egress rules that may lack cannot be had; without them, or where they may not, it is the error.
+  Result<> Furnish(const sys::Fd& network, const NetnsWanted& wanted, const ProgressSink& warn);
   // Only its settings and its egress rules, for a link that somebody else makes; none: without any.
-  Result<> Restrict(const sys::Fd& network, const std::optional<EgressWanted>& egress);
+  Result<> Restrict(const sys::Fd& network, const std::optional<EgressWanted>& egress, const ProgressSink& warn);
 
  private:
   Directories directories_;

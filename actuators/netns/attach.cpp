@@ -159,12 +159,20 @@ Result<> ApplyEgress(const std::optional<EgressWanted>& wanted) {
   return RunNft(EgressTransaction(*wanted), "replace", "egress rules");
 }
 
+// warn: with what is told, and gone on, where the rules cannot be had and may lack.
+Result<> HoldEgress(const std::optional<EgressWanted>& wanted, const ProgressSink& warn) {
+  auto held = ApplyEgress(wanted);
+  if (held || !wanted || !wanted->may_lack || !warn) return held;
+  warn("egress rules: " + held.error().Message() + "; what it sends is not restricted");
+  return {};
+}
+
 // On a thread that is in the namespace.
-Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd) {
+Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd, const ProgressSink& warn) {
   auto inside = TRY(Netlink::Open(NETLINK_ROUTE));
   TRY(WriteSysctls(NetnsSysctls(), ""));
   // Before anything leads out; and in the place of others at once, where links are up.
-  TRY(ApplyEgress(wanted.egress));
+  TRY(HoldEgress(wanted.egress, warn));
   const auto links = TRY(DumpLinks(inside));
   for (const auto& link : links) {
     LinkChange up;
@@ -200,7 +208,7 @@ Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases) {
   }
   bool created = false;
   auto pin = EnsurePin(wanted.pin, created);
-  auto done = pin ? InNamespace(pin->fd, wanted.pin, [&] { return Furnish(host, wanted, pin->fd.get()); })
+  auto done = pin ? InNamespace(pin->fd, wanted.pin, [&] { return Furnish(host, wanted, pin->fd.get(), nullptr); })
                   : Result<>(Fail(pin.error()));
   if (done) return DeleteByAlias(host, aliases, "veth", wanted.alias, keep);
   // The first error is the one to tell; what was there before stays as far as it got.
@@ -208,16 +216,17 @@ Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases) {
   return done;
 }
 
-Result<> FurnishNetns(const sys::Fd& network, const NetnsWanted& wanted, AliasIndex& aliases) {
+Result<> FurnishNetns(const sys::Fd& network, const NetnsWanted& wanted, AliasIndex& aliases,
+                      const ProgressSink& warn) {
   auto host = TRY(Netlink::Open(NETLINK_ROUTE));
   for (const auto& attachment : wanted.attachments) aliases.Add(wanted.alias, attachment.host_link);
-  return InNamespace(network, wanted.alias, [&] { return Furnish(host, wanted, network.get()); });
+  return InNamespace(network, wanted.alias, [&] { return Furnish(host, wanted, network.get(), warn); });
 }
 
-Result<> RestrictNetns(const sys::Fd& network, const std::optional<EgressWanted>& egress) {
+Result<> RestrictNetns(const sys::Fd& network, const std::optional<EgressWanted>& egress, const ProgressSink& warn) {
   return InNamespace(network, "egress rules", [&]() -> Result<> {
     TRY(WriteSysctls(UserspaceSysctls(), ""));
-    return ApplyEgress(egress);
+    return HoldEgress(egress, warn);
   });
 }
 

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include <csignal>
 #include <system_error>
 #include <thread>
 
@@ -48,6 +49,12 @@ bool OwnsNetwork() {
   struct stat its{}, mine{};
   if (!owner || ::fstat(owner.get(), &its) != 0 || ::stat("/proc/thread-self/ns/user", &mine) != 0) return false;
   return its.st_ino == mine.st_ino;
+}
+
+void HoldSignals() {
+  sigset_t all;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
 }
 
 Result<> OnThread(const std::function<Result<>()>& function) {

@@ -42,6 +42,10 @@ Result<Pin> OpenPin(const std::string& path);
 // caller's is one over that network. user_namespaces(7), ioctl_ns(2).
 bool OwnsNetwork();
 
+// No signal comes to the calling thread from here on: they are for the one that waits for them, and one that means
+// nothing to a thread would be lost there.
+void HoldSignals();
+
 // Runs the function in a thread of its own and waits for it. The thread may enter namespaces: it ends with the call.
 Result<> OnThread(const std::function<Result<>()>& function);
 // The same, inside a network namespace.

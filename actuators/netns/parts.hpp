@@ -7,6 +7,7 @@
 
 #include "actuators/netns/links.hpp"
 #include "spec/core/names.hpp"
+#include "state/parts/actuator.hpp"
 #include "state/parts/parts.hpp"
 
 namespace nucleus::netns {
@@ -15,9 +16,9 @@ Result<> ApplyBridge(const BridgeWanted& wanted, AliasIndex& aliases);
 Result<> UndoBridge(const std::string& link, const std::string& alias, AliasIndex& aliases);
 
 Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases);
-// One that is there already, by its descriptor.
-Result<> FurnishNetns(const sys::Fd& network, const NetnsWanted& wanted, AliasIndex& aliases);
-Result<> RestrictNetns(const sys::Fd& network, const std::optional<EgressWanted>& egress);
+// One that is there already, by its descriptor. warn: apply.hpp.
+Result<> FurnishNetns(const sys::Fd& network, const NetnsWanted& wanted, AliasIndex& aliases, const ProgressSink& warn);
+Result<> RestrictNetns(const sys::Fd& network, const std::optional<EgressWanted>& egress, const ProgressSink& warn);
 Result<> UndoNetns(const std::string& pin, const std::string& alias, AliasIndex& aliases);
 
 Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& directories);

@@ -19,6 +19,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "actuators/netns/namespace.hpp"
 #include "actuators/sys/file.hpp"
 #include "spec/core/text.hpp"
 #include "spec/net.hpp"
@@ -286,7 +287,9 @@ void UserspaceNetwork::Reap() {
 void UserspaceNetwork::Keep() {
   constexpr int kShortest = 100, kLongest = 10'000;  // ms
   constexpr std::chrono::seconds kGood{10};          // whoever lived so long may be started at once
+  HoldSignals();
   int rest = kShortest;
+  bool told = false;
   auto started = std::chrono::steady_clock::now();
   while (true) {
     std::array<pollfd, 2> entries{pollfd{stop_.get(), POLLIN, 0}, pollfd{process_.get(), POLLIN, 0}};
@@ -300,17 +303,20 @@ void UserspaceNetwork::Keep() {
     }
     rest = std::min(rest * 2, kLongest);
     started = std::chrono::steady_clock::now();
-    (void)Launch();
+    const auto again = Launch();
+    if (!again && !told) tell_(again.error());
+    told = !again;
   }
 }
 
 Result<std::unique_ptr<UserspaceNetwork>> UserspaceNetwork::Start(const sys::Fd& network,
                                                                   std::vector<spec::PortForward> ports,
-                                                                  const std::string& directory) {
+                                                                  const std::string& directory, Tell tell) {
   sys::Fd own(::fcntl(network.get(), F_DUPFD_CLOEXEC, 0));
   if (!own) return FailSys("dup", kName);
   auto place = TRY(sys::Open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC));
-  std::unique_ptr<UserspaceNetwork> made(new UserspaceNetwork(std::move(own), std::move(ports), std::move(place)));
+  std::unique_ptr<UserspaceNetwork> made(
+      new UserspaceNetwork(std::move(own), std::move(ports), std::move(place), std::move(tell)));
   made->stop_.reset(::eventfd(0, EFD_CLOEXEC));
   if (!made->stop_) return FailSys("eventfd", kName);
   TRY(made->Launch());

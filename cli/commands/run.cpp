@@ -136,7 +136,7 @@ class Container {
     if (ahead != nullptr && !launch.host_network && (bridge_ != nullptr || !launch.user_namespace.enabled)) {
       // Nobody else needs to find it: a descriptor of ours keeps it, for a start after the first too.
       network_ = TRY(ahead->Take());
-      if (bridge_ != nullptr) TRY(bridge_->Make(side_, service_, network_));
+      if (bridge_ != nullptr) TRY(Bridge());
       launch.netns = "/proc/self/fd/" + std::to_string(network_.get());
     }
     std::optional<WalkProgress> progress;
@@ -172,6 +172,9 @@ class Container {
   }
 
  private:
+  Result<> Bridge() {
+    return bridge_->Make(side_, service_, network_, [this](std::string_view words) { console_.Warn(words); });
+  }
   void TellDeniedPackets() {
     if (bridge_ == nullptr || !network_) return;
     const auto denied = netns::DeniedIn(network_);

@@ -106,6 +106,7 @@ struct EgressWanted {
   std::vector<Allowed> allowed;
   std::vector<std::uint16_t> tcp_ports, udp_ports;  // none of both: every port and protocol
   bool v6 = false;                                  // there is IPv6, whose neighbours are found by ICMP
+  bool may_lack = false;                            // go on, with a warning, where the rules cannot be had
 };
 
 struct NetnsWanted {

@@ -1,13 +1,15 @@
-"""What egress rules have denied is told."""
+"""What egress rules have denied is told; and what happens where there can be no rules."""
 
 import pathlib
 import subprocess
 
 import pytest
 from internet import OTHER, THERE, Internet
-from world import NUCLEUS
+from sandbox import image  # noqa: F401 (fixture)
+from world import NUCLEUS, wait_for
 
 BRIDGE = ("--network", "bridge")
+NFT = pathlib.Path(NUCLEUS).with_name("nucleus-nft")
 needs_slirp = pytest.mark.skipif(not pathlib.Path("/usr/bin/slirp4netns").exists(), reason="needs slirp4netns")
 
 
@@ -68,3 +70,39 @@ networks = ["front"]
     world.run("kill", "-KILL", shown["byhand"]["pid"])
     out, err = started.communicate(timeout=20)
     assert err == "nucleus: 2 packets denied by egress rules\n"
+
+
+@needs_slirp
+def test_without_the_rules_nothing_starts_unless_it_was_asked_for(world, internet, image):  # noqa: F811
+    """libnftables is missing, or the kernel refuses: what asks it fails."""
+    world.run("mount", "--bind", "/bin/false", NFT)
+    userspace = ("--nat-backend", "userspace", "--egress-allow", f"{THERE}/32")
+    refused = run(world, *userspace, "echo ran", status=125)
+    assert refused.stdout == "" and "nft" in refused.stderr, refused.stderr
+    went = run(world, *userspace, "--allow-degraded-security", "echo ran")
+    assert went.stdout == "ran\n"
+    assert went.stderr.count("\n") == 1 and went.stderr.startswith("nucleus: warning: egress rules: "), went.stderr
+    production = ("--service-mode", "production", "--rootfs", image, "--dns", THERE)
+    refused = run(world, *userspace, *production, "--memory", "64M", "--allow-degraded-security", "echo ran", status=125)
+    assert refused.stdout == "" and "allow-degraded-security" in refused.stderr, refused.stderr
+    # Without rules there is nothing to be had.
+    assert run(world, "--nat-backend", "userspace", "echo ran").stderr == ""
+    # The rules of a bridge of the machine are no matter of egress alone.
+    refused = run(world, "--egress-allow", "", "--allow-degraded-security", "echo ran", status=125)
+    assert refused.stdout == ""
+
+
+@needs_slirp
+def test_a_network_whose_program_is_gone_for_good_is_told(world, internet):
+    started = world.popen(NUCLEUS, "run", *BRIDGE, "--nat-backend", "userspace", "--name", "server", "--", "sh", "-c", "echo up; exec sleep 1000",
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert started.stdout.readline() == "up\n"
+    world.run("mount", "--bind", "/bin/false", "/usr/bin/slirp4netns")
+    world.run("pkill", "-KILL", "-x", "slirp4netns")
+    told = started.stderr.readline()
+    assert "slirp4netns" in told and "could not be started again" in told, told
+    world.run("umount", "/usr/bin/slirp4netns")
+    wait_for("it to be started again", lambda: world.run("pgrep", "-x", "slirp4netns", status=None).stdout)
+    world.run("pkill", "-KILL", "-x", "sleep")
+    out, err = started.communicate(timeout=20)
+    assert err == ""
