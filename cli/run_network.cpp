@@ -244,9 +244,14 @@ Result<> RunNetwork::MakeBridge(const reconcile::Side& side) {
 Result<> RunNetwork::Make(const reconcile::Side& side, const spec::Service& service, const sys::Fd& network,
                           const ProgressSink& warn) {
   const auto wanted = side.Netns(service);
+  bool restricted = wanted.egress.has_value();
+  const auto lacks = [&](std::string_view why) {
+    restricted = false;
+    warn(why);
+  };
   netns::NetnsActuator actuator(directories_);
   if (userspace_) {
-    TRY(actuator.Restrict(network, wanted.egress, warn));
+    TRY(actuator.Restrict(network, wanted.egress, lacks));
     const auto directory = directories_.ServiceDir(kProject, NetnsKey(name_).address);
     program_ =
         TRY(netns::UserspaceNetwork::Start(network, service.port_forwards, directory, [warn](const Error& error) {
@@ -258,12 +263,17 @@ Result<> RunNetwork::Make(const reconcile::Side& side, const spec::Service& serv
     firewall.comment = FirewallComment(TableProject(name_));
     for (auto& forward : firewall.forwards) forward.service = NetnsKey(name_).address.Text();
     TRY(actuator.Apply(FirewallKey(name_), firewall, {}));
-    TRY(actuator.Furnish(network, wanted, warn));
+    TRY(actuator.Furnish(network, wanted, lacks));
   }
+  if (!restricted || wanted.egress->domains.empty()) return {};
+  names_ = TRY(netns::EgressNames::Start(network, *wanted.egress, [warn](const Error& error) {
+    warn("--egress-domain: " + error.Message() + (error.hint.empty() ? "" : "; " + error.hint));
+  }));
   return {};
 }
 
 void RunNetwork::Remove() {
+  names_.reset();
   program_.reset();
   if (!made_) return;
   made_ = false;

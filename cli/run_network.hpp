@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "actuators/netns/apply.hpp"
+#include "actuators/netns/egress_names.hpp"
 #include "actuators/netns/userspace.hpp"
 #include "reconcile/wanted.hpp"
 
@@ -50,6 +51,7 @@ class RunNetwork {
   reconcile::Leases leases_;
   bool userspace_ = false;
   std::unique_ptr<netns::UserspaceNetwork> program_;
+  std::unique_ptr<netns::EgressNames> names_;
   sys::Fd choosing_;            // the lock
   std::vector<sys::Fd> ports_;  // sockets that hold the published ones
   bool made_ = false;

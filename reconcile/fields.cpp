@@ -45,6 +45,7 @@ constexpr auto kRules = std::to_array<FieldRule>({
     {Scope::kService, "disable_cgroup_namespace", kRestart, kWorkload, kValue},
     {Scope::kService, "dns", kLive, kPart, kValue},
     {Scope::kService, "egress_allow", kLive, kPart, kValue},
+    {Scope::kService, "egress_domains", kLive, kPart, kValue},
     {Scope::kService, "egress_tcp_ports", kLive, kPart, kValue},
     {Scope::kService, "egress_udp_ports", kLive, kPart, kValue},
     {Scope::kService, "env_file", kRestart, kWorkload, kName},

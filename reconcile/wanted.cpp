@@ -50,10 +50,12 @@ std::optional<EgressWanted> EgressOf(const spec::Service& service, std::vector<E
   wanted.tcp_ports = service.egress_tcp_ports;
   wanted.udp_ports = service.egress_udp_ports;
   if (service.egress_allow) {
-    for (const auto& net : *service.egress_allow) wanted.allowed.push_back({net, std::nullopt});
-  } else {
+    for (const auto& net : *service.egress_allow) wanted.allowed.push_back({net, std::nullopt, false});
+  } else if (service.mode == spec::ServiceMode::kProduction) {
     wanted.allowed = std::move(peers);
   }
+  wanted.domains = service.egress_domains;
+  wanted.domains_must_resolve = service.mode == spec::ServiceMode::kProduction;
   wanted.may_lack = service.mode == spec::ServiceMode::kAgent && service.allow_degraded_security;
   return wanted;
 }
@@ -239,8 +241,8 @@ NetnsWanted Side::Netns(const spec::Service& service) const {
     wanted.attachments.push_back(std::move(attachment));
     // A container started by hand is alone there.
     if (kind_ != Kind::kService) continue;
-    peers.push_back({*joined->subnet, gateway});
-    if (gateway6) peers.push_back({*joined->subnet6, gateway6->address});
+    peers.push_back({*joined->subnet, gateway, true});
+    if (gateway6) peers.push_back({*joined->subnet6, gateway6->address, true});
   }
   if (!wanted.attachments.empty()) wanted.egress = EgressOf(service, std::move(peers), has_v6);
   return wanted;
@@ -339,7 +341,8 @@ std::optional<Wanted> Side::Of(const spec::Service& service, const spec::Fields&
 }
 
 bool HasEgressRules(const spec::Service& service) {
-  return !service.networks.empty() && (service.egress_allow || service.mode == spec::ServiceMode::kProduction);
+  return !service.networks.empty() &&
+         (service.egress_allow || !service.egress_domains.empty() || service.mode == spec::ServiceMode::kProduction);
 }
 
 Result<> CheckVolumes(const spec::Topology& topology) {

@@ -211,6 +211,43 @@ struct PortNumber {
   static Value Write(const T& value) { return Value::Integer(value); }
 };
 
+// As names of hosts are, RFC 1123, and '_', which people use. In small letters; a last dot says nothing here.
+std::optional<std::string> NormalDomain(std::string_view text) {
+  constexpr std::size_t kMaxLabel = 63, kMaxName = 253;
+  if (text.ends_with('.')) text.remove_suffix(1);
+  if (text.empty() || text.size() > kMaxName) return std::nullopt;
+  std::string name(text);
+  for (char& c : name) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  if (name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-._") != std::string::npos) return std::nullopt;
+  std::string_view label;
+  for (std::string_view rest = name; !rest.empty();) {
+    const auto dot = rest.find('.');
+    label = rest.substr(0, dot);
+    rest.remove_prefix(dot == std::string_view::npos ? rest.size() : dot + 1);
+    if (label.empty() || label.size() > kMaxLabel || label.front() == '-' || label.back() == '-') return std::nullopt;
+  }
+  // That of an address.
+  if (label.find_first_not_of("0123456789") == std::string_view::npos) return std::nullopt;
+  return name;
+}
+
+struct Domain {
+  using T = std::string;
+  static std::optional<T> Read(const Value& value, std::string_view key, Reader& reader) {
+    const auto text = ReadText(value, key, reader, "a domain name");
+    if (!text) return std::nullopt;
+    auto name = NormalDomain(*text);
+    if (name) return name;
+    reader.Wrong(key, value,
+                 text->find('*') != std::string::npos ? "there are no wildcards: write each name"
+                                                      : "not a domain name, as in registry.example.com");
+    return std::nullopt;
+  }
+  static Value Write(const T& value) { return Value::String(value); }
+};
+
 }  // namespace
 
 std::optional<std::vector<std::string>> Strings::Read(const Value& value, std::string_view key, Reader& reader) {
@@ -395,6 +432,13 @@ std::optional<std::vector<std::uint16_t>> PortNumbers::Read(const Value& value, 
 }
 Value PortNumbers::Write(const std::vector<std::uint16_t>& value) {
   return WriteItems<PortNumber>(value);
+}
+
+std::optional<std::vector<std::string>> Domains::Read(const Value& value, std::string_view key, Reader& reader) {
+  return ReadItems<Domain>(value, key, reader, "a list such as [\"registry.example.com\"]");
+}
+Value Domains::Write(const std::vector<std::string>& value) {
+  return WriteItems<Domain>(value);
 }
 
 std::optional<std::vector<IpNet>> Subnets::Read(const Value& value, std::string_view key, Reader& reader) {

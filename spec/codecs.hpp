@@ -67,6 +67,8 @@ NUCLEUS_SPEC_CODEC(Ports, std::vector<PortForward>, "list of ports",
                    R"({"type":"array","items":{"$ref":"#/definitions/port_forward"}})");
 NUCLEUS_SPEC_CODEC(PortNumbers, std::vector<std::uint16_t>, "list of port numbers",
                    R"({"type":"array","items":{"type":"integer","minimum":1,"maximum":65535}})");
+NUCLEUS_SPEC_CODEC(Domains, std::vector<std::string>, "list of domain names",
+                   R"({"type":"array","items":{"type":"string","minLength":1,"maxLength":254}})");
 NUCLEUS_SPEC_CODEC(Mounts, std::vector<VolumeMount>, "list of mounts",
                    R"({"type":"array","items":{"$ref":"#/definitions/mount"}})");
 NUCLEUS_SPEC_CODEC(

@@ -69,6 +69,7 @@ void Normalize(Service& service) {
   if (service.egress_allow) sort(*service.egress_allow);
   sort(service.egress_tcp_ports);
   sort(service.egress_udp_ports);
+  sort(service.egress_domains);
   sort(service.secrets);
   sort(service.systemd_credentials);
   // A mount point comes after what it is mounted on.

@@ -325,9 +325,12 @@ constexpr auto kKeys = std::to_array<KeySpec>({
         "Networks it may send to; an empty list: only to its name servers. Without it, everything its networks lead "
         "to, in production only those networks themselves."),
     Key<&Service::egress_tcp_ports, PortNumbers>(
-        "egress_tcp_ports", "TCP ports of egress_allow; without these and those of UDP, every port and protocol."),
-    Key<&Service::egress_udp_ports, PortNumbers>("egress_udp_ports", "UDP ports of egress_allow."),
-    Later<Strings>(kService, "egress_domains", "Names it may reach."),
+        "egress_tcp_ports",
+        "TCP ports of egress_allow and egress_domains; without these and those of UDP, every port and protocol."),
+    Key<&Service::egress_udp_ports, PortNumbers>("egress_udp_ports", "UDP ports of egress_allow and egress_domains."),
+    Key<&Service::egress_domains, Domains>(
+        "egress_domains",
+        "Names it may send to, by the same ports: the IPv4 addresses that its name servers say. Of `run` only so far."),
     Key<&Service::context, HostPath>(
         "context", "Directory given to it as /context, read-only, without version control, keys and credentials."),
     Key<&Service::context_mode, Word<kContextWords, ContextMode>>(

@@ -103,6 +103,13 @@ TEST(Later, ValuesAreCheckedForTheirTypeFirst) {
             "10.42.0.0/24\n");
   EXPECT_EQ(Files().Problems(testing::Service("runtime = 'gvisr'")),
             "shop.toml:6:11: runtime: 'gvisr': not one of native, gvisor, did you mean 'gvisor'?\n");
+  for (const auto* name : {"a..b", "-a.example", "a b", "10.0.0.1", ".", ""}) {
+    EXPECT_EQ(
+        Files().Problems(testing::Service("networks = ['n']\negress_domain = ['" + std::string(name) + "']")),
+        "shop.toml:7:18: egress_domains: '" + std::string(name) + "': not a domain name, as in registry.example.com\n");
+  }
+  EXPECT_EQ(Files().Problems(testing::Service("networks = ['n']\negress_domains = ['*.example.com']")),
+            "shop.toml:7:19: egress_domains: '*.example.com': there are no wildcards: write each name\n");
   EXPECT_EQ(Files().Problems(testing::Service("networks = []\negress_tcp_ports = [0]")),
             "shop.toml:7:21: egress_tcp_ports: 0: not a whole number from 1 to 65535\n");
 }
@@ -132,6 +139,7 @@ TEST(Keys, EveryRunFlagIsOne) {
                           "require_kernel_lockdown",
                           "dns",
                           "egress_allow",
+                          "egress_domain",
                           "egress_tcp_port",
                           "egress_udp_port",
                           "health_cmd",

@@ -230,6 +230,7 @@ struct Service {
   // production to its own networks only. Empty: nowhere.
   std::optional<std::vector<IpNet>> egress_allow;
   std::vector<std::uint16_t> egress_tcp_ports, egress_udp_ports;  // there; none of both: every port and protocol
+  std::vector<std::string> egress_domains;  // besides: what these names stand for, in small letters, without a last dot
   std::vector<VolumeMount> volumes;
   std::vector<TmpfsMount> tmpfs;
 

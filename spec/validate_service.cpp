@@ -189,7 +189,7 @@ void ValidateNetworking(const Service& service, const Topology& topology, Reader
   if (service.networks.empty()) {
     if (IsGiven(service, "networks")) return;
     for (const std::string_view key :
-         {"port_forwards", "address", "egress_allow", "egress_tcp_ports", "egress_udp_ports"}) {
+         {"port_forwards", "address", "egress_allow", "egress_domains", "egress_tcp_ports", "egress_udp_ports"}) {
       if (!IsGiven(service, key)) continue;
       reader.Report(PlaceOf(service, key),
                     std::string(key) + ": " + (flags ? "needs --network bridge" : "the service is on no network"));
@@ -198,9 +198,12 @@ void ValidateNetworking(const Service& service, const Topology& topology, Reader
   }
   for (const std::string_view key : {"egress_tcp_ports", "egress_udp_ports"}) {
     if (!IsGiven(service, key) || service.egress_allow || IsGiven(service, "egress_allow")) continue;
+    if (!service.egress_domains.empty() || IsGiven(service, "egress_domains")) continue;
     reader.Report(PlaceOf(service, key), std::string(key) + ": nothing says of which networks; " +
                                              (flags ? "give --egress-allow too" : "write egress_allow too"));
   }
+  if (!service.egress_domains.empty() && !flags)
+    reader.Report(PlaceOf(service, "egress_domains"), "egress_domains: is not supported yet for services");
   if (service.nat_backend == NatBackend::kUserspace && !flags) {
     reader.Report(PlaceOf(service, "nat_backend"), "nat_backend: userspace is not supported yet for services");
   }

@@ -138,6 +138,15 @@ void AddRule(const json& rule, std::map<std::string, std::size_t>& last_place, F
   state.rules.push_back({chain, std::move(label.name), RuleText(rule)});
 }
 
+// What it is a set of, and its flags; not its elements.
+std::string SetText(const json& set) {
+  std::string text;
+  for (const char* key : {"type", "flags"}) {
+    if (set.contains(key)) text += ' ' + Value(set[key], false);
+  }
+  return text;
+}
+
 FirewallState Read(const json& document) {
   FirewallState state;
   std::map<std::string, std::size_t> last_place;
@@ -149,7 +158,7 @@ FirewallState Read(const json& document) {
       } else if (kind == "rule") {
         AddRule(object, last_place, state);
       } else {
-        state.others.push_back(kind + " " + Member(object, "name"));
+        state.others.push_back(kind + " " + Member(object, "name") + (kind == "set" ? SetText(object) : ""));
         if (kind == "counter") state.counters[Member(object, "name")] = object.value("packets", std::uint64_t{0});
       }
     }

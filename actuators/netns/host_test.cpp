@@ -11,6 +11,8 @@
 #include <iostream>
 #include <thread>
 
+#include "actuators/netns/denials.hpp"
+#include "actuators/netns/egress_names.hpp"
 #include "actuators/netns/links.hpp"
 #include "actuators/netns/nft.hpp"
 #include "actuators/netns/testing.hpp"
@@ -254,7 +256,7 @@ TEST_F(NetnsHost, FirewallDriftIsNoticedByName) {
   OK(nft("add chain inet " + table + " input { type filter hook input priority 0; policy drop; }"));
   ExpectRepair("topology/firewall: chain input: (none) -> filter input 0 drop");
   OK(nft("add set inet " + table + " friends { type ipv4_addr; }"));
-  ExpectRepair("topology/firewall: set friends: (none) -> present");
+  ExpectRepair("topology/firewall: set friends ipv4_addr: (none) -> present");
   OK(nft("delete rule inet " + table + " forward handle " + HandleOf(table, "rule forward back no way out") +
          "\nadd rule inet " + table + " forward iifname \"" + BridgeLink("shop", "back") + "\" oifname != \"" +
          BridgeLink("shop", "back") + "\" drop comment \"5 rule forward back no way out\""));
@@ -357,6 +359,58 @@ TEST_F(NetnsHost, NamesAreRewrittenInPlace) {
 }
 
 // ---- cost ----
+
+// A service whose rules let a name through. Nobody answers at its name server.
+class NetnsNames : public NetnsHost {
+ protected:
+  void SetUp() override {
+    NetnsHost::SetUp();
+    if (IsSkipped()) return;
+    shop_.Network("front", "10.77.1.0/24").Service("web", {{"front", "10.77.1.2"}});
+    wanted_.resolvers = {*spec::ParseIpv4("10.77.1.1")};
+    wanted_.domains = {"a.example"};
+    shop_.Get<NetnsWanted>("service.web/netns").egress = wanted_;
+    OK(site_.Apply(shop_));
+  }
+  Result<> Nft(const std::string& commands) {
+    return testing::RunInside(shop_.Pin("web"), [&] { return RunNft(commands, "test", "rules"); });
+  }
+  EgressWanted wanted_;
+};
+
+TEST_F(NetnsNames, WhatASetHoldsIsNoDriftButTheSetIs) {
+  EXPECT_EQ(site_.Drift(shop_), "");
+  OK(Nft("add element inet nucleus_egress domains { 203.0.113.1 timeout 60s, 203.0.113.2 timeout 60s }"));
+  EXPECT_EQ(site_.Drift(shop_), "");
+  OK(Nft("delete table inet nucleus_egress"));
+  EXPECT_NE(site_.Drift(shop_), "");
+  OK(site_.Apply(shop_));
+  EXPECT_EQ(site_.Drift(shop_), "");
+}
+
+TEST_F(NetnsNames, ANameThatStandsForNothingIsToldOrRefused) {
+  const auto pin = Taken(OpenPin(shop_.Pin("web")));
+  std::vector<std::string> told;
+  const auto tell = [&](const Error& error) { told.push_back(error.Message()); };
+  OK(EgressNames::Start(pin.fd, wanted_, tell));
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_NE(told.front().find("a.example"), std::string::npos);
+  wanted_.domains_must_resolve = true;
+  const auto refused = EgressNames::Start(pin.fd, wanted_, tell);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().Message().find("a.example"), std::string::npos);
+}
+
+TEST_F(NetnsNames, WhatIsDeniedIsCounted) {
+  const auto pin = Taken(OpenPin(shop_.Pin("web")));
+  EXPECT_EQ(Taken(DeniedIn(pin.fd)), 0U);
+  EXPECT_EQ(testing::AskOnce(shop_.Pin("web"), "10.77.1.1", 9, true), "");
+  EXPECT_GT(Taken(DeniedIn(pin.fd)), 0U);
+  const auto listed = DeniedIn(std::vector<std::string>{shop_.Pin("web"), "/nowhere", "/proc/self/ns/net"});
+  EXPECT_GT(listed[0], 0U);
+  EXPECT_EQ(listed[1], std::nullopt);
+  EXPECT_EQ(listed[2], std::nullopt);
+}
 
 double Milliseconds(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();

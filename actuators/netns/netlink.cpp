@@ -1,5 +1,6 @@
 #include "actuators/netns/netlink.hpp"
 
+#include <linux/netfilter/nfnetlink.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <sys/socket.h>
@@ -90,9 +91,13 @@ Result<> Netlink::Send(Message& message, std::string_view operation, std::string
   nlmsghdr* header = message.raw();
   header->nlmsg_seq = ++sequence_;
   header->nlmsg_pid = 0;
+  return SendBytes(header, header->nlmsg_len, operation, subject);
+}
+
+Result<> Netlink::SendBytes(const void* data, std::size_t size, std::string_view operation, std::string_view subject) {
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
-  while (::sendto(fd_.get(), header, header->nlmsg_len, 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel) < 0) {
+  while (::sendto(fd_.get(), data, size, 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel) < 0) {
     if (errno != EINTR) return FailSys(operation, subject);
   }
   return {};
@@ -145,6 +150,36 @@ Result<> Netlink::Get(Message& message, std::string_view operation, std::string_
   message.raw()->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
   TRY(Send(message, operation, subject));
   (void)TRY(Receive(operation, subject, answer));
+  return {};
+}
+
+Result<> Netlink::DoBatch(std::vector<Message>& messages, std::uint8_t subsystem, std::string_view operation,
+                          std::string_view subject) {
+  const auto mark = [&](std::uint16_t type) {
+    Message message(type, 0);
+    nfgenmsg header{};
+    header.res_id = htons(subsystem);
+    message.Header(header);
+    return message;
+  };
+  Message begin = mark(NFNL_MSG_BATCH_BEGIN), end = mark(NFNL_MSG_BATCH_END);
+  // They have one number: what is answered first is the first error, or that the last one was done.
+  ++sequence_;
+  std::string bytes;
+  const auto append = [&](Message& message) {
+    nlmsghdr* header = message.raw();
+    header->nlmsg_flags |= NLM_F_REQUEST;
+    header->nlmsg_seq = sequence_;
+    header->nlmsg_pid = 0;
+    bytes.append(reinterpret_cast<const char*>(header), header->nlmsg_len);
+    bytes.resize(NLMSG_ALIGN(bytes.size()));
+  };
+  if (!messages.empty()) messages.back().raw()->nlmsg_flags |= NLM_F_ACK;
+  append(begin);
+  for (Message& message : messages) append(message);
+  append(end);
+  TRY(SendBytes(bytes.data(), bytes.size(), operation, subject));
+  if (!messages.empty()) (void)TRY(Receive(operation, subject, nullptr));
   return {};
 }
 

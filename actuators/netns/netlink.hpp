@@ -74,6 +74,10 @@ class Netlink {
   // The same for a request with one answer (RTM_GETLINK of one link).
   Result<> Get(Message& message, std::string_view operation, std::string_view subject,
                const std::function<void(nlmsghdr*)>& answer);
+  // Messages of a subsystem of netfilter as one transaction: all take effect, or none. nfnetlink_rcv_batch() in the
+  // kernel's net/netfilter/nfnetlink.c.
+  Result<> DoBatch(std::vector<Message>& messages, std::uint8_t subsystem, std::string_view operation,
+                   std::string_view subject);
   // A dump: one call for each message. Starts over where the kernel says that things changed meanwhile: each beginning,
   // the first too, is told, and what came before is void.
   Result<> Dump(Message& message, std::string_view operation, const std::function<void()>& begins,
@@ -82,6 +86,7 @@ class Netlink {
  private:
   Netlink(sys::Fd fd, Buffer* lent);
   Result<> Send(Message& message, std::string_view operation, std::string_view subject);
+  Result<> SendBytes(const void* data, std::size_t size, std::string_view operation, std::string_view subject);
   enum class Completion { kWhole, kInterrupted };
   Result<Completion> Receive(std::string_view operation, std::string_view subject,
                              const std::function<void(nlmsghdr*)>& each);

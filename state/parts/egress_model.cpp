@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "spec/core/hash.hpp"
 #include "spec/net.hpp"
 
 namespace nucleus {
@@ -40,6 +41,16 @@ std::string To(const spec::IpNet& net) {
   return To(std::get<spec::Ipv6Net>(net), true, 128);
 }
 
+// Which names they are belongs to the rule: with another list it is another one, and what the old one let through is
+// forgotten. A long list does not fit a comment.
+std::string DomainsName(const std::vector<std::string>& domains) {
+  constexpr std::size_t kFits = 90;
+  std::string all;
+  for (const auto& domain : domains) all += (all.empty() ? "" : ",") + domain;
+  if (all.size() <= kFits) return "domains " + all;
+  return "domains " + std::to_string(domains.size()) + " " + Sha256::Of(all).Hex();
+}
+
 }  // namespace
 
 std::vector<FirewallRule> EgressRules(const EgressWanted& wanted) {
@@ -68,11 +79,14 @@ std::vector<FirewallRule> EgressRules(const EgressWanted& wanted) {
     add(kOutput, "resolver " + Format(resolver) + "/udp", to + " udp dport 53 accept");
     add(kOutput, "resolver " + Format(resolver) + "/tcp", to + " tcp dport 53 accept");
   }
-  for (const auto& [net, except] : wanted.allowed) {
+  const std::string by_port = NamesPorts(wanted) ? " jump " + std::string(kPorts) : " accept";
+  for (const auto& [net, except, every_port] : wanted.allowed) {
     auto to = To(net);
     if (except) to += " " + std::string(DestinationOf(spec::IsV6(*except))) + "!= " + Format(*except);
-    add(kOutput, "allowed " + Format(net), to + (NamesPorts(wanted) ? " jump " + std::string(kPorts) : " accept"));
+    add(kOutput, "allowed " + Format(net), to + (every_port ? " accept" : by_port));
   }
+  if (!wanted.domains.empty())
+    add(kOutput, DomainsName(wanted.domains), "ip daddr @" + std::string(kEgressSet) + by_port);
   add(kOutput, "denied", "counter name \"" + std::string(kEgressCounter) + "\"");
   add(kOutput, "log", "limit rate 10/minute log prefix \"nucleus-egress-denied: \" level info");
   return rules;
@@ -83,6 +97,7 @@ FirewallState ExpectedEgress(const EgressWanted& wanted) {
   for (const auto& chain : kChains) state.chains.emplace(chain.name, ChainText(chain));
   state.rules = EgressRules(wanted);
   state.others.push_back("counter " + std::string(kEgressCounter));
+  if (!wanted.domains.empty()) state.others.push_back("set " + std::string(kEgressSet) + " ipv4_addr timeout");
   return state;
 }
 
@@ -97,9 +112,10 @@ Facts EgressFacts(const FirewallState& state) {
 }
 
 std::string EgressTransaction(const EgressWanted& wanted) {
-  const std::string counter = "  counter " + std::string(kEgressCounter) + " { }\n";
+  std::string objects = "  counter " + std::string(kEgressCounter) + " { }\n";
+  if (!wanted.domains.empty()) objects += "  set " + std::string(kEgressSet) + " { type ipv4_addr; flags timeout; }\n";
   const auto rules = EgressRules(wanted);
-  return ReplaceTable({kEgressTable, "nucleus:egress", counter, kChains, rules});
+  return ReplaceTable({kEgressTable, "nucleus:egress", objects, kChains, rules});
 }
 
 std::string NoEgressTransaction() {

@@ -8,6 +8,7 @@
 //              what it listens to, which nobody on it needs, are dropped without being counted
 //   resolver   DNS, UDP and TCP, to each configured name server and to no other
 //   allowed    each network, where ports are named only these
+//   domains    the addresses in a set, which somebody keeps: what names stand for changes. They are no facts
 //   denied     counted, logged (rate-limited, "nucleus-egress-denied: "), and dropped by the chain's policy
 // A connection's own packets are judged by the same rules each time, not let through for being established: what a
 // policy no longer allows ends with it. The rules hold for whoever has no CAP_NET_ADMIN and no CAP_NET_RAW there: the
@@ -27,6 +28,7 @@ namespace nucleus {
 
 inline constexpr std::string_view kEgressTable = "nucleus_egress";  // family inet
 inline constexpr std::string_view kEgressCounter = "denied";
+inline constexpr std::string_view kEgressSet = "domains";
 inline constexpr std::string_view kEgressFact = "egress";  // what the names of its facts begin with
 
 // In the order in which they are made, in the spelling that nft(8) lists them in; FirewallRule::name is the fact's.

@@ -70,6 +70,23 @@ TEST(Egress, WithIpv6NeighboursAreFoundAndItsNetworksAreNamedAsNftListsThem) {
   EXPECT_EQ(texts[10], "output: ip6 daddr fd00::/64 ip6 daddr != fd00::1 accept");
 }
 
+TEST(Egress, NamesAreASetAndPartOfTheRule) {
+  EgressWanted wanted;
+  wanted.allowed = {{Net("10.42.0.0/24"), std::nullopt, true}};
+  wanted.domains = {"a.example", "b.example"};
+  wanted.tcp_ports = {443};
+  const auto texts = Texts(wanted);
+  EXPECT_EQ(texts[4], "output: ip daddr 10.42.0.0/24 accept");  // its own peers, by whatever port
+  EXPECT_EQ(texts[5], "output: ip daddr @domains jump ports");
+  const auto facts = EgressFacts(ExpectedEgress(wanted));
+  EXPECT_EQ(facts.at("egress set domains ipv4_addr timeout"), "present");
+  EXPECT_EQ(facts.at("egress domains a.example,b.example"), "output: ip daddr @domains jump ports");
+  wanted.domains.assign(100, "a.example");
+  const auto other = EgressFacts(ExpectedEgress(wanted));
+  EXPECT_FALSE(other.contains("egress domains a.example,b.example"));
+  for (const auto& [name, value] : other) EXPECT_LT(name.size(), 100U) << name;
+}
+
 TEST(Egress, TheChainDropsWhatNoRuleTook) {
   EXPECT_NE(EgressTransaction({}).find("hook output priority 0; policy drop;"), std::string::npos);
   EXPECT_EQ(EgressFacts(ExpectedEgress({})).at("egress chain output"), "filter output 0 drop");

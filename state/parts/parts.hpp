@@ -101,11 +101,14 @@ struct EgressWanted {
   struct Allowed {
     spec::IpNet to;
     std::optional<spec::IpAddress> except;  // the host's own address there; of the same family
+    bool every_port = false;                // whatever the ports are
   };
   std::vector<spec::IpAddress> resolvers;  // DNS to these
   std::vector<Allowed> allowed;
   std::vector<std::uint16_t> tcp_ports, udp_ports;  // none of both: every port and protocol
   bool v6 = false;                                  // there is IPv6, whose neighbours are found by ICMP
+  std::vector<std::string> domains;                 // what these stand for is allowed too
+  bool domains_must_resolve = false;                // at the start: production
   bool may_lack = false;                            // go on, with a warning, where the rules cannot be had
 };
 
