@@ -158,6 +158,7 @@ constexpr std::array kComposePsOptions{&kFiles, &kPsAll, &kOutputJson};
 constexpr std::array kComposeDownOptions{&kFiles,       &kYes,     &kDeleteData, &kDetailed, &kParallelism,
                                          &kLockTimeout, &kTimeout, &kOutput,     &kSummary};
 constexpr std::array kPsOptions{&kPsAll, &kOutputJson};
+constexpr std::array kInspectOptions{&kOutputJson};
 constexpr std::array kVerifyOptions{&kVerifyAll, &kOutputJson};
 constexpr std::array kLogsOptions{&kFollow, &kTail, &kTimestamps};
 constexpr Option kPlain{.name = "plain",
@@ -191,6 +192,12 @@ constexpr std::array kLogsOperand{
 constexpr std::array kVerifyOperand{
     Operand{"NAME", kService, false,
             "A topology, a service as SERVICE or TOPOLOGY/SERVICE, a container, or the beginning of an id.", true}};
+constexpr std::array kInspectOperand{
+    Operand{"NAME", kService, true,
+            "A service as SERVICE or TOPOLOGY/SERVICE, a container, or the beginning of an id; network.NAME or "
+            "volume.NAME, with TOPOLOGY/ before it where several have it. The kind may also be a word of its own: "
+            "network NAME.",
+            true}};
 constexpr std::array kCommandOperand{
     Operand{"CMD", kProgram, true, "The program, looked up in PATH inside, and its arguments; behind --.", true}};
 constexpr std::array kRootfsOperand{Operand{"DIR", kWord, true, "The root file system."}};
@@ -269,6 +276,11 @@ constexpr std::array kCommands{
     Command{CommandId::kRun, "run", "Run a command in a sandbox", kRunText, {}, kCommandOperand},
     Command{CommandId::kCreate, "create", "The same as run", "", {}, kCommandOperand},
     Command{CommandId::kPs, "ps", "List services and containers", "", kPsOptions, {}},
+    Command{CommandId::kInspect, "inspect", "Show everything about a service, container, network or volume",
+            "What it is by the kernel's names (links, addresses, control group), who is on a network and what is "
+            "published from there, the rules of what may be sent and how many packets they have denied, and what is "
+            "seen of each part now.",
+            kInspectOptions, kInspectOperand},
     Command{CommandId::kLogs, "logs", "Show what a service has written",
             "Standard output and standard error of the workload, oldest first.", kLogsOptions, kLogsOperand},
     Command{CommandId::kVerify, "verify", "Compare how containers are confined with what was asked for them",

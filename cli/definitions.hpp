@@ -65,6 +65,7 @@ enum class CommandId : std::uint8_t {
   kPs,
   kLogs,
   kVerify,
+  kInspect,
   kRootfsSeal,
   kRootfsVerify,
   kSeccompGenerate,

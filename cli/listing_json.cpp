@@ -33,6 +33,29 @@ Json Embedded(const std::string& text) {
   return json;
 }
 
+Json OfService(const ServiceRow& row) {
+  Json item{{"name", row.Name()},
+            {"project", row.project},
+            {"address", row.address.Text()},
+            {"id", row.id},
+            {"state", row.state},
+            {"health", nullptr},
+            {"restarts", row.restarts},
+            {"pid", nullptr},
+            {"started", TimeJson(row.started_ms)},
+            {"exit_code", nullptr},
+            {"egress_denied", nullptr},
+            {"ports", row.ports}};
+  if (row.egress_denied) item["egress_denied"] = *row.egress_denied;
+  if (!row.health.empty()) item["health"] = row.health;
+  if (row.pid > 0) item["pid"] = row.pid;
+  item["supervisor_pid"] = nullptr;
+  if (row.supervisor_pid > 0) item["supervisor_pid"] = row.supervisor_pid;
+  if (!row.exit_code.empty()) item["exit_code"] = std::atoi(row.exit_code.c_str());
+  if (!row.detail.empty()) item["detail"] = row.detail;
+  return item;
+}
+
 }  // namespace
 
 std::string_view RevisionStateName(const state::RevisionRow& row, const std::vector<state::RevisionRow>& all,
@@ -50,32 +73,14 @@ std::string_view RevisionStateName(const state::RevisionRow& row, const std::vec
   return "";
 }
 
+std::string ServiceJson(const ServiceRow& row) {
+  return OfService(row).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string ServicesJson(const std::vector<ServiceRow>& rows) {
-  Json services = Json::array();
-  for (const ServiceRow& row : rows) {
-    Json item{{"name", row.Name()},
-              {"project", row.project},
-              {"address", row.address.Text()},
-              {"id", row.id},
-              {"state", row.state},
-              {"health", nullptr},
-              {"restarts", row.restarts},
-              {"pid", nullptr},
-              {"started", TimeJson(row.started_ms)},
-              {"exit_code", nullptr},
-              {"egress_denied", nullptr},
-              {"ports", row.ports}};
-    if (row.egress_denied) item["egress_denied"] = *row.egress_denied;
-    if (!row.health.empty()) item["health"] = row.health;
-    if (row.pid > 0) item["pid"] = row.pid;
-    item["supervisor_pid"] = nullptr;
-    if (row.supervisor_pid > 0) item["supervisor_pid"] = row.supervisor_pid;
-    if (!row.exit_code.empty()) item["exit_code"] = std::atoi(row.exit_code.c_str());
-    if (!row.detail.empty()) item["detail"] = row.detail;
-    services.push_back(std::move(item));
-  }
   Json body = Json::object();
-  body["services"] = std::move(services);
+  body["services"] = Json::array();
+  for (const ServiceRow& row : rows) body["services"].push_back(OfService(row));
   return Document("services", body);
 }
 

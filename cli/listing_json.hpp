@@ -11,6 +11,8 @@
 
 namespace nucleus::cli {
 
+// One of them, without an end of line.
+std::string ServiceJson(const ServiceRow& row);
 std::string ServicesJson(const std::vector<ServiceRow>& rows);
 // running: an apply of the project is under way.
 std::string HistoryJson(std::string_view project, const std::vector<state::RevisionRow>& revisions, bool running);

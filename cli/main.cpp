@@ -50,6 +50,8 @@ Result<int> Run(Context& context) {
       return RunComposePs(context);
     case CommandId::kPs:
       return RunPs(context);
+    case CommandId::kInspect:
+      return RunInspect(context);
     case CommandId::kLogs:
       return RunLogs(context);
     case CommandId::kVerify:

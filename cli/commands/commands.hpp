@@ -26,6 +26,7 @@ Result<int> RunSeccompDiff(Context& context);
 Result<int> RunSeccompExplain(Context& context);
 Result<int> RunComposePs(Context& context);
 Result<int> RunPs(Context& context);
+Result<int> RunInspect(Context& context);
 Result<int> RunLogs(Context& context);
 Result<int> RunVerify(Context& context);
 Result<int> RunVersion(Context& context);

@@ -158,8 +158,8 @@ def test_egress_rules_hold_for_ipv6(world, internet):
     pid, before = world.pid("service.web"), internet.packets("v6_sent")
     assert ask(world, "service.web", THERE6, 8006, 1) == "nothing"
     assert ask(world, "service.web", "fd00:78::2", 80, 1) == "nothing"
-    world.inside("service.web", "ping", "-6", "-c", "2", "-W", "1", THERE6, status=None)
-    world.inside("service.web", "ping", "-6", "-c", "2", "-W", "1", "ff02::1%eth0", status=None)
+    world.inside("service.web", "busybox", "ping6", "-c", "2", "-W", "1", THERE6, status=None)
+    world.inside("service.web", "busybox", "ping6", "-c", "2", "-W", "1", "ff02::1%eth0", status=None)
     assert internet.packets("v6_sent") == before
     for policy, port, reached in [('["2001:db8::2/128"]', 8006, HERE6), ('["2001:db8::3/128"]', 8006, "nothing"), ('["::/0"]', 8006, HERE6),
                                   ('["0.0.0.0/0"]', 8006, "nothing"), (f'["2001:db8::/32"]\negress_tcp_ports = [8007]', 8006, "nothing"),
