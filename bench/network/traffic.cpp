@@ -1,12 +1,16 @@
 // What goes over a network in a second, and how long an answer takes.
 //
 //   network_traffic serve PORT                      answers whoever connects, until it is killed
-//   network_traffic send ADDRESS PORT MILLISECONDS  sends by one connection; prints megabytes per second that arrived
+//   network_traffic send ADDRESS PORT MILLISECONDS  sends by one connection; prints megabytes per second that arrived,
+//   and
+//                                                   per second of processor that both ends took, the kernel's work
+//                                                   included
 //   network_traffic ask ADDRESS PORT COUNT          one byte there and back, so often; prints the median in
 //   microseconds
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -46,18 +50,32 @@ void NoDelay(int fd) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
+// What the thread took of a processor, in microseconds.
+std::uint64_t Taken() {
+  rusage usage{};
+  ::getrusage(RUSAGE_THREAD, &usage);
+  const auto microseconds = [](const timeval& time) { return time.tv_sec * 1'000'000 + time.tv_usec; };
+  return static_cast<std::uint64_t>(microseconds(usage.ru_utime) + microseconds(usage.ru_stime));
+}
+
+struct Arrived {
+  std::uint64_t bytes = 0;
+  std::uint64_t taken = 0;
+};
+
 void Answer(int fd) {
   NoDelay(fd);
   char what = 0;
   if (::read(fd, &what, 1) == 1) {
     std::vector<char> block(kBlock);
-    std::uint64_t total = 0;
+    Arrived arrived;
     ssize_t size = 0;
     while ((size = ::read(fd, block.data(), what == kAsk ? 1 : block.size())) > 0) {
-      total += static_cast<std::uint64_t>(size);
+      arrived.bytes += static_cast<std::uint64_t>(size);
       if (what == kAsk && ::write(fd, block.data(), 1) != 1) break;
     }
-    if (what == kSend && ::write(fd, &total, sizeof total) < 0) std::perror("write");
+    arrived.taken = Taken();
+    if (what == kSend && ::write(fd, &arrived, sizeof arrived) < 0) std::perror("write");
   }
   ::close(fd);
 }
@@ -93,9 +111,11 @@ int Send(int fd, int milliseconds) {
     if (::write(fd, block.data(), block.size()) < 0) Die("write");
   }
   ::shutdown(fd, SHUT_WR);
-  std::uint64_t total = 0;
-  if (::recv(fd, &total, sizeof total, MSG_WAITALL) != sizeof total) Die("read");
-  std::printf("%.2f\n", static_cast<double>(total) / 1e6 / std::chrono::duration<double>(Clock::now() - begin).count());
+  Arrived arrived;
+  if (::recv(fd, &arrived, sizeof arrived, MSG_WAITALL) != sizeof arrived) Die("read");
+  const double megabytes = static_cast<double>(arrived.bytes) / 1e6;
+  std::printf("%.2f %.2f\n", megabytes / std::chrono::duration<double>(Clock::now() - begin).count(),
+              megabytes * 1e6 / static_cast<double>(arrived.taken + Taken()));
   return 0;
 }
 
