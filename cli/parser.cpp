@@ -1,7 +1,18 @@
 // The only file that includes CLI11. One CLI::App is made, for the command that was named, from its table.
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <istream>
+#include <ostream>
+// CLI11 includes <iostream> for defaults that are not used here. That header has eight streams and their locale made
+// before main, which would be a tenth of what a short command takes.
+#if defined(__GLIBCXX__) && !defined(_GLIBCXX_IOSTREAM)
+#define _GLIBCXX_IOSTREAM 1  // NOLINT(bugprone-reserved-identifier)
+namespace std {              // NOLINT(cert-dcl58-cpp)
+extern istream cin;
+extern ostream cout, cerr, clog;
+}  // namespace std
+#endif
+#include <CLI/CLI.hpp>
 
 #include "cli/arguments.hpp"
 #include "cli/nearest.hpp"
