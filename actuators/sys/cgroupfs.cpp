@@ -2,6 +2,7 @@
 
 #include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -55,7 +56,28 @@ int Rank(const MountEntry& mount) {
   return (mount.root == "/" ? 2 : 0) + (mount.HasOption("rw") ? 1 : 0);
 }
 
+// Where distributions mount it, a look is enough, and the kernel need not write down what is mounted: the root of the
+// whole hierarchy has the first inode of its file system, and nothing else is called "/" in the first cgroup namespace.
+std::optional<MountEntry> AtUsualPlace() {
+  constexpr ino_t kFirstNamespace = 0xEFFFFFFB;  // CGROUP_NS_INIT_INO of linux/nsfs.h
+  struct stat st{};
+  if (::stat("/proc/self/ns/cgroup", &st) != 0 || st.st_ino != kFirstNamespace) return std::nullopt;
+  for (const char* place : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
+    struct statfs fs{};
+    if (::statfs(place, &fs) != 0 || fs.f_type != CGROUP2_SUPER_MAGIC || (fs.f_flags & ST_RDONLY) != 0) continue;
+    if (::stat(place, &st) != 0 || st.st_ino != 1) continue;
+    MountEntry mount;
+    mount.root = "/";
+    mount.mount_point = place;
+    mount.options = "rw";
+    mount.fstype = "cgroup2";
+    return mount;
+  }
+  return std::nullopt;
+}
+
 Result<std::optional<MountEntry>> LookForMount() {
+  if (auto usual = AtUsualPlace()) return usual;
   // A later mount on the same point hides an earlier one, so that it must be tried whether cgroup2 is what is seen.
   std::vector<MountEntry> seen;
   TRY(ForEachMount([&](MountEntry&& mount) {

@@ -1,4 +1,5 @@
-// Where the cgroup2 hierarchy is and which part of it is ours. Found through mountinfo, never by a fixed path.
+// Where the cgroup2 hierarchy is and which part of it is ours. Found through mountinfo, unless the
+// whole of it is at one of the two usual places.
 #pragma once
 
 #include <optional>

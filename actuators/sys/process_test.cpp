@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -120,6 +121,16 @@ TEST(Cgroupfs, FindsThisMachines) {
   ASSERT_TRUE(root) << root.error().Message();
   EXPECT_TRUE(root->base.starts_with(root->mount));
   EXPECT_EQ(::access((root->base + "/cgroup.procs").c_str(), F_OK), 0);
+  // By whatever way it was found, it is what mountinfo says.
+  const auto mounts = ReadMountinfo();
+  ASSERT_TRUE(mounts);
+  const auto chosen = ChooseCgroupMount(*mounts);
+  ASSERT_TRUE(chosen);
+  struct stat found{}, listed{};
+  ASSERT_EQ(::stat(root->mount.c_str(), &found), 0);
+  ASSERT_EQ(::stat(chosen->mount_point.c_str(), &listed), 0);
+  EXPECT_EQ(found.st_dev, listed.st_dev);
+  EXPECT_EQ(found.st_ino, listed.st_ino);
 }
 
 }  // namespace
