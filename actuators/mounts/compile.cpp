@@ -3,6 +3,8 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <set>
 
 #include "actuators/mounts/base.hpp"
@@ -203,7 +205,7 @@ class Arranger {
   Arranger(const Base& base, bool skeleton) : base_(base), skeleton_(skeleton) {}
 
   // What the root has from the start: binds of the host's directories.
-  void AddPlaced(const MountOp& op) { placed_.push_back(op); }
+  void AddPlaced(const MountOp& op) { placed_.emplace(op.target, Placed{op.type, op.source, op.fstype}); }
 
   Result<> Place(Wish wish) {
     const std::string asked = wish.op.target;
@@ -213,8 +215,7 @@ class Arranger {
     if (wish.standard && wish.op.target != target && IsKernels(target)) {
       return Refuse(asked, "the image's links lead it to " + target);
     }
-    const auto same = std::ranges::find(placed_, target, &MountOp::target);
-    if (same != placed_.end()) {
+    if (placed_.contains(target)) {
       // By way of an image's links a declared mount may come to stand where one of ours is: then its place is taken.
       if (wish.standard && !declared_.contains(target)) return Refuse(asked, "two standard mounts at " + target);
       if (wish.standard) return {};
@@ -226,7 +227,7 @@ class Arranger {
     if (!prepared && wish.standard && prepared.error().code == ErrorCode::kNotFound) return {};
     TRY(std::move(prepared));
     wish.op.target = target;
-    placed_.push_back(wish.op);
+    AddPlaced(wish.op);
     ops_.push_back(std::move(wish.op));
     return {};
   }
@@ -249,18 +250,19 @@ class Arranger {
     return Refuse(asked, "nothing may be mounted below " + std::string(target.substr(0, target.find('/', 1))) + via);
   }
 
-  // The mount that a path is in; none: the root.
-  const MountOp* Covering(std::string_view path) const {
-    const MountOp* best = nullptr;
-    for (const MountOp& op : placed_) {
-      if (path != op.target && IsAtOrBelow(path, op.target) && (!best || op.target.size() > best->target.size())) {
-        best = &op;
-      }
+  struct Placed {
+    Type type;
+    std::string source, fstype;
+  };
+  using PlacedMap = std::map<std::string, Placed, std::less<>>;  // by target
+
+  // The mount that a path is in, and not at; end: the root.
+  PlacedMap::const_iterator Covering(std::string_view path) const {
+    for (auto slash = path.rfind('/'); slash != 0 && slash != path.npos; slash = path.rfind('/')) {
+      path = path.substr(0, slash);
+      if (const auto found = placed_.find(path); found != placed_.end()) return found;
     }
-    return best;
-  }
-  bool IsPlaced(const std::string& path) const {
-    return std::ranges::find(placed_, path, &MountOp::target) != placed_.end();
+    return placed_.end();
   }
 
   // The parent's links are followed as far as the base has them; the last component never is: a mount covers it.
@@ -273,7 +275,7 @@ class Arranger {
       const std::string_view name = rest.substr(0, rest.find('/'));
       rest.remove_prefix(name.size());
       const std::string next = (at == "/" ? "/" : at + "/") + std::string(name);
-      const bool covered = IsPlaced(next) || Covering(next) != nullptr;
+      const bool covered = placed_.contains(next) || Covering(next) != placed_.end();
       at = covered ? next : base_.Directory(next).value_or(next);
     }
     return (at == "/" ? "/" : at + "/") + std::string(Name(path));
@@ -281,15 +283,16 @@ class Arranger {
 
   // Sees to it that there is a mount point.
   Result<> Prepare(const std::string& target, bool file) {
-    const MountOp* cover = Covering(target);
-    if (cover == nullptr) return PrepareInRoot(target, file);
-    if (cover->fstype == "tmpfs") {
-      for (const std::string& missing : Missing(Parent(target), cover->target)) AddDirectory(ops_, missing, {});
+    const auto found = Covering(target);
+    if (found == placed_.end()) return PrepareInRoot(target, file);
+    const auto& [top, cover] = *found;
+    if (cover.fstype == "tmpfs") {
+      for (const std::string& missing : Missing(Parent(target), top)) AddDirectory(ops_, missing, {});
       AddPoint(ops_, target, file, {});
       return {};
     }
-    if (cover->type != Type::kBind) return {};  // sysfs has its mount point for cgroups
-    const std::string inside = cover->source + target.substr(cover->target.size());
+    if (cover.type != Type::kBind) return {};  // sysfs has its mount point for cgroups
+    const std::string inside = cover.source + target.substr(top.size());
     const sys::Fd fd(sys::OpenAt2(AT_FDCWD, inside.c_str(), O_PATH, RESOLVE_NO_SYMLINKS));
     if (fd) return {};
     return Fail(Error::Of(ErrorCode::kNotFound, "mount at", target, inside + " does not exist, or is a link")
@@ -344,7 +347,8 @@ class Arranger {
 
   const Base& base_;
   const bool skeleton_;
-  std::vector<MountOp> placed_, ops_, skeleton_ops_;
+  PlacedMap placed_;
+  std::vector<MountOp> ops_, skeleton_ops_;
   std::set<std::string> made_, declared_;
 };
 

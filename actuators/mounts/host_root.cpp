@@ -132,6 +132,7 @@ std::string GroupFile(const Person& person) {
 
 std::vector<MountOp> HostRootOps(const HostShape& shape, const Person& person) {
   std::vector<MountOp> ops;
+  ops.reserve(192);  // and what comes on top of them
   ops.push_back(Make(Type::kRootTmpfs, "", "mode=0755,size=4m", 0755));
   ops.back().flags = kMountNoSuid | kMountNoDev;
   for (const char* path : {"/etc", "/home", "/var", "/usr"}) ops.push_back(Make(Type::kDirectory, path, "", 0755));
