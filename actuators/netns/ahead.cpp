@@ -22,37 +22,44 @@ constexpr std::size_t kStackSize = 64 << 10;
 
 // System calls only: memory that a thread allocates comes from a heap of its own, which costs more than what is done.
 void NamespaceAhead::Make() {
-  const auto failed = [this](const char* operation, const char* subject) {
-    operation_ = operation;
-    subject_ = subject;
-    errno_ = errno;
-  };
   // Of the calling thread alone; unshare(2).
-  if (::unshare(CLONE_NEWNET) != 0) return failed("unshare", "network namespace");
+  if (::unshare(CLONE_NEWNET) != 0) {
+    not_made_ = {"unshare", "network namespace", errno};
+    return;
+  }
+  constexpr const char* kOwn = "/proc/thread-self/ns/net";
+  made_.reset(::open(kOwn, O_RDONLY | O_CLOEXEC));
+  if (!made_) not_made_ = {"open", kOwn, errno};
+}
+
+void NamespaceAhead::RaiseLoopback() {
   const sys::Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket) return failed("socket", "loopback");
   ifreq request{};
   std::memcpy(request.ifr_name, "lo", 3);
   request.ifr_flags = IFF_UP | IFF_RUNNING;
-  if (::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0) return failed("raise", "loopback");
-  made_.reset(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
-  if (!made_) failed("open", "/proc/thread-self/ns/net");
+  if (!socket || ::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0) not_raised_ = {"raise", "loopback", errno};
 }
 
-NamespaceAhead::NamespaceAhead() {
+NamespaceAhead::NamespaceAhead(sys::Fd closed) : closed_(std::move(closed)) {
   pthread_attr_t attributes;
   ::pthread_attr_init(&attributes);
   ::pthread_attr_setstacksize(&attributes, kStackSize);
   const auto run = [](void* self) -> void* {
-    static_cast<NamespaceAhead*>(self)->Make();
+    auto& ahead = *static_cast<NamespaceAhead*>(self);
+    ahead.Make();
+    const bool made = ahead.not_made_.operation == nullptr;
+    ahead.is_made_ = true;
+    ahead.is_made_.notify_one();
+    if (made) ahead.RaiseLoopback();
+    ahead.closed_.reset();
     return nullptr;
   };
-  errno_ = ::pthread_create(&maker_, &attributes, run, this);
+  const int error = ::pthread_create(&maker_, &attributes, run, this);
   ::pthread_attr_destroy(&attributes);
-  running_ = errno_ == 0;
+  running_ = error == 0;
   if (running_) return;
-  operation_ = "start";
-  subject_ = "a thread";
+  not_made_ = {"start", "a thread", error};
+  is_made_ = true;
 }
 
 NamespaceAhead::~NamespaceAhead() {
@@ -64,9 +71,15 @@ void NamespaceAhead::Join() {
 }
 
 Result<sys::Fd> NamespaceAhead::Take() {
-  Join();
-  if (!made_) return FailSys(operation_, subject_, errno_);
+  is_made_.wait(false);
+  if (not_made_.operation != nullptr) return FailSys(not_made_.operation, not_made_.subject, not_made_.error);
   return std::move(made_);
+}
+
+Result<> NamespaceAhead::Finish() {
+  Join();
+  if (not_raised_.operation != nullptr) return FailSys(not_raised_.operation, not_raised_.subject, not_raised_.error);
+  return {};
 }
 
 }  // namespace nucleus::netns

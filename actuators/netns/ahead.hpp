@@ -1,11 +1,14 @@
 // A network namespace that is made while its owner does something else. The kernel takes longer for one than for the
 // other namespaces of a container together; on another processor that costs no time.
 //
-// A thread makes it, alone: it has its loopback up and is held by a descriptor. It belongs to the user namespace of
-// the caller, so it is none for a container that has a user namespace of its own.
+// A thread makes it, alone: it is held by a descriptor, and a moment later it has its loopback up, for which the thread
+// may have to wait while another namespace is taken apart. It belongs to the user namespace of the caller, so it is
+// none for a container that has a user namespace of its own.
 #pragma once
 
 #include <pthread.h>
+
+#include <atomic>
 
 #include "actuators/sys/fd.hpp"
 #include "spec/core/error.hpp"
@@ -14,26 +17,37 @@ namespace nucleus::netns {
 
 class NamespaceAhead {
  public:
-  // Begins. Signals that the caller holds back are held back in the thread too.
-  NamespaceAhead();
+  // Begins. Signals that the caller holds back are held back in the thread too. closed: by the thread, what the caller
+  // would have to wait for.
+  explicit NamespaceAhead(sys::Fd closed = {});
   NamespaceAhead(const NamespaceAhead&) = delete;
   NamespaceAhead& operator=(const NamespaceAhead&) = delete;
   ~NamespaceAhead();
 
   // Waits until it is there. Once.
   Result<sys::Fd> Take();
+  // Waits until it is as it should be.
+  Result<> Finish();
 
  private:
+  struct Failure {
+    const char* operation = nullptr;  // null: none
+    const char* subject = "";
+    int error = 0;
+  };
   void Make();
+  void RaiseLoopback();
   void Join();
 
   pthread_t maker_{};
   bool running_ = false;
-  // The thread's, until it has been joined.
+  // The thread's, until it says so.
+  std::atomic<bool> is_made_ = false;
   sys::Fd made_;
-  const char* operation_ = "";
-  const char* subject_ = "";
-  int errno_ = 0;
+  Failure not_made_;
+  // The thread's, until it has been joined.
+  sys::Fd closed_;
+  Failure not_raised_;
 };
 
 }  // namespace nucleus::netns

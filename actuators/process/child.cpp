@@ -134,7 +134,7 @@ struct CloneRequest {
   int container = -1;
   bool join = false;  // the child moves itself into the cgroup
   int patience_ms = 60'000;
-  Inspection inspect = {};
+  Inspection inspect = {}, meanwhile = {};
 };
 
 struct SocketPair {
@@ -382,6 +382,10 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
       return Fail(std::move(released).error());
     }
   }
+  if (auto done = request.meanwhile ? request.meanwhile(running.pid) : Result<>(); !done) {
+    KillAndReap(running);
+    return Fail(std::move(done).error());
+  }
   const Verdict verdict = ReadVerdict(channel.parent, listener, request, running.pid);
   running.listener = listener.Listener();
   return Conclude(data, stdio, request, std::move(running), verdict, terminal.parent);
@@ -403,11 +407,13 @@ void ReportAndExit(Child& child) {
   ::_exit(125);
 }
 
-Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Inspection& inspect) {
+Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Inspection& inspect,
+                      const Inspection& meanwhile) {
   Buffers& data = prepared.buffers();
   const Launch& launch = data.launch;
   const bool user = launch.user_namespace.enabled;
-  CloneRequest request{.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS, .inspect = inspect};
+  CloneRequest request{
+      .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS, .inspect = inspect, .meanwhile = meanwhile};
   if (user) request.flags |= CLONE_NEWUSER;
   if (launch.time_namespace) request.flags |= CLONE_NEWTIME;
   sys::Fd cgroup, netns;

@@ -72,8 +72,12 @@ struct Running {
 //
 // inspect: called with the process while it waits, with all it is held by but its seccomp program; its error is that of
 // Spawn(), and nothing was executed.
+//
+// meanwhile: called before that, while the process sets itself up, for what can be done beside it; its error counts
+// too.
 using Inspection = std::function<Result<>(pid_t pid)>;
-Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Inspection& inspect = {});
+Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Inspection& inspect = {},
+                      const Inspection& meanwhile = {});
 
 // Runs it in all namespaces of the process behind `container` (a pidfd of its PID 1), in the cgroup behind `cgroup`
 // (-1: the caller's). kTimeout where the program is not executed within patience_ms: in a frozen group nothing moves.

@@ -56,6 +56,20 @@ TEST_F(ChildTest, CapabilitiesThatAreKeptAreThoseAlone) {
   EXPECT_EQ(ParsePosture(Output(launch))->capabilities, launch.security.capabilities);
 }
 
+TEST_F(ChildTest, WhatIsDoneMeanwhileIsDoneBeforeItIsLookedAt) {
+  const Prepared prepared = Prepare(SmallContainer("true")).value();
+  std::string order;
+  const auto look = [&order](pid_t) -> Result<> { return order += "look", Result<>(); };
+  auto running = Spawn(prepared, {}, look, [&order](pid_t) -> Result<> { return order += "meanwhile ", Result<>(); });
+  ASSERT_TRUE(running) << running.error().Message();
+  EXPECT_EQ(order, "meanwhile look");
+  ::waitpid(running->pid, nullptr, __WALL);
+  running = Spawn(prepared, {}, look, [](pid_t) -> Result<> { return Fail(ErrorCode::kSystem, "do", "it", "not"); });
+  ASSERT_FALSE(running);
+  EXPECT_EQ(running.error().operation, "do");
+  EXPECT_EQ(order, "meanwhile look") << "nothing was looked at, and nothing executed";
+}
+
 TEST_F(ChildTest, ItsOpenFilesAreExactlyThree) {
   const sys::Fd leak(::open("/etc/passwd", O_RDONLY));  // without CLOEXEC, and as high as one may get
   const sys::Fd high(::fcntl(leak.get(), F_DUPFD, 900));

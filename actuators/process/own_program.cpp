@@ -34,6 +34,8 @@ namespace nucleus::process {
 
 namespace {
 
+constinit int kept_clone = -1;  // set before there are constructors
+
 constexpr const char* kSelf = "/proc/self/exe";
 
 // The link leads to a mount of the namespace that we were executed in. From another, which an ordinary user's nucleus
@@ -188,16 +190,21 @@ Result<> RunFromClone(char** argv, char** environment, Renewal renewal) {
   if (::statvfs(kSelf, &at) != 0) return FailSys("statvfs", kSelf);
   if ((at.f_flag & ST_RDONLY) == 0) {
     sys::RememberOwnPlace();
-    const sys::Fd clone = TRY(OpenSelf());
+    sys::Fd clone = TRY(OpenSelf());
     if (renewal == Renewal::kExecutedAgain || !MapFrom(clone)) {
       auto variables = WithPlace(environment);
       ::syscall(SYS_execveat, clone.get(), "", argv, variables.list.data(), AT_EMPTY_PATH);
       return FailSys("execveat", kSelf);
     }
+    kept_clone = clone.release();
   }
   // What is in our memory, the environment of the workload among it, is in no core dump and for nobody to trace.
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return FailSys("prctl", "PR_SET_DUMPABLE");
   return {};
+}
+
+sys::Fd TakeClone() {
+  return sys::Fd(std::exchange(kept_clone, -1));
 }
 
 }  // namespace nucleus::process

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "actuators/sys/fd.hpp"
 #include "spec/core/error.hpp"
 
 namespace nucleus::process {
@@ -20,5 +21,9 @@ enum class Renewal : std::uint8_t {
 // end with a null. Nor can anybody trace it or read its memory from there on. Called first of all, by the only thread:
 // what comes before it may be done twice.
 Result<> RunFromClone(char** argv, char** environment, Renewal renewal);
+
+// The descriptor of that clone, where this process was mapped from it. Once. It is for closing only, by somebody who
+// may wait: with its last descriptor the mount is taken apart, and the kernel waits for all processors.
+sys::Fd TakeClone();
 
 }  // namespace nucleus::process

@@ -129,9 +129,15 @@ bool MayExceedLimits(const Launch& launch);  // SYS_RESOURCE
 
 // ---- reading ----
 
+// The numbers of the caller's namespaces, for what is compared with them more than once; 0: the kernel has none such.
+struct OwnNamespaces {
+  static OwnNamespaces Read();
+  std::array<std::uint64_t, 8> numbers{};
+};
+
 // The process and, behind a mini-init, its first child; their namespaces are to be others than the caller's. A process
 // that has ended meanwhile is as it should be. kPermission: what differs.
-Result<> CheckPosture(pid_t pid, const Launch& launch, Moment moment);
+Result<> CheckPosture(pid_t pid, const Launch& launch, Moment moment, const OwnNamespaces& own);
 
 // All that can be read of a process. None: it has ended. kPermission where not even /proc/PID/status may be read.
 Result<std::optional<Posture>> Inspect(pid_t pid, const Launch& launch);

@@ -27,7 +27,8 @@ namespace nucleus::process {
 
 namespace {
 
-constexpr std::string_view kNamespaces[] = {"mnt", "pid", "ipc", "uts", "cgroup", "net", "time", "user"};
+constexpr std::array kNamespaces{"mnt", "pid", "ipc", "uts", "cgroup", "net", "time", "user"};
+static_assert(kNamespaces.size() == std::tuple_size_v<decltype(OwnNamespaces::numbers)>);
 
 std::string ProcPath(pid_t pid, std::string_view name) {
   return "/proc/" + std::to_string(pid) + "/" + std::string(name);
@@ -60,30 +61,44 @@ Result<std::optional<Posture>> ReadStatus(pid_t pid) {
   return posture;
 }
 
+// "mnt:[4026531840]", the number of its inode: the link says it without the kernel making what it leads to. 0: errno
+// says why. namespaces(7).
+std::uint64_t NumberOf(int directory, const char* name) {
+  std::array<char, 64> text{};
+  const ssize_t size = ::readlinkat(directory, name, text.data(), text.size());
+  if (size < 0) return 0;
+  const std::string_view link(text.data(), static_cast<std::size_t>(size));
+  return NumberIn<std::uint64_t>(link.substr(std::min(link.find('[') + 1, link.size()))).value_or(0);
+}
+
 // None: it has ended, or may not be looked at; errno says which.
-std::optional<std::vector<Namespace>> ReadNamespaces(pid_t pid, const std::string& pin) {
+std::optional<std::vector<Namespace>> ReadNamespaces(pid_t pid, const std::string& pin, const OwnNamespaces& own) {
+  const sys::Fd directory(::open(ProcPath(pid, "ns").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return std::nullopt;
   std::vector<Namespace> namespaces;
-  for (const auto name : kNamespaces) {
-    struct stat own{}, its{}, pinned{};
-    const std::string file = "ns/" + std::string(name);
-    if (::stat(("/proc/self/" + file).c_str(), &own) != 0) continue;  // a kernel that has no such namespaces
-    if (::stat(ProcPath(pid, file).c_str(), &its) != 0) return std::nullopt;
-    Namespace found{.name = std::string(name), .ours = own.st_ino == its.st_ino};
-    found.as_pinned = name == "net" && !pin.empty() && ::stat(pin.c_str(), &pinned) == 0 &&
-                      pinned.st_dev == its.st_dev && pinned.st_ino == its.st_ino;
+  for (std::size_t i = 0; i < kNamespaces.size(); ++i) {
+    if (own.numbers[i] == 0) continue;
+    const std::uint64_t number = NumberOf(directory.get(), kNamespaces[i]);
+    if (number == 0) return std::nullopt;
+    Namespace found{.name = kNamespaces[i], .ours = own.numbers[i] == number};
+    struct stat its{}, pinned{};
+    found.as_pinned = found.name == "net" && !pin.empty() && ::stat(pin.c_str(), &pinned) == 0 &&
+                      ::fstatat(directory.get(), kNamespaces[i], &its, 0) == 0 && pinned.st_dev == its.st_dev &&
+                      pinned.st_ino == its.st_ino;
     namespaces.push_back(std::move(found));
   }
   return namespaces;
 }
 
-Result<> CheckOne(pid_t pid, const Launch& launch, Moment moment, std::optional<pid_t> parent) {
+Result<> CheckOne(pid_t pid, const Launch& launch, Moment moment, std::optional<pid_t> parent,
+                  const OwnNamespaces& own) {
   auto posture = TRY(ReadStatus(pid));
   if (!posture || (parent && posture->parent != *parent)) return {};
   // Asked only where there is something that could not be given up: this is on the way of every start.
   const Comparison with{.launch = launch, .setgroups_denied = !posture->groups.empty() && sys::SetgroupsDenied()};
   // Nothing else of a status can get worse by itself once it was as asked.
   auto wrong = Mismatches(*posture, with, moment);
-  if (moment == Moment::kBeforeExec) posture->namespaces = ReadNamespaces(pid, launch.netns);
+  if (moment == Moment::kBeforeExec) posture->namespaces = ReadNamespaces(pid, launch.netns, own);
   if (moment == Moment::kBeforeExec && !posture->namespaces) {
     if (errno == ENOENT || errno == ESRCH) return {};  // it has ended
     return FailSys("stat", ProcPath(pid, "ns"));
@@ -222,19 +237,27 @@ std::optional<pid_t> FirstChild(pid_t pid) {
   return children ? NumberIn<pid_t>(*children) : std::nullopt;
 }
 
-Result<> CheckPosture(pid_t pid, const Launch& launch, Moment moment) {
-  TRY(CheckOne(pid, launch, moment, std::nullopt));
+OwnNamespaces OwnNamespaces::Read() {
+  OwnNamespaces own;
+  const sys::Fd directory(::open("/proc/self/ns", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  for (std::size_t i = 0; directory && i < kNamespaces.size(); ++i)
+    own.numbers[i] = NumberOf(directory.get(), kNamespaces[i]);
+  return own;
+}
+
+Result<> CheckPosture(pid_t pid, const Launch& launch, Moment moment, const OwnNamespaces& own) {
+  TRY(CheckOne(pid, launch, moment, std::nullopt, own));
   if (!launch.init) return {};
   // Where it is not to be seen the init, confined by the same code, stands for both.
   const auto child = FirstChild(pid);
-  return child ? CheckOne(*child, launch, moment, pid) : Result<>();
+  return child ? CheckOne(*child, launch, moment, pid, own) : Result<>();
 }
 
 Result<std::optional<Posture>> Inspect(pid_t pid, const Launch& launch) {
   const sys::Fd pidfd(sys::PidfdOpen(pid));
   auto posture = TRY(ReadStatus(pid));
   if (!posture) return std::nullopt;
-  posture->namespaces = ReadNamespaces(pid, launch.netns);
+  posture->namespaces = ReadNamespaces(pid, launch.netns, OwnNamespaces::Read());
   if (launch.user_namespace.enabled) {
     posture->uid_map = ReadIdMap(pid, "uid_map");
     posture->gid_map = ReadIdMap(pid, "gid_map");

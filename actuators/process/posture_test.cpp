@@ -78,7 +78,7 @@ TEST(PostureTest, WhatDoesNotReadIsNotTakenForGood) {
 }
 
 TEST(PostureTest, OurselvesAreNoContainer) {
-  const auto checked = CheckPosture(::getpid(), Asked(), Moment::kBeforeExec);
+  const auto checked = CheckPosture(::getpid(), Asked(), Moment::kBeforeExec, OwnNamespaces::Read());
   ASSERT_FALSE(checked);
   EXPECT_NE(checked.error().Message().find("mnt namespace is the caller's, not its own"), std::string::npos)
       << checked.error().Message();

@@ -100,7 +100,8 @@ Result<Supervisor> Supervisor::Attach(std::string directory, const sys::Fd& lock
 }
 
 Result<Supervisor> Supervisor::Begin(Supervisor supervisor, const Preparation& preparation) {
-  supervisor.WriteStatus();
+  // An attached one that is soon there is announced while it is on its way.
+  if (!supervisor.attached_ || supervisor.TakesLong()) TRY(supervisor.Announce());
   if (auto started = supervisor.StartWorkload(preparation); !started) {
     supervisor.status_.error = started.error().Message();
     supervisor.status_.exit_code = ExitCodeOf(started.error());
@@ -127,14 +128,24 @@ Result<> Supervisor::TakeOver() {
   status_.id = launch_.id;
   status_.digest = launch_.digest;
   status_.policy_digest = policy_.digest;
-  status_.supervisor = TRY(sys::IdentityOf(::getpid()));
   return {};
+}
+
+// Says for the first time what is being started, and by whom.
+Result<> Supervisor::Announce() {
+  status_.supervisor = TRY(sys::IdentityOf(::getpid()));
+  WriteStatus();
+  return {};
+}
+
+bool Supervisor::TakesLong() const {
+  const auto takes_long = [](const MountOp& op) { return op.type == MountOp::Type::kContext || op.verify; };
+  return std::ranges::any_of(launch_.mounts, takes_long);
 }
 
 // Copying and verifying may take long. Who wants an end meanwhile has it, and is not asked to wait for a workload.
 Result<Prepared> Supervisor::PrepareWorkload(attest::Progress* progress) const {
-  const auto takes_long = [](const MountOp& op) { return op.type == MountOp::Type::kContext || op.verify; };
-  if (std::ranges::none_of(launch_.mounts, takes_long)) return Prepare(launch_);
+  if (!TakesLong()) return Prepare(launch_);
   const sys::PendingSignals signals(attached_);  // SIGHUP is no end for a service's
   return Prepare(launch_, {.stop = signals.come(), .progress = progress});
 }
@@ -150,16 +161,28 @@ Result<Running> Supervisor::SpawnWorkload(const Preparation& preparation) {
   if (preparation.done) preparation.done();
   if (!maybe) return Fail(maybe.error());
   const Prepared& prepared = *maybe;
-  const auto inspect = [this](pid_t pid) { return CheckPosture(pid, launch_, Moment::kBeforeExec); };
+  OwnNamespaces own;
+  const auto inspect = [&](pid_t pid) { return CheckPosture(pid, launch_, Moment::kBeforeExec, own); };
+  const auto meanwhile = [&](pid_t pid) -> Result<> {
+    if (status_.supervisor.pid == 0) TRY(Announce());
+    if (preparation.meanwhile) TRY(preparation.meanwhile());
+    own = OwnNamespaces::Read();
+    // The look that counts comes when it is ready, and it waits for it: this one has the kernel make what is asked for
+    // in /proc. Where many are started, all processors have something else to do.
+    if (attached_) (void)CheckPosture(pid, launch_, Moment::kBeforeExec, own);
+    return {};
+  };
   if (terminal_) {
-    Running running = TRY(Spawn(prepared, {.terminal = true, .size = CallersSize()}, inspect));
+    Running running = TRY(Spawn(prepared, {.terminal = true, .size = CallersSize()}, inspect, meanwhile));
     relay_ = std::make_unique<TerminalRelay>(std::move(running.terminal));
     return running;
   }
-  if (attached_) return Spawn(prepared, {.in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO}, inspect);
+  if (attached_)
+    return Spawn(prepared, {.in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO}, inspect, meanwhile);
   auto out = TRY(MakePipe(launch_));
   auto error = TRY(MakePipe(launch_));
-  Running running = TRY(Spawn(prepared, {.in = -1, .out = out.write.get(), .err = error.write.get()}, inspect));
+  Running running =
+      TRY(Spawn(prepared, {.in = -1, .out = out.write.get(), .err = error.write.get()}, inspect, meanwhile));
   out_ = std::move(out.read);
   error_ = std::move(error.read);
   return running;
@@ -174,7 +197,7 @@ Result<> Supervisor::StartWorkload(const Preparation& preparation) {
   if (workload_->without_seccomp) launch_.security.seccomp.clear();
   for (const auto& warning : workload_->warnings)
     if (log_) log_->Add(Stream::kError, "nucleus: " + warning + "\n", UnixNow());
-  if (auto posture = CheckPosture(workload_->pid, launch_, Moment::kAfterExec); !posture) {
+  if (auto posture = CheckPosture(workload_->pid, launch_, Moment::kAfterExec, {}); !posture) {
     KillAll();
     sys::PidfdSendSignal(workload_->pidfd.get(), SIGKILL);
     while (::waitpid(workload_->pid, nullptr, __WALL) < 0 && errno == EINTR) {

@@ -31,7 +31,8 @@ Result<> CheckTraceFile(const std::string& path);
 // How far a first start has come with the trees that it copies or verifies, before there is a workload.
 struct Preparation {
   attest::Progress* progress = nullptr;
-  std::function<void()> done;  // called when it is through, or has failed
+  std::function<void()> done;             // called when it is through, or has failed
+  std::function<Result<>()> meanwhile{};  // called while the workload is set up; its error is that of the start
 };
 
 class Supervisor {
@@ -65,6 +66,8 @@ class Supervisor {
   static Result<Supervisor> Begin(Supervisor supervisor, const Preparation& preparation = {});
   Result<> Load();
   Result<> TakeOver();
+  Result<> Announce();
+  [[nodiscard]] bool TakesLong() const;
   Result<Running> SpawnWorkload(const Preparation& preparation);
   [[nodiscard]] Result<Prepared> PrepareWorkload(attest::Progress* progress) const;
   void PassOn(int signal);

@@ -2,9 +2,11 @@
 // The caller's standard files are the workload's and so is the exit code; nothing of ours is written to standard
 // output.
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <future>
 #include <optional>
 
 #include "actuators/cgroup/apply.hpp"
@@ -121,30 +123,43 @@ class Container {
     if (!claimed) return Fail(claimed.error());
     lock_ = std::move(*claimed);
     if (bridge_ != nullptr) TRY(bridge_->MakeBridge(side_));
-    const auto wanted_group = side_.Cgroup(service_);
-    if (wanted_group) {
-      cgroup_ = cgroup::CgroupActuator(TRY(sys::FindCgroupRoot()));
-      // What a run of that name that was killed has left is no part of this one.
-      if (asked_.named) TRY(cgroup_.Undo(Key(Part::kCgroup), nullptr, {}, {}));
-      TRY(cgroup_.Apply(Key(Part::kCgroup), *wanted_group, {}));
-    }
-    TRY(names_.Apply(Key(Part::kNames), side_.Names(service_), {}));
-    Launch launch = TRY(Compile());
-    TRY(sys::ReplaceFile(directory_ + "/" + std::string(kLaunchFile), Encode(launch), 0600));
-    if (!launch.cgroup.empty()) TRY(sys::SetXattr(launch.cgroup, kTagId, launch.id));
+    // What a launch only names is made while it is compiled.
+    const auto group = side_.Cgroup(service_);
+    const auto names = side_.Names(service_);
+    auto made = std::async([&] { return MakeParts(group, names); });
+    auto compiled = Compile();
+    TRY(made.get());
+    Launch launch = TRY(std::move(compiled));
+    const std::string record = Encode(launch), id = launch.id, group_directory = launch.cgroup;
     // A user namespace of its own has no power over what was made before it: over the rules of a bridge it shall not.
     if (ahead != nullptr && !launch.host_network && (bridge_ != nullptr || !launch.user_namespace.enabled)) {
       // Nobody else needs to find it: a descriptor of ours keeps it, for a start after the first too.
       network_ = TRY(ahead->Take());
-      if (bridge_ != nullptr) TRY(Bridge());
+      if (bridge_ != nullptr) {
+        TRY(ahead->Finish());
+        TRY(Bridge());
+      }
       launch.netns = "/proc/self/fd/" + std::to_string(network_.get());
+    } else {
+      ahead = nullptr;
     }
     std::optional<WalkProgress> progress;
     process::Preparation preparation;
+    bool is_kept = false;
+    const auto keep = [&]() -> Result<> {
+      is_kept = true;
+      TRY(sys::ReplaceFile(directory_ + "/" + std::string(kLaunchFile), record, 0600));
+      return group_directory.empty() ? Result<>() : sys::SetXattr(group_directory, kTagId, id);
+    };
     if (service_.verify_rootfs_attestation || !service_.context.empty()) {
       progress.emplace(console_, "preparing");
       preparation = {progress->counters(), [&progress] { progress->Finish(); }};
+      TRY(keep());
     }
+    preparation.meanwhile = [&]() -> Result<> {
+      if (!is_kept) TRY(keep());
+      return ahead != nullptr ? ahead->Finish() : Result<>();
+    };
     auto supervisor = process::Supervisor::Attach(directory_, lock_, std::move(launch), asked_.terminal, preparation);
     if (!supervisor) return Fail(std::move(supervisor).error());
     for (const auto& warning : supervisor->warnings()) console_.Warn(warning);
@@ -154,6 +169,10 @@ class Container {
     TellDeniedPackets();
     if (supervisor->trace_error()) console_.Fail("run", *supervisor->trace_error());
     Remove();
+#ifndef NUCLEUS_SANITIZED  // which looks for leaks
+    // Only memory is left, and the kernel takes it back faster than destructors do, page by page.
+    if (bridge_ == nullptr && !progress && !asked_.terminal) ::_exit(code);
+#endif
     return code;
   }
 
@@ -181,6 +200,15 @@ class Container {
     if (!denied || denied->value_or(0) == 0) return;
     console_.Err("nucleus: " + std::to_string(**denied) + (**denied == 1 ? " packet" : " packets") +
                  " denied by egress rules\n");
+  }
+  Result<> MakeParts(const std::optional<CgroupWanted>& group, const NamesWanted& names) {
+    if (group) {
+      cgroup_ = cgroup::CgroupActuator(TRY(sys::FindCgroupRoot()));
+      // What a run of that name that was killed has left is no part of this one.
+      if (asked_.named) TRY(cgroup_.Undo(Key(Part::kCgroup), nullptr, {}, {}));
+      TRY(cgroup_.Apply(Key(Part::kCgroup), *group, {}));
+    }
+    return names_.Apply(Key(Part::kNames), names, {});
   }
   static bool IsIdPrefix(std::string_view name) {
     return name.size() == kShortIdDigits && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
@@ -246,8 +274,9 @@ Result<int> Run(Context& context) {
   const bool for_real = !context.arguments.Has("dry-run");
   if (for_real) TRY(RunFromClone(renewal));
   HoldSignals();
+  ::mallopt(M_ARENA_MAX, 1);  // a heap for each thread takes longer to make than what the threads here do
   std::optional<netns::NamespaceAhead> network;
-  if (for_real) network.emplace();
+  if (for_real) network.emplace(process::TakeClone());
   const Asked asked = TRY(Read(context));
   const spec::Service& service = asked.topology.services.begin()->second;
   std::unique_ptr<RunNetwork> bridge;
