@@ -261,6 +261,7 @@ Result<> RunNetwork::Make(const reconcile::Side& side, const spec::Service& serv
     auto firewall = *side.Firewall();
     firewall.table = FirewallTable(TableProject(name_));
     firewall.comment = FirewallComment(TableProject(name_));
+    firewall.ports.clear();  // it is alone there: whose address could it take?
     for (auto& forward : firewall.forwards) forward.service = NetnsKey(name_).address.Text();
     TRY(actuator.Apply(FirewallKey(name_), firewall, {}));
     TRY(actuator.Furnish(network, wanted, lacks));

@@ -314,15 +314,16 @@ class Assessor {
     }
   }
 
-  // After an apply that was cut short nobody knows which bridges a namespace is attached to. Before any bridge goes, a
-  // namespace that is not as it was applied goes too.
+  // After an apply that was cut short nobody knows which bridges a namespace is attached to. One that is not as it was
+  // applied goes before any bridge is made anew: it would lose its links, and cannot wait for the new one before it
+  // lets go of the old. Before a bridge that only goes, it is enough that its links are set right, see steps.cpp.
   void Detach() {
     auto* netns = r_.Find(Part::kNetns);
     if (netns == nullptr || !netns->present()) return;
-    r_.uncertain = !r_.applied || netns->remedy != Remedy::kKeep;
+    r_.uncertain = !AttachedAsApplied() || !r_.applied;
     if (!r_.uncertain) return;
     const bool bridge_goes = std::any_of(model_.resources.begin(), model_.resources.end(), [](const Resource& other) {
-      return other.address.kind == Kind::kNetwork && other.parts[0].remedy >= Remedy::kRemake;
+      return other.address.kind == Kind::kNetwork && other.parts[0].remedy == Remedy::kRemake;
     });
     if (!bridge_goes || !netns->wanted) return;
     netns->Raise(Remedy::kRemake, Action::kRestart);

@@ -68,7 +68,7 @@ constexpr auto kRules = std::to_array<FieldRule>({
     {Scope::kService, "memory_swap", kLive, kPart, kValue},
     {Scope::kService, "nat_backend", kLive, kRecord, kValue},
     {Scope::kService, "network", kReplace, kWorkload, kValue},
-    {Scope::kService, "networks", kReplace, kWorkload, kValue},
+    {Scope::kService, "networks", kLive, kPart, kValue},
     {Scope::kService, "on_unhealthy", kLive, kPolicy, kValue},
     {Scope::kService, "pids", kLive, kPart, kValue},
     {Scope::kService, "port_forwards", kLive, kPart, kValue},

@@ -163,6 +163,73 @@ TEST_F(Planner, AReplacedNetworkReplacesWhoIsOnIt) {
   EXPECT_FALSE(Planned().HasChanges());
 }
 
+TEST_F(Planner, NetworksAreAddedAndRemovedLive) {
+  shop.networks["front"] = {"front", spec::Ipv4Net{{0x0a2b0000}, 24}, {}, false, 0, {}};
+  shop.services["web"].networks = {"front", "internal"};
+  Start();
+  const auto starts = world.kernel.StartsOf(world.Process("web"));
+  const auto addresses = world.applied.addresses;
+
+  // One network goes altogether and another one comes, for a service and for one that stays.
+  shop.networks.erase("front");
+  shop.networks["back"] = {"back", spec::Ipv4Net{{0x0a2c0000}, 24}, {}, true, 0, {}};
+  shop.services["web"].networks = {"internal", "back"};
+  const auto plan = Planned();
+  const auto* change = Find(plan, "service.web");
+  ASSERT_NE(change, nullptr);
+  EXPECT_EQ(change->action, Action::kLive);
+  EXPECT_EQ(change->reasons.at(0).text, "networks front, internal → internal, back");
+  EXPECT_EQ(plan.addresses.at("service.web/internal"), addresses.at("service.web/internal"));
+  EXPECT_LT(At(plan, "network.back/bridge"), At(plan, "topology.shop/firewall"));
+  EXPECT_LT(At(plan, "topology.shop/firewall"), At(plan, "service.web/netns"));
+  EXPECT_LT(At(plan, "service.web/netns"), At(plan, "network.front/bridge (undo)"));
+  EXPECT_TRUE(world.Execute(plan, &shop).ok());
+  EXPECT_FALSE(Planned().HasChanges());
+
+  // To none at all, and back.
+  shop.services["web"].networks.clear();
+  shop.services["web"].port_forwards.clear();
+  EXPECT_EQ(Find(Planned(), "service.web")->action, Action::kLive);
+  EXPECT_TRUE(world.Execute(Planned(), &shop).ok());
+  shop.services["web"].networks = {"back"};
+  EXPECT_EQ(Find(Planned(), "service.web")->action, Action::kLive);
+  EXPECT_TRUE(world.Execute(Planned(), &shop).ok());
+  EXPECT_FALSE(Planned().HasChanges());
+  EXPECT_EQ(world.kernel.StartsOf(world.Process("web")), starts);
+
+  // The host's network is another kind of namespace.
+  shop.services["web"].networks.clear();
+  shop.services["web"].network = spec::NetworkKind::kHost;
+  EXPECT_EQ(Find(Planned(), "service.web")->action, Action::kReplace);
+}
+
+TEST_F(Planner, RulesOfANetworkStayWhileAServiceOnItIsStopped) {
+  shop.networks["front"] = {"front", spec::Ipv4Net{{0x0a2b0000}, 24}, {}, false, 0, {}};
+  shop.services["web"].networks = {"front"};
+  Start();
+  shop.networks.erase("front");
+  shop.services.erase("web");
+  const auto plan = Planned();
+  EXPECT_LT(At(plan, "service.web/netns (undo)"), At(plan, "topology.shop/firewall"));
+  EXPECT_TRUE(world.Execute(plan, &shop).ok());
+  EXPECT_FALSE(Planned().HasChanges());
+}
+
+TEST_F(Planner, LinksThatAnApplyLeftHalfChangedAreSetRightWithoutARestart) {
+  shop.networks["front"] = {"front", spec::Ipv4Net{{0x0a2b0000}, 24}, {}, false, 0, {}};
+  shop.services["web"].networks = {"front", "internal"};
+  Start();
+  const auto starts = world.kernel.StartsOf(world.Process("web"));
+  world.kernel.DropFact(world.Key(Kind::kService, "web", Part::kNetns), "network front");
+  shop.networks.erase("front");
+  shop.services["web"].networks = {"internal"};
+  const auto plan = Planned();
+  EXPECT_EQ(Find(plan, "service.web")->action, Action::kLive);
+  EXPECT_LT(At(plan, "service.web/netns"), At(plan, "network.front/bridge (undo)"));
+  EXPECT_TRUE(world.Execute(plan, &shop).ok());
+  EXPECT_EQ(world.kernel.StartsOf(world.Process("web")), starts);
+}
+
 TEST_F(Planner, AnotherPathOfAVolumeRestartsWhoMountsIt) {
   Start();
   shop.volumes["data"].path = "/srv/other";

@@ -193,6 +193,7 @@ class Builder {
       if (resource.Find(order.upper) == nullptr) continue;
       order.relation == Relation::kEvery ? ConnectEvery(index, order) : ConnectOrder(index, order);
     }
+    OrderRules(index);
     ConnectProcess(index);
   }
 
@@ -201,6 +202,7 @@ class Builder {
     if (upper.apply && order.relation != Relation::kDependsOn) {
       for (const auto lower : Lower(index, order.relation, true)) Edge(NodesOf(lower, order.lower)->apply, upper.apply);
     }
+    if (order.relation == Relation::kAttached && upper.apply && !upper.undo) DetachFirst(index, order);
     if (!upper.undo) return;
     // What is in nobody's state says nothing of what it rested on but by its own parts.
     for (const auto lower : Lower(index, order.relation, false)) {
@@ -209,6 +211,33 @@ class Builder {
       if (order.clear && !nodes.undo) Edge(upper.undo, nodes.apply);
     }
     if (order.relation != Relation::kSame) UndoBeforeStrangers(index, order);
+  }
+
+  // Links of a running service are changed in place: those to a network that goes are gone before it. Of one that is
+  // made anew there is no such link, see Assessor::Detach().
+  void DetachFirst(std::uint32_t index, const PartOrder& order) {
+    const auto* part = model_.resources[index].Find(order.upper);
+    if (!part->present()) return;
+    for (std::uint32_t other = 0; other < nodes_.size(); ++other) {
+      const auto* nodes = NodesOf(other, order.lower);
+      if (nodes != nullptr && nodes->undo && !nodes->apply) Edge(NodesOf(index, order.upper)->apply, nodes->undo);
+    }
+  }
+
+  // Under a running service the rules of the new networks are in force before a link leads there. Those of networks
+  // that go stay for as long as a service that is stopped is on them; from one that changes its links in place they go
+  // first, with the bridge taken down: firewall.cpp.
+  void OrderRules(std::uint32_t index) {
+    const auto topology = model_.IndexOf(Kind::kTopology, model_.project());
+    const auto* netns = NodesOf(index, Part::kNetns);
+    if (!topology || netns == nullptr) return;
+    const auto& firewall = *NodesOf(*topology, Part::kFirewall);
+    if (!netns->undo && model_.resources[index].Find(Part::kNetns)->present()) Edge(firewall.apply, netns->apply);
+    if (!netns->undo) return;
+    for (const auto network : Lower(index, Relation::kAttached, false)) {
+      const auto& bridge = *NodesOf(network, Part::kBridge);
+      if (bridge.undo && !bridge.apply) Edge(netns->undo, firewall.apply);
+    }
   }
 
   // A leftover service may be attached to any network.

@@ -143,13 +143,20 @@ std::optional<Ipv6At> Side::V6Of(const Joined& joined, spec::Ipv4 address) {
 
 std::optional<FirewallWanted> Side::Firewall() const {
   if (topology_->networks.empty()) return std::nullopt;
-  FirewallWanted wanted{FirewallTable(topology_->name), FirewallComment(topology_->name), {}, {}};
+  FirewallWanted wanted{FirewallTable(topology_->name), FirewallComment(topology_->name), {}, {}, {}};
   for (const auto& [name, network] : topology_->networks) {
     const auto& joined = *JoinedTo(name);
     if (joined.subnet)
       wanted.networks.push_back({name, joined.bridge, *joined.subnet, network.internal, joined.subnet6});
   }
   for (const auto& [name, service] : topology_->services) {
+    for (const auto& network : service.networks) {
+      const auto address = AddressOf(service, network);
+      if (!address) continue;
+      const auto v6 = V6Of(*JoinedTo(network), *address);
+      wanted.ports.push_back({VethLink(topology_->name, AddressOf(service), network), *address,
+                              v6 ? std::optional(v6->address) : std::nullopt});
+    }
     if (service.port_forwards.empty() || service.networks.empty()) continue;
     const auto& network = service.networks.front();
     const auto address = AddressOf(service, network);

@@ -1,6 +1,7 @@
 #include "actuators/netns/answers.hpp"
 
 #include <arpa/inet.h>
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -54,6 +55,15 @@ bool Hairpin(const nlattr* kind, const nlattr* data) {
   return mode != nullptr && nla_len(mode) >= 1 && nla_get_u8(mode) != 0;
 }
 
+// data: of a bridge. An older kernel has no such option, and learns.
+bool LearnsOfGroups(const nlattr* data) {
+  if (data == nullptr) return false;
+  const nlattr* options = nla_find(static_cast<nlattr*>(nla_data(data)), nla_len(data), IFLA_BR_MULTI_BOOLOPT);
+  br_boolopt_multi multi{};
+  if (options != nullptr && nla_len(options) == sizeof multi) std::memcpy(&multi, nla_data(options), sizeof multi);
+  return (multi.optval & 1U << BR_BOOLOPT_NO_LL_LEARN) == 0;
+}
+
 // What the kernel says about an error beyond its number; "" where it says nothing.
 std::string Explanation(const nlmsghdr* header) {
   if ((header->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return {};
@@ -105,6 +115,7 @@ std::optional<Link> LinkOf(nlmsghdr* header) {
     std::array<nlattr*, IFLA_INFO_MAX + 1> details{};
     if (nla_parse_nested(details.data(), IFLA_INFO_MAX, attributes[IFLA_LINKINFO], nullptr) >= 0) {
       link.kind = Text(details[IFLA_INFO_KIND]);
+      link.learns_of_groups = link.kind == "bridge" && LearnsOfGroups(details[IFLA_INFO_DATA]);
       link.hairpin = Hairpin(details[IFLA_INFO_SLAVE_KIND], details[IFLA_INFO_SLAVE_DATA]);
     }
   }

@@ -84,9 +84,7 @@ class Attacher {
     }
     auto outer = TRY(GetLink(host_, wanted.host_link));
     auto inner = TRY(GetLink(inside_, wanted.link));
-    const bool pair = outer && inner && outer->kind == "veth" && inner->kind == "veth" && outer->peer == inner->index &&
-                      inner->peer == outer->index;
-    if (!pair) {
+    if (!outer || !inner || !IsAttachment(*inner, *outer)) {
       TRY(MakePair(wanted, bridge->index, outer, inner));
       outer = TRY(GetLink(host_, wanted.host_link));
       inner = TRY(GetLink(inside_, wanted.link));
@@ -133,6 +131,7 @@ class Attacher {
     TRY(SetIpv6(wanted, inner));
     TRY(SetAddresses(inside_, inner.index, inner.name, wanted.address, wanted.prefix, wanted.v6));
     LinkChange up;
+    up.alias = inner.name;
     up.up = true;
     return ChangeLink(inside_, inner.index, inner.name, Difference(inner, up));
   }
@@ -167,25 +166,50 @@ Result<> HoldEgress(const std::optional<EgressWanted>& wanted, const ProgressSin
   return {};
 }
 
+// What each attachment is called inside. Those that are there keep their names under the running workload; a new one
+// gets that of its place among the networks, or where another has it, the first that is free.
+Result<std::vector<std::string>> NamesInside(Netlink& host, const std::vector<Link>& links, const NetnsWanted& wanted) {
+  std::vector<std::string> names;
+  for (const auto& attachment : wanted.attachments) {
+    names.emplace_back();
+    if (std::ranges::find(links, "veth", &Link::kind) == links.end()) continue;
+    const auto outer = TRY(GetLink(host, attachment.host_link));
+    if (!outer) continue;
+    const auto inner = std::ranges::find(links, outer->peer, &Link::index);
+    if (inner != links.end() && IsAttachment(*inner, *outer)) names.back() = inner->name;
+  }
+  const auto is_free = [&](const std::string& name) { return std::ranges::find(names, name) == names.end(); };
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (!names[i].empty()) continue;
+    std::string name = wanted.attachments[i].link;
+    for (std::size_t number = 0; !is_free(name); ++number) name = "eth" + std::to_string(number);
+    names[i] = std::move(name);
+  }
+  return names;
+}
+
 // On a thread that is in the namespace.
 Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd, const ProgressSink& warn) {
   auto inside = TRY(Netlink::Open(NETLINK_ROUTE));
   TRY(WriteSysctls(NetnsSysctls(), ""));
-  // Before anything leads out; and in the place of others at once, where links are up.
-  TRY(HoldEgress(wanted.egress, warn));
+  // Before anything leads out; and in the place of others at once, where links are up. None: once what they were for
+  // leads nowhere any more.
+  if (wanted.egress) TRY(HoldEgress(wanted.egress, warn));
   const auto links = TRY(DumpLinks(inside));
+  const auto names = TRY(NamesInside(host, links, wanted));
   for (const auto& link : links) {
     LinkChange up;
     up.up = true;
     if (link.name == "lo") TRY(ChangeLink(inside, link.index, link.name, Difference(link, up)));
-    const bool is_wanted =
-        std::ranges::find(wanted.attachments, link.name, &NetnsWanted::Attachment::link) != wanted.attachments.end();
+    const bool is_wanted = std::ranges::find(names, link.name) != names.end();
     if (link.kind == "veth" && !is_wanted) TRY(DeleteLink(inside, link.index, link.name));
   }
   Attacher attacher(host, inside, namespace_fd, wanted.alias);
   std::optional<DefaultRoute> route, route6;
   std::vector<int> attached;
-  for (const auto& attachment : wanted.attachments) {
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    auto attachment = wanted.attachments[i];
+    attachment.link = names[i];
     TRY_IN("network " + attachment.network, attacher.Attach(attachment));
     const auto link = TRY(GetLink(inside, attachment.link));
     if (link) attached.push_back(link->index);
@@ -194,7 +218,8 @@ Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd, con
     if (attachment.gateway6 && !route6) route6 = DefaultRoute{*attachment.gateway6, link->index};
   }
   TRY(SetRoutes(inside, route, attached));
-  return SetRoutes(inside, route6, attached, AF_INET6);
+  TRY(SetRoutes(inside, route6, attached, AF_INET6));
+  return wanted.egress ? Result<>() : HoldEgress(std::nullopt, warn);
 }
 
 }  // namespace

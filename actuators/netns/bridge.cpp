@@ -34,6 +34,7 @@ Result<> Configure(Netlink& netlink, const BridgeWanted& wanted, const Link& lin
   target.mac = MacOf(wanted.gateway);
   target.mtu = wanted.mtu;
   TRY(ChangeLink(netlink, link.index, link.name, Difference(link, target)));
+  if (link.learns_of_groups) TRY(DenyGroupLearning(netlink, link.index, link.name));
   // Before it is up: it never listens to a router advertisement.
   TRY(WriteSysctls(BridgeSysctls(wanted.v6.has_value()), link.name));
   TRY(SetAddresses(netlink, link.index, link.name, wanted.gateway, wanted.prefix, wanted.v6));

@@ -8,15 +8,17 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <sstream>
 #include <vector>
 
-#include "actuators/netns/netlink.hpp"
+#include "actuators/netns/firewall_listing.hpp"
+#include "actuators/netns/links.hpp"
 #include "actuators/netns/nft.hpp"
 #include "actuators/netns/parts.hpp"
 #include "actuators/sys/file.hpp"
-#include "state/parts/firewall_model.hpp"
+#include "state/parts/spoof_model.hpp"
 
 namespace nucleus::netns {
 
@@ -140,6 +142,53 @@ Result<> Restore(const Forwarding& setting) {
   return {};
 }
 
+Result<bool> HasSpoofTable(const std::string& name) {
+  const auto tables = TRY(DumpTables(TableFamily::kBridge));
+  return std::ranges::find(tables, name, &TableInfo::name) != tables.end();
+}
+
+// Of links that are still there, although nobody wants them any more.
+Result<SpoofEntries> EntriesToKeep(Netlink& netlink, const FirewallWanted& wanted) {
+  SpoofEntries kept;
+  const auto listing = ListTableJson(wanted.table, TableFamily::kBridge);
+  const auto state = listing ? ParseListing(*listing) : Result<FirewallState>(Fail(listing.error()));
+  if (!state) return kept;  // what cannot be read is replaced
+  const auto ports = PortsOf(wanted);
+  for (const auto& entry : state->elements) {
+    const auto port = PortOf(entry.second);
+    if (!ports.contains(port) && TRY(GetLink(netlink, port))) kept.push_back(entry);
+  }
+  return kept;
+}
+
+Result<std::string> SourceCommands(Netlink& netlink, const FirewallWanted& wanted) {
+  const bool there = TRY(HasSpoofTable(wanted.table));
+  if (ChecksSources(wanted))
+    return SpoofTransaction(wanted, there ? TRY(EntriesToKeep(netlink, wanted)) : SpoofEntries());
+  return there ? NoSpoofTransaction(wanted.table) : std::string();
+}
+
+// Bridges of the project that have no rules any more lead nowhere from here on: who is on one still, and is to go on
+// running, leaves it in the next step.
+Result<> CloseBridges(Netlink& netlink, const FirewallWanted& wanted) {
+  for (const auto& link : TRY(DumpLinks(netlink, "bridge"))) {
+    if (link.kind != "bridge" || !link.up || !link.alias.starts_with(wanted.comment + "/network.")) continue;
+    if (std::ranges::find(wanted.networks, link.name, &FirewallWanted::Net::link) != wanted.networks.end()) continue;
+    LinkChange down;
+    down.up = false;
+    TRY(ChangeLink(netlink, link.index, link.name, down));
+  }
+  return {};
+}
+
+// Both tables, as one transaction.
+Result<> ReplaceTables(const FirewallWanted& wanted, std::string_view comment) {
+  auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
+  const auto sources = TRY(SourceCommands(netlink, wanted));
+  TRY(CloseBridges(netlink, wanted));
+  return RunNft(FirewallTransaction(wanted, comment) + sources, "replace table", wanted.table);
+}
+
 }  // namespace
 
 Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& directories) {
@@ -157,7 +206,7 @@ Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& director
     if (setting.recorded != was) TRY(sys::ReplaceFile(setting.record, was ? "1\n" : "0\n", 0644));
     label.*setting.mark = was;
   }
-  TRY(RunNft(FirewallTransaction(wanted, TableComment(label)), "replace table", wanted.table));
+  TRY(ReplaceTables(wanted, TableComment(label)));
   for (const auto& setting : memory.settings) {
     if (const auto was = label.*setting.mark) TRY(TurnOn(setting, *was));
   }
@@ -168,8 +217,10 @@ Result<> UndoFirewall(const std::string& table, const Directories& directories) 
   const auto lock = TRY(LockHost(directories.HostLock()));
   const auto memory = TRY(Recall(table, directories));
   for (const auto& setting : memory.settings) TRY(Restore(setting));
-  if (!memory.exists) return {};
-  return RunNft("delete table inet " + table + "\n", "delete table", table);
+  std::string commands;
+  if (memory.exists) commands += "delete table inet " + table + "\n";
+  if (TRY(HasSpoofTable(table))) commands += NoSpoofTransaction(table);
+  return commands.empty() ? Result<>() : RunNft(commands, "delete table", table);
 }
 
 }  // namespace nucleus::netns

@@ -44,13 +44,23 @@ std::pair<const std::string&, const json&> OnlyMember(const json& object) {
   return {only.key(), only.value()};
 }
 
-// The left side of a match: "iifname", "ip saddr", "ct status", "fib daddr type".
+std::string Joined(const json& concatenated, std::string (*text)(const json&)) {
+  std::string all;
+  for (const auto& one : concatenated) all += (all.empty() ? "" : " . ") + text(one);
+  return all;
+}
+
+// The left side of a match: "iifname", "ip saddr", "ct status", "fib daddr type"; several of them with dots between.
 std::string Selector(const json& left) {
   if (left.is_object() && left.size() == 1) {
     const auto& [kind, detail] = OnlyMember(left);
+    if (kind == "concat" && detail.is_array()) return Joined(detail, Selector);
     if (detail.is_object()) {
       if (kind == "meta" && Member(detail, "key") == "nfproto") return "meta nfproto";  // written out, others are not
       if (kind == "meta") return Member(detail, "key");
+      if (kind == "payload" && detail.contains("base"))
+        return "@" + Member(detail, "base") + "," + Value(detail.value("offset", json()), false) + "," +
+               Value(detail.value("len", json()), false);
       if (kind == "payload" && detail.contains("field"))
         return Member(detail, "protocol") + " " + Member(detail, "field");
       if (kind == "ct" && detail.size() == 1) return "ct " + Member(detail, "key");
@@ -68,7 +78,9 @@ std::string Match(const json& match) {
   const std::string op = Member(match, "op");
   // A match of flags ("in") and of equality are both written without an operator.
   const std::string between = op == "==" || op == "in" || op.empty() ? " " : " " + op + " ";
-  return selector + between + Value(match["right"], selector.ends_with("ifname"));
+  const json& right = match["right"];
+  const bool in_set = right.is_string() && right.get_ref<const std::string&>().starts_with('@');
+  return selector + between + Value(right, selector.ends_with("ifname") && !in_set);
 }
 
 std::string Dnat(const json& dnat) {
@@ -147,6 +159,18 @@ std::string SetText(const json& set) {
   return text;
 }
 
+std::string Element(const json& element) {
+  if (element.is_object() && element.size() == 1 && element.contains("concat") && element["concat"].is_array())
+    return Joined(element["concat"], Element);
+  return Value(element, false);
+}
+
+void AddElements(const json& set, FirewallState& state) {
+  const auto elements = set.find("elem");
+  if (elements == set.end() || !elements->is_array()) return;
+  for (const auto& element : *elements) state.elements.emplace_back(Member(set, "name"), Element(element));
+}
+
 FirewallState Read(const json& document) {
   FirewallState state;
   std::map<std::string, std::size_t> last_place;
@@ -159,6 +183,7 @@ FirewallState Read(const json& document) {
         AddRule(object, last_place, state);
       } else {
         state.others.push_back(kind + " " + Member(object, "name") + (kind == "set" ? SetText(object) : ""));
+        if (kind == "set") AddElements(object, state);
         if (kind == "counter") state.counters[Member(object, "name")] = object.value("packets", std::uint64_t{0});
       }
     }

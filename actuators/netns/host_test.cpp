@@ -59,7 +59,9 @@ class NetnsHost : public ::testing::Test {
     auto netlink = Netlink::Open(NETLINK_ROUTE);
     for (const auto& link : Taken(DumpLinks(*netlink))) text += "link " + link.name + " " + link.alias + "\n";
     for (const auto& route : Taken(DumpRoutes(*netlink))) text += "route " + spec::Format(route.to) + "\n";
-    for (const auto& table : Taken(DumpTables())) text += "table " + table.name + "\n";
+    for (const auto family : {TableFamily::kInet, TableFamily::kBridge}) {
+      for (const auto& table : Taken(DumpTables(family))) text += "table " + table.name + "\n";
+    }
     for (const auto& mount : Taken(sys::ReadMountinfo())) text += "mount " + mount.mount_point + "\n";
     return text + "ip_forward " + sys::ReadFile("/proc/sys/net/ipv4/ip_forward").value();
   }
@@ -155,7 +157,7 @@ TEST_F(NetnsHost, NetnsDriftIsNoticedAndRepairedInPlace) {
     return InService("web", [&](Netlink& n) -> Result<> { return change(n, *TRY(GetLink(n, "eth0"))); });
   };
   OK(OnHost([&](Netlink& n) { return DeleteLink(n, HostLink(veth).index, veth); }));
-  ExpectRepair("service.web/netns: eth0 host end:");
+  ExpectRepair("service.web/netns: network front host end:");
   OK(OnHost([&](Netlink& n) {
     LinkChange c;
     c.master = 0;
@@ -167,15 +169,15 @@ TEST_F(NetnsHost, NetnsDriftIsNoticedAndRepairedInPlace) {
     c.up = false;
     return ChangeLink(n, HostLink(veth).index, veth, c);
   }));
-  ExpectRepair("service.web/netns: eth0 host end:");
+  ExpectRepair("service.web/netns: network front host end:");
   OK(inside([](Netlink& n, const Link& l) { return SetAddresses(n, l.index, l.name, spec::Ipv4{0x0a4d0163}, 24); }));
-  ExpectRepair("service.web/netns: eth0: 10.77.1.2/24");
+  ExpectRepair("service.web/netns: network front: 10.77.1.2/24");
   OK(inside([](Netlink& n, const Link& l) {
     LinkChange c;
     c.up = false;
     return ChangeLink(n, l.index, l.name, c);
   }));
-  ExpectRepair("service.web/netns: default route: 10.77.1.1 dev eth0 -> (none)");
+  ExpectRepair("service.web/netns: default route: 10.77.1.1 over network front -> (none)");
   OK(inside([](Netlink& n, const Link&) { return SetRoutes(n, std::nullopt, {}); }));
   ExpectRepair("service.web/netns: default route:");
   OK(inside([](Netlink& n, const Link&) {
@@ -205,12 +207,64 @@ TEST_F(NetnsHost, HalfMadePinsAreRepaired) {
   ExpectRepair("service.web/netns: pin: mounted -> not a network namespace of its own");
 }
 
+TEST_F(NetnsHost, InterfacesKeepTheirNamesWhileNetworksComeAndGo) {
+  Small();
+  shop_.Network("side", "10.77.3.0/24");
+  OK(site_.Apply(shop_));
+  const auto pin = Inode(shop_.Pin("web"));
+  auto& web = shop_.Get<NetnsWanted>("service.web/netns");
+  // "front eth0 back eth1"
+  const auto names = [&] {
+    std::string text;
+    std::map<std::string, int> outer_index;
+    for (const auto& attachment : web.attachments)
+      outer_index[attachment.network] = HostLink(attachment.host_link).index;
+    EXPECT_TRUE(InService("web", [&](Netlink& inside) -> Result<> {
+      for (const auto& link : TRY(DumpLinks(inside, "veth"))) {
+        for (const auto& attachment : web.attachments) {
+          if (outer_index.at(attachment.network) == link.peer) text += attachment.network + " " + link.name + " ";
+        }
+      }
+      return {};
+    }));
+    return text;
+  };
+  // As the planner asks for them: each by its place.
+  const auto wanted = [&](std::vector<NetnsWanted::Attachment> attachments) {
+    for (std::size_t i = 0; i < attachments.size(); ++i) attachments[i].link = "eth" + std::to_string(i);
+    web.attachments = std::move(attachments);
+  };
+  const auto front = web.attachments[0], back = web.attachments[1];
+  auto side = front;
+  side.network = "side";
+  side.bridge = BridgeLink("shop", "side");
+  side.host_link = VethLink("shop", {Kind::kService, "web"}, "side");
+  side.address = spec::ParseIpv4("10.77.3.2").value();
+  side.gateway.reset();
+  EXPECT_EQ(names(), "front eth0 back eth1 ");
+  wanted({back});
+  ExpectRepair("service.web/netns: eth0: ");
+  EXPECT_EQ(names(), "back eth1 ");
+  wanted({back, side});  // by its place eth1, which another one has
+  ExpectRepair("service.web/netns: network side: ");
+  EXPECT_EQ(names(), "back eth1 side eth0 ");
+  wanted({side, front, back});
+  ExpectRepair("service.web/netns: network front: ");
+  EXPECT_EQ(names(), "back eth1 side eth0 front eth2 ");
+  wanted({});
+  ExpectRepair("service.web/netns: eth2: ");
+  wanted({front, back});
+  ExpectRepair("service.web/netns: network front: ");
+  EXPECT_EQ(names(), "front eth0 back eth1 ");
+  EXPECT_EQ(Inode(shop_.Pin("web")), pin);
+}
+
 TEST_F(NetnsHost, AnAttachmentThatIsNoLongerWantedGoes) {
   Small();
   OK(site_.Apply(shop_));
   auto& web = shop_.Get<NetnsWanted>("service.web/netns");
   web.attachments.pop_back();
-  ExpectRepair("service.web/netns: eth1:");
+  ExpectRepair("service.web/netns: eth1: ");
   EXPECT_EQ(HostLink(VethLink("shop", {Kind::kService, "web"}, "back")).index, 0);
   web.attachments.clear();
   ExpectRepair("service.web/netns: default route:");
@@ -253,8 +307,10 @@ TEST_F(NetnsHost, FirewallDriftIsNoticedByName) {
   ExpectRepair("topology/firewall: port service.web 8080/tcp:");
   OK(nft("insert rule inet " + table + " forward accept"));
   ExpectRepair("topology/firewall: rule forward (unnamed): (none) -> forward: accept");
-  OK(nft("add chain inet " + table + " input { type filter hook input priority 0; policy drop; }"));
-  ExpectRepair("topology/firewall: chain input: (none) -> filter input 0 drop");
+  OK(nft("add chain inet " + table + " stranger { type filter hook input priority 0; policy drop; }"));
+  ExpectRepair("topology/firewall: chain stranger: (none) -> filter input 0 drop");
+  OK(nft("delete rule inet " + table + " input handle " + HandleOf(table, "rule input back no way to the host")));
+  ExpectRepair("topology/firewall: rule input back no way to the host: input: iifname");
   OK(nft("add set inet " + table + " friends { type ipv4_addr; }"));
   ExpectRepair("topology/firewall: set friends ipv4_addr: (none) -> present");
   OK(nft("delete rule inet " + table + " forward handle " + HandleOf(table, "rule forward back no way out") +

@@ -55,10 +55,10 @@ std::string InProc(const std::string& path) {
 Result<Inside> LookHere(Netlink::Buffer& buffer, const Scope& scope) {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE, &buffer));
   Inside inside;
-  inside.snapshot = TRY(DumpAll(netlink, !scope.v6_links.empty()));
+  inside.snapshot = TRY(DumpAll(netlink, scope.v6));
   inside.sysctls = ReadSysctls(NetnsSysctls(), "");
-  for (const auto& link : scope.v6_links) {
-    for (auto& [name, value] : ReadSysctls(Ipv6LinkSysctls(), link)) inside.sysctls[link + " " + name] = value;
+  for (const auto& link : inside.snapshot.links) {
+    if (scope.v6 && link.kind == "veth") inside.link_sysctls[link.index] = ReadSysctls(Ipv6LinkSysctls(), link.name);
   }
   inside.egress = ReadEgress(scope.egress);
   return inside;

@@ -14,14 +14,15 @@ namespace nucleus::netns {
 
 struct Inside {
   Snapshot snapshot;
-  Facts sysctls;  // SettingName() -> value
+  Facts sysctls;                      // SettingName() -> value
+  std::map<int, Facts> link_sysctls;  // those of IPv6 of each veth, by its index
   Result<Egress> egress;
 };
 
 // What is to be seen inside, besides what every namespace has.
 struct Scope {
-  bool egress = false;                // its egress rules one by one: ReadEgress()
-  std::vector<std::string> v6_links;  // there is IPv6, and these links have it; none: it is passed over
+  bool egress = false;  // its egress rules one by one: ReadEgress()
+  bool v6 = false;      // there is IPv6; else it is passed over
 };
 
 // One answer per pin, in order. Pins that are not mounted get kNotFound.

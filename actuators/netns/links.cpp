@@ -24,6 +24,15 @@ ifinfomsg LinkHeader(int index) {
   return header;
 }
 
+void PutNoGroupLearning(Message& message) {
+  message.PutNested(IFLA_LINKINFO, [](Message& info) {
+    info.PutText(IFLA_INFO_KIND, "bridge").PutNested(IFLA_INFO_DATA, [](Message& data) {
+      constexpr std::uint32_t kOption = 1U << BR_BOOLOPT_NO_LL_LEARN;
+      data.Put(IFLA_BR_MULTI_BOOLOPT, br_boolopt_multi{kOption, kOption});
+    });
+  });
+}
+
 Result<> ChangeAddress(Netlink& netlink, std::uint16_t type, std::uint16_t flags, const LinkAddress& address,
                        std::string_view operation, std::string_view subject) {
   ifaddrmsg header{};
@@ -79,8 +88,15 @@ LinkChange Difference(const Link& link, const LinkChange& wanted) {
 Result<> CreateBridge(Netlink& netlink, const std::string& name, const MacAddress& mac, std::uint32_t mtu) {
   Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
   message.Header(LinkHeader(0)).PutText(IFLA_IFNAME, name).Put(IFLA_ADDRESS, mac).Put(IFLA_MTU, mtu);
-  message.PutNested(IFLA_LINKINFO, [](Message& info) { info.PutText(IFLA_INFO_KIND, "bridge"); });
+  PutNoGroupLearning(message);
   return netlink.Do(message, "create bridge", name);
+}
+
+Result<> DenyGroupLearning(Netlink& netlink, int index, std::string_view name) {
+  Message message(RTM_NEWLINK, 0);
+  message.Header(LinkHeader(index));
+  PutNoGroupLearning(message);
+  return netlink.Do(message, "change bridge", name);
 }
 
 Result<> CreateVeth(Netlink& netlink, const VethEnds& ends) {

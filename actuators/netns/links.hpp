@@ -41,6 +41,10 @@ Result<> ChangeLink(Netlink& netlink, int index, std::string_view name, const Li
 // A port may get back what it sent. Where br_netfilter translates addresses inside the bridge, a service that asks for
 // itself through a published port would else never get its answer.
 Result<> SetHairpin(Netlink& netlink, int index, std::string_view name);
+// Frames to the bridge group's addresses (LLDP, 01:80:c2:00:00:0e) come by no hook of netfilter before a bridge learns
+// from them where a hardware address is: br_handle_frame() in net/bridge/br_input.c. CreateBridge() makes one that does
+// not.
+Result<> DenyGroupLearning(Netlink& netlink, int index, std::string_view name);
 // No link-local IPv6 address once it is up: a port of a bridge has nothing to say for itself.
 Result<> DenyIpv6Address(Netlink& netlink, int index, std::string_view name);
 Result<> DeleteLink(Netlink& netlink, int index, std::string_view name);  // gone already is success

@@ -106,11 +106,16 @@ struct Link {
   std::string kind;  // "bridge", "veth"; "" for hardware
   MacAddress mac{};
   std::uint32_t mtu = 0;
-  bool up = false;       // administratively
-  int master = 0;        // index of the bridge it is a port of
-  bool hairpin = false;  // as a port of a bridge
-  int peer = 0;          // veth: index of the other end, in the other end's namespace
+  bool up = false;                // administratively
+  int master = 0;                 // index of the bridge it is a port of
+  bool hairpin = false;           // as a port of a bridge
+  bool learns_of_groups = false;  // bridge: also from frames to the bridge group's addresses, see links.hpp
+  int peer = 0;                   // veth: index of the other end, in the other end's namespace
 };
+
+// Whether `inner` is the inside of an attachment of ours whose outside is `outer`, under the name it was given: its
+// alias says which. Interfaces keep their names while others come and go, so their place among the networks does not.
+bool IsAttachment(const Link& inner, const Link& outer);
 
 // Link-local addresses of IPv6 are passed over: every link has one.
 struct LinkAddress {
@@ -144,7 +149,7 @@ struct Snapshot {
   [[nodiscard]] std::vector<Route> OtherRoutes() const;    // neither default nor the kernel's own
 };
 
-Result<std::vector<Link>> DumpLinks(Netlink& netlink);
+Result<std::vector<Link>> DumpLinks(Netlink& netlink, std::string_view kind = {});  // of a kind; "": all
 // index 0: of all links. family AF_UNSPEC: of both.
 Result<std::vector<LinkAddress>> DumpAddresses(Netlink& netlink, int index, unsigned char family = AF_INET);
 Result<std::vector<Route>> DumpRoutes(Netlink& netlink, unsigned char family = AF_INET);  // of one

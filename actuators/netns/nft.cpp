@@ -63,11 +63,11 @@ std::string CommentIn(const nlattr* attribute) {
 
 }  // namespace
 
-Result<std::vector<TableInfo>> DumpTables() {
+Result<std::vector<TableInfo>> DumpTables(TableFamily family) {
   auto netlink = TRY(Netlink::Open(NETLINK_NETFILTER));
   Message message((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETTABLE, 0);
   nfgenmsg header{};
-  header.nfgen_family = NFPROTO_INET;
+  header.nfgen_family = family == TableFamily::kBridge ? NFPROTO_BRIDGE : NFPROTO_INET;
   header.version = NFNETLINK_V0;
   message.Header(header);
   std::vector<TableInfo> tables;
@@ -86,8 +86,9 @@ Result<> RunNft(const std::string& commands, std::string_view operation, std::st
   return {};
 }
 
-Result<std::string> ListTableJson(std::string_view table) {
-  return Run("list table inet " + std::string(table), true, "list table", table);
+Result<std::string> ListTableJson(std::string_view table, TableFamily family) {
+  const std::string of = family == TableFamily::kBridge ? "bridge " : "inet ";
+  return Run("list table " + of + std::string(table), true, "list table", table);
 }
 
 }  // namespace nucleus::netns

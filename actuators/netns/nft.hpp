@@ -3,6 +3,7 @@
 // In the network namespace of the calling thread. Needs CAP_NET_ADMIN, for reading too (kPermission without).
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,12 +18,14 @@ struct TableInfo {
   std::string comment;
 };
 
-// The tables of family inet. Without the library: this says in microseconds that there is nothing to list.
-Result<std::vector<TableInfo>> DumpTables();
+enum class TableFamily : std::uint8_t { kInet, kBridge };
+
+// The tables of a family. Without the library: this says in microseconds that there is nothing to list.
+Result<std::vector<TableInfo>> DumpTables(TableFamily family = TableFamily::kInet);
 
 // One transaction: all commands take effect, or none. kUnsupported where the library is missing.
 Result<> RunNft(const std::string& commands, std::string_view operation, std::string_view subject);
 // `list table inet NAME` as JSON: libnftables-json(5).
-Result<std::string> ListTableJson(std::string_view table);
+Result<std::string> ListTableJson(std::string_view table, TableFamily family = TableFamily::kInet);
 
 }  // namespace nucleus::netns

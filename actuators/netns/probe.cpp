@@ -15,6 +15,7 @@
 #include "actuators/sys/file.hpp"
 #include "spec/core/hash.hpp"
 #include "spec/net.hpp"
+#include "state/parts/spoof_model.hpp"
 
 namespace nucleus::netns {
 
@@ -128,10 +129,14 @@ Observation ObserveBridge(const HostView& host, const Link* link, const std::vec
   Observation observation;
   if (link == nullptr) return observation;
   observation.presence = Presence::kPresent;
-  observation.facts = {{"link", link->name},           {"type", link->kind.empty() ? "hardware" : link->kind},
-                       {"alias", link->alias},         {"address", host.snapshot().AddressesOf(link->index)},
-                       {"mac", Format(link->mac)},     {"mtu", std::to_string(link->mtu)},
-                       {"up", link->up ? "yes" : "no"}};
+  observation.facts = {{"link", link->name},
+                       {"type", link->kind.empty() ? "hardware" : link->kind},
+                       {"alias", link->alias},
+                       {"address", host.snapshot().AddressesOf(link->index)},
+                       {"mac", Format(link->mac)},
+                       {"mtu", std::to_string(link->mtu)},
+                       {"up", link->up ? "yes" : "no"},
+                       {"learns of group frames", link->learns_of_groups ? "yes" : "no"}};
   observation.facts.merge(ReadSysctls(BridgeSysctls(v6), link->name));
   observation.notes["index"] = std::to_string(link->index);
   for (const Link* other : others) {
@@ -146,7 +151,29 @@ struct NetnsJob {
   PartKey key;
   Result<Pin> pin;
   std::vector<const Link*> host_ends;  // links on the host with the service's alias
+  const NetnsWanted* wanted = nullptr;
 };
+
+// What a link inside is for; null where it is for none of the networks.
+const NetnsWanted::Attachment* AttachmentOf(const Link& link, const HostView& host, const NetnsWanted* wanted) {
+  const Link* end = wanted == nullptr ? nullptr : host.Find(link.peer);
+  if (end == nullptr || !IsAttachment(link, *end)) return nullptr;
+  const Link* bridge = host.Find(end->master);
+  const auto attachment = std::ranges::find_if(wanted->attachments, [&](const NetnsWanted::Attachment& candidate) {
+    if (end->name == candidate.host_link) return true;
+    // One that somebody has renamed is still where it was.
+    const bool there = bridge != nullptr && bridge->name == candidate.bridge && end->alias == wanted->alias;
+    return there && host.Find(candidate.host_link) == nullptr;
+  });
+  return attachment == wanted->attachments.end() ? nullptr : &*attachment;
+}
+
+// What it is called in a fact.
+std::string FactNameOf(const Link* link, const HostView& host, const NetnsWanted* wanted) {
+  if (link == nullptr) return "?";
+  const auto* attachment = AttachmentOf(*link, host, wanted);
+  return attachment == nullptr ? link->name : NetworkFact(attachment->network);
+}
 
 void ObserveEgress(const Result<Egress>& egress, Observation& observation) {
   if (!egress) {
@@ -187,26 +214,32 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
       if (link.name == "lo") observation.facts["lo"] = link.up ? "up" : "down";
       // Tunnels and the like that the kernel puts into every namespace are nobody's doing.
       if (link.kind != "veth") continue;
-      observation.facts[link.name] = InsideText(snapshot.AddressesOf(link.index), link.mac, link.mtu, link.up);
+      const auto name = FactNameOf(&link, host, job.wanted);
+      observation.facts[name] = InsideText(snapshot.AddressesOf(link.index), link.mac, link.mtu, link.up);
+      const auto* attachment = AttachmentOf(link, host, job.wanted);
+      const auto settings = inside->link_sysctls.find(link.index);
+      if (attachment != nullptr && attachment->v6 && settings != inside->link_sysctls.end()) {
+        for (const auto& [setting, value] : settings->second) observation.facts[name + " " + setting] = value;
+      }
       const Link* end = host.Find(link.peer);
       if (end == nullptr || end->kind != "veth" || end->peer != link.index) continue;
       const Link* bridge = host.Find(end->master);
       paired.insert(end);
-      observation.facts[link.name + " host end"] =
+      observation.facts[name + " host end"] =
           HostEndText(end->name, bridge == nullptr ? "" : bridge->name, end->mtu, end->up, end->hairpin, end->alias);
     }
     for (const auto& route : snapshot.DefaultRoutes()) {
       const Link* link = snapshot.Find(route.index);
       std::string& routes = observation.facts[std::string(route.IsV6() ? kDefaultRoute6 : kDefaultRoute)];
       if (!routes.empty()) routes += ", ";
-      routes += RouteText(route.gateway.value_or(spec::Ipv4{}), link == nullptr ? "?" : link->name);
+      routes += RouteText(route.gateway.value_or(spec::Ipv4{}), FactNameOf(link, host, job.wanted));
     }
     for (const auto& route : snapshot.OtherRoutes()) {
       const Link* link = snapshot.Find(route.index);
       // Over a link that a workload has made, a tunnel say, it may send what it likes.
       if (link == nullptr || link->kind != "veth") continue;
       observation.facts["route " + spec::Format(route.to)] =
-          RouteText(route.gateway.value_or(spec::Ipv4{}), link->name);
+          RouteText(route.gateway.value_or(spec::Ipv4{}), FactNameOf(link, host, job.wanted));
     }
   }
   for (const Link* end : job.host_ends) {
@@ -229,7 +262,18 @@ std::vector<Address> PinnedServices(const Directories& directories, const std::s
 
 // ---- the firewall ----
 
-Observation ObserveFirewall(const std::string& project) {
+// The table of family bridge, as far as somebody wants it; else it is only told that there is one.
+Result<Facts> ObserveSources(const std::string& table, const FirewallWanted* wanted) {
+  const auto tables = TRY(DumpTables(TableFamily::kBridge));
+  if (std::ranges::find(tables, table, &TableInfo::name) == tables.end()) return Facts();
+  if (wanted == nullptr) return Facts{{std::string(kSpoofFact), "checked"}};
+  const auto listing = ListTableJson(table, TableFamily::kBridge);
+  if (!listing && listing.error().code == ErrorCode::kNotFound) return Facts();
+  if (!listing) return Fail(listing.error());
+  return SpoofFacts(TRY(ParseListing(*listing)), PortsOf(*wanted));
+}
+
+Observation ObserveFirewall(const std::string& project, const FirewallWanted* wanted) {
   const auto tables = DumpTables();
   if (!tables) return Unreadable(tables.error());
   const std::string name = FirewallTable(project);
@@ -255,6 +299,9 @@ Observation ObserveFirewall(const std::string& project) {
   state->ip6_forward = setting(label.ip6_forward_was, "ip6_forward_was", "/proc/sys/net/ipv6/conf/all/forwarding");
   observation.presence = Presence::kPresent;
   observation.facts = FirewallFacts(*state);
+  auto sources = ObserveSources(name, wanted);
+  if (!sources) return Unreadable(sources.error());
+  observation.facts.merge(*sources);
   return observation;
 }
 
@@ -375,11 +422,9 @@ class Look {
       Scope& scope = scopes.emplace_back();
       if (netns != nullptr) {
         scope.egress = netns->egress.has_value();
-        for (const auto& attachment : netns->attachments) {
-          if (attachment.v6) scope.v6_links.push_back(attachment.link);
-        }
+        scope.v6 = std::ranges::any_of(netns->attachments, [](const auto& attachment) { return attachment.v6; });
       }
-      jobs.push_back({key, std::move(pin), std::move(ends)});
+      jobs.push_back({key, std::move(pin), std::move(ends), netns});
     }
     const auto insides = LookInside(pins, scopes);
     for (std::size_t i = 0; i < jobs.size(); ++i) observations_[jobs[i].key] = ObserveNetns(host, jobs[i], insides[i]);
@@ -389,11 +434,11 @@ class Look {
     bool asked = false;
     for (const auto& [key, wanted] : request_.parts) {
       if (key.part != Part::kFirewall) continue;
-      observations_[key] = ObserveFirewall(request_.project);
+      observations_[key] = ObserveFirewall(request_.project, std::get_if<FirewallWanted>(&wanted));
       asked = true;
     }
     if (asked || request_.only_asked) return;
-    auto observation = ObserveFirewall(request_.project);
+    auto observation = ObserveFirewall(request_.project, nullptr);
     if (observation.presence == Presence::kPresent) {
       observations_[Key({Kind::kTopology, ""}, Part::kFirewall)] = std::move(observation);
     }

@@ -42,6 +42,12 @@ bool Route::IsDefault() const {
   return std::visit([](const auto& net) { return net.prefix == 0; }, to);
 }
 
+bool IsAttachment(const Link& inner, const Link& outer) {
+  const bool pair =
+      outer.kind == "veth" && inner.kind == "veth" && outer.peer == inner.index && inner.peer == outer.index;
+  return pair && inner.alias == inner.name;
+}
+
 const Link* Snapshot::Find(std::string_view name) const {
   const auto it = std::ranges::find(links, name, &Link::name);
   return it == links.end() ? nullptr : &*it;
@@ -79,9 +85,11 @@ std::vector<Route> Snapshot::OtherRoutes() const {
   return found;
 }
 
-Result<std::vector<Link>> DumpLinks(Netlink& netlink) {
+Result<std::vector<Link>> DumpLinks(Netlink& netlink, std::string_view kind) {
   Message message(RTM_GETLINK, 0);
   message.Header(ifinfomsg{}).Put(IFLA_EXT_MASK, kSkipStatistics);
+  if (!kind.empty())
+    message.PutNested(IFLA_LINKINFO, [&](Message& info) { info.PutText(IFLA_INFO_KIND, std::string(kind)); });
   return DumpOf(netlink, message, "list links", LinkOf);
 }
 

@@ -152,6 +152,7 @@ Project& Project::Service(const std::string& service,
       attachment.gateway = spec::Ipv4{net.subnet.base.value + 1};
       routed = true;
     }
+    Firewall().ports.push_back({attachment.host_link, attachment.address});
     netns.attachments.push_back(attachment);
   }
   parts_[{name_, address, Part::kNetns}] = netns;

@@ -208,6 +208,41 @@ TEST_F(NetnsTraffic, TheHostsLoopbackIsClosedToContainersAndNeighbours) {
   EXPECT_EQ(AskOnce(shop_.Pin("peer"), "127.0.0.1", 7000), "10.77.1.3");
 }
 
+TEST_F(NetnsTraffic, TheHostItselfIsClosedToNetworksWithoutAWayOut) {
+  Serve(kHost, "0.0.0.0", 7200);
+  Serve(kHost, "0.0.0.0", 7201, true);
+  ASSERT_EQ(Ask(kHost, "127.0.0.1", 7200), "127.0.0.1");
+  // Also when somebody inside makes himself a route.
+  Done(testing::RunInside(shop_.Pin("db"), []() -> Result<> {
+    auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
+    const auto link = TRY(GetLink(netlink, "eth0"));
+    return SetRoutes(netlink, DefaultRoute{spec::ParseIpv4("10.77.2.1").value(), link->index}, {});
+  }));
+  for (const auto* address : {"10.77.2.1", "10.77.1.1", "10.77.8.1", kHostOutside}) {
+    EXPECT_EQ(AskOnce(shop_.Pin("db"), address, 7200), "") << address;
+    EXPECT_EQ(AskOnce(shop_.Pin("db"), address, 7201, true), "") << address;
+  }
+  // Of the others the host's own firewall decides; and the host asks whom it likes.
+  EXPECT_EQ(AskOnce(shop_.Pin("peer"), "10.77.1.1", 7200), "10.77.1.3");
+  EXPECT_EQ(AskOnce(kHost, "10.77.2.3", 80), "10.77.2.1");
+  EXPECT_EQ(AskOnce(kHost, "127.0.0.1", 8083), "10.77.2.1");
+
+  // That the try itself is a real one.
+  Done(RunNft("flush chain inet " + FirewallTable("shop") + " input\n", "test", "flush"));
+  EXPECT_EQ(AskOnce(shop_.Pin("db"), "10.77.2.1", 7200), "10.77.2.3");
+  EXPECT_EQ(AskOnce(shop_.Pin("db"), kHostOutside, 7200), "10.77.2.3");
+}
+
+TEST_F(NetnsTraffic, ABridgeThatHasNoRulesAnyMoreLeadsNowhere) {
+  auto& firewall = shop_.Get<FirewallWanted>("topology/firewall");
+  std::erase_if(firewall.networks, [](const auto& net) { return net.network == "side"; });
+  ASSERT_EQ(AskOnce(shop_.Pin("aside"), kOutside, 80), kHostOutside);
+  Done(site_.actuator.Apply(shop_.Key("topology/firewall"), firewall, {}));
+  RouteFromOutside("10.77.0.0/16");  // so that an answer would find its way without being masqueraded
+  EXPECT_EQ(AskOnce(shop_.Pin("aside"), kOutside, 80), "");
+  EXPECT_EQ(AskOnce(outside_, "10.77.3.2", 80), "");
+}
+
 TEST_F(NetnsTraffic, AVethThatIsMadeAgainServesTheSameWorkload) {
   const std::string veth = VethLink("shop", {Kind::kService, "web"}, "front");
   auto netlink = Netlink::Open(NETLINK_ROUTE);

@@ -1,6 +1,7 @@
 #include "state/parts/facts.hpp"
 
 #include "state/parts/firewall_model.hpp"
+#include "state/parts/spoof_model.hpp"
 
 namespace nucleus {
 
@@ -62,7 +63,9 @@ bool Matches(const Wanted& wanted, const Facts& seen) {
 }
 
 Facts ExpectedFacts(const FirewallWanted& wanted) {
-  return FirewallFacts(ExpectedFirewall(wanted));
+  auto facts = FirewallFacts(ExpectedFirewall(wanted));
+  if (ChecksSources(wanted)) facts.merge(SpoofFacts(ExpectedSpoof(wanted), PortsOf(wanted)));
+  return facts;
 }
 Facts ExpectedFacts(const Wanted& wanted) {
   return std::visit([](const auto& part) { return ExpectedFacts(part); }, wanted);

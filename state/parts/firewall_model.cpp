@@ -78,6 +78,20 @@ void AddForward(const FirewallWanted& wanted, Rules& rules) {
   }
 }
 
+void AddInput(const FirewallWanted& wanted, Rules& rules) {
+  for (const auto& net : wanted.networks) {
+    if (!net.internal) continue;
+    const auto from = Join({"iifname ", Quoted(net.link)});
+    rules.Add("input", net.network, "answers", Join({from, " ct direction reply ct state established,related accept"}));
+    if (net.subnet6) {
+      // Without these nobody there finds the host, nor the host anybody.
+      rules.Add("input", net.network, "neighbours ask", Join({from, " icmpv6 type nd-neighbor-solicit accept"}));
+      rules.Add("input", net.network, "neighbours tell", Join({from, " icmpv6 type nd-neighbor-advert accept"}));
+    }
+    rules.Add("input", net.network, "no way to the host", Join({from, " drop"}));
+  }
+}
+
 std::string PortName(const FirewallWanted::Forward& forward) {
   const auto& port = forward.port;
   std::string name = "port ";
@@ -171,17 +185,16 @@ std::string ChainText(const FirewallChain& chain) {
 
 std::vector<FirewallChain> FirewallChains() {
   // Before connection tracking; where filters sit; where destinations and sources are translated: nft(8), priorities.
-  return {{"guard", "filter", "prerouting", -300},
-          {"forward", "filter", "forward", 0},
-          {"prerouting", "nat", "prerouting", -100},
-          {"output", "nat", "output", -100},
-          {"postrouting", "nat", "postrouting", 100}};
+  return {{"guard", "filter", "prerouting", -300}, {"forward", "filter", "forward", 0},
+          {"input", "filter", "input", 0},         {"prerouting", "nat", "prerouting", -100},
+          {"output", "nat", "output", -100},       {"postrouting", "nat", "postrouting", 100}};
 }
 
 std::vector<FirewallRule> FirewallRules(const FirewallWanted& wanted) {
   Rules rules;
   AddGuard(wanted, rules);
   AddForward(wanted, rules);
+  AddInput(wanted, rules);
   AddPorts(wanted, rules);
   AddMasquerade(wanted, rules);
   return rules.Take();
@@ -273,7 +286,7 @@ TableLabel ParseTableComment(std::string_view comment) {
 
 std::string ReplaceTable(const TableText& table) {
   // Deleting what is not there is an error, adding what is there is none: so add, delete, and make anew.
-  const auto name = Join({"table inet ", table.name});
+  const auto name = Join({"table ", table.family, " ", table.name});
   auto text = Join(
       {"add ", name, "\ndelete ", name, "\nadd ", name, " {\n  comment ", Quoted(table.comment), "\n", table.objects});
   for (const auto& chain : table.chains) {

@@ -14,6 +14,9 @@
 //                network, and belongs to a connection: the kernel translates no other packet, and it would leave
 //                under the address it has here. IPv6 goes by the same rules where a network has it; loopback needs no
 //                guard there: the kernel drops ::1 on a wire.
+//   input        A network without a way out does not lead to the host itself either, whatever address of the host's is
+//                asked for: only answers to what the host has asked come in. From other networks the host's own
+//                firewall decides, as it does for whoever else reaches the host.
 //   prerouting   Ports published to the outside and to containers. A port published on a loopback address has no rule
 //                here: a neighbour on the wire could send a packet addressed to 127.0.0.1, and address translation
 //                comes before the kernel's check for such Martians.
@@ -54,14 +57,15 @@ struct FirewallRule {
 
 // A table as it is or should be.
 struct FirewallState {
-  std::string comment;                            // without the forwarding mark
-  std::optional<std::string> ip_forward;          // the sysctl's value, where the table says that it needs forwarding
-  std::optional<std::string> ip6_forward;         // net.ipv6.conf.all.forwarding, the same
-  std::map<std::string, std::string> chains;      // name -> "filter prerouting -300 accept"
-  std::vector<FirewallRule> rules;                // in the order of the listing
-  std::vector<std::string> others;                // besides chains and rules: "set foo"
-  std::map<std::string, std::uint64_t> counters;  // name -> packets; told, not compared
-  bool reordered = false;                         // rules of one chain are not in the order they were made in
+  std::string comment;                        // without the forwarding mark
+  std::optional<std::string> ip_forward;      // the sysctl's value, where the table says that it needs forwarding
+  std::optional<std::string> ip6_forward;     // net.ipv6.conf.all.forwarding, the same
+  std::map<std::string, std::string> chains;  // name -> "filter prerouting -300 accept"
+  std::vector<FirewallRule> rules;            // in the order of the listing
+  std::vector<std::pair<std::string, std::string>> elements;  // set -> element: "nv01 . 02:6e:0a:00:00:01 . 10.0.0.1"
+  std::vector<std::string> others;                            // besides chains and rules: "set foo"
+  std::map<std::string, std::uint64_t> counters;              // name -> packets; told, not compared
+  bool reordered = false;  // rules of one chain are not in the order they were made in
 };
 
 // At most this many bytes in the comment of a table or rule; NFTNL_UDATA_COMMENT_MAXLEN.
@@ -100,11 +104,12 @@ std::string ChainText(const FirewallChain& chain);
 
 // A table to be made.
 struct TableText {
-  std::string_view name;  // of family inet
+  std::string_view name;
   std::string_view comment;
   std::string_view objects;  // lines before its chains
   std::span<const FirewallChain> chains;
   std::span<const FirewallRule> rules;
+  std::string_view family = "inet";
 };
 // The commands for nft(8), to be run as one transaction, that put it in the place of what has its name.
 std::string ReplaceTable(const TableText& table);

@@ -1,7 +1,9 @@
 // The facts of bridge, firewall, netns and names parts.
-//   bridge    link, type, alias, address (all of them), mac, mtu, up, and one per sysctl
+//   bridge    link, type, alias, address (all of them), mac, mtu, up, "learns of group frames", and one per sysctl
 //   firewall  see firewall_model.hpp
-//   netns     pin, lo, one per sysctl; for each link inside NAME and "NAME host end"; "default route"; egress_model.hpp
+//   netns     pin, lo, one per sysctl; for each of its networks NetworkFact() and the same with "host end", for any
+//   other
+//             veth its name; "default route"; egress_model.hpp
 //   names     SHA-256 of each file
 #include "state/parts/netns_facts.hpp"
 
@@ -126,7 +128,11 @@ std::string HostEndText(std::string_view name, std::string_view bridge, std::uin
 }
 
 std::string RouteText(const spec::IpAddress& gateway, std::string_view link) {
-  return spec::Format(gateway) + " dev " + std::string(link);
+  return spec::Format(gateway) + " over " + std::string(link);
+}
+
+std::string NetworkFact(std::string_view network) {
+  return "network " + std::string(network);
 }
 
 std::string HostnameFile(const NamesWanted& wanted) {
@@ -140,6 +146,7 @@ void TellFacts(const BridgeWanted& wanted, FactSink& sink) {
   sink.Fact("address", AddressesText(wanted.gateway, wanted.prefix, wanted.v6));
   sink.Fact("alias", wanted.alias);
   for (const auto& [name, value] : settings) sink.Fact(name, value);
+  sink.Fact("learns of group frames", "no");
   sink.Fact("link", wanted.link);
   sink.Fact("mac", Format(MacOf(wanted.gateway)));
   sink.Fact("mtu", std::to_string(wanted.mtu));
@@ -152,18 +159,19 @@ void TellFacts(const NetnsWanted& wanted, FactSink& sink) {
   const auto routed =
       std::ranges::find_if(wanted.attachments, [](const auto& attachment) { return attachment.gateway.has_value(); });
   if (routed != wanted.attachments.end())
-    sink.Fact(std::string(kDefaultRoute), RouteText(*routed->gateway, routed->link));
+    sink.Fact(std::string(kDefaultRoute), RouteText(*routed->gateway, NetworkFact(routed->network)));
   const auto routed6 =
       std::ranges::find_if(wanted.attachments, [](const auto& attachment) { return attachment.gateway6.has_value(); });
   if (routed6 != wanted.attachments.end())
-    sink.Fact(std::string(kDefaultRoute6), RouteText(*routed6->gateway6, routed6->link));
+    sink.Fact(std::string(kDefaultRoute6), RouteText(*routed6->gateway6, NetworkFact(routed6->network)));
   for (const auto& attachment : wanted.attachments) {
     const auto& [network, bridge, host_link, link, address, prefix, gateway, mtu, v6, gateway6] = attachment;
-    sink.Fact(link, InsideText(AddressesText(address, prefix, v6), MacOf(address), mtu, true));
-    sink.Fact(link + " host end", HostEndText(host_link, bridge, mtu, true, true, wanted.alias));
+    const auto name = NetworkFact(network);
+    sink.Fact(name, InsideText(AddressesText(address, prefix, v6), MacOf(address), mtu, true));
+    sink.Fact(name + " host end", HostEndText(host_link, bridge, mtu, true, true, wanted.alias));
     if (!v6) continue;
     static const Facts link_settings = NamedSettings(Ipv6LinkSysctls());
-    for (const auto& [name, value] : link_settings) sink.Fact(link + " " + name, value);
+    for (const auto& [setting, value] : link_settings) sink.Fact(name + " " + setting, value);
   }
   if (wanted.egress) {
     for (const auto& [name, value] : EgressFacts(ExpectedEgress(*wanted.egress))) sink.Fact(name, value);

@@ -44,8 +44,11 @@ std::string SettingName(std::string_view setting);
 std::string InsideText(std::string_view addresses, const MacAddress& mac, std::uint32_t mtu, bool up);
 std::string HostEndText(std::string_view name, std::string_view bridge, std::uint32_t mtu, bool up, bool hairpin,
                         std::string_view alias);
+// link: NetworkFact() where it is one of its networks, else its name.
 std::string RouteText(const spec::IpAddress& gateway, std::string_view link);
 inline constexpr std::string_view kDefaultRoute = "default route", kDefaultRoute6 = "default route of IPv6";
+// What a link that leads to a network is called in a fact: what it is called inside says nothing of where it leads.
+std::string NetworkFact(std::string_view network);
 
 // The contents of the file for NamesWanted::hostname.
 std::string HostnameFile(const NamesWanted& wanted);

@@ -58,7 +58,8 @@ struct BridgeWanted {
   std::optional<Ipv6At> v6 = std::nullopt;
 };
 
-// topology: one nftables table. Isolation between networks, masquerading for those with a way out, published ports.
+// topology: nftables. Isolation between networks, masquerading for those with a way out, published ports; and who a
+// packet may say it is from.
 struct FirewallWanted {
   struct Net {
     std::string network;
@@ -74,10 +75,16 @@ struct FirewallWanted {
     std::string link;  // the bridge behind which it is
     std::optional<spec::Ipv6> to6 = std::nullopt;
   };
+  struct Port {
+    std::string link;  // host end of a service's veth
+    spec::Ipv4 address;
+    std::optional<spec::Ipv6> address6 = std::nullopt;
+  };
   std::string table;
   std::string comment;
   std::vector<Net> networks;      // sorted by name
   std::vector<Forward> forwards;  // sorted
+  std::vector<Port> ports;        // whose sources are checked: spoof_model.hpp
 };
 
 // volume: a directory made component by component, or a tmpfs pinned under the runtime directory.
@@ -117,7 +124,7 @@ struct NetnsWanted {
     std::string network;
     std::string bridge;     // host link name
     std::string host_link;  // veth end on the host
-    std::string link;       // inside: eth0, eth1, ...
+    std::string link;       // inside, where nothing else has the name: eth0, eth1, ...
     spec::Ipv4 address;
     std::uint8_t prefix = 24;
     std::optional<spec::Ipv4> gateway;  // default route; the first attachment that has a way out carries it

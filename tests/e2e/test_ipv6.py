@@ -172,9 +172,9 @@ def test_egress_rules_hold_for_ipv6(world, internet):
 
 
 @pytest.mark.parametrize("inside,damage,told", [
-    (True, "ip -6 address del fd00:77::2/64 dev eth0", "eth0"), (True, "ip -6 address add fd00:77::99/64 dev eth0", "eth0"),
+    (True, "ip -6 address del fd00:77::2/64 dev eth0", "network front"), (True, "ip -6 address add fd00:77::99/64 dev eth0", "network front"),
     (True, "ip -6 route del default", "default route of IPv6"), (True, "sysctl -qw net.ipv6.conf.eth0.accept_ra=1", "accept_ra"),
-    (True, "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1", "eth0"), (True, "ip -6 route add 2001:db8:9::/48 via fd00:77::1", "route 2001:db8:9::/48"),
+    (True, "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1", "network front"), (True, "ip -6 route add 2001:db8:9::/48 via fd00:77::1", "route 2001:db8:9::/48"),
     (False, "sysctl -qw net.ipv6.conf.all.forwarding=0", "ip6_forward"), (False, "nft flush ruleset", "nft table missing")])
 def test_drift_is_seen_and_repaired(world, internet, inside, damage, told):
     path = world.write(topology())

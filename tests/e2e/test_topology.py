@@ -1,4 +1,7 @@
 """Several services: networks, names, volumes, jobs, health, published ports, and what must not be touched."""
+import json
+import subprocess
+
 from world import wait_for
 
 STACK = """
@@ -197,3 +200,141 @@ on_unhealthy = "none"
 """)
     failed = world.apply(path, "--timeout", "20s", status=6)
     assert "no pulse" in failed.stdout + failed.stderr
+
+
+TWO_NETWORKS = """
+name = "PROJECT"
+[networks.front]
+subnet = "10.91.1.0/24"
+[networks.back]
+subnet = "10.91.2.0/24"
+internal = true
+[services.web]
+command = ["/usr/bin/python3", "-m", "http.server", "8000"]
+networks = NETWORKS
+[services.a]
+command = ["/usr/bin/python3", "-m", "http.server", "8000"]
+networks = ["front"]
+[services.b]
+command = ["/usr/bin/python3", "-m", "http.server", "8000"]
+networks = ["back"]
+"""
+
+# The IPv4 packets that a namespace sees until it is told to stop: "FROM TO".
+WATCH = """
+import json, select, socket, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+print("up", flush=True)
+seen = set()
+while True:
+    ready = select.select([s, sys.stdin], [], [])[0]
+    if s in ready:
+        frame = s.recv(2048)
+        seen.add(socket.inet_ntoa(frame[26:30]) + " " + socket.inet_ntoa(frame[30:34]))
+    elif sys.stdin in ready:
+        break
+print(json.dumps(sorted(seen)))
+"""
+# Sends to every address that it is given, as fast as it may, until it is told to stop.
+FLOOD = """
+import select, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+print("up", flush=True)
+while not select.select([sys.stdin], [], [], 0.002)[0]:
+    for host in sys.argv[1:]:
+        try: s.sendto(b"x", (host, 9))
+        except OSError: pass
+"""
+
+
+def by_name(world, asker, name):
+    return world.run("nsenter", "-t", world.pid(asker), "--net", "--mount", "--", "/usr/bin/python3", "-c",
+                     "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=2).status)",
+                     f"http://{name}:8000/", status=None).stdout.strip() == "200"
+
+
+def interfaces(world, service):
+    """network -> interface."""
+    shown = json.loads(world.inside(service, "ip", "-j", "-4", "addr", "show").stdout)
+    of = {"10.91.1": "front", "10.91.2": "back"}
+    return {of[link["addr_info"][0]["local"].rpartition(".")[0]]: link["ifname"] for link in shown if link["ifname"] != "lo"}
+
+
+def test_networks_are_added_and_removed_under_a_running_service(world):
+    def change(networks, expected):
+        path = world.write(TWO_NETWORKS.replace("NETWORKS", json.dumps(networks)))
+        assert {c["address"]: c["action"] for c in world.json("diff", "-f", path)["changes"]}["service.web"] == "live"
+        world.apply(path)
+        assert world.pids() == pids
+        assert interfaces(world, "web") == expected
+        assert {name for name in ("a", "b") if by_name(world, "web", name)} == \
+            {name for name, network in (("a", "front"), ("b", "back")) if network in networks}
+        assert by_name(world, "a", "web") == ("front" in networks) and by_name(world, "b", "web") == ("back" in networks)
+        world.nucleus("diff", "-f", path, "--detailed-exitcode")
+        assert "nothing to do" in world.nucleus("apply", "-f", path).stdout.lower()
+        for network in networks:
+            assert addresses.setdefault(network, address(network)) == address(network)
+
+    def address(network):
+        return world.json("show", world.project)["addresses"][f"service.web/{network}"]
+
+    path = world.write(TWO_NETWORKS.replace("NETWORKS", '["front"]'))
+    world.apply(path)
+    pids, addresses = world.pids(), {"front": address("front")}
+    wait_for("the servers", lambda: by_name(world, "web", "a") and by_name(world, "a", "web"))
+    wait_for("the other server", lambda: world.inside("b", "curl", "-s", "http://127.0.0.1:8000/", status=None).returncode == 0)
+    change(["front", "back"], {"front": "eth0", "back": "eth1"})
+    change(["back"], {"back": "eth1"})
+    assert "default" not in world.inside("web", "ip", "route").stdout
+    change(["front", "back"], {"front": "eth0", "back": "eth1"})
+    assert "default via 10.91.1.1 dev eth0" in world.inside("web", "ip", "route").stdout
+    change([], {})
+    change(["back", "front"], {"back": "eth0", "front": "eth1"})
+    change(["front"], {"front": "eth1"})
+    assert "default via 10.91.1.1 dev eth1" in world.inside("web", "ip", "route").stdout
+    world.nucleus("destroy", world.project, "--yes")
+    world.nothing_left()
+
+
+def test_a_network_and_its_bridge_go_while_a_service_on_it_runs_on(world):
+    path = world.write(TWO_NETWORKS.replace("NETWORKS", '["front", "back"]'))
+    world.apply(path)
+    pid, bridge = world.pid("web"), world.links()[f"nucleus:{world.project}/network.front"]
+    text = TWO_NETWORKS.replace("NETWORKS", '["back"]')
+    world.write(text[:text.index("[networks.front]")] + text[text.index("[networks.back]"):text.index("[services.a]")]
+                + text[text.index("[services.b]"):])
+    world.apply(path)
+    assert world.pid("web") == pid and interfaces(world, "web") == {"back": "eth1"}
+    assert bridge not in world.links().values()
+    wait_for("an answer", lambda: by_name(world, "web", "b"))
+    world.nucleus("diff", "-f", path, "--detailed-exitcode")
+
+
+def test_no_forbidden_packet_passes_while_networks_change(world):
+    """Rules are in force before a link leads anywhere new, and until the last one went; nothing gets from one network into another."""
+    def change(networks):
+        world.apply(world.write(TWO_NETWORKS.replace("NETWORKS", json.dumps(networks)).replace(
+            "[services.web]", '[services.web]\negress_allow = ["10.91.1.0/24", "10.91.2.0/24"]\negress_udp_ports = [9]')))
+
+    change(["front"])
+    pid = world.pid("web")
+    ends = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    forbidden = ["203.0.113.5", "10.91.3.7", "8.8.8.8"]
+
+    def inside(service, *command):
+        process = world.popen("nsenter", "-t", world.pid(service), "--net", "--", "/usr/bin/python3", "-u", "-c", *command, **ends)
+        assert process.stdout.readline() == "up\n"
+        return process
+
+    with world.popen("/usr/bin/python3", "-u", "-c", WATCH, **ends) as host, inside("a", WATCH) as a, inside("b", WATCH) as b, \
+            inside("web", FLOOD, "10.91.1.2", "10.91.2.2", *forbidden) as flood:
+        assert host.stdout.readline() == "up\n"
+        for networks in (["back"], ["front", "back"], [], ["back"], ["front"]) * 2:
+            change(networks)
+        assert world.pid("web") == pid
+        flood.communicate("stop\n", timeout=20)
+        host, a, b = ([line.split() for line in json.loads(watch.communicate("stop\n", timeout=20)[0])] for watch in (host, a, b))
+    assert ["10.91.1.3", "10.91.1.2"] in a and ["10.91.2.3", "10.91.2.2"] in b, (a, b)
+    # The host sees whatever leaves a namespace, before its own rules.
+    assert not [pair for pair in host if pair[1] in forbidden], host
+    assert not [pair for pair in a if "10.91.2." in " ".join(pair)] and not [pair for pair in b if "10.91.1." in " ".join(pair)], (a, b)

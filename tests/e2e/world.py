@@ -142,6 +142,9 @@ class World:
     def tables(self):
         return re.findall(r"^table inet (nucleus_\S+)", self.run("nft", "list", "tables").stdout, re.M)
 
+    def source_tables(self):
+        return re.findall(r"^table bridge (nucleus_\S+)", self.run("nft", "list", "tables").stdout, re.M)
+
     def cgroups(self, project=None):
         """The cgroups of the project, parents first."""
         root = cgroup_root()
@@ -167,7 +170,7 @@ class World:
                   if str(self.runtime) + "/" in line]
         # The runtime directory is on a tmpfs that only the world sees.
         files = self.run("find", self.runtime / "projects", "-type", "f", status=None).stdout.split()
-        return {"links": self.links(), "tables": self.tables(), "cgroups": self.cgroups(), "files": files,
+        return {"links": self.links(), "tables": self.tables() + self.source_tables(), "cgroups": self.cgroups(), "files": files,
                 "processes": [p for p in self.processes() if "nucleus" in p or "sleep" in p], "mounts": mounts}
 
     def nothing_left(self):

@@ -168,6 +168,7 @@ def network_namespaces(answers):
 def firewall(answers):
     def plain(value):
         if isinstance(value, dict):
+            value = {key: sorted(inner, key=json.dumps) if key == "elem" else inner for key, inner in value.items()}  # hashed
             return {key: plain(inner) for key, inner in value.items() if key not in ("handle", "packets", "bytes", "index")}
         return [plain(inner) for inner in value] if isinstance(value, list) else value
     for entry in answers.rules["nftables"]:
