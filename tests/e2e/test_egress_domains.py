@@ -9,7 +9,7 @@ from nameserver import NameServer
 from sandbox import image  # noqa: F401 (fixture)
 from world import NUCLEUS, wait_for
 
-BRIDGE = ("--network", "bridge", "--dns", NameServer.address)
+BRIDGE = ("--network", "bridge", "--dns", OTHER)
 
 
 @pytest.fixture
@@ -37,6 +37,12 @@ def test_a_name_leads_to_its_addresses_and_no_further(world, names):
     assert done.stderr.startswith("nucleus: ") and "denied by egress rules" in done.stderr, done.stderr
     assert run(world, "--egress-domain", "there.example", "--egress-tcp-port", "443", talk(THERE) + talk(THERE, 443)).stdout == f"no\n{HERE}\n"
     assert run(world, "--egress-domain", "there.example", "--egress-allow", f"{OTHER}/32", talk(THERE) + talk(OTHER)).stdout == f"{HERE}\n{HERE}\n"
+
+
+def test_what_does_not_fit_a_datagram_is_asked_for_by_tcp(world, names):
+    here = NameServer(names.internet, HERE, long=[THERE])
+    assert world.nucleus("run", "--network", "bridge", "--dns", HERE, "--egress-domain", "long.example", "--", "sh", "-c", talk(THERE)).stdout == f"{HERE}\n"
+    here.close()
 
 
 def test_the_rules_show_which_names(world, names):

@@ -56,7 +56,7 @@ INVALID = [
     "cpus = 0", "environment = { A = 1.5 }", "user = -1", 'io_limits = [{ devise = "8:0" }]', 'volumes = ["v"]', 'volumes = ["v:/a:rx"]',
     'tmpfs = ["run"]', "health_check = 7", "health_check = { udp = 80 }", 'networks = ["n"]\nport_forwards = ["80"]',
     'depends_on = [{ service = "b", condition = "well" }]', 'dns = ["localhost"]', 'runtime = "docker"', 'command = "x"', "command = []",
-    'egress_allow = ["everywhere"]', "egress_tcp_ports = [0]", 'workdir = "x"', 'seccomp_profile_sha256 = "12"', "tty = 1"]
+    'egress_allow = ["everywhere"]', "egress_tcp_ports = [0]", 'egress_domains = [""]', 'workdir = "x"', 'seccomp_profile_sha256 = "12"', "tty = 1"]
 
 
 def topology(keys):
