@@ -145,19 +145,21 @@ def matrix(speakers, targets):
     """Who reaches what: {row: {column: cell}}, all at once. speakers: row -> Speaker; targets: column -> (protocol, address, port, name of
     who answers there). A cell is "-" where nothing answers, "o" where one is seen under an address of one's own, "x" under another, and "!"
     where somebody else answers."""
-    def row(speaker):
-        own = speaker.addresses() + ["127.0.0.1"]
-        answers = speaker.ask([target[:3] for target in targets.values()])
-        return {column: cell(answer, target[3], own) for (column, target), answer in zip(targets.items(), answers, strict=True)}
-
-    def cell(answer, name, own):
-        if not answer:
-            return "-"
-        who, seen = answer.split()
-        return "!" if who != name else "o" if seen in own else "x"
-
     with concurrent.futures.ThreadPoolExecutor(len(speakers)) as pool:
-        return dict(zip(speakers, pool.map(row, speakers.values()), strict=True))
+        return dict(zip(speakers, pool.map(lambda speaker: row(speaker, targets), speakers.values()), strict=True))
+
+
+def row(speaker, targets, seconds=1.0):
+    own = speaker.addresses() + ["127.0.0.1"]
+    answers = speaker.ask([target[:3] for target in targets.values()], seconds)
+    return {column: cell(answer, target[3], own) for (column, target), answer in zip(targets.items(), answers, strict=True)}
+
+
+def cell(answer, name, own):
+    if not answer:
+        return "-"
+    who, seen = answer.split()
+    return "!" if who != name else "o" if seen in own else "x"
 
 
 def parse(table):
