@@ -59,8 +59,8 @@ TABLES = {
   machine   o   o       o         o      o          o      o     o           o          -
   kernel    x   x       x         x      x          x      o     o           o          -
   user      x   x       x         x      x          x      x     x           x          -
-  web       x   x       x         x      x          x      o     o           o          -
-  db        -   -       -         -      -          -      -     -           o          -
+  web       x   x       x         x      x          x      o     o           -          -
+  db        -   -       -         -      -          -      -     -           -          -
   aside     x   x       x         x      x          x      o     o           o          -
 
             web web/udp web.back db aside kernel
