@@ -164,7 +164,7 @@ TEST_F(Planner, AReplacedNetworkReplacesWhoIsOnIt) {
 }
 
 TEST_F(Planner, NetworksAreAddedAndRemovedLive) {
-  shop.networks["front"] = {"front", spec::Ipv4Net{{0x0a2b0000}, 24}, {}, false, 0, {}};
+  shop.networks["front"] = {"front", spec::Ipv4Net{{0x0a2b0000}, 24}, {}, {}, false, 0, {}};
   shop.services["web"].networks = {"front", "internal"};
   Start();
   const auto starts = world.kernel.StartsOf(world.Process("web"));
@@ -172,7 +172,7 @@ TEST_F(Planner, NetworksAreAddedAndRemovedLive) {
 
   // One network goes altogether and another one comes, for a service and for one that stays.
   shop.networks.erase("front");
-  shop.networks["back"] = {"back", spec::Ipv4Net{{0x0a2c0000}, 24}, {}, true, 0, {}};
+  shop.networks["back"] = {"back", spec::Ipv4Net{{0x0a2c0000}, 24}, {}, {}, true, 0, {}};
   shop.services["web"].networks = {"internal", "back"};
   const auto plan = Planned();
   const auto* change = Find(plan, "service.web");
@@ -204,7 +204,7 @@ TEST_F(Planner, NetworksAreAddedAndRemovedLive) {
 }
 
 TEST_F(Planner, RulesOfANetworkStayWhileAServiceOnItIsStopped) {
-  shop.networks["front"] = {"front", spec::Ipv4Net{{0x0a2b0000}, 24}, {}, false, 0, {}};
+  shop.networks["front"] = {"front", spec::Ipv4Net{{0x0a2b0000}, 24}, {}, {}, false, 0, {}};
   shop.services["web"].networks = {"front"};
   Start();
   shop.networks.erase("front");
@@ -216,7 +216,7 @@ TEST_F(Planner, RulesOfANetworkStayWhileAServiceOnItIsStopped) {
 }
 
 TEST_F(Planner, LinksThatAnApplyLeftHalfChangedAreSetRightWithoutARestart) {
-  shop.networks["front"] = {"front", spec::Ipv4Net{{0x0a2b0000}, 24}, {}, false, 0, {}};
+  shop.networks["front"] = {"front", spec::Ipv4Net{{0x0a2b0000}, 24}, {}, {}, false, 0, {}};
   shop.services["web"].networks = {"front", "internal"};
   Start();
   const auto starts = world.kernel.StartsOf(world.Process("web"));

@@ -422,7 +422,8 @@ class Look {
       Scope& scope = scopes.emplace_back();
       if (netns != nullptr) {
         scope.egress = netns->egress.has_value();
-        scope.v6 = std::ranges::any_of(netns->attachments, [](const auto& attachment) { return attachment.v6; });
+        scope.v6 =
+            std::ranges::any_of(netns->attachments, [](const auto& attachment) { return attachment.v6.has_value(); });
       }
       jobs.push_back({key, std::move(pin), std::move(ends), netns});
     }
