@@ -17,14 +17,13 @@
 #include "actuators/netns/links.hpp"
 #include "actuators/netns/nft.hpp"
 #include "actuators/netns/parts.hpp"
+#include "actuators/netns/passage.hpp"
 #include "actuators/sys/file.hpp"
 #include "state/parts/spoof_model.hpp"
 
 namespace nucleus::netns {
 
 namespace {
-
-constexpr std::string_view kTablePrefix = "nucleus_";  // names.hpp, FirewallTable()
 
 Result<sys::Fd> LockHost(const std::string& path) {
   if (const auto slash = path.rfind('/'); slash != 0 && slash != std::string::npos) {
@@ -49,6 +48,7 @@ struct Forwarding {
 
 struct Memory {
   bool exists = false;  // the table itself
+  bool others = false;  // other tables of nucleus
   std::vector<Forwarding> settings;
 };
 
@@ -62,6 +62,7 @@ Result<Memory> Recall(const std::string& name, const Directories& directories) {
   }
   for (const auto& table : TRY(DumpTables())) {
     if (!table.name.starts_with(kTablePrefix)) continue;
+    if (table.name != name) memory.others = true;
     const auto label = ParseTableComment(table.comment);
     for (auto& setting : memory.settings) {
       const auto was = label.*setting.mark;
@@ -207,6 +208,8 @@ Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& director
     label.*setting.mark = was;
   }
   TRY(ReplaceTables(wanted, TableComment(label)));
+  // Only now: whoever is let through others' rules is judged by these.
+  TRY(OpenPassages());
   for (const auto& setting : memory.settings) {
     if (const auto was = label.*setting.mark) TRY(TurnOn(setting, *was));
   }
@@ -217,6 +220,7 @@ Result<> UndoFirewall(const std::string& table, const Directories& directories) 
   const auto lock = TRY(LockHost(directories.HostLock()));
   const auto memory = TRY(Recall(table, directories));
   for (const auto& setting : memory.settings) TRY(Restore(setting));
+  if (!memory.others) TRY(ClosePassages());
   std::string commands;
   if (memory.exists) commands += "delete table inet " + table + "\n";
   if (TRY(HasSpoofTable(table))) commands += NoSpoofTransaction(table);

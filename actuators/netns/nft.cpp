@@ -91,4 +91,9 @@ Result<std::string> ListTableJson(std::string_view table, TableFamily family) {
   return Run("list table " + of + std::string(table), true, "list table", table);
 }
 
+Result<std::string> ListChainJson(std::string_view family, std::string_view table, std::string_view chain) {
+  const std::string name = std::string(family) + " " + std::string(table) + " " + std::string(chain);
+  return Run("list chain " + name, true, "list chain", name);
+}
+
 }  // namespace nucleus::netns

@@ -13,6 +13,8 @@
 
 namespace nucleus::netns {
 
+inline constexpr std::string_view kTablePrefix = "nucleus_";  // names.hpp, FirewallTable()
+
 struct TableInfo {
   std::string name;
   std::string comment;
@@ -27,5 +29,8 @@ Result<std::vector<TableInfo>> DumpTables(TableFamily family = TableFamily::kIne
 Result<> RunNft(const std::string& commands, std::string_view operation, std::string_view subject);
 // `list table inet NAME` as JSON: libnftables-json(5).
 Result<std::string> ListTableJson(std::string_view table, TableFamily family = TableFamily::kInet);
+
+// The same of one chain of anybody's table. kNotFound where it is not there.
+Result<std::string> ListChainJson(std::string_view family, std::string_view table, std::string_view chain);
 
 }  // namespace nucleus::netns

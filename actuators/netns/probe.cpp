@@ -12,6 +12,7 @@
 #include "actuators/netns/firewall_listing.hpp"
 #include "actuators/netns/inside.hpp"
 #include "actuators/netns/nft.hpp"
+#include "actuators/netns/passage.hpp"
 #include "actuators/sys/file.hpp"
 #include "spec/core/hash.hpp"
 #include "spec/net.hpp"
@@ -302,6 +303,9 @@ Observation ObserveFirewall(const std::string& project, const FirewallWanted* wa
   auto sources = ObserveSources(name, wanted);
   if (!sources) return Unreadable(sources.error());
   observation.facts.merge(*sources);
+  const auto obstacles = FindObstacles();
+  if (!obstacles) return Unreadable(obstacles.error());
+  for (const auto& obstacle : *obstacles) observation.facts["way through " + obstacle.Text()] = "closed";
   return observation;
 }
 

@@ -10,8 +10,15 @@ DOCKER = """table ip filter {
   chain DOCKER-USER { }
   chain FORWARD { type filter hook forward priority filter; policy drop; jump DOCKER-USER; }
 }"""
-LET_THROUGH = """insert rule ip filter DOCKER-USER iifname "nb*" accept
-insert rule ip filter DOCKER-USER oifname "nb*" accept"""
+PLAIN = """table ip filter {
+  chain FORWARD { type filter hook forward priority filter; policy drop; }
+}
+table ip6 filter {
+  chain FORWARD { type filter hook forward priority filter; policy drop; }
+}
+table inet admin {
+  chain forward { type filter hook forward priority 5; policy drop; ct state established accept; }
+}"""
 FIREWALLD = """table inet firewalld {
   chain filter_FORWARD {
     type filter hook forward priority filter + 10; policy accept
@@ -75,15 +82,48 @@ port_forwards = ["8080:80"]
 OPEN, CLOSED = ("run", "web", HERE, HERE), ("", "", "", "")
 
 
-def test_a_forward_policy_of_drop_holds_until_its_owner_lets_bridges_through(world, ways):
-    load(world, DOCKER)
+def others(world):
+    """The rulesets of others without handles and counters, as they print."""
+    return world.run("nft", "list", "ruleset").stdout
+
+
+@pytest.mark.parametrize("rules", [DOCKER, PLAIN], ids=["docker", "plain"])
+def test_a_forward_policy_of_drop_is_drift_and_apply_opens_a_way_for_bridges_alone(world, internet, ways, rules):
+    load(world, rules)
     assert ways() == CLOSED
-    load(world, LET_THROUGH)
+    told = world.nucleus("drift", world.project, status=None).stdout
+    assert "way through ip filter FORWARD" in told, told
+    world.apply(ways.path)
     assert ways() == OPEN
     assert "nothing to do" in world.nucleus("diff", "-f", ways.path).stdout.lower()
-    # Our own rules go on to keep networks apart.
+    # Their own tools go on to understand their table.
+    listed = world.run("iptables-nft", "-S").stdout
+    assert listed.count("nucleus: bridges have rules of their own") == 2 and "-i nb+" in listed and "-o nb+" in listed, listed
+    # Our own rules go on to keep networks apart, and to keep everybody else out.
     address = world.inside("service.web", "sh", "-c", "ip -4 -o address show dev eth0").stdout.split()[3].split("/")[0]
     assert world.nucleus("run", "--network", "bridge", "--", "sh", "-c", f"busybox nc -w 1 {address} 80 < /dev/null || echo no").stdout == "no\n"
+    internet.run("ip", "route", "add", f"{address}/32", "via", HERE)
+    assert says(internet.run, address, 80) == ""
+
+
+@pytest.mark.parametrize("rules", [DOCKER, PLAIN], ids=["docker", "plain"])
+def test_the_way_is_there_from_the_start_and_goes_with_the_last_of_us(world, internet, rules):
+    load(world, rules)
+    before = others(world)
+    talk = f"busybox nc -w 1 {THERE} 80 < /dev/null"
+    assert world.nucleus("run", "--network", "bridge", "--", "sh", "-c", talk).stdout.strip() == HERE
+    assert others(world) == before
+    path = world.write("""name = "PROJECT"
+[networks.front]
+[services.web]
+command = ["/bin/sleep", "1000"]
+networks = ["front"]
+""")
+    world.apply(path)
+    assert world.nucleus("run", "--network", "bridge", "--", "sh", "-c", talk).stdout.strip() == HERE
+    assert world.inside("service.web", "sh", "-c", talk).stdout.strip() == HERE  # the run has not taken it along
+    world.nucleus("destroy", world.project, "--yes")
+    assert others(world) == before
 
 
 def test_a_table_like_firewallds_is_no_obstacle_and_a_flushed_ruleset_is_repaired(world, ways):
