@@ -2,6 +2,7 @@
 
 #include "actuators/cgroup/probe.hpp"
 #include "actuators/mounts/probe.hpp"
+#include "actuators/netns/in_use.hpp"
 #include "actuators/netns/ports.hpp"
 #include "actuators/netns/probe.hpp"
 #include "actuators/process/probe.hpp"

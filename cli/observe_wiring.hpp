@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "actuators/netns/probe.hpp"
+#include "actuators/netns/in_use.hpp"
 #include "spec/core/error.hpp"
 #include "spec/core/names.hpp"
 #include "spec/load.hpp"

@@ -10,9 +10,9 @@
 #include <filesystem>
 #include <system_error>
 
+#include "actuators/netns/in_use.hpp"
 #include "actuators/netns/namespace.hpp"
 #include "actuators/netns/ports.hpp"
-#include "actuators/netns/probe.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/sys/file.hpp"
 #include "reconcile/applied.hpp"

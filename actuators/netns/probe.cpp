@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <optional>
 #include <set>
-#include <unordered_map>
 
 #include "actuators/netns/firewall_listing.hpp"
+#include "actuators/netns/host_view.hpp"
 #include "actuators/netns/inside.hpp"
 #include "actuators/netns/nft.hpp"
 #include "actuators/netns/passage.hpp"
@@ -22,7 +22,6 @@ namespace nucleus::netns {
 
 namespace {
 
-constexpr std::string_view kAliasTag = "nucleus:";
 constexpr std::array<std::string_view, 3> kNameFiles{kHostsFile, kResolvFile, kHostnameFile};
 
 Observation Unreadable(const Error& error) {
@@ -30,97 +29,6 @@ Observation Unreadable(const Error& error) {
   observation.presence = Presence::kUnreadable;
   observation.detail = error.Message();
   return observation;
-}
-
-// The host's side of the network, with the look-ups that all parts need.
-class HostView {
- public:
-  static Result<HostView> Take() {
-    auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
-    Snapshot snapshot;
-    snapshot.links = TRY(DumpLinks(netlink));
-    snapshot.addresses = TRY(DumpAddresses(netlink, 0, AF_UNSPEC));
-    return HostView(std::move(snapshot));
-  }
-  // Only these links, as far as they are there: a whole list grows with the machine, and while others make links the
-  // kernel has it begun anew.
-  static Result<HostView> Take(const std::set<std::string>& names) {
-    Snapshot snapshot;
-    if (names.empty()) return HostView(std::move(snapshot));
-    auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
-    for (const auto& name : names) {
-      auto link = TRY(GetLink(netlink, name));
-      if (!link) continue;
-      if (link->kind == "bridge") {
-        for (const auto& address : TRY(DumpAddresses(netlink, link->index, AF_UNSPEC)))
-          snapshot.addresses.push_back(address);
-      }
-      snapshot.links.push_back(*std::move(link));
-    }
-    return HostView(std::move(snapshot));
-  }
-  HostView(HostView&&) = default;  // moving a vector leaves its elements where they are
-  HostView& operator=(HostView&&) = default;
-  HostView(const HostView&) = delete;
-  HostView& operator=(const HostView&) = delete;
-
-  [[nodiscard]] const Snapshot& snapshot() const { return snapshot_; }
-  [[nodiscard]] const Link* Find(const std::string& name) const { return At(by_name_, name); }
-  [[nodiscard]] const Link* Find(int index) const { return At(by_index_, index); }
-
- private:
-  explicit HostView(Snapshot snapshot) : snapshot_(std::move(snapshot)) {
-    for (const auto& link : snapshot_.links) {
-      by_name_.emplace(link.name, &link);
-      by_index_.emplace(link.index, &link);
-    }
-  }
-  template <class Map, class Key>
-  static const Link* At(const Map& map, const Key& key) {
-    const auto it = map.find(key);
-    return it == map.end() ? nullptr : it->second;
-  }
-
-  Snapshot snapshot_;
-  std::unordered_map<std::string, const Link*> by_name_;
-  std::unordered_map<int, const Link*> by_index_;
-};
-
-spec::Ipv4Net SubnetOf(spec::Ipv4 address, std::uint8_t prefix) {
-  const std::uint32_t mask = prefix == 0 ? 0U : ~0U << (32 - prefix);
-  return {{address.value & mask}, prefix};
-}
-
-// The resource of the project that a link's alias names.
-std::optional<Address> OwnerOf(const Link& link, std::string_view project) {
-  const std::string tag = std::string(kAliasTag) + std::string(project) + "/";
-  if (!link.alias.starts_with(tag)) return std::nullopt;
-  auto address = Address::Parse(std::string_view(link.alias).substr(tag.size()));
-  if (!address) return std::nullopt;
-  return *std::move(address);
-}
-
-// network -> address of a namespace's links whose other ends are ports of these bridges and have the alias.
-std::vector<std::pair<std::string, spec::Ipv4>> AddressesInUse(const HostView& host, const Snapshot& inside,
-                                                               std::string_view alias,
-                                                               const std::map<int, std::string>& bridges) {
-  std::vector<std::pair<std::string, spec::Ipv4>> found;
-  for (const auto& link : inside.links) {
-    // A number alone says nothing: that of a link's other end is one of whatever namespace that is in.
-    const Link* end = link.kind == "veth" ? host.Find(link.peer) : nullptr;
-    if (end == nullptr || end->kind != "veth" || end->peer != link.index || end->alias != alias) continue;
-    const auto bridge = bridges.find(end->master);
-    if (bridge == bridges.end()) continue;
-    for (const auto& [index, ip, prefix] : inside.addresses) {
-      const auto* v4 = std::get_if<spec::Ipv4>(&ip);
-      if (index == link.index && v4 != nullptr) found.emplace_back(bridge->second, *v4);
-    }
-  }
-  return found;
-}
-
-bool IsService(const Address& address) {
-  return address.kind == Kind::kService || address.kind == Kind::kContainer;
 }
 
 // ---- bridges ----
@@ -247,18 +155,6 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
     if (!paired.contains(end)) observation.facts["link " + end->name] = "without its other end in the namespace";
   }
   return observation;
-}
-
-std::vector<Address> PinnedServices(const Directories& directories, const std::string& project) {
-  std::vector<Address> found;
-  std::error_code code;
-  const std::string directory =
-      std::filesystem::path(directories.NetnsPin(project, {Kind::kService, "x"})).parent_path();
-  for (std::filesystem::directory_iterator it(directory, code), end; !code && it != end; it.increment(code)) {
-    const auto address = Address::Parse(it->path().filename().string());
-    if (address && IsService(*address)) found.push_back(*address);
-  }
-  return found;
 }
 
 // ---- the firewall ----
@@ -482,86 +378,6 @@ std::vector<Part> NetnsProber::Parts() const {
 
 Result<Observations> NetnsProber::Probe(const ProbeRequest& request) {
   return TRY_IN("network of " + request.project, Look(directories_, request).Take());
-}
-
-namespace {
-
-// What the host reaches over links that are not the project's.
-template <class Net>
-Result<std::vector<Net>> RoutesOfOthers(const std::string& project, const std::vector<std::string>& networks,
-                                        unsigned char family) {
-  auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
-  const std::string tag = std::string(kAliasTag) + (project.empty() ? "" : project + "/");
-  std::set<std::string> names;
-  for (const auto& network : networks) names.insert(BridgeLink(project, network));
-  std::map<int, std::vector<Net>> by_link;
-  for (const auto& route : TRY(DumpRoutes(netlink, family))) {
-    if (!route.IsDefault()) by_link[route.index].push_back(std::get<Net>(route.to));
-  }
-  std::set<Net> subnets;
-  for (const auto& [index, routes] : by_link) {
-    // Routes over several links at once name none, and are not ours.
-    const auto link = index == 0 ? std::nullopt : TRY(GetLink(netlink, index));
-    const bool named =
-        link && link->kind == "bridge" && (project.empty() ? IsBridgeLink(link->name) : names.contains(link->name));
-    if (!named && !(link && link->alias.starts_with(tag))) subnets.insert(routes.begin(), routes.end());
-  }
-  return std::vector<Net>(subnets.begin(), subnets.end());
-}
-
-}  // namespace
-
-Result<std::vector<spec::Ipv4Net>> HostRoutes(const std::string& project, const std::vector<std::string>& networks) {
-  return RoutesOfOthers<spec::Ipv4Net>(project, networks, AF_INET);
-}
-
-Result<std::vector<spec::Ipv6Net>> HostRoutes6(const std::string& project, const std::vector<std::string>& networks) {
-  if (!HasIpv6()) return std::vector<spec::Ipv6Net>();
-  return RoutesOfOthers<spec::Ipv6Net>(project, networks, AF_INET6);
-}
-
-Result<std::vector<spec::Ipv4Net>> AllRoutes() {
-  auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
-  std::vector<spec::Ipv4Net> all;
-  for (const auto& route : TRY(DumpRoutes(netlink))) {
-    if (!route.IsDefault()) all.push_back(std::get<spec::Ipv4Net>(route.to));
-  }
-  for (const auto& [index, ip, prefix] : TRY(DumpAddresses(netlink, 0))) {
-    const auto v4 = std::get<spec::Ipv4>(ip);
-    all.push_back({v4, 32});
-    all.push_back(SubnetOf(v4, prefix));
-  }
-  return all;
-}
-
-Result<LeasesInUse> FindLeasesInUse(const Directories& directories, const std::string& project) {
-  LeasesInUse leases;
-  const auto host = TRY(HostView::Take());
-  std::map<int, std::string> networks;  // index of the bridge
-  for (const auto& link : host.snapshot().links) {
-    const auto owner = link.kind == "bridge" ? OwnerOf(link, project) : std::nullopt;
-    if (!owner || owner->kind != Kind::kNetwork) continue;
-    networks.emplace(link.index, owner->name);
-    for (const auto& [index, ip, prefix] : host.snapshot().addresses) {
-      const auto* v4 = std::get_if<spec::Ipv4>(&ip);
-      if (index == link.index && v4 != nullptr) leases.subnets.try_emplace(owner->Text(), SubnetOf(*v4, prefix));
-    }
-  }
-  const auto services = PinnedServices(directories, project);
-  std::vector<Pin> pins;
-  const auto own = TRY(OwnNamespace());
-  for (const auto& service : services) {
-    auto pin = OpenPin(directories.NetnsPin(project, service), own);
-    pins.push_back(pin ? std::move(*pin) : Pin{});
-  }
-  const auto insides = LookInside(pins, std::vector<Scope>(pins.size()));
-  for (std::size_t i = 0; i < services.size(); ++i) {
-    if (!insides[i]) continue;  // told by the probe of the part
-    for (auto& [network, ip] : AddressesInUse(host, insides[i]->snapshot, LinkAlias(project, services[i]), networks)) {
-      leases.addresses.try_emplace(services[i].Text() + "/" + network, ip);
-    }
-  }
-  return leases;
 }
 
 }  // namespace nucleus::netns

@@ -86,7 +86,7 @@ Frame IpFrame(const MacAddress& from_mac, const char* from, std::uint16_t number
 }
 Frame ArpReply(const MacAddress& from_mac, const MacAddress& sender_mac, const char* sender, std::uint16_t number) {
   auto frame = Ethernet(Mac(kVictim), from_mac, ETH_P_ARP);
-  for (const std::uint16_t value : {1, 0x0800, 0x0604, 2}) Put(frame, value);
+  for (const std::uint16_t value : std::initializer_list<std::uint16_t>{1, 0x0800, 0x0604, 2}) Put(frame, value);
   Put(frame, sender_mac);
   Put(frame, Ip(sender));
   Put(frame, Mac(kVictim));

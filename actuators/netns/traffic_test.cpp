@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "actuators/netns/in_use.hpp"
 #include "actuators/netns/links.hpp"
 #include "actuators/netns/nft.hpp"
 #include "actuators/netns/ports.hpp"

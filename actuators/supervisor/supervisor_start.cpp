@@ -1,0 +1,222 @@
+// From nothing, or from a launch file, to a workload that runs.
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <array>
+
+#include "actuators/process/channel.hpp"
+#include "actuators/process/posture.hpp"
+#include "actuators/supervisor/clock.hpp"
+#include "actuators/supervisor/supervisor.hpp"
+#include "actuators/sys/clone3.hpp"
+#include "actuators/sys/file.hpp"
+#include "actuators/sys/id_claim.hpp"
+#include "actuators/sys/pending_signals.hpp"
+#include "actuators/sys/process.hpp"
+#include "spec/core/names.hpp"
+#include "state/parts/id_map.hpp"
+
+namespace nucleus::process {
+
+namespace {
+
+constexpr std::array kForwarded = {SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
+
+// All blocked: they are read from a descriptor. Those of kernel faults cannot be held back that way and are left alone.
+// attached: what stops a job of a shell, and lets it go on, stays with the shell.
+Result<sys::Fd> TakeSignals(bool attached) {
+  sigset_t all;
+  ::sigfillset(&all);
+  if (attached)
+    for (const int job : {SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT}) ::sigdelset(&all, job);
+  for (const int fault : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS}) ::sigdelset(&all, fault);
+  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  sigset_t wanted;
+  ::sigemptyset(&wanted);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGRTMIN}) ::sigaddset(&wanted, signal);
+  for (const int signal : kForwarded) ::sigaddset(&wanted, signal);
+  sys::Fd fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd) return FailSys("signalfd", "supervisor");
+  return fd;
+}
+
+struct Pipe {
+  sys::Fd read, write;
+};
+// Ours does not block, the workload's does. Owned by the workload: it may open /dev/stdout, which opens the pipe anew.
+Result<Pipe> MakePipe(const Launch& launch) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return FailSys("pipe2", "log");
+  Pipe pipe{sys::Fd(ends[0]), sys::Fd(ends[1])};
+  if (::fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return FailSys("fcntl", "log");
+  const UserNamespace& space = launch.user_namespace;
+  if (::fchown(ends[1], OutsideUid(space, launch.identity.uid), OutsideGid(space, launch.identity.gid)) != 0)
+    return FailSys("fchown", "log");
+  return pipe;
+}
+
+}  // namespace
+
+Result<Supervisor> Supervisor::Start(std::string directory) {
+  Supervisor supervisor;
+  supervisor.directory_ = std::move(directory);
+  supervisor.own_lock_ = TRY(TakeSupervisorLock(supervisor.directory_));
+  supervisor.lock_ = supervisor.own_lock_.get();
+  TRY(supervisor.Load());
+  return Begin(std::move(supervisor));
+}
+
+Result<Supervisor> Supervisor::Attach(std::string directory, const sys::Fd& lock, Launch launch, bool terminal,
+                                      const Preparation& preparation) {
+  Supervisor supervisor;
+  supervisor.directory_ = std::move(directory);
+  supervisor.lock_ = lock.get();
+  supervisor.launch_ = std::move(launch);
+  supervisor.policy_ = supervisor.launch_.policy;
+  supervisor.attached_ = true;
+  supervisor.terminal_ = terminal;
+  TRY(supervisor.TakeOver());
+  return Begin(std::move(supervisor), preparation);
+}
+
+Result<Supervisor> Supervisor::Begin(Supervisor supervisor, const Preparation& preparation) {
+  // An attached one that is soon there is announced while it is on its way.
+  if (!supervisor.attached_ || supervisor.TakesLong()) TRY(supervisor.Announce());
+  if (auto started = supervisor.StartWorkload(preparation); !started) {
+    supervisor.status_.error = started.error().Message();
+    supervisor.status_.exit_code = ExitCodeOf(started.error());
+    supervisor.EndFor(Status::State::kFailed);
+    return Fail(std::move(started).error());
+  }
+  return supervisor;
+}
+
+Result<> Supervisor::Load() {
+  const auto launch = TRY(sys::ReadFile(directory_ + "/" + std::string(kLaunchFile)));
+  launch_ = TRY(DecodeLaunch(launch));
+  policy_ = launch_.policy;
+  if (const auto text = TRY(sys::ReadFileIfThere(directory_ + "/" + std::string(kPolicyFile)))) {
+    policy_ = TRY(DecodePolicy(*text));
+  }
+  log_ = TRY(LogWriter::Open(directory_, policy_.log_max_bytes));
+  TRY(CheckTraceFile(launch_.security.seccomp_log));
+  return TakeOver();
+}
+
+Result<> Supervisor::TakeOver() {
+  signals_ = TRY(TakeSignals(attached_));
+  status_.id = launch_.id;
+  status_.digest = launch_.digest;
+  status_.policy_digest = policy_.digest;
+  return {};
+}
+
+// Says for the first time what is being started, and by whom.
+Result<> Supervisor::Announce() {
+  status_.supervisor = TRY(sys::IdentityOf(::getpid()));
+  WriteStatus();
+  return {};
+}
+
+bool Supervisor::TakesLong() const {
+  const auto takes_long = [](const MountOp& op) { return op.type == MountOp::Type::kContext || op.verify; };
+  return std::ranges::any_of(launch_.mounts, takes_long);
+}
+
+// Copying and verifying may take long. Who wants an end meanwhile has it, and is not asked to wait for a workload.
+Result<Prepared> Supervisor::PrepareWorkload(attest::Progress* progress) const {
+  if (!TakesLong()) return Prepare(launch_);
+  const sys::PendingSignals signals(attached_);  // SIGHUP is no end for a service's
+  return Prepare(launch_, {.stop = signals.come(), .progress = progress});
+}
+
+// Its standard files are ours, or lead to where they are kept.
+Result<Running> Supervisor::SpawnWorkload(const Preparation& preparation) {
+  if (launch_.user_namespace.enabled && !launch_.user_namespace.uids.empty() && !ids_) {
+    // runtime/projects/PROJECT/ADDRESS
+    const std::string claims = directory_ + "/../../../" + std::string(kUserRangesDir);
+    ids_ = TRY(sys::ShareRange(launch_.user_namespace.uids.front().outside, claims));
+  }
+  const auto maybe = PrepareWorkload(preparation.progress);
+  if (preparation.done) preparation.done();
+  if (!maybe) return Fail(maybe.error());
+  const Prepared& prepared = *maybe;
+  OwnNamespaces own;
+  const auto inspect = [&](pid_t pid) { return CheckPosture(pid, launch_, Moment::kBeforeExec, own); };
+  const auto meanwhile = [&](pid_t pid) -> Result<> {
+    if (status_.supervisor.pid == 0) TRY(Announce());
+    if (preparation.meanwhile) TRY(preparation.meanwhile());
+    own = OwnNamespaces::Read();
+    // The look that counts comes when it is ready, and it waits for it: this one has the kernel make what is asked for
+    // in /proc. Where many are started, all processors have something else to do.
+    if (attached_) (void)CheckPosture(pid, launch_, Moment::kBeforeExec, own);
+    return {};
+  };
+  if (terminal_) {
+    Running running = TRY(Spawn(prepared, {.terminal = true, .size = CallersSize()}, inspect, meanwhile));
+    relay_ = std::make_unique<TerminalRelay>(std::move(running.terminal));
+    return running;
+  }
+  if (attached_)
+    return Spawn(prepared, {.in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO}, inspect, meanwhile);
+  auto out = TRY(MakePipe(launch_));
+  auto error = TRY(MakePipe(launch_));
+  Running running =
+      TRY(Spawn(prepared, {.in = -1, .out = out.write.get(), .err = error.write.get()}, inspect, meanwhile));
+  out_ = std::move(out.read);
+  error_ = std::move(error.read);
+  return running;
+}
+
+Result<> Supervisor::StartWorkload(const Preparation& preparation) {
+  started_ = Now();  // also of a start that fails: it has not run for long
+  oom_kills_ = OomKills();
+  ended_by_ = 0;
+  workload_ = TRY(SpawnWorkload(preparation));
+  // What cannot be there is not looked for.
+  if (workload_->without_seccomp) launch_.security.seccomp.clear();
+  for (const auto& warning : workload_->warnings)
+    if (log_) log_->Add(Stream::kError, "nucleus: " + warning + "\n", UnixNow());
+  if (auto posture = CheckPosture(workload_->pid, launch_, Moment::kAfterExec, {}); !posture) {
+    KillAll();
+    sys::PidfdSendSignal(workload_->pidfd.get(), SIGKILL);
+    while (::waitpid(workload_->pid, nullptr, __WALL) < 0 && errno == EINTR) {
+    }
+    workload_.reset();
+    out_.reset();
+    error_.reset();
+    relay_.reset();
+    kill_at_ = 0;
+    return posture;
+  }
+  started_ = Now();
+  AttendCalls();
+  restart_at_ = kill_at_ = 0;
+  intent_ = Intent::kNone;
+  status_.state = Status::State::kRunning;
+  status_.started_ms = UnixNow();
+  status_.finished_ms = 0;
+  status_.exit_code = -1;
+  status_.oom_killed = false;
+  status_.error.clear();
+  if (auto identity = sys::IdentityOf(workload_->pid)) status_.workload = std::move(*identity);
+  const bool own_will = MayRemount(launch_) || MayExceedLimits(launch_);
+  status_.mounts = own_will ? "" : BriefMounts(workload_->pid, workload_->pidfd.get());
+  status_.health = Status::Health::kNone;
+  status_.probe_failures = 0;
+  status_.probe_output.clear();
+  if (policy_.has_health) {
+    health_.Start(policy_.health, started_);
+    status_.health = health_.state();
+  }
+  WriteStatus();
+  // What reading and preparing took is given back: there is one supervisor per workload on the machine.
+  if (!attached_) ::malloc_trim(0);
+  return {};
+}
+
+}  // namespace nucleus::process
