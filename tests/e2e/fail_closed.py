@@ -172,6 +172,8 @@ class Faults:
         # Of nucleus itself, from where it runs as a clone of its program up to the birth of the container. In agent mode what it does not
         # find on the host is not given, and Landlock that the kernel does not have is not used.
         own = [] if self.lenient else made[-1][place(made[-1], "prctl", "4") : place(made[-1][::-1], "clone3") * -1]
+        if not self.lenient:
+            own += [point for process in sorted(made) if process < -1 for point in made[process]]
         # Once there are two, the first is the init: it closes its files, loads its filter, and then only waits.
         container = made[0][: place(made[0], "clone3") + 3] if made[1] else made[0]
         return [point for point in own if point.name in PROTECTIVE] + [
@@ -191,7 +193,7 @@ class Faults:
     def sample(self, most):
         """Of each protective call of each process the first, the last and some between."""
         chosen = []
-        for process, call in itertools.product((-1, 0, 1), PROTECTIVE):
+        for process, call in itertools.product(sorted({point.process for point in self.points}), PROTECTIVE):
             made = [point for point in self.unknown() if point.name == call and point.process == process]
             step = max(1, (len(made) - 1) / max(1, most - 1))
             chosen += [made[round(index * step)] for index in range(min(most, len(made)))]
@@ -209,7 +211,7 @@ class Faults:
         code, said, told = self._run("fail", *map(str, (point.process, point.call, point.number, error)))
         where = f"{point} fails with {errno.errorcode.get(error, error)}: "
         if code == 98:  # threads of nucleus share work, and which of them does what is chance
-            return (None if point.process == -1 else where + "it is not come to"), said is not None
+            return (None if point.process < 0 else where + "it is not come to"), said is not None
         if said is None:
             clear = code in (125, 126, 127) and "nucleus: run: " in told
             return (None if clear else where + f"nothing runs, exit code {code}, {told!r}"), False

@@ -2,13 +2,13 @@
  *
  *     fault_child list FILE CMD...                      writes "PROCESS CALL NUMBER ARGUMENTS" of each of its calls
  *     fault_child fail PROCESS CALL NUMBER ERRNO CMD... makes that one fail, without doing anything
- *     fault_child run CMD...                            neither: for the controllers below alone, in threads of the command's as well
+ *     fault_child run CMD...                            neither: for the controllers below alone
  *
  * NUMBER is the how manieth of that call in that process.
  *
- * PROCESS 0 is what the command clones first as a process of its own, 1 what that one clones, -1 the command itself without its other
- * threads. strace(1) counts what any process does by itself, the command's and the container's alike; here each of the container's is met,
- * and the same one in each run.
+ * PROCESS 0 is what the command clones first as a process of its own, 1 what that one clones, -1 the command's first thread, and -3, -4, ...
+ * its others as they came. strace(1) counts what any process does by itself, the command's and the container's alike; here each of the
+ * container's is met, and the same one in each run.
  *
  * Where NUCLEUS_TEST_CONTROLLERS names a directory, the command is on a machine whose cgroup2 has the memory controller, as far as the files
  * go, where this one has not: production starts nothing without. What it opens as a controller's file is one of that directory; the limit
@@ -36,7 +36,7 @@ enum { kMost = 64, kCalls = 512 };
 
 struct Task {
   pid_t pid;
-  int process; /* -1: the command's own; -2: not yet known; -3: a thread of the command's */
+  int process; /* -1: the command's own; -2: not yet known; -3 and less: a thread of the command's */
   long calls[kCalls];
   int inside;  /* between a call's entry and its exit */
   int failing;
@@ -44,13 +44,13 @@ struct Task {
 };
 
 static struct Task tasks[kMost];
-static int task_count, process_count;
+static int task_count, process_count, thread_count;
 static FILE* list;
 static int process_to_fail = -2, error_to_give;
 static long call_to_fail, number_to_fail;
 static int failed;
 static const char* controllers;
-static int threads_too;
+static int nothing_to_fail;
 
 static struct Task* Find(pid_t pid) {
   for (int i = 0; i < task_count; ++i)
@@ -119,7 +119,7 @@ static void Call(struct Task* task) {
   if (task->inside) {
     const long call = (long)(registers.orig_rax % kCalls), number = ++task->calls[call];
     if (list != NULL) Tell(task->pid, task, &registers);
-    if ((task->process == -1 || task->process == -3) && controllers != NULL) Replace(task, &registers);
+    if (task->process < 0 && controllers != NULL) Replace(task, &registers);
     task->failing = task->process == process_to_fail && call == call_to_fail && number == number_to_fail;
     if (!task->failing && task->path == 0) return;
     failed |= task->failing;
@@ -135,8 +135,8 @@ static void Call(struct Task* task) {
 }
 
 static int Follow(const struct Task* task) {
-  const int watched = list != NULL || process_to_fail == -1 || controllers != NULL;
-  return (task->process == -3 && !threads_too) || (task->process == -1 && !watched) ? PTRACE_CONT : PTRACE_SYSCALL;
+  const int watched = list != NULL || task->process == process_to_fail || controllers != NULL;
+  return task->process < 0 && !watched ? PTRACE_CONT : PTRACE_SYSCALL;
 }
 
 /* What the kernel tells of a new process may come after its own first stop. */
@@ -144,7 +144,7 @@ static struct Task* Newborn(pid_t pid, const struct Task* parent) {
   struct Task* known = Find(pid);
   if (known != NULL && known->process != -2) return known;
   if (parent == NULL) return Add(pid, -2);
-  return Add(pid, parent->process < 0 && IsThread(pid) ? -3 : process_count++);
+  return Add(pid, parent->process < 0 && IsThread(pid) ? -3 - thread_count++ : process_count++);
 }
 
 static int Trace(pid_t command) {
@@ -204,7 +204,7 @@ int main(int argc, char** argv) {
     error_to_give = atoi(words[4]);
     words += 5;
   } else if (argc > 2 && strcmp(words[0], "run") == 0) {
-    threads_too = 1;
+    nothing_to_fail = 1;
     words += 1;
   } else {
     return 99;
@@ -224,5 +224,5 @@ int main(int argc, char** argv) {
   kill(command, SIGCONT);
   const int code = Trace(command);
   if (list != NULL) fclose(list);
-  return list == NULL && !threads_too && !failed ? 98 : code; /* 98: that call was not come to */
+  return list == NULL && !nothing_to_fail && !failed ? 98 : code; /* 98: that call was not come to */
 }
