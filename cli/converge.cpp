@@ -86,16 +86,30 @@ int CheckSaved(const Work& work) {
   return exit_code::kStale;
 }
 
+// What of the machine's a service takes: without an address both families, where it has both.
+std::vector<spec::PortForward> TakenBy(const spec::Service& service, const spec::Topology& topology) {
+  auto ports = service.port_forwards;
+  const auto first =
+      service.networks.empty() ? topology.networks.end() : topology.networks.find(service.networks.front());
+  if (first == topology.networks.end() || !first->second.subnet6) return ports;
+  for (const auto& port : service.port_forwards) {
+    if (port.host_ip) continue;
+    ports.push_back(port);
+    ports.back().host_ip = spec::Ipv6{};
+  }
+  return ports;
+}
+
 // Ports that are to be published and were not before. Ours are no sockets, so a listener is always a stranger.
 Result<> CheckPorts(const Work& work) {
   if (!work.goal.desired) return {};
   for (const auto& [name, service] : work.goal.desired->services) {
     std::vector<spec::PortForward> fresh;
-    const auto before = work.world.applied.topology.services.find(name);
-    for (const spec::PortForward& port : service.port_forwards) {
-      const bool had = before != work.world.applied.topology.services.end() &&
-                       std::ranges::find(before->second.port_forwards, port) != before->second.port_forwards.end();
-      if (!had) fresh.push_back(port);
+    const auto& applied = work.world.applied.topology;
+    const auto before = applied.services.find(name);
+    const auto had = before == applied.services.end() ? fresh : TakenBy(before->second, applied);
+    for (const spec::PortForward& port : TakenBy(service, *work.goal.desired)) {
+      if (std::ranges::find(had, port) == had.end()) fresh.push_back(port);
     }
     if (fresh.empty()) continue;
     const auto held = TRY(HeldPorts(fresh));

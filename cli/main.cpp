@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "actuators/process/own_program.hpp"
+#include "actuators/sys/standard_files.hpp"
 #include "cli/arguments.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/console.hpp"
@@ -134,6 +135,7 @@ int Main(const std::vector<std::string>& words) {
 // Before static constructors: what comes before this may be done twice, and little has been written to yet. Where it
 // fails, or the command was not told by the first word, the command does it, and says so.
 [[maybe_unused]] static void RunFromCloneEarly(int argc, char** argv, char** envp) {
+  nucleus::sys::FillStandardFiles();
   if (argc > 1 && std::string_view(argv[1]) == "run" && ::geteuid() == 0)
     (void)nucleus::process::RunFromClone(argv, envp, nucleus::process::Renewal::kMappedAgain);
 }
@@ -142,6 +144,7 @@ int Main(const std::vector<std::string>& words) {
 #endif
 
 int main(int argc, char** argv) {
+  nucleus::sys::FillStandardFiles();
   // Ignored by who called us, the exit codes of our children would be lost.
   std::signal(SIGCHLD, SIG_DFL);
   return nucleus::cli::Main(std::vector<std::string>(argv + 1, argv + argc));

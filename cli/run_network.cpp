@@ -10,10 +10,12 @@
 #include <filesystem>
 #include <system_error>
 
+#include "actuators/cgroup/apply.hpp"
 #include "actuators/netns/in_use.hpp"
 #include "actuators/netns/namespace.hpp"
 #include "actuators/netns/ports.hpp"
 #include "actuators/process/channel.hpp"
+#include "actuators/sys/cgroupfs.hpp"
 #include "actuators/sys/file.hpp"
 #include "reconcile/applied.hpp"
 #include "spec/core/names.hpp"
@@ -79,6 +81,10 @@ void RemoveOrphan(const Directories& directories, const std::string& name) {
   if (!lock) return;
   netns::NetnsActuator actuator(directories);
   Undo(actuator, name);
+  if (auto root = sys::FindCgroupRoot()) {
+    cgroup::CgroupActuator group(*std::move(root));
+    (void)group.Undo({std::string(kProject), {Kind::kContainer, name}, Part::kCgroup}, nullptr, {}, {});
+  }
   std::error_code ignored;
   for (std::filesystem::directory_iterator it(directory, ignored), end; !ignored && it != end; it.increment(ignored)) {
     if (!it->is_directory(ignored)) ::unlink(it->path().c_str());

@@ -58,15 +58,20 @@ Result<> CheckDeclared(const spec::Topology& desired, const spec::Network& netwo
 }
 
 Result<> CheckDeclared6(const spec::Topology& desired, const spec::Network& network, const Applied& applied,
-                        const std::vector<spec::Ipv6Net>& routes) {
+                        const Taken& taken, const std::vector<spec::Ipv6Net>& routes) {
+  const auto refuse = [&](const std::string& other) {
+    return Fail(Error::Of(ErrorCode::kConflict, "take subnet", "network." + network.name,
+                          spec::Format(*network.subnet6) + " overlaps " + other)
+                    .In(ExactPlaceText(FindPlace(network.places, "subnet6"), desired.files)));
+  };
+  for (const auto& [other, owner] : taken.subnets6) {
+    if (spec::Overlap(*network.subnet6, other)) return refuse(spec::Format(other) + " of " + owner);
+  }
   const auto before = applied.topology.networks.find(network.name);
   if (before != applied.topology.networks.end() && before->second.subnet6 == network.subnet6) return {};
   for (const auto& other : routes) {
-    if (!spec::Overlap(*network.subnet6, other)) continue;
-    return Fail(Error::Of(ErrorCode::kConflict, "take subnet", "network." + network.name,
-                          spec::Format(*network.subnet6) + " overlaps " + spec::Format(other) +
-                              ", which this machine reaches already")
-                    .In(ExactPlaceText(FindPlace(network.places, "subnet6"), desired.files)));
+    if (spec::Overlap(*network.subnet6, other))
+      return refuse(spec::Format(other) + ", which this machine reaches already");
   }
   return {};
 }
@@ -85,7 +90,7 @@ Result<> AllocateSubnets(const spec::Topology& desired, const Applied& applied, 
   for (const auto& [net, owner] : taken.subnets) held.push_back(net);
   const auto before = AppliedSubnets(applied);
   for (const auto& [name, network] : desired.networks) {
-    if (network.subnet6) TRY(CheckDeclared6(desired, network, applied, host.routes6));
+    if (network.subnet6) TRY(CheckDeclared6(desired, network, applied, taken, host.routes6));
     if (!network.subnet) continue;
     const auto had = before.find(SubnetKey(name));
     const bool is_new = had == before.end() || had->second != *network.subnet;

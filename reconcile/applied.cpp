@@ -1,5 +1,7 @@
 #include "reconcile/applied.hpp"
 
+#include "reconcile/allocate.hpp"
+
 #include "spec/load.hpp"
 
 namespace nucleus::reconcile {
@@ -46,6 +48,9 @@ Taken ToTaken(const state::HostLeases& leases, const std::string& project) {
   for (const auto& [owner, subnet] : leases.subnets) {
     if (owner != project) taken.subnets.emplace_back(subnet.second, owner + "/" + subnet.first);
   }
+  for (const auto& [owner, subnet] : leases.subnets6) {
+    if (owner != project) taken.subnets6.emplace_back(subnet.second, owner + "/" + subnet.first);
+  }
   for (const auto& [owner, port] : leases.ports) {
     if (owner != project) taken.ports.emplace_back(port.second, owner + "/" + port.first);
   }
@@ -69,7 +74,11 @@ state::Store::NewRevision RevisionOf(const Plan& plan, const spec::Topology& des
                                      .base_revision = plan.base_revision,
                                      .addresses = plan.addresses,
                                      .subnets = plan.subnets,
+                                     .subnets6 = {},
                                      .ports = PortsOf(desired)};
+  for (const auto& [name, network] : desired.networks) {
+    if (network.subnet6) revision.subnets6.emplace(SubnetKey(name), *network.subnet6);
+  }
   return revision;
 }
 

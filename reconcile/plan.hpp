@@ -31,6 +31,7 @@ struct Applied {
 struct Taken {
   std::vector<std::pair<spec::Ipv4Net, std::string>> subnets;  // and whose it is
   std::vector<std::pair<spec::PortForward, std::string>> ports;
+  std::vector<std::pair<spec::Ipv6Net, std::string>> subnets6;
 };
 
 struct Observed {

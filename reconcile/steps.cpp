@@ -233,6 +233,8 @@ class Builder {
     if (!topology || netns == nullptr) return;
     const auto& firewall = *NodesOf(*topology, Part::kFirewall);
     if (!netns->undo && model_.resources[index].Find(Part::kNetns)->present()) Edge(firewall.apply, netns->apply);
+    // Rules that go altogether go when nobody is on a network any more.
+    if (firewall.undo && !firewall.apply && netns->apply && !netns->undo) Edge(netns->apply, firewall.undo);
     if (!netns->undo) return;
     for (const auto network : Lower(index, Relation::kAttached, false)) {
       const auto& bridge = *NodesOf(network, Part::kBridge);

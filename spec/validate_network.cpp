@@ -38,7 +38,7 @@ void ValidateSubnet6(const Network& network, Reader& reader) {
   const int host_bits = 32 - (network.subnet ? network.subnet->prefix : kChosen);
   const auto& subnet = *network.subnet6;
   if (subnet.prefix >= 8 && subnet.prefix + host_bits <= 128 && !IsLinkLocal(subnet.base) &&
-      subnet.base.bytes[0] != 0xff)
+      subnet.base.bytes[0] != 0 && subnet.base.bytes[0] != 0xff)
     return;
   reader.Report(PlaceOf(network, "subnet6"),
                 "subnet6: " + Format(subnet) +

@@ -76,6 +76,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"[networks.a]\nsubnet6 = 'fd00::/120'\n[networks.b]\nsubnet = '10.0.0.0/16'\nsubnet6 = 'fd01::/120'\n",
              "7:1: subnet6: fd01::/120 has no room for the counterparts of the IPv4 addresses; it may be a /112 at "
              "most"},
+        Case{"[networks.a]\nsubnet6 = '64:ff9b::/96'\n",
+             "4:1: subnet6: 64:ff9b::/96 is none that a network can have; write for example fd00:42::/64"},
         Case{"[networks.a]\nmtu = 100\n", "4:7: mtu: 100: not a whole number from 576 to 65535"},
         Case{"[networks.a]\nsubnet = '10.0.0.0/30'\n[services.a]\nnetworks=['a']\n[services.b]\nnetworks=['a']\n",
              "4:1: subnet: 10.0.0.0/30 has room for 1 services, and 2 are on it"},

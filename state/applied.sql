@@ -42,6 +42,7 @@ CREATE TABLE subnet_lease (
   network TEXT NOT NULL,               -- "network.internal"
   base INTEGER NOT NULL,
   prefix INTEGER NOT NULL,
+  subnet6 TEXT,                        -- "fd00:42::/64"
   PRIMARY KEY (project, network)
 ) STRICT, WITHOUT ROWID;
 

@@ -193,7 +193,10 @@ TEST_F(StoreFiles, SchemaTwoIsRead) {
   PutDatabase(directories_.AppliedDb(), Fixture("applied-2.sql"));
   auto store = Store::Open(directories_, Store::Access::kRead);
   ASSERT_OK(store);
-  const auto ports = store->Leases().value().ports;
+  const auto leases = store->Leases().value();
+  ASSERT_EQ(leases.subnets6.size(), 1U);
+  EXPECT_EQ(spec::Format(leases.subnets6[0].second.second), "fd00:42::/64");
+  const auto& ports = leases.ports;
   ASSERT_EQ(ports.size(), 3U);
   EXPECT_EQ(spec::Format(ports[0].second.second), "127.0.0.1:8080:80/tcp");
   EXPECT_EQ(spec::Format(ports[1].second.second), "[2001:db8::1]:8081:80/tcp");

@@ -62,6 +62,14 @@ Result<> CheckAgainstOthers(Database& db, const Store::NewRevision& revision) {
                   "it overlaps with " + spec::Format(lease.second) + " of " + project + "/" + lease.first);
     }
   }
+  for (const auto& [project, lease] : taken.subnets6) {
+    if (project == revision.project) continue;
+    for (const auto& [network, subnet] : revision.subnets6) {
+      if (!spec::Overlap(subnet, lease.second)) continue;
+      return Fail(ErrorCode::kConflict, "take", network + " " + spec::Format(subnet),
+                  "it overlaps with " + spec::Format(lease.second) + " of " + project + "/" + lease.first);
+    }
+  }
   for (const auto& [project, lease] : taken.ports) {
     if (project == revision.project) continue;
     for (const auto& [service, port] : revision.ports) {
@@ -79,8 +87,13 @@ Result<> TakeSubnets(Database& db, const Store::NewRevision& revision) {
              "(SELECT address FROM resource WHERE project = ?1)",
              revision.project));
   for (const auto& [network, subnet] : revision.subnets) {
-    TRY(db.Run("INSERT OR REPLACE INTO subnet_lease (project, network, base, prefix) VALUES (?, ?, ?, ?)",
-               revision.project, network, Number(subnet.base), std::int64_t{subnet.prefix}));
+    auto row =
+        TRY(db.Prepare("INSERT OR REPLACE INTO subnet_lease (project, network, base, prefix, subnet6) "
+                       "VALUES (?, ?, ?, ?, ?)"));
+    row.Bind(revision.project).Bind(network).Bind(Number(subnet.base)).Bind(std::int64_t{subnet.prefix});
+    const auto v6 = revision.subnets6.find(network);
+    v6 != revision.subnets6.end() ? row.Bind(spec::Format(v6->second)) : row.Bind(std::nullopt);
+    TRY(row.Run());
   }
   return {};
 }
@@ -143,8 +156,13 @@ Result<> LoadProjectLeases(Database& db, ProjectRow& project) {
 
 Result<HostLeases> LoadHostLeases(Database& db) {
   HostLeases leases;
-  auto subnets = TRY(db.Prepare("SELECT project, network, base, prefix FROM subnet_lease ORDER BY project, network"));
-  while (TRY(subnets.Step())) leases.subnets.push_back({subnets.Text(0), {subnets.Text(1), Net(subnets, 2)}});
+  auto subnets =
+      TRY(db.Prepare("SELECT project, network, base, prefix, subnet6 FROM subnet_lease ORDER BY project, network"));
+  while (TRY(subnets.Step())) {
+    leases.subnets.push_back({subnets.Text(0), {subnets.Text(1), Net(subnets, 2)}});
+    if (subnets.IsNull(4)) continue;
+    leases.subnets6.push_back({subnets.Text(0), {subnets.Text(1), TRY(spec::ParseIpv6Net(subnets.Text(4)))}});
+  }
 
   auto ports =
       TRY(db.Prepare("SELECT project, service, host_port, container_port, protocol, host_ip, host_ip6 FROM port_lease "

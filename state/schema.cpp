@@ -9,7 +9,8 @@ namespace {
 constexpr int kAppliedId = 0x6e75636c;   // "nucl"
 constexpr int kObservedId = 0x6e75636f;  // "nuco"
 
-constexpr Migration kAppliedMigrations[] = {{1, "ALTER TABLE port_lease ADD COLUMN host_ip6 TEXT;"}};
+constexpr Migration kAppliedMigrations[] = {
+    {1, "ALTER TABLE port_lease ADD COLUMN host_ip6 TEXT; ALTER TABLE subnet_lease ADD COLUMN subnet6 TEXT;"}};
 
 }  // namespace
 

@@ -57,7 +57,8 @@ struct RevisionRow {
 
 // Subnets, addresses and published ports of every project on the machine.
 struct HostLeases {
-  std::vector<std::pair<std::string, std::pair<std::string, spec::Ipv4Net>>> subnets;    // project, network, subnet
+  std::vector<std::pair<std::string, std::pair<std::string, spec::Ipv4Net>>> subnets;  // project, network, subnet
+  std::vector<std::pair<std::string, std::pair<std::string, spec::Ipv6Net>>> subnets6;
   std::vector<std::pair<std::string, std::pair<std::string, spec::PortForward>>> ports;  // project, service, port
 };
 
@@ -105,8 +106,9 @@ class Store {
     std::string plan_digest;
     std::uint64_t base_revision = 0;  // kStale where it is not the newest any more
     std::map<std::string, spec::Ipv4> addresses;
-    std::map<std::string, spec::Ipv4Net> subnets;  // of every network of the project, chosen or declared
-    Ports ports;                                   // taken beside those the project has, until SettlePorts
+    std::map<std::string, spec::Ipv4Net> subnets;   // of every network of the project, chosen or declared
+    std::map<std::string, spec::Ipv6Net> subnets6;  // of those that have one
+    Ports ports;                                    // taken beside those the project has, until SettlePorts
   };
   Result<std::uint64_t> BeginRevision(const NewRevision& revision);
   // The kernel publishes these ports now and no others: what was taken beyond is given back.

@@ -49,7 +49,7 @@ Result<> Configure(Netlink& netlink, const BridgeWanted& wanted, const Link& lin
 Result<> ApplyBridge(const BridgeWanted& wanted, AliasIndex& aliases) {
   if (wanted.v6 && !HasIpv6()) {
     return Fail(Error::Of(ErrorCode::kUnsupported, "give IPv6 to bridge", wanted.link, "this kernel has none")
-                    .Hint("the network needs a subnet6 no longer, or the kernel ipv6.disable=1"));
+                    .Hint("leave out subnet6, or start the kernel without ipv6.disable=1"));
   }
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
   // What somebody renamed still has our alias, and with it the gateway's address; what somebody made like it may.

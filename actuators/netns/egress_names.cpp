@@ -71,7 +71,11 @@ Result<> PutElements(std::span<const Element> elements) {
 Result<sys::Fd> EndAsked() {
   sigset_t signals;
   ::sigemptyset(&signals);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::sigaddset(&signals, signal);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
+    struct sigaction action{};
+    const bool ignored = ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+    if (!ignored) ::sigaddset(&signals, signal);
+  }
   sys::Fd fd(::signalfd(-1, &signals, SFD_CLOEXEC));
   if (!fd) return FailSys("signalfd", "names");
   return fd;
@@ -80,6 +84,10 @@ Result<sys::Fd> EndAsked() {
 }  // namespace
 
 Result<> EgressNames::Refresh(const sys::Fd& stop, const Tell& tell) {
+  std::set<spec::Ipv4> own;
+  for (const auto& [index, address, prefix] : TRY(DumpAddresses(machine_, 0)))
+    own.insert(std::get<spec::Ipv4>(address));
+  book_.Exclude(std::move(own));
   for (const auto& [name, answer] : LookUp(book_.Due(Now()), resolvers_, &stop)) {
     if (!answer && answer.error().code == ErrorCode::kInterrupted) return Fail(answer.error());
     if (const auto wrong = book_.Learn(name, answer, Now())) tell(*wrong);
@@ -110,7 +118,8 @@ void EgressNames::Keep() {
 Result<std::unique_ptr<EgressNames>> EgressNames::Start(const sys::Fd& network, const EgressWanted& wanted, Tell tell) {
   sys::Fd own(::fcntl(network.get(), F_DUPFD_CLOEXEC, 0));
   if (!own) return FailSys("dup", "network namespace");
-  std::unique_ptr<EgressNames> names(new EgressNames(std::move(own), wanted, std::move(tell)));
+  std::unique_ptr<EgressNames> names(
+      new EgressNames(std::move(own), TRY(Netlink::Open(NETLINK_ROUTE)), wanted, std::move(tell)));
   names->stop_.reset(::eventfd(0, EFD_CLOEXEC));
   if (!names->stop_) return FailSys("eventfd", "names");
   const sys::Fd end = TRY(EndAsked());

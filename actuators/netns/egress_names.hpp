@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "actuators/netns/name_book.hpp"
+#include "actuators/netns/netlink.hpp"
 #include "actuators/sys/fd.hpp"
 #include "state/parts/parts.hpp"
 
@@ -26,13 +27,18 @@ class EgressNames {
   ~EgressNames();
 
  private:
-  EgressNames(sys::Fd network, const EgressWanted& wanted, Tell tell)
-      : network_(std::move(network)), resolvers_(wanted.resolvers), book_(wanted.domains), tell_(std::move(tell)) {}
+  EgressNames(sys::Fd network, Netlink machine, const EgressWanted& wanted, Tell tell)
+      : network_(std::move(network)),
+        machine_(std::move(machine)),
+        resolvers_(wanted.resolvers),
+        book_(wanted.domains),
+        tell_(std::move(tell)) {}
   // On a thread in the namespace: those that are due, and then the set. stop: dns.hpp.
   Result<> Refresh(const sys::Fd& stop, const Tell& tell);
   void Keep();
 
   sys::Fd network_;
+  Netlink machine_;  // a socket outside, which tells the machine's own addresses
   std::vector<spec::IpAddress> resolvers_;
   NameBook book_;
   Tell tell_;

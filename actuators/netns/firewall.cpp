@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 #include <sstream>
 #include <vector>
 
@@ -48,7 +49,6 @@ struct Forwarding {
 
 struct Memory {
   bool exists = false;  // the table itself
-  bool others = false;  // other tables of nucleus
   std::vector<Forwarding> settings;
 };
 
@@ -62,7 +62,6 @@ Result<Memory> Recall(const std::string& name, const Directories& directories) {
   }
   for (const auto& table : TRY(DumpTables())) {
     if (!table.name.starts_with(kTablePrefix)) continue;
-    if (table.name != name) memory.others = true;
     const auto label = ParseTableComment(table.comment);
     for (auto& setting : memory.settings) {
       const auto was = label.*setting.mark;
@@ -89,22 +88,52 @@ std::string AcceptPath(const std::string& link) {
   return "/proc/sys/net/ipv6/conf/" + link + "/accept_ra";
 }
 
-// A machine that forwards IPv6 takes no router's advertisements any more, unless a link says 2: ip-sysctl.rst. Those
-// that took them go on; which they are stands in the record, after what the setting was.
-Result<> KeepAdvertisements(const Forwarding& setting, bool was) {
-  std::string record = was ? "1\n" : "0\n";
+// As names.hpp makes them: VethLink().
+bool IsVethLink(const std::string& link) {
+  constexpr std::size_t kSize = 12;
+  return link.size() == kSize && link.starts_with("nv");
+}
+
+std::string ForwardingPath(const std::string& link) {
+  return "/proc/sys/net/ipv6/conf/" + link + "/forwarding";
+}
+
+bool StartsWith(const std::string& path, char value) {
+  const auto text = sys::ReadFileIfThere(path);
+  return text && *text && (*text)->starts_with(value);
+}
+
+constexpr std::string_view kAccepted = "accept_ra ", kForwarded = "forwarding ";
+
+// What stands in a record after what the setting was.
+Result<std::set<std::string>> NotesOf(const Forwarding& setting) {
+  std::set<std::string> notes;
+  std::istringstream lines(TRY(sys::ReadFileIfThere(setting.record)).value_or(""));
+  std::string line;
+  std::getline(lines, line);  // the setting itself
+  while (std::getline(lines, line)) notes.insert(line);
+  return notes;
+}
+
+// The setting of the machine is that of every link: what single links had is written down beside it. And a machine that
+// forwards IPv6 takes no router's advertisements any more, unless a link says 2 (ip-sysctl.rst): those that took them
+// go on. What an earlier time has written down stays.
+Result<> KeepLinks(const Forwarding& setting, bool was) {
+  auto notes = TRY(NotesOf(setting));
   std::vector<std::string> links;
   std::error_code code;
   for (std::filesystem::directory_iterator it("/proc/sys/net/ipv6/conf", code), end; !code && it != end;
        it.increment(code)) {
     const auto link = it->path().filename().string();
-    if (link == "all" || link == "default" || IsBridgeLink(link)) continue;
-    const auto accepts = sys::ReadFileIfThere(AcceptPath(link));
-    if (!accepts || !*accepts || !(*accepts)->starts_with('1')) continue;
+    if (link == "all" || IsBridgeLink(link) || IsVethLink(link)) continue;
+    if (StartsWith(ForwardingPath(link), '1')) notes.insert(std::string(kForwarded) + link);
+    if (link == "default" || !StartsWith(AcceptPath(link), '1')) continue;
     links.push_back(link);
-    record += link + "\n";
+    notes.insert(std::string(kAccepted) + link);
   }
-  if (links.empty()) return {};
+  if (notes.empty()) return {};
+  std::string record = was ? "1\n" : "0\n";
+  for (const auto& note : notes) record += note + "\n";
   TRY(sys::ReplaceFile(setting.record, record, 0644));
   for (const auto& link : links) {
     // It may be gone by now.
@@ -114,22 +143,21 @@ Result<> KeepAdvertisements(const Forwarding& setting, bool was) {
   return {};
 }
 
-Result<> RestoreAdvertisements(const Forwarding& setting) {
-  const auto record = TRY(sys::ReadFileIfThere(setting.record));
-  std::istringstream lines(record.value_or(""));
-  std::string link;
-  std::getline(lines, link);  // the setting itself
-  while (std::getline(lines, link)) {
+Result<> RestoreLinks(const Forwarding& setting) {
+  for (const auto& note : TRY(NotesOf(setting))) {
+    const std::string link = note.substr(note.find(' ') + 1);
     if (link.empty() || link.find('/') != std::string::npos) continue;
-    const auto accepts = sys::ReadFileIfThere(AcceptPath(link));
-    if (accepts && *accepts && (*accepts)->starts_with('2')) (void)sys::WriteKernelFile(AcceptPath(link), "1");
+    // It may be gone by now.
+    if (note.starts_with(kForwarded)) (void)sys::WriteKernelFile(ForwardingPath(link), "1");
+    if (note.starts_with(kAccepted) && StartsWith(AcceptPath(link), '2'))
+      (void)sys::WriteKernelFile(AcceptPath(link), "1");
   }
   return {};
 }
 
 Result<> TurnOn(const Forwarding& setting, bool was) {
   if (TRY(IsOn(setting))) return {};  // writing resets settings of every interface: ip-sysctl.rst
-  if (setting.v6) TRY(KeepAdvertisements(setting, was));
+  if (setting.v6) TRY(KeepLinks(setting, was));
   return sys::WriteKernelFile(setting.path, "1");
 }
 
@@ -138,7 +166,7 @@ Result<> Restore(const Forwarding& setting) {
   const auto was = setting.Remembered();
   if (setting.others || !was) return {};
   if (TRY(IsOn(setting)) != *was) TRY(sys::WriteKernelFile(setting.path, *was ? "1" : "0"));
-  if (setting.v6) TRY(RestoreAdvertisements(setting));
+  if (setting.v6) TRY(RestoreLinks(setting));
   if (::unlink(setting.record.c_str()) != 0 && errno != ENOENT) return FailSys("remove", setting.record);
   return {};
 }
@@ -156,8 +184,10 @@ Result<SpoofEntries> EntriesToKeep(Netlink& netlink, const FirewallWanted& wante
   if (!state) return kept;  // what cannot be read is replaced
   const auto ports = PortsOf(wanted);
   for (const auto& entry : state->elements) {
-    const auto port = PortOf(entry.second);
-    if (!ports.contains(port) && TRY(GetLink(netlink, port))) kept.push_back(entry);
+    const std::string port(PortOf(entry.second));
+    if (ports.contains(port) || !IsVethLink(port)) continue;
+    const auto link = GetLink(netlink, port);
+    if (link && *link) kept.push_back(entry);
   }
   return kept;
 }
@@ -170,24 +200,34 @@ Result<std::string> SourceCommands(Netlink& netlink, const FirewallWanted& wante
 }
 
 // Bridges of the project that have no rules any more lead nowhere from here on: who is on one still, and is to go on
-// running, leaves it in the next step.
-Result<> CloseBridges(Netlink& netlink, const FirewallWanted& wanted) {
+// running, leaves it in the next step. Which they were.
+Result<std::vector<Link>> CloseBridges(Netlink& netlink, const FirewallWanted& wanted) {
+  std::vector<Link> closed;
   for (const auto& link : TRY(DumpLinks(netlink, "bridge"))) {
     if (link.kind != "bridge" || !link.up || !link.alias.starts_with(wanted.comment + "/network.")) continue;
     if (std::ranges::find(wanted.networks, link.name, &FirewallWanted::Net::link) != wanted.networks.end()) continue;
     LinkChange down;
     down.up = false;
     TRY(ChangeLink(netlink, link.index, link.name, down));
+    closed.push_back(link);
   }
-  return {};
+  return closed;
 }
 
 // Both tables, as one transaction.
 Result<> ReplaceTables(const FirewallWanted& wanted, std::string_view comment) {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
   const auto sources = TRY(SourceCommands(netlink, wanted));
-  TRY(CloseBridges(netlink, wanted));
-  return RunNft(FirewallTransaction(wanted, comment) + sources, "replace table", wanted.table);
+  const auto closed = TRY(CloseBridges(netlink, wanted));
+  auto replaced = RunNft(FirewallTransaction(wanted, comment) + sources, "replace table", wanted.table);
+  if (replaced) return replaced;
+  // The old rules go on, and so does who lives by them.
+  for (const auto& link : closed) {
+    LinkChange up;
+    up.up = true;
+    (void)ChangeLink(netlink, link.index, link.name, up);
+  }
+  return replaced;
 }
 
 }  // namespace
@@ -209,7 +249,9 @@ Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& director
   }
   TRY(ReplaceTables(wanted, TableComment(label)));
   // Only now: whoever is let through others' rules is judged by these.
-  TRY(OpenPassages());
+  std::vector<std::string> bridges;
+  for (const auto& net : wanted.networks) bridges.push_back(net.link);
+  TRY(OpenPassages(wanted.table, bridges));
   for (const auto& setting : memory.settings) {
     if (const auto was = label.*setting.mark) TRY(TurnOn(setting, *was));
   }
@@ -220,7 +262,7 @@ Result<> UndoFirewall(const std::string& table, const Directories& directories) 
   const auto lock = TRY(LockHost(directories.HostLock()));
   const auto memory = TRY(Recall(table, directories));
   for (const auto& setting : memory.settings) TRY(Restore(setting));
-  if (!memory.others) TRY(ClosePassages());
+  TRY(ClosePassages(table));
   std::string commands;
   if (memory.exists) commands += "delete table inet " + table + "\n";
   if (TRY(HasSpoofTable(table))) commands += NoSpoofTransaction(table);

@@ -21,7 +21,8 @@ constexpr std::array kNotPublic = {Net(0, 0, 0, 8),      Net(10, 0, 0, 8),    Ne
 
 Error NotPublic(const std::string& name, spec::Ipv4 address) {
   return Error::Of(ErrorCode::kInvalid, "look up", name,
-                   "it stands for " + spec::Format(address) + ", which is not an address of the internet")
+                   "it stands for " + spec::Format(address) +
+                       ", which is not an address of the internet, or one of this machine")
       .Hint("what is meant inside is written as a network: egress_allow");
 }
 
@@ -60,7 +61,8 @@ std::optional<Error> NameBook::Learn(const std::string& name, const Result<DnsAn
   std::optional<Error> wrong;
   std::vector<spec::Ipv4> addresses;
   if (answer) {
-    std::ranges::copy_if(answer->addresses, std::back_inserter(addresses), IsPublic);
+    std::ranges::copy_if(answer->addresses, std::back_inserter(addresses),
+                         [&](spec::Ipv4 address) { return IsPublic(address) && !own_.contains(address); });
     if (addresses.empty()) wrong = NotPublic(name, answer->addresses.front());
   } else {
     wrong = answer.error();
@@ -86,6 +88,8 @@ std::map<spec::Ipv4, Millis> NameBook::Addresses(Millis now) {
   for (auto& [name, entry] : entries_) {
     std::erase_if(entry.until, [&](const auto& item) { return item.second <= now; });
     for (const auto& [address, until] : entry.until) {
+      if (own_.contains(address)) continue;
+      if (all.size() >= kMostOfAll && !all.contains(address)) continue;
       Millis& latest = all[address];
       latest = std::max(latest, until);
     }

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,8 @@ inline constexpr Millis kGrace = 600'000;
 // After a question that had no answer; doubled each time.
 inline constexpr Millis kFirstRetry = 2'000;
 inline constexpr Millis kLastRetry = 60'000;
-inline constexpr std::size_t kMostOfName = 256;  // addresses; those that would go first, go
+inline constexpr std::size_t kMostOfName = 256;   // addresses; those that would go first, go
+inline constexpr std::size_t kMostOfAll = 4'096;  // what one message to the kernel has room for
 
 // Whether a name may stand for it.
 bool IsPublic(spec::Ipv4 address);
@@ -39,6 +41,8 @@ class NameBook {
  public:
   explicit NameBook(const std::vector<std::string>& names);
 
+  // The machine's own addresses, which no name may stand for.
+  void Exclude(std::set<spec::Ipv4> own) { own_ = std::move(own); }
   [[nodiscard]] std::vector<std::string> Due(Millis now) const;
   [[nodiscard]] Millis NextDue() const;
   // An error to tell: the name stands for nothing, and that was not told before.
@@ -56,6 +60,7 @@ class NameBook {
   static void Add(Entry& entry, const std::vector<spec::Ipv4>& addresses, Millis until);
 
   std::map<std::string, Entry> entries_;
+  std::set<spec::Ipv4> own_;
 };
 
 }  // namespace nucleus::netns

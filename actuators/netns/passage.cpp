@@ -15,6 +15,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "actuators/netns/netlink.hpp"
 #include "actuators/netns/nft.hpp"
@@ -26,12 +27,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kComment = "nucleus: bridges have rules of their own";
-constexpr std::string_view kUsersChain = "DOCKER-USER";
-constexpr std::array<std::string_view, 2> kMatches{"iifname \"nb*\"", "oifname \"nb*\""};
+constexpr std::array<std::string_view, 2> kDirections{"iifname", "oifname"};
 
 struct Chain {
-  std::string family;
+  std::string family;  // "ip", "ip6", "inet"
   std::string table;
   std::string name;
   bool forwards = false;  // at the hook of what is forwarded
@@ -87,68 +86,107 @@ Result<std::vector<Chain>> DumpChains() {
   return chains;
 }
 
-// The handles of our rules in a chain.
-Result<std::vector<std::uint64_t>> OwnRules(const Chain& chain) {
-  const auto text = ListChainJson(chain.family, chain.table, chain.name);
-  std::vector<std::uint64_t> handles;
-  if (!text && text.error().code == ErrorCode::kNotFound) return handles;  // gone since
-  if (!text) return Fail(text.error());
-  const auto corrupt = [] { return Fail(ErrorCode::kCorrupt, "read", "nftables listing", "not what nft(8) writes"); };
-  if (IsNestedTooDeeply(*text)) return corrupt();
-  const auto document = json::parse(*text, nullptr, false);
-  const auto list = document.find("nftables");
-  if (!document.is_object() || list == document.end() || !list->is_array()) return corrupt();
-  for (const auto& item : *list) {
-    const auto rule = item.find("rule");
-    if (!item.is_object() || rule == item.end() || !rule->is_object()) continue;
-    const auto comment = rule->find("comment");
-    const auto handle = rule->find("handle");
-    if (comment != rule->end() && *comment == kComment && handle != rule->end() && handle->is_number_unsigned())
-      handles.push_back(handle->get<std::uint64_t>());
-  }
-  return handles;
-}
-
 std::string Named(const Chain& chain) {
   return chain.family + " " + chain.table + " " + chain.name;
 }
 
+struct OwnRule {
+  std::uint64_t handle = 0;
+  std::string match;  // "iifname nb0123456789"; "" where it is something else by now
+};
+
+std::string MatchOf(const json& rule) {
+  try {
+    const auto& expressions = rule.at("expr");
+    if (expressions.size() != 2 || !expressions.at(1).contains("accept")) return {};
+    const auto& match = expressions.at(0).at("match");
+    if (match.at("op") != "==") return {};
+    return match.at("left").at("meta").at("key").get<std::string>() + " " + match.at("right").get<std::string>();
+  } catch (const json::exception&) {
+    return {};
+  }
+}
+
+// The rules of that owner in a chain.
+Result<std::vector<OwnRule>> OwnRules(const Chain& chain, const std::string& owner) {
+  const auto text = ListChainJson(chain.family, chain.table, chain.name);
+  std::vector<OwnRule> own;
+  if (!text && text.error().code == ErrorCode::kNotFound) return own;  // gone since
+  if (!text) return Fail(text.error());
+  const auto corrupt = [] { return Fail(ErrorCode::kCorrupt, "read", "nftables listing", "not what nft(8) writes"); };
+  if (IsNestedTooDeeply(*text)) return corrupt();
+  const auto document = json::parse(*text, nullptr, false);
+  if (!document.is_object() || !document.contains("nftables") || !document["nftables"].is_array()) return corrupt();
+  const auto& list = document["nftables"];
+  for (const auto& item : list) {
+    if (!item.is_object() || !item.contains("rule") || !item["rule"].is_object()) continue;
+    const auto& rule = item["rule"];
+    const auto handle = rule.find("handle");
+    if (rule.contains("comment") && rule["comment"] == owner && handle != rule.end() && handle->is_number_unsigned())
+      own.push_back({handle->get<std::uint64_t>(), MatchOf(rule)});
+  }
+  return own;
+}
+
+std::set<std::string> MatchesFor(const std::vector<std::string>& bridges) {
+  std::set<std::string> matches;
+  for (const auto& bridge : bridges) {
+    for (const auto direction : kDirections) matches.insert(std::string(direction) + " " + bridge);
+  }
+  return matches;
+}
+
+std::string Deleted(const std::string& chain, std::uint64_t handle) {
+  return "delete rule " + chain + " handle " + std::to_string(handle) + "\n";
+}
+
 }  // namespace
 
-Result<std::vector<Obstacle>> FindObstacles() {
-  const auto chains = TRY(DumpChains());
+Result<std::vector<Obstacle>> FindObstacles(const std::string& owner, const std::vector<std::string>& bridges) {
   std::vector<Obstacle> obstacles;
-  for (const auto& chain : chains) {
-    if (!chain.drops) continue;
-    Chain into = chain;
-    into.name = kUsersChain;
-    const bool has_users = std::ranges::any_of(chains, [&](const Chain& other) { return Named(other) == Named(into); });
-    if (!has_users) into.name = chain.name;
-    if (TRY(OwnRules(into)).size() >= kMatches.size()) continue;
-    obstacles.push_back({chain.family, chain.table, chain.name, into.name});
+  const auto wanted = MatchesFor(bridges);
+  for (const auto& chain : TRY(DumpChains())) {
+    if (!chain.drops || wanted.empty()) continue;
+    Obstacle obstacle{Named(chain), {}};
+    std::set<std::string> there;
+    for (const auto& rule : TRY(OwnRules(chain, owner))) {
+      there.insert(rule.match);
+      obstacle.stale.push_back(rule.handle);
+    }
+    if (there != wanted || obstacle.stale.size() != wanted.size()) obstacles.push_back(std::move(obstacle));
   }
   return obstacles;
 }
 
-Result<> OpenPassages() {
-  std::string commands;
-  for (const auto& obstacle : TRY(FindObstacles())) {
-    for (const auto match : kMatches) {
-      commands += "insert rule " + obstacle.family + " " + obstacle.table + " " + obstacle.into + " " +
-                  std::string(match) + " accept comment \"" + std::string(kComment) + "\"\n";
+Result<> OpenPassages(const std::string& owner, const std::vector<std::string>& bridges) {
+  for (const auto& [chain, stale] : TRY(FindObstacles(owner, bridges))) {
+    std::string commands;
+    for (const auto handle : stale) commands += Deleted(chain, handle);
+    for (const auto& bridge : bridges) {
+      for (const auto direction : kDirections) {
+        commands += "add rule " + chain + " " + std::string(direction) + " \"" + bridge + "\" accept comment \"" +
+                    owner + "\"\n";
+      }
     }
+    auto opened = RunNft(commands, "let bridges pass", chain);
+    if (opened || opened.error().code == ErrorCode::kNotFound) continue;  // who has gone since drops nothing
+    return Fail(std::move(opened).error().Hint("it drops what it does not know, and cannot be changed by others"));
   }
-  return commands.empty() ? Result<>() : RunNft(commands, "let bridges pass", "the rules of others");
+  return {};
 }
 
-Result<> ClosePassages() {
-  std::string commands;
+Result<> ClosePassages(const std::string& owner) {
   for (const auto& chain : TRY(DumpChains())) {
-    if (!chain.forwards && chain.name != kUsersChain) continue;
-    for (const auto handle : TRY(OwnRules(chain)))
-      commands += "delete rule " + Named(chain) + " handle " + std::to_string(handle) + "\n";
+    if (!chain.forwards) continue;
+    // What cannot be read is not where we have put anything.
+    const auto own = OwnRules(chain, owner);
+    if (!own || own->empty()) continue;
+    std::string commands;
+    for (const auto& rule : *own) commands += Deleted(Named(chain), rule.handle);
+    const auto closed = RunNft(commands, "take rules from", Named(chain));
+    if (!closed && closed.error().code != ErrorCode::kNotFound) return closed;
   }
-  return commands.empty() ? Result<>() : RunNft(commands, "take rules from", "the rules of others");
+  return {};
 }
 
 }  // namespace nucleus::netns

@@ -2,13 +2,14 @@
 //
 // nftables asks every chain at a hook, and each has to accept. A chain that drops what is forwarded by its policy, as
 // Docker's does and many an administrator's, would let nothing through from or to a bridge of nucleus; with
-// br_netfilter not even what stays on it. So two rules are put at the head of such a chain, or of DOCKER-USER where its
-// table has that, and accept both; the project's own table is asked as well, and decides about them as before. They
-// carry a comment of ours, and go with the last table of nucleus.
+// br_netfilter not even what stays on it. So rules are put at the end of such a chain, two for each bridge: what the
+// chain drops by a rule stays dropped, and the project's own table is asked as well. They carry the name of that table
+// as their comment, and go with it.
 //
 // In the network namespace of the calling thread; changes under the lock of the host.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,19 +17,16 @@
 
 namespace nucleus::netns {
 
-// A chain of somebody else's that drops what is forwarded, and has no such rules: "ip filter FORWARD".
+// A chain of somebody else's that drops what is forwarded, and has not the rules: "ip filter FORWARD".
 struct Obstacle {
-  std::string family;  // "ip", "ip6", "inet"
-  std::string table;
   std::string chain;
-  std::string into;  // the chain where the rules belong
-  [[nodiscard]] std::string Text() const { return family + " " + table + " " + chain; }
+  std::vector<std::uint64_t> stale;  // handles of rules that take the place of the right ones
 };
 
-// Costs microseconds where nobody drops.
-Result<std::vector<Obstacle>> FindObstacles();
+// owner: the table of the project. bridges: names of links. Costs microseconds where nobody drops.
+Result<std::vector<Obstacle>> FindObstacles(const std::string& owner, const std::vector<std::string>& bridges);
 
-Result<> OpenPassages();
-Result<> ClosePassages();  // everywhere
+Result<> OpenPassages(const std::string& owner, const std::vector<std::string>& bridges);
+Result<> ClosePassages(const std::string& owner);
 
 }  // namespace nucleus::netns

@@ -199,9 +199,12 @@ Observation ObserveFirewall(const std::string& project, const FirewallWanted* wa
   auto sources = ObserveSources(name, wanted);
   if (!sources) return Unreadable(sources.error());
   observation.facts.merge(*sources);
-  const auto obstacles = FindObstacles();
+  if (wanted == nullptr) return observation;
+  std::vector<std::string> bridges;
+  for (const auto& net : wanted->networks) bridges.push_back(net.link);
+  const auto obstacles = FindObstacles(wanted->table, bridges);
   if (!obstacles) return Unreadable(obstacles.error());
-  for (const auto& obstacle : *obstacles) observation.facts["way through " + obstacle.Text()] = "closed";
+  for (const auto& obstacle : *obstacles) observation.facts["way through " + obstacle.chain] = "closed";
   return observation;
 }
 

@@ -16,6 +16,7 @@
 #include "actuators/supervisor/supervisor.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/standard_files.hpp"
 
 namespace {
 
@@ -58,6 +59,7 @@ bool ParseFd(const char* text, int& fd) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  nucleus::sys::FillStandardFiles();
   int fd = -1;
   int cgroup = -1;
   const bool detach = argc == 4;

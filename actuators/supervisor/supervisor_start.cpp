@@ -17,6 +17,7 @@
 #include "actuators/sys/id_claim.hpp"
 #include "actuators/sys/pending_signals.hpp"
 #include "actuators/sys/process.hpp"
+#include "actuators/sys/standard_files.hpp"
 #include "spec/core/names.hpp"
 #include "state/parts/id_map.hpp"
 
@@ -161,6 +162,7 @@ Result<Running> Supervisor::SpawnWorkload(const Preparation& preparation) {
     relay_ = std::make_unique<TerminalRelay>(std::move(running.terminal));
     return running;
   }
+  if (attached_) TRY(sys::CheckStandardFiles());
   if (attached_)
     return Spawn(prepared, {.in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO}, inspect, meanwhile);
   auto out = TRY(MakePipe(launch_));

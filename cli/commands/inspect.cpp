@@ -25,6 +25,12 @@ std::optional<Asked> ParseAsked(const std::string& name, std::optional<Kind> kin
   return Asked{project, *std::move(address)};
 }
 
+// The name as ps has it, with the kind where that was said.
+std::string Wording(const std::string& name, const std::optional<Asked>& asked) {
+  if (!asked) return name;
+  return (asked->project.empty() ? "" : asked->project + "/") + asked->address.Text();
+}
+
 // Everything of a project, as it was applied and as it is.
 Result<Inspected> LookAt(state::Store& store, const Directories& directories, const World& world, Address address) {
   Inspected what;
@@ -113,8 +119,8 @@ Result<int> RunInspect(Context& context) {
   for (const std::string& name : names) {
     const auto asked = ParseAsked(name, kind);
     const bool resource = asked && (asked->address.kind == Kind::kNetwork || asked->address.kind == Kind::kVolume);
-    const Inspected what =
-        TRY(resource ? FindResource(store, directories, *asked) : FindRunning(store, directories, name));
+    const Inspected what = TRY(resource ? FindResource(store, directories, *asked)
+                                        : FindRunning(store, directories, Wording(name, asked)));
     if (context.arguments.Value("output") == "json") {
       context.console.Out(InspectJson(what));
     } else {

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "spec/core/hash.hpp"
 #include "spec/core/units.hpp"
 #include "spec/net.hpp"
 
@@ -58,6 +59,13 @@ void AddForward(const FirewallWanted& wanted, Rules& rules) {
     rules.Add("forward", net.network, "no way out", Join({"iifname ", link, " oifname != ", link, " drop"}));
     rules.Add("forward", net.network, "no way in", Join({"oifname ", link, " iifname != ", link, " drop"}));
   }
+  for (const auto& net : wanted.networks) {
+    const auto from = Join({"iifname ", Quoted(net.link)});
+    rules.Add("forward", net.network, "source", Join({from, " ip saddr != ", Format(net.subnet), " drop"}));
+    rules.Add("forward", net.network, "source of IPv6",
+              net.subnet6 ? Join({from, " ip6 saddr != ", Format(*net.subnet6), " drop"})
+                          : Join({from, " meta nfproto ipv6 drop"}));
+  }
   rules.Add("forward", "", "answers", "ct state established,related accept");
   rules.Add("forward", "", "published", "ct status dnat accept");
   for (const auto& net : wanted.networks) {
@@ -93,10 +101,13 @@ void AddInput(const FirewallWanted& wanted, Rules& rules) {
 }
 
 std::string PortName(const FirewallWanted::Forward& forward) {
+  constexpr std::size_t kFits = 60;  // with the address of a port, in a comment: kFirewallCommentMax
   const auto& port = forward.port;
   std::string name = "port ";
   if (!forward.service.starts_with("service.") && !forward.service.starts_with("container.")) name += "service.";
-  name += forward.service + " ";
+  name += forward.service;
+  if (name.size() > kFits) name = name.substr(0, kFits - 17) + "~" + Sha256::Of(name).Hex().substr(0, 16);
+  name += " ";
   if (port.host_ip) {
     const auto address = Format(*port.host_ip);
     name += (spec::IsV6(*port.host_ip) ? "[" + address + "]" : address) + ":";

@@ -8,7 +8,8 @@
 //   guard        Packets to or from 127.0.0.0/8 that arrive over a bridge are dropped. A bridge has route_localnet set,
 //                so that the answers to a port published on 127.0.0.1 find their way; without the guard a container
 //                could talk to everything that listens on the host's loopback.
-//   forward      A network without a way out is closed both ways. Answers, and what was sent to a published port, pass.
+//   forward      A network without a way out is closed both ways. What comes from a network has an address of it.
+//   Answers, and what was sent to a published port, pass.
 //                Containers on one bridge reach each other; nothing else enters a bridge, and no bridge leads into
 //                another one of nucleus, of this project or any other. Out goes only what has an address of the
 //                network, and belongs to a connection: the kernel translates no other packet, and it would leave

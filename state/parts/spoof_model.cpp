@@ -59,7 +59,9 @@ std::string Hex(const spec::Ipv6& address) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text = "0x";
   for (const auto byte : address.bytes) (text += kDigits[byte >> 4]) += kDigits[byte & 15];
-  return text;
+  // As a number is listed: without zeros before it.
+  const auto first = std::min(text.find_first_not_of('0', 2), text.size() - 1);
+  return text.erase(2, first - 2);
 }
 
 SpoofEntries EntriesOf(const FirewallWanted& wanted) {

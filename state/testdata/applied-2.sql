@@ -42,6 +42,7 @@ CREATE TABLE subnet_lease (
   network TEXT NOT NULL,               -- "network.internal"
   base INTEGER NOT NULL,
   prefix INTEGER NOT NULL,
+  subnet6 TEXT,                        -- "fd00:42::/64"
   PRIMARY KEY (project, network)
 ) STRICT, WITHOUT ROWID;
 
@@ -69,7 +70,7 @@ INSERT INTO revision VALUES ('shop', 2, 1700000001000, 'applied', '1 live', '{"n
 INSERT INTO resource VALUES ('shop', 'service.web', '{"command":["x"]}', 2);
 INSERT INTO resource VALUES ('shop', 'network.internal', '{}', 1);
 INSERT INTO address_lease VALUES ('shop', 'service.web', 'internal', 170524674);
-INSERT INTO subnet_lease VALUES ('shop', 'network.internal', 170524672, 24);
+INSERT INTO subnet_lease VALUES ('shop', 'network.internal', 170524672, 24, 'fd00:42::/64');
 INSERT INTO port_lease VALUES ('shop', 'web', 2130706433, NULL, 8080, 80, 'tcp');
 INSERT INTO port_lease VALUES ('shop', 'web', NULL, '2001:db8::1', 8081, 80, 'tcp');
 INSERT INTO port_lease VALUES ('shop', 'web', NULL, NULL, 8082, 80, 'udp');

@@ -89,6 +89,16 @@ def test_a_name_does_not_stand_for_what_is_inside(world, names, inside):
     assert inside in done.stderr and "egress_allow" in done.stderr, done.stderr
 
 
+def test_a_name_does_not_stand_for_the_machine_itself(world, names):
+    names.say(there=[THERE], me=[HERE])
+    server = world.popen("busybox", "nc", "-ll", "-s", HERE, "-p", "8099", "-e", "busybox", "echo", "secret")
+    done = run(world, "--egress-domain", "me.example", "--egress-domain", "there.example", talk(THERE) + talk(HERE, 8099), status=None)
+    assert done.stdout == f"{HERE}\nno\n", done
+    assert f"it stands for {HERE}" in done.stderr
+    server.kill()
+    server.wait()
+
+
 def test_who_waits_for_names_may_be_interrupted(world, names):
     internet = names.internet
     internet.run("nft", "add table inet quiet; add chain inet quiet in { type filter hook input priority 0; udp dport 53 drop; }")

@@ -213,6 +213,47 @@ def test_what_makes_no_sense_is_refused(world, text, told):
     assert told in world.nucleus("validate", "-f", world.write(f'name = "PROJECT"\n{text}\n'), status=1).stderr
 
 
+def test_a_long_name_and_address_fit_the_comment_of_a_rule(world, internet):
+    name = "w" * 63
+    world.run("ip", "address", "add", "2001:db8:1111:2222:3333:4444:5555:6666/128", "dev", "up0", "nodad")
+    path = world.write(topology('port_forwards = ["[2001:db8:1111:2222:3333:4444:5555:6666]:18080:80"]').replace("services.web", f"services.{name}"))
+    world.apply(path)
+    settled(world, path)
+
+
+def test_what_the_machine_had_comes_back(world, internet):
+    """Also where links came, and somebody has set forwarding back, while it was up."""
+    world.run("sysctl", "-qw", "net.ipv6.conf.lo.forwarding=1", "net.ipv6.conf.default.accept_ra=1")
+    path = world.write(topology())
+    world.apply(path)
+    world.run("ip", "link", "add", "lan1", "type", "dummy")
+    world.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=0")
+    world.apply(path)
+    world.nucleus("destroy", world.project, "--yes")
+    assert forwarding(world) == ["0", "1"]
+    assert world.run("sysctl", "-n", "net.ipv6.conf.lo.forwarding", "net.ipv6.conf.lan1.forwarding", "net.ipv6.conf.lan1.accept_ra").stdout.split() == ["1", "0", "1"]
+
+
+def test_two_topologies_do_not_have_one_subnet(world, internet):
+    world.apply(world.write(topology()))
+    bridge = world.links()[f"nucleus:{world.project}/network.front"]
+    world.run("ip", "link", "del", bridge)  # as after a reboot
+    other = world.write('name = "other"\n[networks.n]\nsubnet6 = "fd00:77::/80"\n', "other.toml")
+    told = world.apply(other, status=1).stderr
+    assert "fd00:77::/80 overlaps fd00:77::/64" in told, told
+
+
+def test_a_port_that_the_machine_listens_on_by_ipv6_is_refused(world, internet):
+    holder = world.popen("/usr/bin/python3", "-c", "import socket, time; s = socket.create_server(('2001:db8::1', 8080), family=socket.AF_INET6); print('up', flush=True); time.sleep(100)",
+                         stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "up\n"
+    told = world.apply(world.write(topology('port_forwards = ["8080:80"]')), status=1).stderr
+    assert "[::]:8080/tcp is held by python3" in told and "[2001:db8::1]:8080" in told, told
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+
+
 def test_a_subnet_that_the_machine_reaches_already_is_refused(world, internet):
     path = world.write(topology().replace("fd00:77::/64", "2001:db8::/96"))
     assert "2001:db8::/96 overlaps 2001:db8::/64, which this machine reaches already" in world.apply(path, status=1).stderr

@@ -97,8 +97,11 @@ def test_a_forward_policy_of_drop_is_drift_and_apply_opens_a_way_for_bridges_alo
     assert ways() == OPEN
     assert "nothing to do" in world.nucleus("diff", "-f", ways.path).stdout.lower()
     # Their own tools go on to understand their table.
-    listed = world.run("iptables-nft", "-S").stdout
-    assert listed.count("nucleus: bridges have rules of their own") == 2 and "-i nb+" in listed and "-o nb+" in listed, listed
+    listed = world.run("iptables-nft", "-S", "FORWARD").stdout.splitlines()
+    bridge = world.links()[f"nucleus:{world.project}/network.front"]
+    ours = [line for line in listed if "nucleus_" in line]
+    assert ours and f"-i {bridge} " in ours[0] and ours == listed[-len(ours):], listed  # behind what they drop by rules
+    assert any(f"-o {bridge} " in line for line in ours), listed
     # Our own rules go on to keep networks apart, and to keep everybody else out.
     address = world.inside("service.web", "sh", "-c", "ip -4 -o address show dev eth0").stdout.split()[3].split("/")[0]
     assert world.nucleus("run", "--network", "bridge", "--", "sh", "-c", f"busybox nc -w 1 {address} 80 < /dev/null || echo no").stdout == "no\n"
@@ -107,6 +110,19 @@ def test_a_forward_policy_of_drop_is_drift_and_apply_opens_a_way_for_bridges_alo
 
 
 @pytest.mark.parametrize("rules", [DOCKER, PLAIN], ids=["docker", "plain"])
+def test_what_others_drop_by_rules_stays_dropped(world, internet, ways):
+    load(world, DOCKER.replace("chain DOCKER-USER { }", f"chain DOCKER-USER {{ ip saddr {THERE} drop; }}"))
+    world.apply(ways.path)
+    run, web, _, _ = ways()
+    assert (run, web) == ("", "")  # who is banned stays banned
+    world.run("nft", "flush", "chain", "ip", "filter", "DOCKER-USER")
+    assert says(internet.run, HERE, 8080) == "web"
+    world.run("nft", "flush", "chain", "ip", "filter", "FORWARD")
+    assert "way through" in world.nucleus("drift", world.project, status=None).stdout
+    world.apply(ways.path)
+    assert says(internet.run, HERE, 8080) == "web"
+
+
 def test_the_way_is_there_from_the_start_and_goes_with_the_last_of_us(world, internet, rules):
     load(world, rules)
     before = others(world)
