@@ -226,7 +226,7 @@ def test_what_the_machine_had_comes_back(world, internet):
     world.run("sysctl", "-qw", "net.ipv6.conf.lo.forwarding=1", "net.ipv6.conf.default.accept_ra=1")
     path = world.write(topology())
     world.apply(path)
-    world.run("ip", "link", "add", "lan1", "type", "dummy")
+    world.run("ip", "link", "add", "lan1", "type", "veth", "peer", "name", "lan2")
     world.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=0")
     world.apply(path)
     world.nucleus("destroy", world.project, "--yes")

@@ -1,6 +1,7 @@
 """What a container is handed as its standard files, where somebody starts it without some of them, or with what it must not have."""
 
 import itertools
+import shlex
 
 import pytest
 from sandbox import image, run  # noqa: F401 (fixture)
@@ -13,9 +14,9 @@ def test_what_is_closed_is_the_null_device_inside(world, image, closed):
     out.mkdir()
     out.chmod(0o777)
     words = " ".join({0: "<&-", 1: ">&-", 2: "2>&-"}[fd] for fd in closed)
-    script = "for fd in 0 1 2; do readlink /proc/$$/fd/$fd; done > /seen/said"
+    script = 'said=$(for fd in 0 1 2; do readlink /proc/$$/fd/$fd; done); echo "$said" > /seen/said'
     for _ in range(4):  # what comes next is up to which thread is first
-        world.run("sh", "-c", f"exec {NUCLEUS} run --volume {out}:/seen -- sh -c '{script}' {words}", status=None)
+        world.run("sh", "-c", f"exec {NUCLEUS} run --volume {out}:/seen -- sh -c {shlex.quote(script)} {words}", status=None)
         said = (out / "said").read_text().split("\n")
         for fd in closed:
             assert said[fd] == "/dev/null", (fd, said)
