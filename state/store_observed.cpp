@@ -123,7 +123,8 @@ Result<Observations> Store::LoadObservations(std::string_view project) {
     auto key = PartKey::Parse(project, rows.Text(0));
     auto facts = DecodeFacts(rows.Text(2));
     auto notes = DecodeFacts(rows.Text(3));
-    if (!key || !facts || !notes) return Fail(impl_->observed.Corrupt("observation of " + rows.Text(0)));
+    // Damaged where no check of the database sees it: as if nobody had looked. It is looked at anew.
+    if (!key || !facts || !notes) continue;
     observations.emplace(*std::move(key),
                          Observation{.presence = rows.Text(1) == kPresent ? Presence::kPresent : Presence::kUnreadable,
                                      .facts = *std::move(facts),

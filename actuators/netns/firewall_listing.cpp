@@ -58,6 +58,9 @@ std::string Selector(const json& left) {
     if (detail.is_object()) {
       if (kind == "meta" && Member(detail, "key") == "nfproto") return "meta nfproto";  // written out, others are not
       if (kind == "meta") return Member(detail, "key");
+      // Of a neighbour's advertisement: libraries of nftables 1.1 know the field by its name, older ones do not.
+      if (kind == "payload" && Member(detail, "protocol") == "icmpv6" && Member(detail, "field") == "taddr")
+        return "@th,64,128";
       if (kind == "payload" && detail.contains("base"))
         return "@" + Member(detail, "base") + "," + Value(detail.value("offset", json()), false) + "," +
                Value(detail.value("len", json()), false);
@@ -150,12 +153,25 @@ void AddRule(const json& rule, std::map<std::string, std::size_t>& last_place, F
   state.rules.push_back({chain, std::move(label.name), RuleText(rule)});
 }
 
+// The type of what is compared with a set that was declared by that: newer libraries list such a set as it was
+// declared.
+std::string TypeOf(const json& expression) {
+  if (expression.is_object() && expression.contains("concat") && expression["concat"].is_array()) {
+    std::string all;
+    for (const auto& one : expression["concat"]) all += (all.empty() ? "" : ",") + TypeOf(one);
+    return all;
+  }
+  const std::string selector = Selector(expression);
+  if (selector == "iifname") return "ifname";
+  return selector.starts_with('@') ? "integer" : selector;
+}
+
 // What it is a set of, and its flags; not its elements.
 std::string SetText(const json& set) {
   std::string text;
-  for (const char* key : {"type", "flags"}) {
-    if (set.contains(key)) text += ' ' + Value(set[key], false);
-  }
+  if (const auto type = set.find("type"); type != set.end())
+    text += ' ' + (type->is_object() && type->contains("typeof") ? TypeOf((*type)["typeof"]) : Value(*type, false));
+  if (const auto flags = set.find("flags"); flags != set.end()) text += ' ' + Value(*flags, false);
   return text;
 }
 

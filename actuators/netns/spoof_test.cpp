@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "actuators/netns/firewall_listing.hpp"
 #include "actuators/netns/nft.hpp"
 #include "actuators/netns/testing.hpp"
 #include "spec/net.hpp"
@@ -259,6 +260,24 @@ TEST_F(Spoofing, WhatIsChangedIsNoticedAndRepaired) {
   repaired("rule sources", "insert rule bridge " + table + " sources accept");
   repaired("sources chain", "add chain bridge " + table + " stranger");
   repaired("absent", "flush ruleset");
+}
+
+// What a library of nftables 1.1 lists of the table that an older one lists as it was declared.
+TEST(SpoofListing, NewerLibrariesNameTheTargetAndListASetAsItWasDeclared) {
+  constexpr std::string_view kListing = R"({"nftables": [
+    {"set": {"family": "bridge", "name": "targets", "table": "t", "handle": 3, "type": {"typeof": {"concat":
+      [{"meta": {"key": "iifname"}}, {"payload": {"base": "th", "offset": 64, "len": 128}}]}},
+      "elem": [{"concat": ["nv0123456789", "0xfd000077000000000000000000000002"]}]}},
+    {"rule": {"family": "bridge", "table": "t", "chain": "sources", "handle": 5, "expr": [
+      {"match": {"op": "!=", "left": {"concat": [{"meta": {"key": "iifname"}},
+        {"payload": {"protocol": "icmpv6", "field": "taddr"}}]}, "right": "@targets"}}, {"drop": null}]}}]})";
+  const auto state = ParseListing(kListing);
+  ASSERT_TRUE(state) << state.error().Message();
+  EXPECT_EQ(state->others, std::vector<std::string>{"set targets ifname,integer"});
+  ASSERT_EQ(state->rules.size(), 1U);
+  EXPECT_EQ(state->rules[0].text, "iifname . @th,64,128 != @targets drop");
+  ASSERT_EQ(state->elements.size(), 1U);
+  EXPECT_EQ(state->elements[0].second, "nv0123456789 . 0xfd000077000000000000000000000002");
 }
 
 }  // namespace
