@@ -8,13 +8,12 @@
 //   guard        Packets to or from 127.0.0.0/8 that arrive over a bridge are dropped. A bridge has route_localnet set,
 //                so that the answers to a port published on 127.0.0.1 find their way; without the guard a container
 //                could talk to everything that listens on the host's loopback.
-//   forward      A network without a way out is closed both ways. What comes from a network has an address of it.
-//   Answers, and what was sent to a published port, pass.
-//                Containers on one bridge reach each other; nothing else enters a bridge, and no bridge leads into
-//                another one of nucleus, of this project or any other. Out goes only what has an address of the
-//                network, and belongs to a connection: the kernel translates no other packet, and it would leave
-//                under the address it has here. IPv6 goes by the same rules where a network has it; loopback needs no
-//                guard there: the kernel drops ::1 on a wire.
+//   forward      A network without a way out is closed both ways. Containers on one bridge reach each other; what else
+//                comes from a network has an address of it. Answers, and what was sent to a published port, pass.
+//                Nothing else enters a bridge, and no bridge leads into another one of nucleus, of this project or any
+//                other. Out goes only what has an address of the network, and belongs to a connection: the kernel
+//                translates no other packet, and it would leave under the address it has here. IPv6 goes by the same
+//                rules where a network has it; loopback needs no guard there: the kernel drops ::1 on a wire.
 //   input        A network without a way out does not lead to the host itself either, whatever address of the host's is
 //                asked for: only answers to what the host has asked come in. From other networks the host's own
 //                firewall decides, as it does for whoever else reaches the host.
