@@ -10,12 +10,13 @@ namespace nucleus {
 namespace {
 
 constexpr std::string_view kOutput = "output";
+constexpr std::string_view kForward = "forward";
 constexpr std::string_view kPorts = "ports";  // where packets to an allowed network go if only some ports are
 
 // A chain that is jumped to has to be there first.
 constexpr std::array kChains{FirewallChain{.name = kPorts},
                              FirewallChain{.name = kOutput, .type = "filter", .hook = "output", .policy = "drop"},
-                             FirewallChain{.name = "forward", .type = "filter", .hook = "forward", .policy = "drop"}};
+                             FirewallChain{.name = kForward, .type = "filter", .hook = "forward", .policy = "drop"}};
 
 bool NamesPorts(const EgressWanted& wanted) {
   return !wanted.tcp_ports.empty() || !wanted.udp_ports.empty();
@@ -89,6 +90,8 @@ std::vector<FirewallRule> EgressRules(const EgressWanted& wanted) {
     add(kOutput, DomainsName(wanted.domains), "ip daddr @" + std::string(kEgressSet) + by_port);
   add(kOutput, "denied", "counter name \"" + std::string(kEgressCounter) + "\"");
   add(kOutput, "log", "limit rate 10/minute log prefix \"nucleus-egress-denied: \" level info");
+  add(kOutput, "dropped", "drop");
+  add(kForward, "forwarded", "drop");
   return rules;
 }
 

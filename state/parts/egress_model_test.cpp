@@ -29,6 +29,8 @@ TEST(Egress, DenyAllLeavesTheNameServers) {
       "output: ip daddr 10.0.0.1 tcp dport 53 accept",
       "output: counter name \"denied\"",
       "output: limit rate 10/minute log prefix \"nucleus-egress-denied: \" level info",
+      "output: drop",
+      "forward: drop",
   };
   EXPECT_EQ(Texts(wanted), expected);
 }

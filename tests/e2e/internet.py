@@ -60,6 +60,7 @@ COUNTERS = """table inet count {
   counter v6_sent { } # but for what kernels say about neighbours
   counter strange { }
   counter foreign { }
+  set strangers { type ipv4_addr . ipv4_addr . inet_proto; flags dynamic; size 100; } # who was counted as strange
   chain in {
     type filter hook prerouting priority -400; iifname "lo" return
     counter name "every"
@@ -67,7 +68,7 @@ COUNTERS = """table inet count {
     meta nfproto ipv6 icmpv6 type != { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, mld2-listener-report } counter name "v6_sent"
     meta nfproto ipv6 meta l4proto != ipv6-icmp counter name "v6_sent"
     meta nfproto ipv6 counter name "strange"
-    ip daddr != 203.0.113.2 counter name "strange"
+    ip daddr != 203.0.113.2 counter name "strange" add @strangers { ip saddr . ip daddr . ip protocol }
     ip saddr != 203.0.113.1 counter name "foreign"
   }
 }"""
@@ -140,6 +141,9 @@ class Internet:
     def packets(self, name="every"):
         counters = json.loads(self.run("nft", "-j", "list", "counter", "inet", "count", name).stdout)["nftables"]
         return next(entry["counter"]["packets"] for entry in counters if "counter" in entry)
+
+    def strangers(self):
+        return self.run("nft", "list", "set", "inet", "count", "strangers").stdout
 
     def close(self):
         self.server.kill()

@@ -57,7 +57,7 @@ def test_while_rules_change_nothing_is_sent_that_none_of_them_allows(world, inte
     while flood.tries() < 10000:
         for policy in POLICIES[1:] + POLICIES[:1]:
             flood.apply(policy)
-    assert internet.packets("strange") == 0
+    assert internet.packets("strange") == 0, internet.strangers()
     assert internet.packets() > 0  # what is allowed at times does arrive
     assert world.pid("service.web") == pid
 
@@ -67,10 +67,10 @@ def test_what_was_begun_while_the_rules_were_gone_ends_when_they_are_back(world,
     flood = Flood(world)
     flood.apply(POLICIES[0])
     flood.more(100)
-    assert internet.packets("strange") == 0
+    assert internet.packets("strange") == 0, internet.strangers()
     world.run("nft", "flush", "ruleset")
     flood.more(1000)
-    assert internet.packets("strange") == 0  # what is inside needs nothing of the machine's
+    assert internet.packets("strange") == 0, internet.strangers()  # what is inside needs nothing of the machine's
     flood.apply(POLICIES[0])
     world.run("nft", "flush", "ruleset")
     world.inside("service.web", "nft", "flush", "ruleset")
