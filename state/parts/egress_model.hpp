@@ -9,8 +9,9 @@
 //   resolver   DNS, UDP and TCP, to each configured name server and to no other
 //   allowed    each network, where ports are named only these
 //   domains    the addresses in a set, which somebody keeps: what names stand for changes. They are no facts
-//   denied     counted, logged (rate-limited, "nucleus-egress-denied: "), and dropped. By a rule, for the policy of a new
-//              chain comes into force a moment after its rules do (nf_tables_commit()), and the old chain is gone by then
+//   denied     counted, logged (rate-limited, "nucleus-egress-denied: "), and dropped. By a rule: the policy of a chain
+//              that takes another's place comes into force a moment after its rules do (nf_tables_commit()), and the
+//              old chain is gone by then
 // A connection's own packets are judged by the same rules each time, not let through for being established: what a
 // policy no longer allows ends with it. The rules hold for whoever has no CAP_NET_ADMIN and no CAP_NET_RAW there: the
 // one changes them, the other's packet sockets go beneath them.

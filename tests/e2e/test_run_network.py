@@ -163,7 +163,7 @@ def test_the_contracts_example_of_a_rule_reads_as_it_is_written(world, internet)
         "output: ct direction reply ct state established,related accept", "output: ct state related accept",
         "output: ip daddr 10.0.0.1 udp dport 53 accept", "output: ip daddr 10.0.0.1 tcp dport 53 accept",
         "output: ip daddr 10.0.0.0/8 jump ports", 'output: counter name "denied"',
-        'output: limit rate 10/minute log prefix "nucleus-egress-denied: " level info']
+        'output: limit rate 10/minute log prefix "nucleus-egress-denied: " level info', "output: drop", "forward: drop"]
     assert "accept" in sh(world, "--egress-allow", "", "--dry-run", "true").stdout
 
 
