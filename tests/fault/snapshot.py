@@ -166,9 +166,15 @@ def network_namespaces(answers):
 
 
 def firewall(answers):
+    aliases = {link["ifname"]: link["ifalias"] for link in answers.links if "ifalias" in link}
+
+    def named(element):
+        """By what links are for: what they are called is a hash."""
+        return re.sub(r"\bnv[0-9a-f]{10}\b", lambda name: aliases.get(name[0], name[0]), json.dumps(element))
+
     def plain(value):
         if isinstance(value, dict):
-            value = {key: sorted(inner, key=json.dumps) if key == "elem" else inner for key, inner in value.items()}  # hashed
+            value = {key: sorted(inner, key=named) if key == "elem" else inner for key, inner in value.items()}  # hashed
             return {key: plain(inner) for key, inner in value.items() if key not in ("handle", "packets", "bytes", "index")}
         return [plain(inner) for inner in value] if isinstance(value, list) else value
     for entry in answers.rules["nftables"]:
