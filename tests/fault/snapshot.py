@@ -50,7 +50,7 @@ def plain_names(answers):
     names = {str(world.directory): "DIRECTORY", world.project: "PROJECT"}
     names |= {link["ifname"]: link["ifalias"].replace(world.project, "PROJECT") for link in answers.links if "ifalias" in link}
     known = re.compile("|".join(re.escape(name) + r"(?![0-9a-z])" for name in sorted(names, key=len, reverse=True)))
-    digest = re.compile(r"\b[0-9a-f]{64}\b|(?<=nucleus_)[0-9a-f]{10}\b")
+    digest = re.compile(r"\b[0-9a-f]{64}\b|(?<=nucleus_)[0-9a-f]{10}\b|(?<=\bnv)[0-9a-f]{10}\b")
     return lambda line: digest.sub("…", known.sub(lambda match: names[match[0]], line))
 
 
@@ -170,7 +170,7 @@ def firewall(answers):
 
     def named(element):
         """By what links are for: what they are called is a hash."""
-        return re.sub(r"\bnv[0-9a-f]{10}\b", lambda name: aliases.get(name[0], name[0]), json.dumps(element))
+        return re.sub(r"\bnv[0-9a-f]{10}\b", lambda name: aliases.get(name[0], "nv"), json.dumps(element))
 
     def plain(value):
         if isinstance(value, dict):
