@@ -17,12 +17,6 @@ namespace nucleus::netns {
 
 namespace {
 
-std::string Text(const nlattr* attribute) {
-  if (attribute == nullptr) return {};
-  const auto* data = static_cast<const char*>(nla_data(attribute));
-  return std::string(data, strnlen(data, static_cast<std::size_t>(nla_len(attribute))));
-}
-
 // 0 where there is none, or one of another size.
 std::uint32_t Number(const nlattr* attribute) {
   std::uint32_t value = 0;
@@ -50,7 +44,7 @@ bool IsInternet(int family) {
 }
 
 bool Hairpin(const nlattr* kind, const nlattr* data) {
-  if (kind == nullptr || data == nullptr || Text(kind) != "bridge") return false;
+  if (kind == nullptr || data == nullptr || TextOf(kind) != "bridge") return false;
   const nlattr* mode = nla_find(static_cast<nlattr*>(nla_data(data)), nla_len(data), IFLA_BRPORT_MODE);
   return mode != nullptr && nla_len(mode) >= 1 && nla_get_u8(mode) != 0;
 }
@@ -78,7 +72,7 @@ std::string Explanation(const nlmsghdr* header) {
   }
   if (NLMSG_ALIGN(skip) >= size) return {};
   auto* first = reinterpret_cast<nlattr*>(static_cast<char*>(nlmsg_data(header)) + NLMSG_ALIGN(skip));
-  return Text(nla_find(first, static_cast<int>(size - NLMSG_ALIGN(skip)), NLMSGERR_ATTR_MSG));
+  return TextOf(nla_find(first, static_cast<int>(size - NLMSG_ALIGN(skip)), NLMSGERR_ATTR_MSG));
 }
 
 }  // namespace
@@ -103,8 +97,8 @@ std::optional<Link> LinkOf(nlmsghdr* header) {
   Link link;
   link.index = info->ifi_index;
   link.up = (info->ifi_flags & IFF_UP) != 0;
-  link.name = Text(attributes[IFLA_IFNAME]);
-  link.alias = Text(attributes[IFLA_IFALIAS]);
+  link.name = TextOf(attributes[IFLA_IFNAME]);
+  link.alias = TextOf(attributes[IFLA_IFALIAS]);
   link.mtu = Number(attributes[IFLA_MTU]);
   link.master = static_cast<int>(Number(attributes[IFLA_MASTER]));
   link.peer = static_cast<int>(Number(attributes[IFLA_LINK]));
@@ -114,7 +108,7 @@ std::optional<Link> LinkOf(nlmsghdr* header) {
   if (attributes[IFLA_LINKINFO] != nullptr) {
     std::array<nlattr*, IFLA_INFO_MAX + 1> details{};
     if (nla_parse_nested(details.data(), IFLA_INFO_MAX, attributes[IFLA_LINKINFO], nullptr) >= 0) {
-      link.kind = Text(details[IFLA_INFO_KIND]);
+      link.kind = TextOf(details[IFLA_INFO_KIND]);
       link.learns_of_groups = link.kind == "bridge" && LearnsOfGroups(details[IFLA_INFO_DATA]);
       link.hairpin = Hairpin(details[IFLA_INFO_SLAVE_KIND], details[IFLA_INFO_SLAVE_DATA]);
     }

@@ -249,9 +249,7 @@ Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& director
   }
   TRY(ReplaceTables(wanted, TableComment(label)));
   // Only now: whoever is let through others' rules is judged by these.
-  std::vector<std::string> bridges;
-  for (const auto& net : wanted.networks) bridges.push_back(net.link);
-  TRY(OpenPassages(wanted.table, bridges));
+  TRY(OpenPassages(wanted));
   for (const auto& setting : memory.settings) {
     if (const auto was = label.*setting.mark) TRY(TurnOn(setting, *was));
   }

@@ -67,6 +67,12 @@ Message& Message::PutNested(int attribute, const std::function<void(Message&)>& 
   return *this;
 }
 
+std::string TextOf(const nlattr* attribute) {
+  if (attribute == nullptr) return {};
+  const auto* data = static_cast<const char*>(nla_data(attribute));
+  return std::string(data, strnlen(data, static_cast<std::size_t>(nla_len(attribute))));
+}
+
 Netlink::Netlink(sys::Fd fd, Buffer* lent)
     : fd_(std::move(fd)),
       own_(lent == nullptr ? MakeBuffer() : nullptr),

@@ -60,6 +60,9 @@ class Message {
   std::unique_ptr<nl_msg, Free> message_;
 };
 
+// The text of an attribute, whether or not a zero byte ends it; "" where there is none.
+std::string TextOf(const nlattr* attribute);
+
 class Netlink {
  public:
   // What answers are read into. Who opens many sockets one after the other lends them one.

@@ -40,12 +40,6 @@ Result<std::string> Run(const std::string& commands, bool json, std::string_view
       Error::Of(ErrorCode::kUnsupported, "load", "libnftables.so.1", answer.text).Hint("apt install libnftables1"));
 }
 
-std::string Text(const nlattr* attribute) {
-  if (attribute == nullptr) return {};
-  const auto* data = static_cast<const char*>(nla_data(attribute));
-  return std::string(data, strnlen(data, static_cast<std::size_t>(nla_len(attribute))));
-}
-
 // User data is a list of {type, length, value}; type 0 is the comment: NFTNL_UDATA_TABLE_COMMENT of libnftnl.
 std::string CommentIn(const nlattr* attribute) {
   if (attribute == nullptr) return {};
@@ -76,7 +70,7 @@ Result<std::vector<TableInfo>> DumpTables(TableFamily family) {
       [&](nlmsghdr* answer) {
         std::array<nlattr*, NFTA_TABLE_MAX + 1> attributes{};
         if (nlmsg_parse(answer, sizeof(nfgenmsg), attributes.data(), NFTA_TABLE_MAX, nullptr) < 0) return;
-        tables.push_back({Text(attributes[NFTA_TABLE_NAME]), CommentIn(attributes[NFTA_TABLE_USERDATA])});
+        tables.push_back({TextOf(attributes[NFTA_TABLE_NAME]), CommentIn(attributes[NFTA_TABLE_USERDATA])});
       }));
   return tables;
 }

@@ -37,12 +37,6 @@ struct Chain {
   bool drops = false;     // by its policy
 };
 
-std::string Text(const nlattr* attribute) {
-  if (attribute == nullptr) return {};
-  const auto* data = static_cast<const char*>(nla_data(attribute));
-  return std::string(data, strnlen(data, static_cast<std::size_t>(nla_len(attribute))));
-}
-
 std::optional<std::uint32_t> Number(nlattr* attribute) {
   if (attribute == nullptr || nla_len(attribute) != sizeof(std::uint32_t)) return std::nullopt;
   return be32toh(nla_get_u32(attribute));
@@ -58,8 +52,8 @@ std::optional<Chain> ChainOf(nlmsghdr* answer) {
   if (family == NFPROTO_IPV6) chain.family = "ip6";
   if (family == NFPROTO_INET) chain.family = "inet";
   if (chain.family.empty()) return std::nullopt;
-  chain.table = Text(attributes[NFTA_CHAIN_TABLE]);
-  chain.name = Text(attributes[NFTA_CHAIN_NAME]);
+  chain.table = TextOf(attributes[NFTA_CHAIN_TABLE]);
+  chain.name = TextOf(attributes[NFTA_CHAIN_NAME]);
   if (attributes[NFTA_CHAIN_HOOK] == nullptr) return chain;
   std::array<nlattr*, NFTA_HOOK_MAX + 1> hook{};
   if (nla_parse_nested(hook.data(), NFTA_HOOK_MAX, attributes[NFTA_CHAIN_HOOK], nullptr) < 0) return chain;
@@ -128,10 +122,10 @@ Result<std::vector<OwnRule>> OwnRules(const Chain& chain, const std::string& own
   return own;
 }
 
-std::set<std::string> MatchesFor(const std::vector<std::string>& bridges) {
+std::set<std::string> MatchesFor(const FirewallWanted& firewall) {
   std::set<std::string> matches;
-  for (const auto& bridge : bridges) {
-    for (const auto direction : kDirections) matches.insert(std::string(direction) + " " + bridge);
+  for (const auto& net : firewall.networks) {
+    for (const auto direction : kDirections) matches.insert(std::string(direction) + " " + net.link);
   }
   return matches;
 }
@@ -142,14 +136,14 @@ std::string Deleted(const std::string& chain, std::uint64_t handle) {
 
 }  // namespace
 
-Result<std::vector<Obstacle>> FindObstacles(const std::string& owner, const std::vector<std::string>& bridges) {
+Result<std::vector<Obstacle>> FindObstacles(const FirewallWanted& firewall) {
   std::vector<Obstacle> obstacles;
-  const auto wanted = MatchesFor(bridges);
+  const auto wanted = MatchesFor(firewall);
   for (const auto& chain : TRY(DumpChains())) {
     if (!chain.drops || wanted.empty()) continue;
     Obstacle obstacle{Named(chain), {}};
     std::set<std::string> there;
-    for (const auto& rule : TRY(OwnRules(chain, owner))) {
+    for (const auto& rule : TRY(OwnRules(chain, firewall.table))) {
       there.insert(rule.match);
       obstacle.stale.push_back(rule.handle);
     }
@@ -158,14 +152,14 @@ Result<std::vector<Obstacle>> FindObstacles(const std::string& owner, const std:
   return obstacles;
 }
 
-Result<> OpenPassages(const std::string& owner, const std::vector<std::string>& bridges) {
-  for (const auto& [chain, stale] : TRY(FindObstacles(owner, bridges))) {
+Result<> OpenPassages(const FirewallWanted& wanted) {
+  for (const auto& [chain, stale] : TRY(FindObstacles(wanted))) {
     std::string commands;
     for (const auto handle : stale) commands += Deleted(chain, handle);
-    for (const auto& bridge : bridges) {
+    for (const auto& net : wanted.networks) {
       for (const auto direction : kDirections) {
-        commands += "add rule " + chain + " " + std::string(direction) + " \"" + bridge + "\" accept comment \"" +
-                    owner + "\"\n";
+        commands += "add rule " + chain + " " + std::string(direction) + " \"" + net.link + "\" accept comment \"" +
+                    wanted.table + "\"\n";
       }
     }
     auto opened = RunNft(commands, "let bridges pass", chain);
@@ -175,11 +169,11 @@ Result<> OpenPassages(const std::string& owner, const std::vector<std::string>& 
   return {};
 }
 
-Result<> ClosePassages(const std::string& owner) {
+Result<> ClosePassages(const std::string& table) {
   for (const auto& chain : TRY(DumpChains())) {
     if (!chain.forwards) continue;
     // What cannot be read is not where we have put anything.
-    const auto own = OwnRules(chain, owner);
+    const auto own = OwnRules(chain, table);
     if (!own || own->empty()) continue;
     std::string commands;
     for (const auto& rule : *own) commands += Deleted(Named(chain), rule.handle);

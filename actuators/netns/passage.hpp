@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "spec/core/error.hpp"
+#include "state/parts/parts.hpp"
 
 namespace nucleus::netns {
 
@@ -23,10 +24,10 @@ struct Obstacle {
   std::vector<std::uint64_t> stale;  // handles of rules that take the place of the right ones
 };
 
-// owner: the table of the project. bridges: names of links. Costs microseconds where nobody drops.
-Result<std::vector<Obstacle>> FindObstacles(const std::string& owner, const std::vector<std::string>& bridges);
+// For the bridges of that table. Costs microseconds where nobody drops.
+Result<std::vector<Obstacle>> FindObstacles(const FirewallWanted& wanted);
 
-Result<> OpenPassages(const std::string& owner, const std::vector<std::string>& bridges);
-Result<> ClosePassages(const std::string& owner);
+Result<> OpenPassages(const FirewallWanted& wanted);
+Result<> ClosePassages(const std::string& table);
 
 }  // namespace nucleus::netns

@@ -200,9 +200,7 @@ Observation ObserveFirewall(const std::string& project, const FirewallWanted* wa
   if (!sources) return Unreadable(sources.error());
   observation.facts.merge(*sources);
   if (wanted == nullptr) return observation;
-  std::vector<std::string> bridges;
-  for (const auto& net : wanted->networks) bridges.push_back(net.link);
-  const auto obstacles = FindObstacles(wanted->table, bridges);
+  const auto obstacles = FindObstacles(*wanted);
   if (!obstacles) return Unreadable(obstacles.error());
   for (const auto& obstacle : *obstacles) observation.facts["way through " + obstacle.chain] = "closed";
   return observation;
