@@ -331,7 +331,7 @@ constexpr std::array kExitCodes{
     ExitCode{130, "interrupted"},
 };
 
-const Option* Named(std::span<const Option* const> options, std::string_view name) {
+const Option* OptionNamed(std::span<const Option* const> options, std::string_view name) {
   for (const Option* option : options) {
     if (option->name == name) return option;
   }
@@ -366,8 +366,8 @@ const Command* FindCommand(std::string_view name) {
 }
 
 const Option* FindOption(const Command& command, std::string_view name) {
-  const Option* own = Named(command.options, name);
-  return own != nullptr ? own : Named(kCommon, name);
+  const Option* own = OptionNamed(command.options, name);
+  return own != nullptr ? own : OptionNamed(kCommon, name);
 }
 
 }  // namespace nucleus::cli

@@ -12,10 +12,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kFormat = 1;
+constexpr int kListingFormat = 1;
 
 std::string Document(std::string_view type, const Json& body) {
-  Json json{{"format_version", kFormat}, {"type", type}};
+  Json json{{"format_version", kListingFormat}, {"type", type}};
   json.update(body);
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }

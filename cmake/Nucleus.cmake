@@ -87,9 +87,7 @@ function(nucleus_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINKS} third_party_rapidcheck GTest::gtest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  if(NUCLEUS_SANITIZE)
-    target_compile_options(${name} PRIVATE -O0)  # what is tested is optimised; of the tests' own code half the time is saved
-  endif()
+  target_compile_options(${name} PRIVATE -O0)  # what is tested is optimised; of the tests' own code half the time is saved
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 300)
 endfunction()

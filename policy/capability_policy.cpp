@@ -72,9 +72,9 @@ std::string Lower(std::string_view text) {
   return lower;
 }
 
-class PolicyReader {
+class CapabilityReader {
  public:
-  explicit PolicyReader(spec::Reader& reader) : reader_(reader) {
+  explicit CapabilityReader(spec::Reader& reader) : reader_(reader) {
     for (const auto& name : security::CapabilityNames(kKnown)) {
       short_names_.push_back(Lower(name));
       long_names_.push_back("cap_" + short_names_.back());
@@ -218,7 +218,7 @@ CapabilityPolicyRead ReadCapabilityPolicy(std::string_view text, std::string_vie
   spec::Reader reader(NoOutside());
   CapabilityPolicyRead out;
   if (const auto document = ReadTomlPolicy(text, file, reader)) {
-    const GivenSets given = PolicyReader(reader).Read(*document);
+    const GivenSets given = CapabilityReader(reader).Read(*document);
     const CapabilitySets sets = Complete(given);
     const auto place_of = [&given](std::string_view first, std::string_view second) {
       const auto found = given.contains(first) ? given.find(first) : given.find(second);

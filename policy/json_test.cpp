@@ -10,7 +10,7 @@
 namespace nucleus::policy {
 namespace {
 
-std::string Problems(std::string_view text, const JsonLimits& limits = {}) {
+std::string JsonProblems(std::string_view text, const JsonLimits& limits = {}) {
   const LineIndex lines(text);
   std::string out;
   for (const auto& problem : ReadJson(text, limits).problems) {
@@ -68,25 +68,25 @@ TEST(Json, RemembersWhereValuesAre) {
 
 TEST(Json, CountsLinesAndCharacters) {
   const std::string_view text = "{\"a\":1,\n \"ä\": \"ö\", \"a\": 2}";
-  EXPECT_EQ(Problems(text), "2:12: the key 'a' is there twice\n");
+  EXPECT_EQ(JsonProblems(text), "2:12: the key 'a' is there twice\n");
   EXPECT_EQ(ReadJson(text, {}).value->Find("a")->number, 1U);
 }
 
 TEST(Json, RefusesWhatIsNotJson) {
-  EXPECT_EQ(Problems("{\"a\":\n  nope}").substr(0, 17), "2:4: not JSON: sy");
-  EXPECT_NE(Problems(""), "");
-  EXPECT_NE(Problems("{} {}"), "");
-  EXPECT_NE(Problems("[1,]"), "");
-  EXPECT_NE(Problems("{\"a\":1 // comment\n}"), "");
-  EXPECT_NE(Problems("\"\xff\""), "");
-  EXPECT_NE(Problems("[NaN]"), "");
+  EXPECT_EQ(JsonProblems("{\"a\":\n  nope}").substr(0, 17), "2:4: not JSON: sy");
+  EXPECT_NE(JsonProblems(""), "");
+  EXPECT_NE(JsonProblems("{} {}"), "");
+  EXPECT_NE(JsonProblems("[1,]"), "");
+  EXPECT_NE(JsonProblems("{\"a\":1 // comment\n}"), "");
+  EXPECT_NE(JsonProblems("\"\xff\""), "");
+  EXPECT_NE(JsonProblems("[NaN]"), "");
 }
 
 TEST(Json, HasLimits) {
-  EXPECT_EQ(Problems("[[[[0]]]]", {.depth = 3}), "1:4: nested too deeply\n");
-  EXPECT_EQ(Problems("[1,2,3,4]", {.values = 4}), "1:8: too many values\n");
-  EXPECT_EQ(Problems("{\"a\":1,\"b\":2}", {.values = 4}), "1:12: too many values\n");
-  EXPECT_EQ(Problems("[1, 2, 3]" + std::string(2048, ' '), {.bytes = 2048}), "1:1: larger than 2K\n");
+  EXPECT_EQ(JsonProblems("[[[[0]]]]", {.depth = 3}), "1:4: nested too deeply\n");
+  EXPECT_EQ(JsonProblems("[1,2,3,4]", {.values = 4}), "1:8: too many values\n");
+  EXPECT_EQ(JsonProblems("{\"a\":1,\"b\":2}", {.values = 4}), "1:12: too many values\n");
+  EXPECT_EQ(JsonProblems("[1, 2, 3]" + std::string(2048, ' '), {.bytes = 2048}), "1:1: larger than 2K\n");
 }
 
 TEST(Json, RefusesAMebibyteOfGarbageAtOnce) {

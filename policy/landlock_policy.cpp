@@ -16,7 +16,7 @@ using spec::Value;
 
 constexpr std::uint32_t kNewestAbi = 7;
 
-struct Word {
+struct AccessWord {
   std::string_view text;
   std::uint64_t bits;
 };
@@ -25,7 +25,7 @@ constexpr std::uint64_t kRead = kReadFile | kReadDir;
 constexpr std::uint64_t kWrite = kWriteFile | kTruncate;
 constexpr std::uint64_t kCreate = kMakeReg | kMakeDir | kMakeSym | kMakeSock | kMakeFifo;
 constexpr std::uint64_t kRemove = kRemoveFile | kRemoveDir;
-constexpr Word kAccess[] = {
+constexpr AccessWord kAccess[] = {
     {"read", kRead},       {"readdir", kReadDir},
     {"write", kWrite},     {"truncate", kTruncate},
     {"execute", kExecute}, {"create", kCreate},
@@ -34,14 +34,14 @@ constexpr Word kAccess[] = {
 };
 static_assert((kRead & kExecute) == 0);
 
-constexpr Word kScopes[] = {{"abstract_sockets", kScopeAbstractSocket}, {"signals", kScopeSignal}};
+constexpr AccessWord kScopes[] = {{"abstract_sockets", kScopeAbstractSocket}, {"signals", kScopeSignal}};
 
 constexpr std::array<std::string_view, 5> kKeys{"min_abi", "rules", "tcp_bind", "tcp_connect", "scope"};
 constexpr std::array<std::string_view, 2> kRuleKeys{"path", "access"};
 
-class PolicyReader {
+class LandlockReader {
  public:
-  explicit PolicyReader(spec::Reader& reader) : reader_(reader) {}
+  explicit LandlockReader(spec::Reader& reader) : reader_(reader) {}
 
   LandlockPolicy Read(const Value& document) {
     LandlockPolicy policy;
@@ -93,7 +93,7 @@ class PolicyReader {
     return ports;
   }
 
-  std::uint64_t Words(std::string_view key, const Value& list, std::span<const Word> words) {
+  std::uint64_t Words(std::string_view key, const Value& list, std::span<const AccessWord> words) {
     std::uint64_t bits = 0;
     if (list.type != Value::Type::kArray) {
       reader_.WrongType(key, list, "a list of words");
@@ -104,7 +104,7 @@ class PolicyReader {
         reader_.WrongType(key, item, "a word");
         continue;
       }
-      const auto word = std::ranges::find(words, std::string_view(item.text), &Word::text);
+      const auto word = std::ranges::find(words, std::string_view(item.text), &AccessWord::text);
       if (word != words.end()) {
         bits |= word->bits;
         continue;
@@ -233,7 +233,7 @@ LandlockPolicyRead ReadLandlockPolicy(std::string_view text, std::string_view fi
   spec::Reader reader(NoOutside());
   LandlockPolicyRead out;
   if (const auto document = ReadTomlPolicy(text, file, reader)) {
-    LandlockPolicy policy = PolicyReader(reader).Read(*document);
+    LandlockPolicy policy = LandlockReader(reader).Read(*document);
     if (!reader.failed()) out.policy = std::move(policy);
   }
   out.problems = reader.TakeProblems();

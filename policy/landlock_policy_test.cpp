@@ -11,7 +11,7 @@ namespace {
 
 using namespace security;
 
-std::string Problems(std::string_view text) {
+std::string LandlockProblems(std::string_view text) {
   const auto read = ReadLandlockPolicy(text, "l.toml");
   EXPECT_EQ(read.policy.has_value(), !testing::HasError(read.problems));
   return testing::Lines(read.problems);
@@ -73,7 +73,7 @@ TEST(LandlockPolicy, ReadingIsNotExecuting) {
 }
 
 TEST(LandlockPolicy, TellsAllProblems) {
-  EXPECT_EQ(Problems(R"(min_abi = 8
+  EXPECT_EQ(LandlockProblems(R"(min_abi = 8
 tcp_bind = [65536, "80"]
 tcp_connect = 0
 scope = ["signal"]
@@ -114,10 +114,12 @@ l.toml:13:1: rules: path is missing
 l.toml:20:10: access: expected a list of words, found a string
 l.toml:22:8: path: '/a' has a rule already, at l.toml:16:8
 )");
-  EXPECT_EQ(Problems("min_abi = 3"),
+  EXPECT_EQ(LandlockProblems("min_abi = 3"),
             "l.toml:1:1: no [[rules]]: without any, no file could be opened, nor the workload be executed\n");
-  EXPECT_EQ(Problems("rules = []"), "l.toml:1:9: rules: there is none, so the workload could not be executed\n");
-  EXPECT_NE(Problems("[[rules]]\npath = '/${HOME:-x}'\naccess = ['read']").find("variables are not put into policies"),
+  EXPECT_EQ(LandlockProblems("rules = []"),
+            "l.toml:1:9: rules: there is none, so the workload could not be executed\n");
+  EXPECT_NE(LandlockProblems("[[rules]]\npath = '/${HOME:-x}'\naccess = ['read']")
+                .find("variables are not put into policies"),
             std::string::npos);
 }
 

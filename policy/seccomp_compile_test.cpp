@@ -24,31 +24,33 @@ using testing::Lines;
 using testing::Rule;
 using testing::WithRules;
 
-std::string Problems(const std::string& text, const SeccompInputs& inputs = {}) {
+std::string CompileProblems(const std::string& text, const SeccompInputs& inputs = {}) {
   const auto build = BuildSeccomp(text, "p.json", inputs, "");
   EXPECT_EQ(build.program.has_value(), !testing::HasError(build.problems));
   return Lines(build.problems);
 }
 
 TEST(SeccompCompile, UnknownNamesAreSaid) {
-  EXPECT_EQ(Problems(WithRules("{\"names\":[\"read\",\"opanat\"],\"action\":\"SCMP_ACT_ALLOW\"}")),
+  EXPECT_EQ(CompileProblems(WithRules("{\"names\":[\"read\",\"opanat\"],\"action\":\"SCMP_ACT_ALLOW\"}")),
             "p.json:1:64: warning: /syscalls/0/names/1: unknown system call 'opanat', did you mean 'openat'?\n");
-  EXPECT_EQ(Problems(WithRules(Rule("ptarce", "SCMP_ACT_KILL_PROCESS", ""), "SCMP_ACT_ALLOW")),
+  EXPECT_EQ(CompileProblems(WithRules(Rule("ptarce", "SCMP_ACT_KILL_PROCESS", ""), "SCMP_ACT_ALLOW")),
             "p.json:1:57: /syscalls/0/names/0: unknown system call 'ptarce', did you mean 'ptrace'?; it was to kill "
             "process, and would pass\n");
-  EXPECT_EQ(Problems(WithRules(Rule("read", "SCMP_ACT_ALLOW", "")), {.allow = {"moutn", "mount"}}),
+  EXPECT_EQ(CompileProblems(WithRules(Rule("read", "SCMP_ACT_ALLOW", "")), {.allow = {"moutn", "mount"}}),
             "--seccomp-allow: unknown system call 'moutn', did you mean 'mount'?\n");
   // Of another architecture, and younger than the library: known.
-  EXPECT_EQ(Problems(WithRules(Rule("set_tls", "SCMP_ACT_ALLOW", "") + "," + Rule("mseal", "SCMP_ACT_ALLOW", ""))), "");
+  EXPECT_EQ(
+      CompileProblems(WithRules(Rule("set_tls", "SCMP_ACT_ALLOW", "") + "," + Rule("mseal", "SCMP_ACT_ALLOW", ""))),
+      "");
 }
 
 TEST(SeccompCompile, WhatCannotBeRefusedOnAnArchitectureIsAnError) {
 #if defined(__x86_64__)
   const std::string_view arches = R"(,"architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_X86"])";
-  EXPECT_NE(
-      Problems(WithRules(Rule("read", "SCMP_ACT_ALLOW", "[0, 4294967296, 0, 'SCMP_CMP_EQ']"), "SCMP_ACT_ERRNO", arches))
-          .find("arguments of SCMP_ARCH_X86 have 32 bits"),
-      std::string::npos);
+  EXPECT_NE(CompileProblems(WithRules(Rule("read", "SCMP_ACT_ALLOW", "[0, 4294967296, 0, 'SCMP_CMP_EQ']"),
+                                      "SCMP_ACT_ERRNO", arches))
+                .find("arguments of SCMP_ARCH_X86 have 32 bits"),
+            std::string::npos);
 #endif
 }
 

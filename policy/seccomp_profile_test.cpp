@@ -15,7 +15,7 @@ using testing::Lines;
 using testing::Rule;
 using testing::WithRules;
 
-std::string Problems(std::string_view text) {
+std::string ProfileProblems(std::string_view text) {
   const auto read = ReadSeccompProfile(text, "p.json");
   EXPECT_EQ(read.profile.has_value(), !testing::HasError(read.problems));
   return Lines(read.problems);
@@ -74,7 +74,7 @@ TEST(SeccompProfile, WritesWhatItReads) {
 }
 
 TEST(SeccompProfile, TellsAllProblemsWithTheirPlaces) {
-  EXPECT_EQ(Problems(R"({
+  EXPECT_EQ(ProfileProblems(R"({
   "defaultAction": "SCMP_ACT_ALOW",
   "architectures": ["SCMP_ARCH_X86_46"],
   "sycalls": [],
@@ -117,33 +117,34 @@ TEST(SeccompProfile, RefusesWhatCannotBeMeant) {
       {"[0, 0, 0, 'SCMP_CMP_GE']", "/syscalls/0/args/0: it can not fail"},
   };
   for (const Case& one : cases) {
-    EXPECT_NE(Problems(WithRules(Rule("read", "SCMP_ACT_ALLOW", one.args))).find(one.problem), std::string::npos)
-        << Problems(WithRules(Rule("read", "SCMP_ACT_ALLOW", one.args)));
+    EXPECT_NE(ProfileProblems(WithRules(Rule("read", "SCMP_ACT_ALLOW", one.args))).find(one.problem), std::string::npos)
+        << ProfileProblems(WithRules(Rule("read", "SCMP_ACT_ALLOW", one.args)));
   }
-  EXPECT_NE(Problems(WithRules(Rule("read", "SCMP_ACT_ALLOW", "[0, 1, 0, 'SCMP_CMP_EQ'] [0, 2, 0, 'SCMP_CMP_EQ']")))
-                .find("warning: /syscalls/0/args/1: argument 0 is tested twice"),
-            std::string::npos);
-  EXPECT_NE(Problems(WithRules(Rule("read", "SCMP_ACT_ALLOW", "[0, 1, 7, 'SCMP_CMP_EQ']")))
+  EXPECT_NE(
+      ProfileProblems(WithRules(Rule("read", "SCMP_ACT_ALLOW", "[0, 1, 0, 'SCMP_CMP_EQ'] [0, 2, 0, 'SCMP_CMP_EQ']")))
+          .find("warning: /syscalls/0/args/1: argument 0 is tested twice"),
+      std::string::npos);
+  EXPECT_NE(ProfileProblems(WithRules(Rule("read", "SCMP_ACT_ALLOW", "[0, 1, 7, 'SCMP_CMP_EQ']")))
                 .find("warning: /syscalls/0/args/0/valueTwo: only SCMP_CMP_MASKED_EQ looks at it"),
             std::string::npos);
 }
 
 TEST(SeccompProfile, RefusesListenersAndContradictions) {
   EXPECT_EQ(
-      Problems(R"({"defaultAction":"SCMP_ACT_NOTIFY","listenerPath":"/run/x"})"),
+      ProfileProblems(R"({"defaultAction":"SCMP_ACT_NOTIFY","listenerPath":"/run/x"})"),
       "p.json:1:18: /defaultAction: SCMP_ACT_NOTIFY needs a program that answers for the kernel; nucleus has none\n"
       "p.json:1:51: /listenerPath: nucleus has no listener for seccomp notifications\n");
-  EXPECT_EQ(Problems(R"({"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":1,"defaultErrno":"ENOSYS"})"),
+  EXPECT_EQ(ProfileProblems(R"({"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":1,"defaultErrno":"ENOSYS"})"),
             "p.json:1:70: /defaultErrno: ENOSYS is 38, but defaultErrnoRet is 1\n");
   EXPECT_EQ(
-      Problems(
+      ProfileProblems(
           R"({"defaultAction":"SCMP_ACT_ERRNO","architectures":["SCMP_ARCH_X86"],"archMap":[{"architecture":"SCMP_ARCH_X86_64"}]})"),
       "p.json:1:79: /archMap: both architectures and archMap are given; keep one\n");
-  EXPECT_EQ(Problems(R"({"defaultAction":"SCMP_ACT_ERRNO","defaultAction":"SCMP_ACT_ALLOW"})"),
+  EXPECT_EQ(ProfileProblems(R"({"defaultAction":"SCMP_ACT_ERRNO","defaultAction":"SCMP_ACT_ALLOW"})"),
             "p.json:1:35: the key 'defaultAction' is there twice\n");
-  EXPECT_EQ(Problems("[]"), "p.json:1:1: /: expected an object, found a list\n");
-  EXPECT_EQ(Problems("{}"), "p.json:1:1: /defaultAction: it is missing\n");
-  EXPECT_EQ(Problems(std::string(64, '[')), "p.json:1:17: nested too deeply\n");
+  EXPECT_EQ(ProfileProblems("[]"), "p.json:1:1: /: expected an object, found a list\n");
+  EXPECT_EQ(ProfileProblems("{}"), "p.json:1:1: /defaultAction: it is missing\n");
+  EXPECT_EQ(ProfileProblems(std::string(64, '[')), "p.json:1:17: nested too deeply\n");
 }
 
 TEST(SeccompProfile, RefusesAMebibyteOfGarbageAtOnce) {

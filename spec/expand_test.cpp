@@ -7,7 +7,7 @@
 namespace nucleus::spec {
 namespace {
 
-struct Case {
+struct ExpandCase {
   const char* text;
   const char* expected;  // the text with its variables, or the cause of the refusal
 };
@@ -17,25 +17,26 @@ Outside World(testing::Files& files) {
   return files.outside();
 }
 
-class Expands : public ::testing::TestWithParam<Case> {};
+class Expands : public ::testing::TestWithParam<ExpandCase> {};
 TEST_P(Expands, ToText) {
   testing::Files files;
   const auto text = ExpandVariables(GetParam().text, World(files));
   ASSERT_TRUE(text) << text.error().cause;
   EXPECT_EQ(*text, GetParam().expected) << GetParam().text;
 }
-INSTANTIATE_TEST_SUITE_P(Variables, Expands,
-                         ::testing::Values(Case{"", ""}, Case{"${A}", "a"}, Case{"x${A}y${A}", "xaya"},
-                                           Case{"${EMPTY}", ""}, Case{"${EMPTY:-d}", "d"}, Case{"${NONE:-d}", "d"},
-                                           Case{"${NONE:-}", ""}, Case{"${A:-d}", "a"}, Case{"${A:?not given}", "a"},
-                                           Case{"${NONE:-${A}}", "a"}, Case{"${NONE:-<${ALSO:-${A}}>}", "<a>"},
-                                           Case{"${A:-${NONE}}", "a"},  // a default that is not needed is not looked at
-                                           Case{"${DOLLAR}", "${A}"},   // what a variable holds is not expanded again
-                                           Case{"$$", "$"}, Case{"$${A}", "${A}"}, Case{"$$$$", "$$"},
-                                           Case{"$HOME $(x) $", "$HOME $(x) $"}, Case{"${NONE:-$${x}", "${x"},
-                                           Case{"a}b", "a}b"}));
+INSTANTIATE_TEST_SUITE_P(
+    Variables, Expands,
+    ::testing::Values(ExpandCase{"", ""}, ExpandCase{"${A}", "a"}, ExpandCase{"x${A}y${A}", "xaya"},
+                      ExpandCase{"${EMPTY}", ""}, ExpandCase{"${EMPTY:-d}", "d"}, ExpandCase{"${NONE:-d}", "d"},
+                      ExpandCase{"${NONE:-}", ""}, ExpandCase{"${A:-d}", "a"}, ExpandCase{"${A:?not given}", "a"},
+                      ExpandCase{"${NONE:-${A}}", "a"}, ExpandCase{"${NONE:-<${ALSO:-${A}}>}", "<a>"},
+                      ExpandCase{"${A:-${NONE}}", "a"},  // a default that is not needed is not looked at
+                      ExpandCase{"${DOLLAR}", "${A}"},   // what a variable holds is not expanded again
+                      ExpandCase{"$$", "$"}, ExpandCase{"$${A}", "${A}"}, ExpandCase{"$$$$", "$$"},
+                      ExpandCase{"$HOME $(x) $", "$HOME $(x) $"}, ExpandCase{"${NONE:-$${x}", "${x"},
+                      ExpandCase{"a}b", "a}b"}));
 
-class DoesNotExpand : public ::testing::TestWithParam<Case> {};
+class DoesNotExpand : public ::testing::TestWithParam<ExpandCase> {};
 TEST_P(DoesNotExpand, AndSaysWhy) {
   testing::Files files;
   const auto text = ExpandVariables(GetParam().text, World(files));
@@ -44,14 +45,15 @@ TEST_P(DoesNotExpand, AndSaysWhy) {
 }
 INSTANTIATE_TEST_SUITE_P(
     Variables, DoesNotExpand,
-    ::testing::Values(Case{"${NONE}", "variable NONE is not set; set it, or write ${NONE:-default}"},
-                      Case{"${NONE:?say where}", "variable NONE is not set: say where"},
-                      Case{"${EMPTY:?say where}", "variable EMPTY is not set: say where"},
-                      Case{"${A", "'${' without '}'"}, Case{"${A:-${B}", "'${' without '}'"},
-                      Case{"${}", "not a variable"}, Case{"${1}", "not a variable"}, Case{"${A-b}", "not a variable"},
-                      Case{"${A:+b}", "not a variable"}, Case{"${A B}", "not a variable"},
-                      Case{"${NUL}", "has a NUL in it"}, Case{"${BYTES}", "is not UTF-8"},
-                      Case{"${NONE:-${ALSO}}", "variable ALSO is not set"}));
+    ::testing::Values(ExpandCase{"${NONE}", "variable NONE is not set; set it, or write ${NONE:-default}"},
+                      ExpandCase{"${NONE:?say where}", "variable NONE is not set: say where"},
+                      ExpandCase{"${EMPTY:?say where}", "variable EMPTY is not set: say where"},
+                      ExpandCase{"${A", "'${' without '}'"}, ExpandCase{"${A:-${B}", "'${' without '}'"},
+                      ExpandCase{"${}", "not a variable"}, ExpandCase{"${1}", "not a variable"},
+                      ExpandCase{"${A-b}", "not a variable"}, ExpandCase{"${A:+b}", "not a variable"},
+                      ExpandCase{"${A B}", "not a variable"}, ExpandCase{"${NUL}", "has a NUL in it"},
+                      ExpandCase{"${BYTES}", "is not UTF-8"},
+                      ExpandCase{"${NONE:-${ALSO}}", "variable ALSO is not set"}));
 
 TEST(Variables, AreBoundedInDepthAndLength) {
   testing::Files files;

@@ -24,7 +24,7 @@ bool IsNumber(std::string_view text) {
   return !text.empty() && text.size() <= kMostDigits && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-Value ValueOf(const Flag& flag, std::string_view key, Place place) {
+Value ValueOf(const GivenFlag& flag, std::string_view key, Place place) {
   const auto text = [place](const std::string& word) {
     Value value = Value::String(word);
     value.place = place;
@@ -59,7 +59,7 @@ void NameTheFlag(Problem& problem) {
 
 }  // namespace
 
-Loaded LoadFlags(const std::string& project, const std::string& name, std::span<const Flag> flags,
+Loaded LoadFlags(const std::string& project, const std::string& name, std::span<const GivenFlag> flags,
                  const std::vector<std::string>& command, const Outside& outside) {
   Reader reader(outside);
   reader.set_for_flags();

@@ -10,7 +10,7 @@
 
 namespace nucleus::spec {
 
-struct Flag {
+struct GivenFlag {
   std::string name;                 // "memory", "health-cmd": without the dashes in front
   std::vector<std::string> values;  // none: a switch
   bool list = false;                // may be repeated, each value is an item
@@ -18,7 +18,7 @@ struct Flag {
 
 // A topology called `project` with one container called `name`, in agent mode unless the flags say otherwise. Relative
 // paths mean what they mean in the working directory.
-Loaded LoadFlags(const std::string& project, const std::string& name, std::span<const Flag> flags,
+Loaded LoadFlags(const std::string& project, const std::string& name, std::span<const GivenFlag> flags,
                  const std::vector<std::string>& command, const Outside& outside);
 
 }  // namespace nucleus::spec

@@ -68,7 +68,7 @@ Result<std::vector<Wish>> VolumeWishes(const MountsInput& input) {
   return wishes;
 }
 
-constexpr std::uint64_t kInert = kMountReadOnly | kMountNoSuid | kMountNoDev | kMountNoExec;
+constexpr std::uint64_t kBindInert = kMountReadOnly | kMountNoSuid | kMountNoDev | kMountNoExec;
 constexpr std::string_view kContextTarget = "/context";
 
 Result<std::optional<Wish>> ContextWish(const MountsInput& input) {
@@ -133,7 +133,7 @@ Result<SecretWishes> SecretsOf(const MountsInput& input) {
   MountOp tmpfs;
   tmpfs.type = Type::kSecrets;
   tmpfs.target = directory;
-  tmpfs.flags = kInert;
+  tmpfs.flags = kBindInert;
   out.wishes.push_back({std::move(tmpfs), false, false});
   for (const auto& [source, destination] : secrets) {
     MountOp file;
@@ -147,7 +147,7 @@ Result<SecretWishes> SecretsOf(const MountsInput& input) {
       MountOp place;
       place.type = Type::kSecret;
       place.target = file.target;
-      place.flags = kInert;
+      place.flags = kBindInert;
       file.target = directory + "/.elsewhere/" + std::to_string(out.files.size());
       place.source = file.target;
       out.wishes.push_back({std::move(place), true, false});
@@ -186,7 +186,7 @@ Result<std::vector<Wish>> Wishes(const MountsInput& input) {
   }
   for (const std::string_view name : {kHostsFile, kResolvFile, kHostnameFile}) {
     const std::string source = input.service_dir + "/" + std::string(name);
-    standard.push_back({Bind(source, "/etc/" + std::string(name), kInert, false), true, true});
+    standard.push_back({Bind(source, "/etc/" + std::string(name), kBindInert, false), true, true});
   }
   if (service.rootfs.empty() && HasOwnHome(who)) {
     const Bytes size = service.memory.value_or(Bytes{1} << 30);

@@ -51,7 +51,7 @@ constexpr sock_filter kFilter[] = {
 };
 
 // Kernel's signal set: 64 bits.
-constexpr std::uint64_t kAllSignals = ~0ULL;
+constexpr std::uint64_t kEverySignal = ~0ULL;
 constexpr std::uint64_t SetOf(int signal) {
   return 1ULL << (signal - 1);
 }
@@ -65,7 +65,7 @@ NUCLEUS_INIT_CODE [[noreturn]] void Exit(int code) {
 
 // Takes every child that has ended; leaves with the workload's code once it is among them. The kernel then kills what
 // is left in the namespace; pid_namespaces(7).
-NUCLEUS_INIT_CODE void Reap(pid_t workload) {
+NUCLEUS_INIT_CODE void ReapAll(pid_t workload) {
   for (;;) {
     int status = 0;
     const auto pid = static_cast<pid_t>(::syscall(SYS_wait4, -1, &status, WNOHANG | __WALL, nullptr));
@@ -77,9 +77,9 @@ NUCLEUS_INIT_CODE void Reap(pid_t workload) {
 NUCLEUS_INIT_CODE [[noreturn]] void RunInit(pid_t workload) {
   ::syscall(SYS_kill, workload, SIGCONT);  // AwaitInit
   for (;;) {
-    Reap(workload);
+    ReapAll(workload);
     siginfo_t info;
-    const long signal = ::syscall(SYS_rt_sigtimedwait, &kAllSignals, &info, nullptr, sizeof kAllSignals);
+    const long signal = ::syscall(SYS_rt_sigtimedwait, &kEverySignal, &info, nullptr, sizeof kEverySignal);
     if (signal <= 0 || signal == SIGCHLD) continue;
     // Faults of our own are never waited for; what comes here was sent.
     ::syscall(SYS_kill, workload, static_cast<int>(signal));
@@ -99,7 +99,7 @@ void AwaitInit() {
 NUCLEUS_INIT_CODE bool BecomeInit(Child& child) {
   // Set before the fork, so that the workload's first moments are covered too; exec gives it back.
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return child.Fail(Step::kInit);
-  ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &kAllSignals, nullptr, sizeof kAllSignals);
+  ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &kEverySignal, nullptr, sizeof kEverySignal);
   const pid_t workload = sys::Clone3(0, -1, nullptr);
   if (workload < 0) return child.Fail(Step::kInit);
   if (workload == 0) {

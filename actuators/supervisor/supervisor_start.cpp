@@ -45,14 +45,14 @@ Result<sys::Fd> TakeSignals(bool attached) {
   return fd;
 }
 
-struct Pipe {
+struct LogPipe {
   sys::Fd read, write;
 };
 // Ours does not block, the workload's does. Owned by the workload: it may open /dev/stdout, which opens the pipe anew.
-Result<Pipe> MakePipe(const Launch& launch) {
+Result<LogPipe> MakeLogPipe(const Launch& launch) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return FailSys("pipe2", "log");
-  Pipe pipe{sys::Fd(ends[0]), sys::Fd(ends[1])};
+  LogPipe pipe{sys::Fd(ends[0]), sys::Fd(ends[1])};
   if (::fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return FailSys("fcntl", "log");
   const UserNamespace& space = launch.user_namespace;
   if (::fchown(ends[1], OutsideUid(space, launch.identity.uid), OutsideGid(space, launch.identity.gid)) != 0)
@@ -165,8 +165,8 @@ Result<Running> Supervisor::SpawnWorkload(const Preparation& preparation) {
   if (attached_) TRY(sys::CheckStandardFiles());
   if (attached_)
     return Spawn(prepared, {.in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO}, inspect, meanwhile);
-  auto out = TRY(MakePipe(launch_));
-  auto error = TRY(MakePipe(launch_));
+  auto out = TRY(MakeLogPipe(launch_));
+  auto error = TRY(MakeLogPipe(launch_));
   Running running =
       TRY(Spawn(prepared, {.in = -1, .out = out.write.get(), .err = error.write.get()}, inspect, meanwhile));
   out_ = std::move(out.read);

@@ -36,7 +36,7 @@ bool Readable(int fd, int timeout_ms) {
   return ::poll(&poller, 1, timeout_ms) == 1;
 }
 
-std::string ProgramOf(pid_t thread) {
+std::string CallerOf(pid_t thread) {
   const auto name = sys::ReadFileIfThere("/proc/" + std::to_string(thread) + "/comm");
   if (!name || !*name || (*name)->empty()) return "?";
   return Printable(std::string_view(**name).substr(0, (*name)->find('\n')));
@@ -98,7 +98,7 @@ void SyscallAnswers::Deny(std::uint64_t id, const seccomp_data& call, pid_t thre
   const int number = error ? static_cast<int>(result & SECCOMP_RET_DATA) : ENOSYS;
   const char* name = ::strerrorname_np(number);
   const std::string outcome = error || other ? (name != nullptr ? name : std::to_string(number)) : "killed";
-  denials_.Count({ProgramOf(thread), sys::SyscallText(call.arch, static_cast<std::uint32_t>(call.nr)), outcome});
+  denials_.Count({CallerOf(thread), sys::SyscallText(call.arch, static_cast<std::uint32_t>(call.nr)), outcome});
   if (error || other) {
     sys::Refuse(listener_.get(), id, number);
   } else {

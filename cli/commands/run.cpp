@@ -46,8 +46,8 @@ struct Asked {
   bool terminal = false;
 };
 
-std::vector<spec::Flag> FlagsOf(const Arguments& arguments) {
-  std::vector<spec::Flag> flags;
+std::vector<spec::GivenFlag> FlagsOf(const Arguments& arguments) {
+  std::vector<spec::GivenFlag> flags;
   for (const Option* option : RunOptions()) {
     if (!IsKey(*option) || !arguments.Has(option->name)) continue;
     auto values = option->type == ValueType::kNone ? std::vector<std::string>() : arguments.Values(option->name);

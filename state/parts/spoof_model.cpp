@@ -11,7 +11,7 @@ namespace nucleus {
 namespace {
 
 constexpr std::string_view kSources = "sources";
-constexpr std::string_view kPorts = "ports";
+constexpr std::string_view kPortSet = "ports";
 
 // A set of the table: what stands in its declaration, and what the kernel lists of it.
 struct Set {
@@ -20,7 +20,7 @@ struct Set {
   std::string_view listed;
 };
 constexpr std::array kSets{
-    Set{kPorts, "type ifname", "ifname"},
+    Set{kPortSet, "type ifname", "ifname"},
     Set{"ipv4", "type ifname . ether_addr . ipv4_addr", "ifname,ether_addr,ipv4_addr"},
     Set{"ipv6", "type ifname . ether_addr . ipv6_addr", "ifname,ether_addr,ipv6_addr"},
     // Older libraries do not know the field by its name: the target of a neighbour advertisement, RFC 4861.
@@ -29,7 +29,7 @@ constexpr std::array kSets{
 
 // Before the bridge decides anything: nft(8), priorities of the bridge family. A chain that is jumped to has to be
 // first.
-constexpr std::array kChains{
+constexpr std::array kSpoofChains{
     FirewallChain{.name = kSources},
     FirewallChain{.name = "prerouting", .type = "filter", .hook = "prerouting", .priority = -300}};
 
@@ -69,7 +69,7 @@ SpoofEntries EntriesOf(const FirewallWanted& wanted) {
   for (const auto& [link, address, address6] : wanted.ports) {
     const auto mac = MacOf(address);
     const auto from = link + " . " + Format(mac) + " . ";
-    entries.emplace_back(kPorts, link);
+    entries.emplace_back(kPortSet, link);
     entries.emplace_back("ipv4", from + spec::Format(address));
     if (!address6) continue;
     // Who has no address yet asks for it from none.
@@ -116,7 +116,7 @@ std::set<std::string_view> PortsOf(const FirewallWanted& wanted) {
 
 FirewallState ExpectedSpoof(const FirewallWanted& wanted) {
   FirewallState state;
-  for (const auto& chain : kChains) state.chains.emplace(chain.name, ChainText(chain));
+  for (const auto& chain : kSpoofChains) state.chains.emplace(chain.name, ChainText(chain));
   state.rules = SpoofRules();
   state.others = {"counter " + std::string(kSpoofCounter)};
   for (const auto& set : kSets) state.others.push_back("set " + std::string(set.name) + " " + std::string(set.listed));
@@ -151,7 +151,7 @@ std::string SpoofTransaction(const FirewallWanted& wanted, const SpoofEntries& k
   return ReplaceTable({.name = wanted.table,
                        .comment = wanted.comment,
                        .objects = objects,
-                       .chains = kChains,
+                       .chains = kSpoofChains,
                        .rules = rules,
                        .family = "bridge"});
 }
