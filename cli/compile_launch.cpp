@@ -115,6 +115,13 @@ mounts::Person PersonOf(const security::Account& account) {
           .groups = account.group_names};
 }
 
+// One that nobody gave a name is called as its id begins, and found by both.
+bool IsCalledById(const PartKey& key) {
+  const std::string& name = key.address.name;
+  return (key.address.kind == Kind::kContainer || key.project == name) && name.size() == kShortIdDigits &&
+         name.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
 Result<Launch> Compile(const Directories& directories, const PartKey& key, const ProcessWanted& wanted,
                        const attest::WalkOptions& walk) {
   const spec::Service& service = *wanted.service;
@@ -131,6 +138,7 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
   launch.project = key.project;
   launch.address = key.address.Text();
   launch.id = TRY(RandomDigits(kIdDigits));
+  if (IsCalledById(key)) launch.id.replace(0, kShortIdDigits, key.address.name);
   launch.digest = wanted.digest;
   launch.argv = service.command;
   launch.env = EnvironmentOf(service, account);

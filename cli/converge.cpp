@@ -42,6 +42,7 @@ struct Work {
   Plan plan;
   spec::Topology effective;  // what there is once the plan is carried out
   Timings timings;
+  bool quiet = false;
 
   [[nodiscard]] const spec::Topology* desired() const { return goal.desired ? &*goal.desired : nullptr; }
   [[nodiscard]] const Arguments& arguments() const { return context.arguments; }
@@ -192,9 +193,10 @@ Outcome RunPlan(Work& work, const reconcile::Machinery& machinery, std::uint64_t
   options.revision = revision;
   options.parallelism = static_cast<unsigned>(work.arguments().Unsigned("parallelism"));
   options.timeout = work.arguments().Time("timeout");
+  options.executed_suffices = work.quiet;
   options.interrupt = &Interrupted();
   options.on_event = [&](const reconcile::Event& event) {
-    progress.On(event);
+    if (!work.quiet) progress.On(event);
     work.timings.On(work.plan, event);
   };
   Outcome outcome = reconcile::Run(work.plan, work.desired(), machinery, work.store, options);
@@ -315,6 +317,19 @@ void PinSecrets(const Directories& directories, const World& world, Goal& goal) 
   if (goal.desired && spec::ToJson(*goal.desired) == spec::ToJson(*goal.sources_now)) goal.desired = goal.sources_now;
 }
 
+// What was begun and not finished, by somebody who is gone, stands in nobody's way.
+Result<> CheckNew(state::Store& store, const World& world) {
+  if (!world.known) return {};
+  const auto last = TRY(store.LastRevision(world.project));
+  if (world.applied.topology.services.empty() || !last || last->state != state::RevisionState::kApplied) return {};
+  if (!world.applied.topology.single_container) {
+    return Fail(Error::Of(ErrorCode::kConflict, "", "'" + world.project + "'", "a topology is called that")
+                    .Hint("give the container another --name"));
+  }
+  return Fail(Error::Of(ErrorCode::kConflict, "", "'" + world.project + "'", "there is a container of that name")
+                  .Hint("`nucleus rm " + world.project + "` removes one that has ended; or give it another --name"));
+}
+
 Result<Work> Prepare(Context& context, Goal& goal) {
   const Directories directories = TRY(DirectoriesOf(context.arguments));
   goal.options.directories = directories;
@@ -323,6 +338,7 @@ Result<Work> Prepare(Context& context, Goal& goal) {
   if (goal.must_be_known) TRY(KnownProject(store, goal.project));
   state::ProjectLock lock = TRY(TakeLock(context, directories, goal.project));
   World world = TRY(LoadWorld(store, goal.project));
+  if (goal.must_be_new) TRY(CheckNew(store, world));
   PinSecrets(directories, world, goal);
   Work work{context,          goal,   directories,      std::move(store), std::move(lock), Probers(directories),
             std::move(world), Plan{}, spec::Topology{}, Timings{}};
@@ -374,6 +390,7 @@ Result<Executed> Execute(Work& work, const reconcile::Machinery& machinery) {
                                   ok ? state::RevisionState::kApplied : state::RevisionState::kFailed));
   }
   if (ok) TRY(Settle(work));
+  if (work.quiet) return executed;
   Tell(work, executed);
   if (work.arguments().Has("timings")) work.console().Err(work.timings.Text());
   return executed;
@@ -382,8 +399,9 @@ Result<Executed> Execute(Work& work, const reconcile::Machinery& machinery) {
 // Takes a failed apply back; its document, where one is asked for. The exit code stays that of the failure.
 Result<std::string> GoBack(Work& work, const reconcile::Machinery& machinery, std::uint64_t failed) {
   auto before = TRY(RevisionBefore(work, failed));
-  work.console().Err(before ? "going back to the revision before\n"
-                            : "there was no revision before: taking it all back\n");
+  if (!work.quiet)
+    work.console().Err(before ? "going back to the revision before\n"
+                              : "there was no revision before: taking it all back\n");
   Goal back;
   back.project = work.goal.project;
   back.desired = std::move(before);
@@ -399,18 +417,52 @@ Result<std::string> GoBack(Work& work, const reconcile::Machinery& machinery, st
              World{},
              Plan{},
              spec::Topology{},
-             Timings{}};
+             Timings{},
+             work.quiet};
   again.world = TRY(LoadWorld(again.store, back.project));
   auto planner = TRY(Observe(again.world, again.probers, again.desired(), back.options));
   again.plan = TRY(std::move(planner).MakePlan(again.world.observed.parts));
   again.effective = TRY(reconcile::EffectiveTopology(again.desired(), again.world.applied, back.options));
-  if (OutputFormOf(again.arguments()) != OutputForm::kJson) PrintPlan(again.context, again.plan, {});
+  if (!work.quiet && OutputFormOf(again.arguments()) != OutputForm::kJson) PrintPlan(again.context, again.plan, {});
   if (again.plan.empty() && !again.plan.HasChanges()) return std::string();
   const Executed executed = TRY(Execute(again, machinery));
   return DocumentOf(again, executed);
 }
 
+// What is asked before anything is changed, but by a person.
+Result<> CheckMayStart(const Work& work) {
+  if (const auto unreadable = Unreadable(work.world); !unreadable.empty()) {
+    return Fail(Error::Of(ErrorCode::kPermission, "read", unreadable.front(), "what cannot be seen is not changed")
+                    .Hint("run it as root"));
+  }
+  RunNetwork::RemoveOrphans(work.directories);
+  return CheckPorts(work);
+}
+
 }  // namespace
+
+Result<> ConvergeQuietly(Context& context, Goal goal) {
+  CatchSignals();
+  Command command = *FindCommand("apply");
+  command.name = context.arguments.command().name;
+  Arguments arguments(command);
+  for (const std::string_view option : {"state-dir", "runtime-dir"})
+    if (context.arguments.Has(option)) arguments.Add(option, context.arguments.Value(option));
+  Context quiet{arguments, context.console};
+  Work work = TRY(Prepare(quiet, goal));
+  work.quiet = true;
+  if (work.plan.empty() && !work.plan.HasChanges()) return Settle(work);
+  TRY(CheckMayStart(work));
+  if (Interrupted()) return Fail(ErrorCode::kInterrupted, "", work.world.project, "interrupted");
+  for (const auto& warning : work.plan.warnings) context.console.Warn(warning);
+  const Actuators actuators = TRY(Actuators::Make(work.directories));
+  const reconcile::Machinery machinery = actuators.With(work.probers);
+  const Executed executed = TRY(Execute(work, machinery));
+  if (executed.outcome.ok()) return {};
+  if (work.goal.desired) TRY(GoBack(work, machinery, executed.revision));
+  if (executed.outcome.interrupted) return Fail(ErrorCode::kInterrupted, "", work.world.project, "interrupted");
+  return Fail(executed.outcome.failed.front().second);
+}
 
 Result<int> Converge(Context& context, Goal goal) {
   if (context.arguments.Unsigned("parallelism") == 0) return UsageFault(context, "--parallelism: at least 1");
@@ -427,12 +479,7 @@ Result<int> Converge(Context& context, Goal goal) {
     if (context.arguments.Has("timings")) context.console.Err(work.timings.Text());
     return NothingToDo(work);
   }
-  if (const auto unreadable = Unreadable(work.world); !unreadable.empty()) {
-    return Fail(Error::Of(ErrorCode::kPermission, "read", unreadable.front(), "what cannot be seen is not changed")
-                    .Hint("run it as root"));
-  }
-  RunNetwork::RemoveOrphans(work.directories);
-  TRY(CheckPorts(work));
+  TRY(CheckMayStart(work));
   TRY(TellInterrupted(work));
   if (!Agreed(work)) {
     context.console.Err("nothing was changed\n");

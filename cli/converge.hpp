@@ -19,9 +19,14 @@ struct Goal {
   const reconcile::SavedPlan* saved = nullptr;     // run exactly this, or refuse
   std::optional<spec::Topology> sources_now = {};  // with saved: the files as they read now
   bool must_be_known = false;                      // a project the store has not heard of is an error
+  bool must_be_new = false;                        // one that was applied is an error
 };
 
 // The exit code. Everything was said already but the error, if there is one.
 Result<int> Converge(Context& context, Goal goal);
+
+// The same without a plan to read, questions and a result: for one container that is wanted, or not wanted any more,
+// as a whole. With the defaults of `apply`; where it fails, it is taken back, and the error is that of the first step.
+Result<> ConvergeQuietly(Context& context, Goal goal);
 
 }  // namespace nucleus::cli

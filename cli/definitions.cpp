@@ -176,6 +176,8 @@ constexpr Option kDetailedDiff{.name = "detailed-exitcode", .summary = "Exit wit
 constexpr std::array kGenerateOptions{&kProfileOut, &kArgs};
 constexpr std::array kSeccompDiffOptions{&kDetailedDiff, &kOutputJson};
 constexpr std::array kExplainOptions{&kOutputJson};
+constexpr Option kForce{.name = "force", .letter = 'f', .summary = "Also one that runs: it is stopped first."};
+constexpr std::array kRmOptions{&kForce};
 constexpr std::array kVersionOptions{&kOutputJson};
 
 // ---- operands ----
@@ -189,6 +191,8 @@ constexpr std::array kRollbackOperands{Operand{"NAME", kProject, true, "The proj
                                        Operand{"REVISION", kWord, true, "A number that `history` shows."}};
 constexpr std::array kLogsOperand{
     Operand{"SERVICE", kService, true, "A service as SERVICE or TOPOLOGY/SERVICE, or the beginning of an id."}};
+constexpr std::array kRmOperand{
+    Operand{"NAME", kService, true, "Containers by name or by the beginning of an id.", true}};
 constexpr std::array kVerifyOperand{
     Operand{"NAME", kService, false,
             "A topology, a service as SERVICE or TOPOLOGY/SERVICE, a container, or the beginning of an id.", true}};
@@ -221,6 +225,8 @@ constexpr std::string_view kRunText =
     "context "
     "or verifies a root file system. What was made is gone afterwards, and a run that is "
     "killed leaves nothing that runs.\n\n"
+    "With --detach it returns once the command is executed, prints the id, and leaves the container to a supervisor, "
+    "as services are left to theirs; its output goes to a log. It stays listed, also when it has ended, until `rm`.\n\n"
     "Each option is the key of the desired state with that name, and means the same.";
 
 constexpr std::array kCommands{
@@ -283,6 +289,10 @@ constexpr std::array kCommands{
             kInspectOptions, kInspectOperand},
     Command{CommandId::kLogs, "logs", "Show what a service has written",
             "Standard output and standard error of the workload, oldest first.", kLogsOptions, kLogsOperand},
+    Command{CommandId::kRm, "rm", "Remove containers that have ended",
+            "Takes away what is left of a container that was started in the background: its listing, log, network and "
+            "control group. Services are removed by way of their topology's file, or with `destroy`.",
+            kRmOptions, kRmOperand},
     Command{CommandId::kVerify, "verify", "Compare how containers are confined with what was asked for them",
             "Without NAME: everything that runs. Each line is something that was asked when it was started, and what "
             "/proc and the kernel say of it now: identity, capabilities, no_new_privs, seccomp, namespaces, mounts, "

@@ -64,6 +64,7 @@ enum class CommandId : std::uint8_t {
   kCreate,
   kPs,
   kLogs,
+  kRm,
   kVerify,
   kInspect,
   kRootfsSeal,

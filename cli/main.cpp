@@ -57,6 +57,8 @@ Result<int> Run(Context& context) {
       return RunLogs(context);
     case CommandId::kVerify:
       return RunVerify(context);
+    case CommandId::kRm:
+      return RunRm(context);
     case CommandId::kRootfsSeal:
       return RunRootfsSeal(context);
     case CommandId::kRootfsVerify:

@@ -94,7 +94,7 @@ bool ServiceRow::Ended() const {
 }
 
 std::string ServiceRow::Name() const {
-  if (address.kind == Kind::kContainer) return address.name;
+  if (address.kind == Kind::kContainer || alone) return address.name;
   return project + "/" + address.name;
 }
 
@@ -119,6 +119,7 @@ Result<std::vector<ServiceRow>> ListServices(state::Store& store, const Director
       const bool completed = world.applied.completed_jobs.contains(name);
       ServiceRow row = RowOf(project, {Kind::kService, name}, found == seen.end() ? Observation{} : found->second,
                              completed ? "completed" : "stopped");
+      row.alone = listed.single_container;
       for (const spec::PortForward& port : service.port_forwards) row.ports.push_back(spec::Format(port));
       rows.push_back(std::move(row));
     }
@@ -149,7 +150,7 @@ Result<ServiceRow> FindService(const std::vector<ServiceRow>& rows, const std::s
   constexpr std::size_t kShortestPrefix = 4;
   for (const ServiceRow& row : rows) {
     if (name == row.address.name || name == row.Name() || name == row.project + "/" + row.address.Text() ||
-        name == row.address.Text())
+        name == row.address.Text() || (row.alone && name == Address{Kind::kContainer, row.address.name}.Text()))
       named.push_back(&row);
     if (name.size() >= kShortestPrefix && row.id.starts_with(name)) by_id.push_back(&row);
   }

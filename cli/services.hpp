@@ -16,6 +16,7 @@ namespace nucleus::cli {
 struct ServiceRow {
   std::string project;
   Address address;
+  bool alone = false;  // a container in the background: all there is in its project, and called as that is
   std::string id;      // 32 digits; empty where there is no process
   std::string state;   // running, starting, backoff, exited, failed, stopped; completed for a job that is done
   std::string health;  // "" where there is no health check
@@ -29,7 +30,7 @@ struct ServiceRow {
   std::string detail;                          // why it cannot be read, or could not start
 
   [[nodiscard]] bool Ended() const;        // nothing runs, nothing is going to
-  [[nodiscard]] std::string Name() const;  // "shop/web"
+  [[nodiscard]] std::string Name() const;  // "shop/web"; "web" of a container
 };
 
 // What was applied of a project, and the services that an apply which has not come through has begun, with what they

@@ -148,6 +148,7 @@ Result<Observation> Performer::ProbeAgain(const Step& step) {
 
 // Waiting changes nothing, so an interrupt need not wait for its end.
 Result<> Performer::Wait(const Step& step, Milestone milestone) {
+  if (options_.executed_suffices) milestone = Milestone::kExecuted;
   using Clock = std::chrono::steady_clock;
   constexpr Duration kSlice{250};
   const auto* process = TRY(Process(step));

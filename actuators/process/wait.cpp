@@ -32,6 +32,8 @@ std::int64_t UnixNow() {
 Progress OfEnded(const Status& status, Milestone milestone, bool job) {
   const bool good = status.state == Status::State::kExited && status.exit_code == 0;
   switch (milestone) {
+    case Milestone::kExecuted:
+      return status.started_ms != 0 ? Progress::kReached : Progress::kHopeless;
     case Milestone::kCompleted:
     case Milestone::kStarted:
       return good && job ? Progress::kReached : Progress::kHopeless;
@@ -43,6 +45,8 @@ Progress OfEnded(const Status& status, Milestone milestone, bool job) {
 
 Progress OfRunning(const Status& status, Milestone milestone) {
   switch (milestone) {
+    case Milestone::kExecuted:
+      return Progress::kReached;
     case Milestone::kStarted:
       return UnixNow() - status.started_ms >= kSettledMs ? Progress::kReached : Progress::kWaiting;
     case Milestone::kHealthy:
@@ -64,6 +68,7 @@ Progress Judge(const Found& found, Milestone milestone, bool job) {
     case Status::State::kRunning:
       return found.supervisor != 0 ? OfRunning(status, milestone) : Progress::kHopeless;
     case Status::State::kBackoff:
+      if (milestone == Milestone::kExecuted) return Progress::kReached;
       return found.supervisor == 0 || status.restarts >= kCrashLoop ? Progress::kHopeless : Progress::kWaiting;
     case Status::State::kStarting:
     case Status::State::kStopping:

@@ -42,5 +42,6 @@ Result<int> RunRollback(Context& context);
 Result<int> RunRootfsSeal(Context& context);
 Result<int> RunRootfsVerify(Context& context);
 Result<int> RunRun(Context& context);
+Result<int> RunRm(Context& context);
 
 }  // namespace nucleus::cli

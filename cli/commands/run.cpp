@@ -21,6 +21,7 @@
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/pending_signals.hpp"
 #include "cli/compile_launch.hpp"
+#include "cli/detached.hpp"
 #include "cli/run_network.hpp"
 #include "cli/run_options.hpp"
 #include "cli/run_preview.hpp"
@@ -28,7 +29,6 @@
 #include "cli/walk_progress.hpp"
 #include "reconcile/wanted.hpp"
 #include "spec/core/text.hpp"
-#include "spec/flags.hpp"
 
 namespace nucleus::cli {
 
@@ -46,16 +46,6 @@ struct Asked {
   bool terminal = false;
 };
 
-std::vector<spec::GivenFlag> FlagsOf(const Arguments& arguments) {
-  std::vector<spec::GivenFlag> flags;
-  for (const Option* option : RunOptions()) {
-    if (!IsKey(*option) || !arguments.Has(option->name)) continue;
-    auto values = option->type == ValueType::kNone ? std::vector<std::string>() : arguments.Values(option->name);
-    flags.push_back({std::string(option->name), std::move(values), option->repeatable});
-  }
-  return flags;
-}
-
 Result<Asked> Read(Context& context) {
   const Arguments& arguments = context.arguments;
   Asked asked;
@@ -69,6 +59,7 @@ Result<Asked> Read(Context& context) {
                     "' is not a name: letters, digits, '_', '.' and '-', a letter or digit first, "
                     "at most 63 characters");
   }
+  if (asked.named) TRY(CheckNotDetached(asked.directories, name));
   asked.key = {std::string(kContainersProject), {Kind::kContainer, name}, Part::kProcess};
   asked.terminal = arguments.Has("tty");
   if (asked.terminal && ::isatty(STDIN_FILENO) == 0 && !arguments.Has("dry-run")) {
@@ -184,10 +175,7 @@ class Container {
     const bool bound = !service_.context.empty() && service_.context_mode == spec::ContextMode::kBind;
     if (bound) signals.emplace();
     const attest::WalkOptions walk{.stop = signals ? signals->come() : nullptr};
-    Launch launch = TRY(LaunchCompiler(asked_.directories, walk)(asked_.key, wanted));
-    // Found by its name, and by the beginning of its id.
-    if (const std::string& name = asked_.key.address.name; IsIdPrefix(name)) launch.id.replace(0, name.size(), name);
-    return launch;
+    return LaunchCompiler(asked_.directories, walk)(asked_.key, wanted);
   }
 
  private:
@@ -209,9 +197,6 @@ class Container {
       TRY(cgroup_.Apply(Key(Part::kCgroup), *group, {}));
     }
     return names_.Apply(Key(Part::kNames), names, {});
-  }
-  static bool IsIdPrefix(std::string_view name) {
-    return name.size() == kShortIdDigits && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
   }
   [[nodiscard]] PartKey Key(Part part) const { return {asked_.key.project, asked_.key.address, part}; }
 
@@ -306,7 +291,7 @@ Result<int> Run(Context& context) {
 }  // namespace
 
 Result<int> RunRun(Context& context) {
-  auto ended = Run(context);
+  auto ended = context.arguments.Has("detach") ? RunDetached(context) : Run(context);
   if (ended) return ended;
   context.console.Fail(context.arguments.command().name, ended.error());
   if (const int signal = sys::PendingEnd(); ended.error().code == ErrorCode::kInterrupted && signal != 0)

@@ -39,7 +39,7 @@ class Actuator {
 };
 
 // Waiting for a process: implemented beside the process actuator.
-enum class Milestone { kStarted, kHealthy, kCompleted };
+enum class Milestone { kExecuted, kStarted, kHealthy, kCompleted };  // kExecuted: it may have ended since
 class Waiter {
  public:
   virtual ~Waiter() = default;

@@ -1,0 +1,23 @@
+// A container in the background: a project of its own with one container in it, brought about by the road that apply
+// takes and watched by the supervisor that services have. So what is said of services holds for it: it survives who
+// started it, its restart policy, limits, log and health are kept, and `ps`, `logs`, `inspect`, `drift` know it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/session.hpp"
+#include "spec/flags.hpp"
+
+namespace nucleus::cli {
+
+// The options of `run` that are keys of the desired state.
+std::vector<spec::GivenFlag> FlagsOf(const Arguments& arguments);
+
+// `run -d`, `create -d`: prints the id once the workload is executed. Where that fails nothing is left.
+Result<int> RunDetached(Context& context);
+
+// kConflict where a container in the background, or a topology, is called that: two are not told apart by their name.
+Result<> CheckNotDetached(const Directories& directories, const std::string& name);
+
+}  // namespace nucleus::cli
