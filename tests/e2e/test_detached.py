@@ -1,0 +1,161 @@
+"""`run -d`: a container in the background is up when its id is printed, or nothing of it is left; `rm` takes it away."""
+import json
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+from world import NUCLEUS
+
+
+def detached(world, *arguments, **options):
+    return world.nucleus("run", "-d", *arguments, **options)
+
+
+def name(world, word):
+    """Control groups are the machine's: names are this world's."""
+    return world.project + word
+
+
+def rows(world):
+    return {row["name"]: row for row in world.json("ps", "--all")["services"]}
+
+
+def until(check, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not (value := check()):
+        assert time.monotonic() < deadline, "it does not come about"
+        time.sleep(0.02)
+    return value
+
+
+def left(world):
+    return world.run("find", world.runtime / "projects", "-mindepth", 1, status=None).stdout.split()
+
+
+def test_the_id_is_printed_when_it_is_up_and_names_it(world):
+    done = detached(world, "--name", name(world, "one"), "--", "sh", "-c", "echo up; exec sleep 1000")
+    identity = done.stdout.strip()
+    assert len(identity) == 32 and done.stderr == ""
+    row = rows(world)[name(world, "one")]
+    assert (row["id"], row["state"], row["health"]) == (identity, "running", None)
+    assert until(lambda: "up" in world.nucleus("logs", name(world, "one")).stdout)
+    assert world.json("inspect", identity[:8])["name"] == name(world, "one")
+    assert world.nucleus("rm", "--force", identity[:12]).stdout == name(world, "one") + "\n"
+    assert rows(world) == {} and left(world) == []
+
+
+def test_one_without_a_name_is_called_as_its_id_begins(world):
+    identity = world.nucleus("create", "-d", "--", "sleep", "1000").stdout.strip()
+    assert list(rows(world)) == [identity[:12]]
+    world.nucleus("rm", "-f", identity[:6])
+    assert left(world) == []
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_what_has_ended_stays_listed_with_its_log_until_rm(world, code):
+    detached(world, "--name", name(world, "short"), "--", "sh", "-c", f"echo that was it; exit {code}")
+    until(lambda: rows(world)[name(world, "short")]["state"] == "exited")
+    assert rows(world)[name(world, "short")]["exit_code"] == code
+    assert world.json("ps")["services"] == []
+    assert "that was it" in world.nucleus("logs", name(world, "short")).stdout
+    world.nucleus("rm", name(world, "short"))
+    assert rows(world) == {}
+
+
+@pytest.mark.parametrize("command, code, words", [
+    (("/nowhere",), 127, "not found inside the container"),
+    (("/etc/passwd",), 126, "Permission denied"),
+])
+def test_what_cannot_be_executed_leaves_nothing_and_says_why(world, command, code, words):
+    done = detached(world, "--name", name(world, "never"), "--network", "bridge", "--", *command, status=code)
+    assert done.stdout == "" and words in done.stderr
+    assert rows(world) == {} and left(world) == []
+    assert not [alias for alias in world.links() if "never" in alias]
+
+
+def test_a_name_is_given_once(world):
+    detached(world, "--name", name(world, "one"), "--", "sleep", "1000")
+    done = detached(world, "--name", name(world, "one"), "--", "sleep", "1000", status=125)
+    assert "there is a container of that name" in done.stderr and done.stdout == ""
+    done = world.nucleus("run", "--name", name(world, "one"), "--", "true", status=125)
+    assert "there is a container of that name" in done.stderr
+    world.apply(world.write('name = "PROJECT"\n[services.web]\ncommand = ["/bin/sleep", "1000"]\n'))
+    done = detached(world, "--name", world.project, "--", "true", status=125)
+    assert "a topology is called that" in done.stderr
+    assert rows(world)[name(world, "one")]["state"] == "running" and rows(world)[f"{world.project}/web"]["state"] == "running"
+
+
+def test_a_name_is_not_blocked_by_one_that_was_killed_while_it_was_made(world):
+    for _ in range(4):
+        starting = world.popen(NUCLEUS, "run", "-d", "--name", name(world, "cut"), "--network", "bridge", "--", "sleep", "1000",
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.05)
+        starting.kill()
+        starting.wait()
+    world.run("pkill", "-KILL", "-f", f"nucleus run -d --name {name(world, 'cut')}", status=None)
+    until(lambda: world.run("pgrep", "-f", f"nucleus run -d --name {name(world, 'cut')}", status=None).returncode != 0)
+    if rows(world).get(name(world, "cut"), {}).get("state") == "running":
+        world.nucleus("rm", "-f", name(world, "cut"))
+    detached(world, "--name", name(world, "cut"), "--network", "bridge", "--", "sleep", "1000")
+    world.nucleus("rm", "-f", name(world, "cut"))
+    assert left(world) == []
+
+
+def test_rm_refuses_what_runs_and_what_belongs_to_a_topology(world):
+    detached(world, "--name", name(world, "one"), "--", "sleep", "1000")
+    world.apply(world.write('name = "PROJECT"\n[services.web]\ncommand = ["/bin/sleep", "1000"]\n'))
+    assert "is running" in world.nucleus("rm", name(world, "one"), status=1).stderr
+    assert "belongs to the topology" in world.nucleus("rm", "-f", f"{world.project}/web", status=1).stderr
+    assert "no such" in world.nucleus("rm", "nobody", status=1).stderr
+    assert rows(world)[name(world, "one")]["state"] == "running"
+
+
+def test_it_has_what_was_asked_for(world, tmp_path):
+    (tmp_path / "data").mkdir()
+    done = detached(world, "--name", name(world, "asked"), "--network", "bridge", "-p", "8081:80", "--dns", "10.0.0.1", "-e", "A=b",
+                    "--volume", f"{tmp_path}/data:/data", "--egress-allow", "", "--", "sh", "-c",
+                    "echo $A > /data/out; cat /etc/resolv.conf >> /data/out; exec sleep 1000")
+    assert done.stderr == "" or "not held" in done.stderr
+    out = tmp_path / "data" / "out"
+    assert until(lambda: out.exists() and "nameserver 10.0.0.1" in out.read_text())
+    assert out.read_text().startswith("b\n")
+    assert rows(world)[name(world, "asked")]["ports"] == ["8081:80/tcp"]
+    assert world.nucleus("verify", name(world, "asked")).stdout
+    assert world.nucleus("drift", name(world, "asked"), "--detailed-exitcode").returncode == 0
+    world.nucleus("rm", "-f", name(world, "asked"))
+
+
+def test_only_the_foreground_has_a_terminal_and_a_preview(world):
+    for option in ("--tty", "--dry-run"):
+        assert "not with --detach" in detached(world, option, "--", "true", status=64).stderr
+
+
+def test_many_at_a_time_take_each_their_own(world):
+    failures = []
+
+    def one(number):
+        done = detached(world, "--name", f"{world.project}n{number % 8}", "--", "sleep", "1000", status=None)
+        if done.returncode not in (0, 125) or (done.returncode == 125 and "of that name" not in done.stderr):
+            failures.append(done.stderr)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert sorted(rows(world)) == [f"{world.project}n{number}" for number in range(8)]
+    assert all(row["state"] == "running" for row in rows(world).values())
+    world.nucleus("rm", "-f", *rows(world))
+    assert rows(world) == {} and left(world) == []
+
+
+def test_its_supervisor_passes_the_end_on(world):
+    detached(world, "--name", name(world, "one"), "--", "sleep", "1000")
+    world.run("kill", f"-{signal.SIGKILL.value}", str(rows(world)[name(world, "one")]["pid"]))
+    until(lambda: rows(world)[name(world, "one")]["state"] == "exited")
+    assert rows(world)[name(world, "one")]["exit_code"] == 137
+    world.nucleus("rm", name(world, "one"))
+    assert json.loads(world.nucleus("ps", "--all", "-o", "json").stdout)["services"] == []
