@@ -137,6 +137,51 @@ constexpr Option kTail{
 
 constexpr Option kTimestamps{.name = "timestamps", .letter = 't', .summary = "Say when each line was written."};
 
+constexpr Option kInteractive{.name = "interactive", .letter = 'i', .summary = "Standard input is the command's too."};
+constexpr Option kTty{
+    .name = "tty", .letter = 't', .summary = "A terminal of the container's own, joined with the caller's."};
+constexpr Option kExecUser{.name = "user",
+                           .letter = 'u',
+                           .type = kText,
+                           .value = "USER[:GROUP]",
+                           .summary = "Another user, by number or by the container's own passwd file."};
+constexpr Option kExecEnv{.name = "env",
+                          .letter = 'e',
+                          .type = kText,
+                          .value = "NAME=VALUE",
+                          .summary = "An environment variable more, or in the place of the container's.",
+                          .repeatable = true};
+constexpr Option kExecWorkdir{.name = "workdir",
+                              .letter = 'w',
+                              .type = kText,
+                              .value = "DIR",
+                              .summary = "Working directory in the container; without one, that of its workload."};
+constexpr Option kStopTimeout{
+    .name = "timeout",
+    .letter = 't',
+    .type = kDuration,
+    .value = "DURATION",
+    .summary = "How long it may take after the stop signal until all of it is killed; without one, its stop_timeout."};
+constexpr Option kSignal{.name = "signal",
+                         .letter = 's',
+                         .type = kText,
+                         .value = "SIGNAL",
+                         .summary = "By name or number.",
+                         .fallback = "KILL"};
+constexpr Option kWatch{.name = "watch", .letter = 'w', .summary = "Stay, and show them anew every second."};
+constexpr Option kEventsFollow{.name = "follow", .letter = 'f', .summary = "Stay, and print what comes."};
+constexpr Option kSince{.name = "since",
+                        .type = kText,
+                        .value = "TIME",
+                        .summary = "Only what is newer: a time such as 2026-11-24T04:15:03Z, or how long ago, 10m."};
+constexpr Option kOutputLines{.name = "output",
+                              .letter = 'o',
+                              .type = kChoice,
+                              .value = "FORMAT",
+                              .summary = "Form of the result; jsonl is one object a line.",
+                              .choices = "text|jsonl",
+                              .fallback = "text"};
+
 constexpr std::array kValidateOptions{&kFiles, &kOutputJson};
 constexpr std::array kDiffOptions{&kFiles,   &kOut,   &kExpect,  &kDetailed, &kFailOn, &kTarget,
                                   &kExclude, &kRerun, &kReplace, &kOutput,   &kSummary};
@@ -160,7 +205,14 @@ constexpr std::array kComposeDownOptions{&kFiles,       &kYes,     &kDeleteData,
 constexpr std::array kPsOptions{&kPsAll, &kOutputJson};
 constexpr std::array kInspectOptions{&kOutputJson};
 constexpr std::array kVerifyOptions{&kVerifyAll, &kOutputJson};
-constexpr std::array kLogsOptions{&kFollow, &kTail, &kTimestamps};
+constexpr std::array kLogsOptions{&kFollow, &kTail, &kSince, &kTimestamps};
+constexpr std::array kExecOptions{&kInteractive, &kTty, &kExecUser, &kExecEnv, &kExecWorkdir};
+constexpr std::array kAttachOptions{&kExecUser, &kExecEnv, &kExecWorkdir};
+constexpr std::array kStopOptions{&kStopTimeout, &kOutputJson};
+constexpr std::array kKillOptions{&kSignal, &kOutputJson};
+constexpr std::array kActOptions{&kOutputJson};
+constexpr std::array kStatsOptions{&kWatch, &kOutput};
+constexpr std::array kEventsOptions{&kEventsFollow, &kSince, &kOutputLines};
 constexpr Option kPlain{.name = "plain",
                         .summary = "Only the regular files and their content, one `SHA256<TAB>path` a line."};
 constexpr std::array kRootfsSealOptions{&kPlain};
@@ -204,6 +256,20 @@ constexpr std::array kInspectOperand{
             true}};
 constexpr std::array kCommandOperand{
     Operand{"CMD", kProgram, true, "The program, looked up in PATH inside, and its arguments; behind --.", true}};
+constexpr std::string_view kNameText =
+    "A service as SERVICE or TOPOLOGY/SERVICE, a container, or the beginning of an id.";
+constexpr std::array kNameOperand{Operand{"NAME", kService, false, kNameText}};
+constexpr std::array kNamesOperand{Operand{"NAME", kService, true, kNameText, true}};
+constexpr std::array kAnyNamesOperand{Operand{"NAME", kService, false, kNameText, true}};
+constexpr std::array kExecOperands{
+    Operand{"NAME", kService, true, kNameText},
+    Operand{"CMD", kProgram, true, "The program, looked up in PATH inside, and its arguments; behind --.", true}};
+constexpr std::array kAttachOperands{
+    Operand{"NAME", kService, true, kNameText},
+    Operand{"CMD", kProgram, false, "Instead of a shell, as for exec; behind --.", true}};
+constexpr std::array kCpOperands{
+    Operand{"FROM", kWord, true, "A path, or NAME:PATH in a container."},
+    Operand{"TO", kWord, true, "The same; one of both is in a container. A directory: it is put into it."}};
 constexpr std::array kRootfsOperand{Operand{"DIR", kWord, true, "The root file system."}};
 constexpr std::array kTracesOperand{Operand{"TRACE", kWord, true, "Files of recorded calls.", true}};
 constexpr std::array kProfilesOperand{Operand{"FIRST", kWord, true, "A profile."},
@@ -281,7 +347,54 @@ constexpr std::array kCommands{
     Command{CommandId::kComposeDown, "compose down", "The same as destroy", "", kComposeDownOptions, {}},
     Command{CommandId::kRun, "run", "Run a command in a sandbox", kRunText, {}, kCommandOperand},
     Command{CommandId::kCreate, "create", "The same as run", "", {}, kCommandOperand},
+    Command{CommandId::kExec, "exec", "Run another command in a container that runs",
+            "In all its namespaces and its control group, as its user, with its environment, limits, capabilities, "
+            "seccomp program and Landlock rules; never with more than it has itself. Standard output and error are the "
+            "command's, and so is the exit code (128+N where signal N ended it; 125 where nucleus failed, 126 where "
+            "the command cannot be executed, 127 where it is not found). Signals are passed on. It ends with the "
+            "container, and with this command.",
+            kExecOptions, kExecOperands},
+    Command{CommandId::kAttach, "attach", "Open a shell in a container that runs",
+            "The same as exec with standard input, and with a terminal where there is one; without CMD it is sh.",
+            kAttachOptions, kAttachOperands},
+    Command{CommandId::kStop, "stop", "Stop services and containers",
+            "Sends the stop signal, and kills what is left when the time is over. Returns when it has ended; what has "
+            "ended already is no error. It is not started again by its restart policy, but by the next apply, to which "
+            "it is drift.",
+            kStopOptions, kNamesOperand},
+    Command{CommandId::kKill, "kill", "Send a signal to the workload of services and containers",
+            "What follows from its end is its restart policy's to say. PID 1 of a container that neither handles a "
+            "signal nor holds it back does not get it, but for KILL and STOP: pid_namespaces(7).",
+            kKillOptions, kNamesOperand},
+    Command{CommandId::kWait, "wait", "Wait until services and containers have ended, and print their exit codes",
+            "For good: while one is started again by its restart policy it has not. A line for each, in the order they "
+            "were named; `?` where it is not known any more.",
+            kActOptions, kNamesOperand},
+    Command{CommandId::kPause, "pause", "Let all processes of services and containers stand still",
+            "By the freezer of the control group. It is not probed meanwhile; to the next apply it is drift.",
+            kActOptions, kNamesOperand},
+    Command{CommandId::kUnpause, "unpause", "Let paused services and containers go on", "", kActOptions, kNamesOperand},
+    Command{CommandId::kCp,
+            "cp",
+            "Copy files into a container that runs, or out of it",
+            "Files, directories and symbolic links, with permissions and times. Paths in the container are looked up "
+            "inside its root: no link of it leads out. What is copied in belongs to its user, what is copied out to "
+            "the caller. A file takes the place of one of that name as a whole.",
+            {},
+            kCpOperands},
     Command{CommandId::kPs, "ps", "List services and containers", "", kPsOptions, {}},
+    Command{CommandId::kState, "state", "Show the state of a container in the form of OCI",
+            "The JSON of the OCI runtime specification; without NAME, what runs, as ps lists it.", kActOptions,
+            kNameOperand},
+    Command{CommandId::kStats, "stats", "Show what services and containers use",
+            "Processor time, memory, swap, processes, input and output, network, and how long they had to wait for "
+            "each (pressure). What the machine has no controller for is `-`, and said. Without --watch the share of "
+            "processors is that since the start.",
+            kStatsOptions, kAnyNamesOperand},
+    Command{CommandId::kEvents, "events", "Show what became of services",
+            "Starts, ends with code and reason, restarts, health, want of memory, pauses and stops, oldest first, as "
+            "their supervisors wrote them down; the last 256 KiB of each, and the same again.",
+            kEventsOptions, kAnyNamesOperand},
     Command{CommandId::kInspect, "inspect", "Show everything about a service, container, network or volume",
             "What it is by the kernel's names (links, addresses, control group), who is on a network and what is "
             "published from there, the rules of what may be sent and how many packets they have denied, and what is "

@@ -66,7 +66,8 @@ std::string UsageLine(const Command& command) {
   std::string out = "nucleus " + std::string(command.name) + " [options]";
   for (const Operand& operand : command.operands) {
     if (operand.rest) {
-      out += (operand.type == OperandType::kProgram ? " -- " : " ") + std::string(operand.name) + "...";
+      const std::string rest = (operand.type == OperandType::kProgram ? "-- " : "") + std::string(operand.name) + "...";
+      out += operand.required ? " " + rest : " [" + rest + "]";
       continue;
     }
     out += operand.required ? " " + std::string(operand.name) : " [" + std::string(operand.name) + "]";

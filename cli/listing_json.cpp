@@ -43,7 +43,9 @@ Json OfService(const ServiceRow& row) {
             {"restarts", row.restarts},
             {"pid", nullptr},
             {"started", TimeJson(row.started_ms)},
+            {"finished", TimeJson(row.finished_ms)},
             {"exit_code", nullptr},
+            {"reason", nullptr},
             {"egress_denied", nullptr},
             {"ports", row.ports}};
   if (row.egress_denied) item["egress_denied"] = *row.egress_denied;
@@ -52,6 +54,7 @@ Json OfService(const ServiceRow& row) {
   item["supervisor_pid"] = nullptr;
   if (row.supervisor_pid > 0) item["supervisor_pid"] = row.supervisor_pid;
   if (!row.exit_code.empty()) item["exit_code"] = std::atoi(row.exit_code.c_str());
+  if (!row.reason.empty()) item["reason"] = row.reason;
   if (!row.detail.empty()) item["detail"] = row.detail;
   return item;
 }
@@ -131,6 +134,17 @@ std::string ValidateJson(std::string_view name, bool ok, const std::vector<std::
                                 {"message", problem.message}});
   }
   return Document("validation", body);
+}
+
+std::string ActedJson(std::string_view type, const std::vector<Acted>& containers) {
+  Json body = Json::object();
+  body["containers"] = Json::array();
+  for (const Acted& one : containers) {
+    Json item{{"name", one.name}};
+    if (one.exit_code) item["exit_code"] = *one.exit_code >= 0 ? Json(*one.exit_code) : Json(nullptr);
+    body["containers"].push_back(std::move(item));
+  }
+  return Document(type, body);
 }
 
 std::string VersionJson(std::string_view version) {

@@ -1,6 +1,7 @@
 // The JSON of commands that list: ps, history, show, validate, version. One document each, with format_version. Pure.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,6 +21,12 @@ std::string ProjectJson(const state::ProjectRow& project);
 // order: the names of services as they would start; ok: whether the topology stands.
 std::string ValidateJson(std::string_view name, bool ok, const std::vector<std::string>& order,
                          std::span<const spec::Problem> problems);
+// What was done to whom.
+struct Acted {
+  std::string name;
+  std::optional<int> exit_code = std::nullopt;  // -1: it is not known any more; none: not asked
+};
+std::string ActedJson(std::string_view type, const std::vector<Acted>& containers);
 std::string VersionJson(std::string_view version);
 
 // "applying" is only what is under way: the newest of them, while somebody runs.

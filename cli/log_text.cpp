@@ -1,8 +1,6 @@
 #include "cli/log_text.hpp"
 
-#include <charconv>
-#include <cstdint>
-
+#include "actuators/process/log.hpp"
 #include "cli/table.hpp"
 #include "spec/core/text.hpp"
 
@@ -66,18 +64,13 @@ std::string LogText::Flush() {
 }
 
 void LogText::Entry(std::string_view line, std::string& out) const {
-  std::int64_t time = 0;
-  const auto [end, failed] = std::from_chars(line.data(), line.data() + line.size(), time);
-  const auto digits = static_cast<std::size_t>(end - line.data());
-  // " o " behind the time; a line that is no entry is passed over, as the log's own reader does.
-  if (failed != std::errc() || line.size() < digits + 3 || line[digits] != ' ' || line[digits + 2] != ' ') return;
-  if (line[digits + 1] != 'o' && line[digits + 1] != 'e') return;
-  const std::string_view text = line.substr(digits + 3);
-  if (style_.timestamps) out += UtcTime(time) + " ";
+  process::LogEntry entry;
+  if (!process::ParseEntry(line, entry) || entry.time_ms < style_.since_ms) return;
+  if (style_.timestamps) out += UtcTime(entry.time_ms) + " ";
   if (style_.clean) {
-    out += Cleaned(text);
+    out += Cleaned(entry.text);
   } else {
-    out += text;
+    out += entry.text;
   }
   out += '\n';
 }

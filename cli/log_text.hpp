@@ -2,6 +2,7 @@
 // "<unix milliseconds> <o|e> <text>", an entry a line. Pure.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,7 @@ class LogText {
     bool timestamps = false;
     // For a terminal: control characters as \xNN but tabs and colours, so that a workload cannot drive it.
     bool clean = false;
+    std::int64_t since_ms = 0;  // nothing older; Unix time
   };
   explicit LogText(Style style) : style_(style) {}
 

@@ -45,6 +45,28 @@ Result<int> Run(Context& context) {
     case CommandId::kRun:
     case CommandId::kCreate:
       return RunRun(context);
+    case CommandId::kExec:
+      return RunExec(context);
+    case CommandId::kAttach:
+      return RunAttach(context);
+    case CommandId::kStop:
+      return RunStop(context);
+    case CommandId::kKill:
+      return RunKill(context);
+    case CommandId::kWait:
+      return RunWait(context);
+    case CommandId::kPause:
+      return RunPause(context);
+    case CommandId::kUnpause:
+      return RunUnpause(context);
+    case CommandId::kCp:
+      return RunCp(context);
+    case CommandId::kState:
+      return RunState(context);
+    case CommandId::kStats:
+      return RunStats(context);
+    case CommandId::kEvents:
+      return RunEvents(context);
     case CommandId::kSchema:
       return RunSchema(context);
     case CommandId::kComposePs:
@@ -138,7 +160,8 @@ int Main(const std::vector<std::string>& words) {
 // fails, or the command was not told by the first word, the command does it, and says so.
 [[maybe_unused]] static void RunFromCloneEarly(int argc, char** argv, char** envp) {
   nucleus::sys::FillStandardFiles();
-  if (argc > 1 && std::string_view(argv[1]) == "run" && ::geteuid() == 0)
+  const std::string_view command = argc > 1 ? argv[1] : "";
+  if ((command == "run" || command == "exec" || command == "attach") && ::geteuid() == 0)
     (void)nucleus::process::RunFromClone(argv, envp, nucleus::process::Renewal::kMappedAgain);
 }
 #ifndef NUCLEUS_SANITIZED  // whose run time is not up yet

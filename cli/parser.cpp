@@ -225,7 +225,8 @@ std::variant<Arguments, UsageError> ParseOptions(const Command& command, Words w
     return UsageError{name, e.what(), "see `nucleus help " + name + "`"};
   }
   for (const std::string& word : app.remaining()) {
-    const bool ours = !rest || arguments.operands().empty();
+    // Of a program's words only the first can be an option in the wrong place.
+    const bool ours = !rest || arguments.operands().size() < command.operands.size();
     if (ours && word.size() > 1 && word.starts_with('-')) return UnknownOption(command, word);
     arguments.AddOperand(word);
   }

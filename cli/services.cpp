@@ -12,6 +12,7 @@
 #include "reconcile/observe.hpp"
 #include "spec/load.hpp"
 #include "spec/net.hpp"
+#include "state/parts/launch.hpp"
 
 namespace nucleus::cli {
 
@@ -38,6 +39,7 @@ ServiceRow RowOf(const std::string& project, const Address& address, const Obser
   row.health = ValueOf(seen.notes, "health");
   if (row.health == "none") row.health.clear();
   row.started_ms = NumberOf(seen.notes, "started_ms");
+  row.finished_ms = NumberOf(seen.notes, "finished_ms");
   row.restarts = static_cast<std::uint64_t>(std::max<std::int64_t>(0, NumberOf(seen.notes, "restarts")));
   row.pid = NumberOf(seen.notes, "pid");
   row.supervisor_pid = NumberOf(seen.notes, "supervisor_pid");
@@ -51,15 +53,20 @@ ServiceRow RowOf(const std::string& project, const Address& address, const Obser
       break;
     case Presence::kPresent:
       row.state = ValueOf(seen.facts, "state");
-      if (ValueOf(seen.facts, "frozen") == "1") row.state = "frozen";
-      if (row.state == "exited" || row.state == "failed") row.exit_code = ValueOf(seen.notes, "exit_code");
+      if (row.state == "exited" || row.state == "failed") {
+        row.exit_code = ValueOf(seen.notes, "exit_code");
+        row.reason = ValueOf(seen.notes, "ending");
+        if (row.state == "exited" && row.reason == EndingName(Status::Ending::kStopped)) row.state = "stopped";
+      } else if (ValueOf(seen.facts, "frozen") == "1") {
+        row.state = "paused";
+      }
       break;
   }
   return row;
 }
 
 // Those started by hand: no store knows them, they are where their directories are.
-Result<std::vector<ServiceRow>> ListContainers(const std::map<Part, Prober*>& process_only) {
+Result<std::vector<ServiceRow>> ListByHand(const std::map<Part, Prober*>& process_only) {
   std::vector<ServiceRow> rows;
   const std::string project(kContainersProject);
   std::map<PartKey, Wanted> none;
@@ -125,7 +132,7 @@ Result<std::vector<ServiceRow>> ListServices(state::Store& store, const Director
     }
   }
   if (only.empty()) {
-    for (ServiceRow& row : TRY(ListContainers(process_only))) rows.push_back(std::move(row));
+    for (ServiceRow& row : TRY(ListByHand(process_only))) rows.push_back(std::move(row));
   }
   return rows;
 }
@@ -177,10 +184,12 @@ std::string ServicesText(const std::vector<ServiceRow>& rows, std::int64_t now_m
       {"NAME", "ID", "STATE", "HEALTH", "UPTIME", "RESTARTS", "DENIED", "PORTS"}};
   for (const ServiceRow& row : rows) {
     std::string state = row.state;
-    if (!row.exit_code.empty()) state += " (" + row.exit_code + ")";
+    const bool worth_saying = row.reason == "oom" || row.reason == "unhealthy";
+    if (!row.exit_code.empty()) state += " (" + row.exit_code + (worth_saying ? ", " + row.reason : "") + ")";
+    if (row.Ended() && row.finished_ms > 0) state += " " + RoughDuration(now_ms - row.finished_ms) + " ago";
     std::string ports;
     for (const std::string& port : row.ports) ports += (ports.empty() ? "" : ", ") + port;
-    const bool runs = row.state == "running" || row.state == "starting" || row.state == "frozen";
+    const bool runs = row.state == "running" || row.state == "starting" || row.state == "paused";
     table.push_back({row.Name(), row.id.substr(0, 12), state, row.health.empty() ? "-" : row.health,
                      runs && row.started_ms > 0 ? RoughDuration(now_ms - row.started_ms) : "-",
                      std::to_string(row.restarts), row.egress_denied ? std::to_string(*row.egress_denied) : "-",

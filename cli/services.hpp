@@ -18,10 +18,13 @@ struct ServiceRow {
   Address address;
   bool alone = false;  // a container in the background: all there is in its project, and called as that is
   std::string id;      // 32 digits; empty where there is no process
-  std::string state;   // running, starting, backoff, exited, failed, stopped; completed for a job that is done
+  std::string state;   // running, paused, starting, backoff, stopping, exited, failed, stopped; completed for a job
+                       // that is done
   std::string health;  // "" where there is no health check
   std::int64_t started_ms = 0;
-  std::string exit_code;
+  std::int64_t finished_ms = 0;  // 0: it runs, or nothing is known of its end
+  std::string exit_code;         // of one that has ended
+  std::string reason;            // why it ended, where that is known: exit, oom, stopped, unhealthy
   std::uint64_t restarts = 0;
   std::int64_t pid = 0;  // 0: none
   std::int64_t supervisor_pid = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <ctime>
 
@@ -42,6 +43,21 @@ std::string RoughDuration(std::int64_t milliseconds) {
   if (seconds < 100 * kMinute) return std::to_string(seconds / kMinute) + "m";
   if (seconds < 48 * kHour) return std::to_string(seconds / kHour) + "h";
   return std::to_string(seconds / kDay) + "d";
+}
+
+std::int64_t UnixNowMs() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::string RoughBytes(std::uint64_t bytes) {
+  constexpr std::string_view kUnits = "KMGTPE";
+  if (bytes < 1000) return std::to_string(bytes) + "B";
+  // Tenths of the unit; the highest one holds every number.
+  std::uint64_t tenths = bytes / 1024 * 10 + bytes % 1024 * 10 / 1024;
+  std::size_t unit = 0;
+  for (; tenths >= 10'000 && unit + 1 < kUnits.size(); ++unit) tenths /= 1024;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + kUnits[unit];
 }
 
 std::string LocalTime(std::int64_t unix_ms) {

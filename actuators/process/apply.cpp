@@ -10,8 +10,10 @@
 #include <limits>
 
 #include "actuators/process/channel.hpp"
+#include "actuators/process/log.hpp"
 #include "actuators/process/probe.hpp"
 #include "actuators/process/start_supervisor.hpp"
+#include "actuators/process/stop.hpp"
 #include "actuators/sys/cgroup_control.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
@@ -21,9 +23,6 @@
 namespace nucleus::process {
 
 namespace {
-
-constexpr Duration kGrace{5'000};  // beyond what the policy grants, before force
-constexpr Duration kKillPatience{10'000};
 
 std::string In(const std::string& directory, std::string_view file) {
   return directory + "/" + std::string(file);
@@ -67,18 +66,6 @@ Result<> ShareWithReaders(const std::string& directory, const std::string& runti
   return {};
 }
 
-// Where the service's group is; none on a machine without cgroup2.
-std::optional<std::string> GroupOf(const PartKey& key) {
-  auto directory = cgroup::AbsolutePath(CgroupPath(key.project, key.address));
-  if (!directory || ::access(directory->c_str(), F_OK) != 0) return std::nullopt;
-  return *directory;
-}
-
-Result<> Thaw(const PartKey& key) {
-  const auto group = GroupOf(key);
-  return group ? cgroup::Thaw(*group) : Result<>();
-}
-
 // The same process goes on: what may change under it is changed.
 Result<> Update(const PartKey& key, const std::string& directory, const ProcessWanted& wanted, pid_t supervisor) {
   TRY(Thaw(key));
@@ -115,8 +102,10 @@ Result<> RemoveFiles(const std::string& directory, bool keep_log) {
   if (auto removed = sys::RemoveTree(directory + "/files"); !removed && removed.error().sys_errno != ENOENT)
     return removed;
   if (!keep_log) {
-    TRY(RemoveFile(In(directory, kLogFile)));
-    TRY(RemoveFile(In(directory, kLogFile) + ".1"));
+    for (const auto file : {kLogFile, kEventsFile}) {
+      TRY(RemoveFile(In(directory, file)));
+      TRY(RemoveFile(In(directory, file) + ".1"));
+    }
   }
   for (const auto file : {kPolicyFile, kLockFile, kLaunchFile, kStatusFile}) {
     sys::RemoveTemporaries(In(directory, file));
@@ -125,46 +114,6 @@ Result<> RemoveFiles(const std::string& directory, bool keep_log) {
   // Unless the files of the names part, or another resource's, are there still.
   if (!keep_log) sys::RemoveIfEmpty(directory, 2);
   return {};
-}
-
-Duration StopTimeoutOf(const std::string& directory) {
-  const auto text = sys::ReadFile(In(directory, kPolicyFile));
-  const auto policy = text ? DecodePolicy(*text) : Fail(text.error());
-  return policy ? Duration(policy->stop_timeout_ms) : Duration(10'000);
-}
-
-Result<> StopSupervisor(const PartKey& key, const std::string& directory, const ProgressSink& progress) {
-  const auto holder = TRY(FindSupervisor(directory));
-  if (!holder) return {};
-  // What is frozen handles no signal, and holds up a supervisor that waits for a probe in it.
-  TRY(Thaw(key));
-  TRY(sys::SendSignal(holder->pidfd, SIGTERM, "supervisor"));
-  const auto patience = std::min<std::int64_t>((StopTimeoutOf(directory) + kGrace).count(), INT_MAX);
-  if (TRY(sys::WaitForExit(holder->pidfd, static_cast<int>(patience)))) return {};
-  progress("does not stop: killing it");
-  // The workload dies with it: PR_SET_PDEATHSIG.
-  TRY(sys::SendSignal(holder->pidfd, SIGKILL, "supervisor"));
-  (void)TRY(sys::WaitForExit(holder->pidfd, static_cast<int>(kKillPatience.count())));
-  return {};
-}
-
-// What is left when no supervisor is: in the group, or, where there is none, the process of the last status.
-Result<> KillRest(const PartKey& key, const std::string& directory) {
-  if (const auto group = GroupOf(key)) {
-    if (TRY(cgroup::WaitEmpty(*group, Duration{0}))) return {};
-    TRY(cgroup::Kill(*group));
-    if (!TRY(cgroup::WaitEmpty(*group, kKillPatience))) {
-      return Fail(ErrorCode::kTimeout, "stop", key.Text(), "processes are left in " + *group);
-    }
-    return {};
-  }
-  const auto found = TRY(Find(directory));
-  if (!found.status || found.status->workload.pid == 0) return {};
-  const auto workload = TRY(sys::OpenIdentified(found.status->workload));
-  if (!workload) return {};
-  TRY(sys::SendSignal(*workload, SIGKILL, key.Text()));
-  if (TRY(sys::WaitForExit(*workload, static_cast<int>(kKillPatience.count())))) return {};
-  return Fail(ErrorCode::kTimeout, "stop", key.Text(), "it was killed, and is still there");
 }
 
 }  // namespace
@@ -192,7 +141,7 @@ Result<> ProcessActuator::Apply(const PartKey& key, const Wanted& part, const Pr
   if (found.supervisor != 0 && found.status && found.status->digest == wanted->digest)
     return Update(key, wanted->directory, *wanted, found.supervisor);
   // Another one, or the remains of one, makes room first.
-  TRY(StopSupervisor(key, wanted->directory, progress));
+  TRY(StopSupervisor(key, wanted->directory, std::nullopt, progress));
   TRY(KillRest(key, wanted->directory));
   auto started = Start(key, *wanted);
   if (!started) (void)RemoveFiles(wanted->directory, true);  // to be told is why it did not start
@@ -216,7 +165,7 @@ Result<> ProcessActuator::Start(const PartKey& key, const ProcessWanted& wanted)
 Result<> ProcessActuator::Undo(const PartKey& key, const Wanted* /*wanted*/, const UndoOptions& options,
                                const ProgressSink& progress) {
   const std::string directory = directories_.ServiceDir(key.project, key.address);
-  TRY(StopSupervisor(key, directory, progress));
+  TRY(StopSupervisor(key, directory, std::nullopt, progress));
   TRY(KillRest(key, directory));
   TRY(RemoveFiles(directory, options.keep_log));
   // The group of the supervisors is ours. Where the service's own has gone before us, after a kill, nobody else is left

@@ -23,16 +23,6 @@ std::string LogPath(const std::string& directory) {
   return directory + "/" + std::string(kLogFile);
 }
 
-bool ParseEntry(std::string_view line, LogEntry& entry) {
-  const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), entry.time_ms);
-  if (error != std::errc()) return false;
-  const auto rest = line.substr(static_cast<std::size_t>(end - line.data()));
-  if (rest.size() < 3 || rest[0] != ' ' || rest[2] != ' ' || (rest[1] != 'o' && rest[1] != 'e')) return false;
-  entry.stream = static_cast<Stream>(rest[1]);
-  entry.text = rest.substr(3);
-  return true;
-}
-
 // The end of a file: enough for the entries that are wanted, not the whole.
 Result<std::string> ReadTail(const std::string& path, std::size_t size) {
   auto file = sys::Open(path, O_RDONLY);
@@ -64,6 +54,16 @@ void Collect(std::string_view text, std::size_t count, std::vector<LogEntry>& en
 
 }  // namespace
 
+bool ParseEntry(std::string_view line, LogEntry& entry) {
+  const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), entry.time_ms);
+  if (error != std::errc()) return false;
+  const auto rest = line.substr(static_cast<std::size_t>(end - line.data()));
+  if (rest.size() < 3 || rest[0] != ' ' || rest[2] != ' ' || (rest[1] != 'o' && rest[1] != 'e')) return false;
+  entry.stream = static_cast<Stream>(rest[1]);
+  entry.text = rest.substr(3);
+  return true;
+}
+
 std::string Escaped(std::string_view text) {
   std::string out;
   while (true) {
@@ -75,13 +75,13 @@ std::string Escaped(std::string_view text) {
   }
 }
 
-Result<LogWriter> LogWriter::Open(std::string directory, std::uint64_t max_bytes) {
+Result<LogWriter> LogWriter::Open(std::string directory, std::uint64_t max_bytes, std::string_view file) {
   LogWriter log;
-  log.file_ = TRY(sys::Open(LogPath(directory), kFlags, kMode));
+  log.path_ = std::move(directory) + "/" + std::string(file);
+  log.file_ = TRY(sys::Open(log.path_, kFlags, kMode));
   struct stat st{};
-  if (::fstat(log.file_.get(), &st) != 0) return FailSys("stat", LogPath(directory));
+  if (::fstat(log.file_.get(), &st) != 0) return FailSys("stat", log.path_);
   log.size_ = static_cast<std::uint64_t>(st.st_size);
-  log.directory_ = std::move(directory);
   log.max_bytes_ = max_bytes;
   return log;
 }
@@ -96,10 +96,9 @@ void LogWriter::Entry(std::string& out, Stream stream, std::string_view line, st
 }
 
 bool LogWriter::Rotate() {
-  const std::string path = LogPath(directory_);
   // Somebody may have taken the file away: then there is nothing to keep, but a new one to begin.
-  if (std::rename(path.c_str(), (path + ".1").c_str()) != 0 && errno != ENOENT) return false;
-  auto file = sys::Open(path, kFlags, kMode);
+  if (std::rename(path_.c_str(), (path_ + ".1").c_str()) != 0 && errno != ENOENT) return false;
+  auto file = sys::Open(path_, kFlags, kMode);
   if (!file) return false;
   file_ = std::move(*file);
   size_ = 0;
@@ -111,7 +110,7 @@ bool LogWriter::Rotate() {
 void LogWriter::Write(std::string_view entries) {
   if (entries.empty()) return;
   if (size_ > 0 && max_bytes_ > 0 && size_ + entries.size() > max_bytes_ && !Rotate()) return;
-  if (sys::WriteAll(file_.get(), entries, directory_)) size_ += entries.size();
+  if (sys::WriteAll(file_.get(), entries, path_)) size_ += entries.size();
 }
 
 void LogWriter::Add(Stream stream, std::string_view data, std::int64_t now_ms) {

@@ -14,15 +14,24 @@
 
 #include "actuators/sys/fd.hpp"
 #include "spec/core/error.hpp"
+#include "spec/core/names.hpp"
 
 namespace nucleus::process {
+
+// What became of a service, in the same form, as the supervisor wrote it down: a word, then "name=value" each behind a
+// blank, of which "message", always the last one, goes to the end of the line.
+//
+//     start pid=12 · stop timeout_ms=10000 · exit code=137 reason=oom · restart number=1 delay_ms=100
+//     fail code=127 message=... · oom · health state=healthy · pause · unpause
+inline constexpr std::string_view kEventsFile = "events";
+inline constexpr std::uint64_t kEventsMaxBytes = 256 << 10;
 
 enum class Stream : char { kOut = 'o', kError = 'e' };
 
 class LogWriter {
  public:
-  // directory: the service's. Appends to what is there.
-  static Result<LogWriter> Open(std::string directory, std::uint64_t max_bytes);
+  // directory: the service's. Appends to what is there. file: its name in the place of "log".
+  static Result<LogWriter> Open(std::string directory, std::uint64_t max_bytes, std::string_view file = kLogFile);
 
   void SetLimit(std::uint64_t max_bytes) { max_bytes_ = max_bytes; }
   void Add(Stream stream, std::string_view data, std::int64_t now_ms);
@@ -36,7 +45,7 @@ class LogWriter {
   void Write(std::string_view entries);
   bool Rotate();
 
-  std::string directory_;
+  std::string path_;
   std::uint64_t max_bytes_ = 0;
   std::uint64_t size_ = 0;
   sys::Fd file_;
@@ -52,6 +61,9 @@ struct LogEntry {
   Stream stream = Stream::kOut;
   std::string text;
 };
+
+// False: the line is no entry.
+bool ParseEntry(std::string_view line, LogEntry& entry);
 
 // The last entries, oldest first, from "log" and, where it has too few, "log.1". Lines that are not entries are passed
 // over. No file: none.

@@ -212,9 +212,12 @@ Result<> PrepareSecurity(Buffers& data) {
   constexpr std::uint64_t kRights[] = {0, (1U << 13) - 1, (1U << 14) - 1, (1U << 15) - 1, (1U << 15) - 1};
   const std::uint64_t known = abi < 5 ? kRights[abi] : (1U << 16) - 1;
   data.landlock_fs = landlock.handled_fs & known;
-  // A probe is in a Landlock domain of its own and may have to signal or to reach the workload ("kill -0 1"); the pid
-  // and network namespaces bound it to the container all the same.
-  data.landlock_scoped = abi >= 6 && !data.inside ? landlock.scoped & 3 : 0;
+  // What comes in later is in a Landlock domain of its own and may have to signal or to reach the workload ("kill -0
+  // 1"); the pid and network namespaces bound it to the container all the same. On the host's network nothing else
+  // keeps it from the host's abstract sockets.
+  constexpr std::uint64_t kAbstractSockets = 1, kSignals = 2;
+  const std::uint64_t inside = launch.host_network ? kAbstractSockets : 0;
+  data.landlock_scoped = abi >= 6 ? landlock.scoped & (data.inside ? inside : kAbstractSockets | kSignals) : 0;
   data.landlock_net = abi >= 4 ? landlock.handled_net & 3 : 0;
   data.landlock = data.landlock_fs != 0 || data.landlock_net != 0 || data.landlock_scoped != 0;
   return {};
@@ -251,6 +254,7 @@ Result<Prepared> PrepareInside(const Launch& launch, const std::vector<std::stri
   data->launch = launch;
   data->launch.argv = argv;
   data->launch.mounts.clear();
+  data->launch.init = false;
   data->inside = true;
   return Finish(std::move(data), {});
 }

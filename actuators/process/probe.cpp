@@ -35,6 +35,8 @@ void AddNotes(const Status& status, pid_t supervisor, Facts& notes) {
   notes["health"] = HealthName(status.health);
   notes["restarts"] = std::to_string(status.restarts);
   notes["started_ms"] = std::to_string(status.started_ms);
+  if (status.finished_ms > 0) notes["finished_ms"] = std::to_string(status.finished_ms);
+  if (status.ending != Status::Ending::kNone) notes["ending"] = EndingName(status.ending);
   if (status.workload.pid != 0) notes["pid"] = std::to_string(status.workload.pid);
   if (supervisor != 0) notes["supervisor_pid"] = std::to_string(supervisor);
   if (status.exit_code >= 0) notes["exit_code"] = std::to_string(status.exit_code);

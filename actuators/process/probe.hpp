@@ -4,7 +4,7 @@
 // `policy`, `frozen` (0, 1), and `file:DESTINATION` for each staged file that a request names. Where a running workload
 // is not confined as it was when it started, `posture:` with `mounts`, `host name`, `oom_score_adj` or `limit memlock`:
 // what is looked at costs microseconds, the rest is for `verify`. Notes: id, pid, supervisor_pid, exit_code, health,
-// restarts, started_ms, oom_killed, error, probe_output.
+// restarts, started_ms, finished_ms, ending, oom_killed, error, probe_output.
 #pragma once
 
 #include <optional>

@@ -61,6 +61,9 @@ class HealthTracker {
     next_ = std::min(next_, now + Interval());
   }
 
+  // Nothing can be told now, as while it stands still.
+  void Postpone(Millis now) { next_ = now + Interval(); }
+
   // Takes the result of a probe. True: the state has changed.
   bool Result(bool healthy, Millis now) {
     const auto before = state_;

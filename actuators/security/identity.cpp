@@ -8,36 +8,29 @@ namespace nucleus::security {
 
 namespace {
 
-std::string Where(const spec::Service& service) {
-  return service.rootfs.empty() ? "the host" : service.rootfs;
-}
-
 // The image says who a name is. Of root only root's own name says so.
-Error RootInDisguise(std::string_view what, const std::string& name, std::string_view file,
-                     const spec::Service& service) {
+Error RootInDisguise(std::string_view what, const std::string& name, std::string_view file, const std::string& where) {
   return Error::Invalid(std::string(what) + " '" + name + "'",
-                        "it is number 0, root's, in " + std::string(file) + " of " + Where(service))
+                        "it is number 0, root's, in " + std::string(file) + " of " + where)
       .Hint("write \"0\" or \"root\" if that is meant");
 }
 
-Result<std::uint32_t> ResolveGroup(const std::string& text, const sys::Accounts& accounts,
-                                   const spec::Service& service) {
+Result<std::uint32_t> ResolveGroup(const std::string& text, const sys::Accounts& accounts, const std::string& where) {
   if (const auto number = TRY(sys::ParseId(text))) return *number;
   if (const auto* group = sys::FindGroup(accounts.groups, text)) {
-    if (group->gid == 0 && text != "root") return Fail(RootInDisguise("group", text, "/etc/group", service));
+    if (group->gid == 0 && text != "root") return Fail(RootInDisguise("group", text, "/etc/group", where));
     return group->gid;
   }
-  return Fail(Error::Of(ErrorCode::kNotFound, "look up group", text, "it is not in /etc/group of " + Where(service)));
+  return Fail(Error::Of(ErrorCode::kNotFound, "look up group", text, "it is not in /etc/group of " + where));
 }
 
 // The user's entry; one is made up for a number that has none. A number's group is the same number, whatever the image
 // says: who writes numbers does not leave them to it.
-Result<sys::UserEntry> ResolveUser(const std::string& text, const sys::Accounts& accounts,
-                                   const spec::Service& service) {
+Result<sys::UserEntry> ResolveUser(const std::string& text, const sys::Accounts& accounts, const std::string& where) {
   const auto number = TRY(sys::ParseId(text.empty() ? "0" : text));
   const sys::UserEntry* user = number ? sys::FindUser(accounts.users, *number) : sys::FindUser(accounts.users, text);
   if (user != nullptr && !number && user->uid == 0 && text != "root") {
-    return Fail(RootInDisguise("user", text, "/etc/passwd", service));
+    return Fail(RootInDisguise("user", text, "/etc/passwd", where));
   }
   if (user != nullptr) {
     sys::UserEntry entry = *user;
@@ -45,26 +38,26 @@ Result<sys::UserEntry> ResolveUser(const std::string& text, const sys::Accounts&
     return entry;
   }
   if (!number) {
-    return Fail(Error::Of(ErrorCode::kNotFound, "look up user", text, "it is not in /etc/passwd of " + Where(service))
+    return Fail(Error::Of(ErrorCode::kNotFound, "look up user", text, "it is not in /etc/passwd of " + where)
                     .Hint("a user can be given by its number too"));
   }
   if (*number == 0) return sys::UserEntry{"root", 0, 0, "/root", ""};
   return sys::UserEntry{std::to_string(*number), *number, *number, "/", ""};
 }
 
-Result<Account> Resolve(const spec::Service& service) {
-  const sys::Accounts accounts = TRY(sys::ReadAccounts(service.rootfs.empty() ? "/" : service.rootfs));
-  const sys::UserEntry user = TRY(ResolveUser(service.user.user, accounts, service));
+Result<Account> Resolve(const spec::Owner& owner, const std::vector<std::string>& groups, const std::string& root,
+                        const std::string& where) {
+  const sys::Accounts accounts = TRY(sys::ReadAccounts(root));
+  const sys::UserEntry user = TRY(ResolveUser(owner.user, accounts, where));
   Account account{{user.uid, user.gid, {}}, user.name, user.home, user.shell, {}};
-  if (!service.user.group.empty()) {
-    account.identity.gid = TRY(ResolveGroup(service.user.group, accounts, service));
+  if (!owner.group.empty()) {
+    account.identity.gid = TRY(ResolveGroup(owner.group, accounts, where));
   } else if (user.uid != 0 && user.gid == 0) {
-    return Fail(Error::Invalid("user '" + service.user.user + "'",
-                               "its group in /etc/passwd of " + Where(service) + " is 0, root's")
+    return Fail(Error::Invalid("user '" + owner.user + "'", "its group in /etc/passwd of " + where + " is 0, root's")
                     .Hint("set group = \"0\" if that is meant"));
   }
-  for (const std::string& group : service.additional_groups) {
-    account.identity.groups.push_back(TRY(ResolveGroup(group, accounts, service)));
+  for (const std::string& group : groups) {
+    account.identity.groups.push_back(TRY(ResolveGroup(group, accounts, where)));
   }
   std::ranges::sort(account.identity.groups);
   const auto twice = std::ranges::unique(account.identity.groups);
@@ -81,7 +74,13 @@ Result<Account> Resolve(const spec::Service& service) {
 }  // namespace
 
 Result<Account> ResolveAccount(const spec::Service& service) {
-  return TRY_IN("service." + service.name + "/identity", Resolve(service));
+  const std::string root = service.rootfs.empty() ? "/" : service.rootfs;
+  return TRY_IN("service." + service.name + "/identity", Resolve(service.user, service.additional_groups, root,
+                                                                 service.rootfs.empty() ? "the host" : service.rootfs));
+}
+
+Result<Account> ResolveAccountIn(const spec::Owner& owner, const std::string& root, const std::string& where) {
+  return Resolve(owner, {}, root, where);
 }
 
 Result<Identity> ResolveIdentity(const spec::Service& service) {

@@ -26,6 +26,8 @@ struct Account {
 // ends in group 0 without being told to (CVE-2024-40635).
 Result<Account> ResolveAccount(const spec::Service& service);
 Result<Identity> ResolveIdentity(const spec::Service& service);
+// By the files of the tree at `root`, which errors call `where`. Without supplementary groups.
+Result<Account> ResolveAccountIn(const spec::Owner& owner, const std::string& root, const std::string& where);
 
 // HOME, USER and LOGNAME; what the service's environment says comes first.
 std::map<std::string, std::string> AccountEnvironment(const Account& account);

@@ -25,7 +25,7 @@ std::uint64_t SignalMask(std::string_view status, std::string_view name) {
 }  // namespace
 
 bool WouldNotice(pid_t pid, int signal) {
-  if (signal == SIGKILL || signal < 1 || signal > 64) return true;
+  if (signal == SIGKILL || signal == SIGSTOP || signal == SIGCONT || signal < 1 || signal > 64) return true;
   const auto status = sys::ReadFileIfThere("/proc/" + std::to_string(pid) + "/status");
   if (!status || !*status) return true;
   return ((SignalMask(**status, "SigCgt:") | SignalMask(**status, "SigBlk:")) >> (signal - 1) & 1) != 0;

@@ -8,6 +8,8 @@
 #include <array>
 
 #include "actuators/process/channel.hpp"
+#include "actuators/process/running.hpp"
+#include "actuators/process/stop_signal.hpp"
 #include "actuators/supervisor/clock.hpp"
 #include "actuators/supervisor/notice.hpp"
 #include "actuators/sys/clone3.hpp"
@@ -38,13 +40,17 @@ Millis Supervisor::NextDeadline() const {
   if (kill_at_ != 0) next = std::min(next, kill_at_);
   if (probe_) next = std::min(next, probe_->deadline());
   if (write_trace_at_ != 0) next = std::min(next, write_trace_at_);
-  if (!probe_ && workload_ && policy_.has_health && intent_ == Intent::kNone) next = std::min(next, health_.next());
+  if (ProbesHealth()) next = std::min(next, health_.next());
   return next;
+}
+
+bool Supervisor::ProbesHealth() const {
+  return !probe_ && workload_ && policy_.has_health && intent_ == Intent::kNone && !paused_;
 }
 
 void Supervisor::Step(int timeout_ms) {
   // A descriptor of -1 is passed over by poll.
-  constexpr std::size_t kOwn = 7;
+  constexpr std::size_t kOwn = 8;
   std::array<pollfd, kOwn + TerminalRelay::kPolls> polls{};
   const auto watch = [&polls](std::size_t i, int fd) { polls[i] = {.fd = fd, .events = POLLIN, .revents = 0}; };
   watch(0, signals_.get());
@@ -54,11 +60,14 @@ void Supervisor::Step(int timeout_ms) {
   watch(4, probe_ ? probe_->pidfd().get() : -1);
   watch(5, probe_ ? probe_->output().get() : -1);
   watch(6, answers_ ? answers_->fd() : -1);
+  // cgroups(7): a change of it is an exceptional condition.
+  polls[7] = {.fd = group_events_.get(), .events = POLLPRI, .revents = 0};
   const auto relayed = std::span(polls).last<TerminalRelay::kPolls>();
   for (auto& poll : relayed) poll.fd = -1;
   if (relay_) relay_->Watch(relayed);
   if (::poll(polls.data(), polls.size(), timeout_ms) < 0 && errno != EINTR) return;
   if (relay_) relay_->Pump(relayed);
+  if (polls[7].revents != 0) LookWhetherPaused();
   if (polls[6].revents != 0) ServeCalls();
   if (polls[2].revents != 0) Drain(out_, Stream::kOut, false);
   if (polls[3].revents != 0) Drain(error_, Stream::kError, false);
@@ -96,17 +105,20 @@ void Supervisor::HandleTime() {
     if (auto started = StartWorkload(); !started) {
       status_.error = started.error().Message();
       status_.exit_code = ExitCodeOf(started.error());
+      NoteFailure();
       ScheduleRestart();
     }
   }
-  if (!probe_ && workload_ && policy_.has_health && intent_ == Intent::kNone && now >= health_.next()) StartProbe();
+  if (ProbesHealth() && now >= health_.next()) StartProbe();
 }
 
 void Supervisor::HandleSignals() {
   signalfd_siginfo info;
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     const int signal = static_cast<int>(info.ssi_signo);
-    if (attached_) {
+    if (signal == StopSignal()) {
+      BeginStop(Intent::kStop, info.ssi_code == SI_QUEUE ? info.ssi_int : -1);
+    } else if (attached_) {
       PassOn(signal);
     } else if (signal == SIGTERM || signal == SIGINT) {
       BeginStop(Intent::kStop);
@@ -150,7 +162,7 @@ void Supervisor::ReloadPolicy() {
   if (log_) log_->SetLimit(policy_.log_max_bytes);
   status_.policy_digest = policy_.digest;
   if (!policy_.has_health) {
-    if (probe_) probe_->Kill(), probe_->Finish(true), probe_.reset();
+    DropProbe();
     status_.health = Status::Health::kNone;
     status_.probe_failures = 0;
   } else if (!had_health) {
@@ -162,25 +174,54 @@ void Supervisor::ReloadPolicy() {
   WriteStatus();
 }
 
-void Supervisor::BeginStop(Intent intent) {
+// timeout_ms: instead of the policy's, where it is none less than nothing.
+void Supervisor::BeginStop(Intent intent, int timeout_ms) {
+  const Millis patience = timeout_ms >= 0 ? timeout_ms : static_cast<Millis>(policy_.stop_timeout_ms);
   if (!workload_) {
     // Between two runs: nothing is left to stop.
-    if (intent == Intent::kStop) EndFor(Status::State::kExited);
+    if (intent != Intent::kStop) return;
+    Note("stop");
+    status_.ending = Status::Ending::kStopped;
+    return EndFor(Status::State::kExited);
+  }
+  if (intent_ == Intent::kStop) {
+    // Once more, by who will not wait as long.
+    if (timeout_ms >= 0 && kill_at_ != 0) kill_at_ = std::min(kill_at_, Now() + patience);
     return;
   }
-  if (intent_ == Intent::kStop) return;
   const bool already = intent_ != Intent::kNone;
   intent_ = intent;
   if (already) return;
   status_.state = Status::State::kStopping;
   WriteStatus();
+  Note("stop timeout_ms=" + std::to_string(patience));
   // A frozen process would not get to handle its signal.
   if (!launch_.cgroup.empty()) [[maybe_unused]]
     const auto thawed = sys::WriteKernelFile(launch_.cgroup + "/cgroup.freeze", "0");
   // The mini-init takes every signal and passes it on; /proc does not show it while it waits, which lifts its mask.
-  if (!launch_.init && !WouldNotice(workload_->pid, policy_.stop_signal)) return KillAll();
+  if (patience == 0 || (!launch_.init && !WouldNotice(workload_->pid, policy_.stop_signal))) return KillAll();
   sys::PidfdSendSignal(workload_->pidfd.get(), policy_.stop_signal);
-  kill_at_ = Now() + static_cast<Millis>(policy_.stop_timeout_ms);
+  kill_at_ = Now() + patience;
+}
+
+// It is told of every change, who ever makes it.
+void Supervisor::LookWhetherPaused() {
+  std::array<char, 128> buffer{};
+  const ssize_t size = group_events_ ? ::pread(group_events_.get(), buffer.data(), buffer.size(), 0) : -1;
+  const bool paused = size > 0 && std::string_view(buffer.data(), static_cast<std::size_t>(size)).contains("frozen 1");
+  if (paused == paused_ || !workload_) return;
+  paused_ = paused;
+  Note(paused ? "pause" : "unpause");
+  if (paused) DropProbe();
+  health_.Postpone(Now());
+}
+
+// What it would have said is of no account.
+void Supervisor::DropProbe() {
+  if (!probe_) return;
+  probe_->Kill();
+  probe_->Finish(true);
+  probe_.reset();
 }
 
 // Not where another may be supervisor by now, and the group its workload's.
@@ -204,7 +245,8 @@ void Supervisor::WorkloadEnded() {
   if (ended_by_ != 0 && code == 128 + SIGKILL) code = 128 + ended_by_;
   workload_.reset();
   kill_at_ = 0;
-  if (probe_) probe_->Kill(), probe_->Finish(true), probe_.reset();
+  paused_ = false;
+  DropProbe();
   // Its pid namespace is gone with PID 1; the group may still have what somebody put into it.
   KillGroup();
   Drain(out_, Stream::kOut, true);
@@ -218,8 +260,25 @@ void Supervisor::WorkloadEnded() {
   status_.finished_ms = UnixNow();
   status_.exit_code = code;
   status_.oom_killed = code == 128 + SIGKILL && OomKills() > oom_kills_;
+  status_.ending = EndingNow();
   status_.workload = {};
+  if (status_.oom_killed) Note("oom");
+  Note("exit code=" + std::to_string(code) + " reason=" + std::string(EndingName(status_.ending)));
   AfterEnd(code);
+}
+
+Status::Ending Supervisor::EndingNow() const {
+  if (status_.oom_killed && intent_ == Intent::kNone) return Status::Ending::kOom;
+  switch (intent_) {
+    case Intent::kNone:
+      return Status::Ending::kItself;
+    case Intent::kStop:
+      return Status::Ending::kStopped;
+    case Intent::kRestart:
+    case Intent::kGiveUp:
+      return Status::Ending::kUnhealthy;
+  }
+  return Status::Ending::kItself;
 }
 
 void Supervisor::AfterEnd(int exit_code) {
@@ -237,7 +296,9 @@ void Supervisor::AfterEnd(int exit_code) {
 }
 
 void Supervisor::ScheduleRestart() {
-  restart_at_ = Now() + backoff_.Next(policy_, Now() - started_);
+  const Millis delay = backoff_.Next(policy_, Now() - started_);
+  restart_at_ = Now() + delay;
+  Note("restart number=" + std::to_string(status_.restarts + 1) + " delay_ms=" + std::to_string(delay));
   status_.state = Status::State::kBackoff;
   WriteStatus();
 }
@@ -252,11 +313,13 @@ void Supervisor::EndFor(Status::State state) {
 }
 
 void Supervisor::StartProbe() {
+  if (IsPaused(launch_.cgroup)) return health_.Postpone(Now());
   auto probe = HealthProbe::Start(launch_, policy_.health, workload_->pidfd, Now());
   if (probe) {
     probe_ = std::move(*probe);
     return;
   }
+  if (IsPaused(launch_.cgroup)) return health_.Postpone(Now());
   // A probe that cannot be started is a failed one: the command may not be there.
   TakeResult(false, probe.error().Message());
 }
@@ -264,6 +327,7 @@ void Supervisor::StartProbe() {
 void Supervisor::FinishProbe(bool timed_out) {
   auto outcome = probe_->Finish(timed_out);
   probe_.reset();
+  if (timed_out && IsPaused(launch_.cgroup)) return health_.Postpone(Now());
   TakeResult(outcome.healthy, std::move(outcome.output));
 }
 
@@ -277,6 +341,7 @@ void Supervisor::TakeResult(bool healthy, std::string output) {
   if (changed)
     status_.error = unhealthy ? "health check failed " + std::to_string(health_.failures()) + " times in a row" : "";
   if (news) WriteStatus();
+  if (changed) Note("health state=" + std::string(HealthName(status_.health)));
   // Not only when it becomes so: what is to be done then may have changed since.
   if (!unhealthy) return;
   switch (policy_.health.on_unhealthy) {

@@ -6,7 +6,9 @@
 //
 // Signals: SIGTERM, SIGINT stop the workload (its stop signal, then after stop_timeout everything is killed) and end
 // the supervisor. SIGHUP reads "policy" again. SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH are passed on to the workload;
-// SIGRTMIN sent by sigqueue(3) with value N passes on signal N. A supervisor that is killed takes the workload along.
+// SIGRTMIN sent by sigqueue(3) with value N passes on signal N. The stop signal (process/stop_signal.hpp) is that of
+// the foreground too. What becomes of the workload is written to "events" (process/log.hpp). While its group is frozen,
+// by whomever, it is not probed. A supervisor that is killed takes the workload along.
 #pragma once
 
 #include <poll.h>
@@ -78,18 +80,24 @@ class Supervisor {
   void HandleTime();
   void ReloadPolicy();
   void Forward(int signal);
-  void BeginStop(Intent intent);
+  void BeginStop(Intent intent, int timeout_ms = -1);
+  void LookWhetherPaused();
   void KillGroup();
   void KillAll();
   void WorkloadEnded();
   void AfterEnd(int exit_code);
   void ScheduleRestart();
   void EndFor(Status::State state);
+  [[nodiscard]] bool ProbesHealth() const;
+  [[nodiscard]] Status::Ending EndingNow() const;
   void StartProbe();
+  void DropProbe();
   void FinishProbe(bool timed_out);
   void TakeResult(bool healthy, std::string output);
   void Drain(sys::Fd& pipe, Stream stream, bool all);
   void WriteStatus();
+  void Note(const std::string& event);
+  void NoteFailure();
   // supervisor_calls.cpp
   void AttendCalls();
   void ServeCalls();
@@ -110,7 +118,9 @@ class Supervisor {
   Launch launch_;
   Policy policy_;
   Status status_;
-  std::optional<LogWriter> log_;
+  std::optional<LogWriter> log_, events_;
+  sys::Fd group_events_;  // cgroup.events
+  bool paused_ = false;
   bool attached_ = false;
   bool terminal_ = false;
   std::unique_ptr<TerminalRelay> relay_;

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "actuators/process/channel.hpp"
+#include "actuators/supervisor/clock.hpp"
 #include "actuators/supervisor/supervisor.hpp"
 #include "actuators/sys/file.hpp"
 #include "spec/core/names.hpp"
@@ -30,6 +31,14 @@ void Supervisor::WriteStatus() {
   if (!OwnsDirectory()) return;
   [[maybe_unused]] const auto written =
       sys::ReplaceFile(directory_ + "/" + std::string(kStatusFile), Encode(status_), 0640);
+}
+
+void Supervisor::Note(const std::string& event) {
+  if (events_) events_->AddLine(Stream::kOut, event, UnixNow());
+}
+
+void Supervisor::NoteFailure() {
+  Note("fail code=" + std::to_string(status_.exit_code) + " message=" + Escaped(status_.error));
 }
 
 bool Supervisor::OwnsDirectory() const {

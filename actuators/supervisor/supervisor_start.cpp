@@ -10,6 +10,7 @@
 
 #include "actuators/process/channel.hpp"
 #include "actuators/process/posture.hpp"
+#include "actuators/process/stop_signal.hpp"
 #include "actuators/supervisor/clock.hpp"
 #include "actuators/supervisor/supervisor.hpp"
 #include "actuators/sys/clone3.hpp"
@@ -38,7 +39,7 @@ Result<sys::Fd> TakeSignals(bool attached) {
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
   sigset_t wanted;
   ::sigemptyset(&wanted);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGRTMIN}) ::sigaddset(&wanted, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGRTMIN, StopSignal()}) ::sigaddset(&wanted, signal);
   for (const int signal : kForwarded) ::sigaddset(&wanted, signal);
   sys::Fd fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd) return FailSys("signalfd", "supervisor");
@@ -90,6 +91,7 @@ Result<Supervisor> Supervisor::Begin(Supervisor supervisor, const Preparation& p
   if (auto started = supervisor.StartWorkload(preparation); !started) {
     supervisor.status_.error = started.error().Message();
     supervisor.status_.exit_code = ExitCodeOf(started.error());
+    supervisor.NoteFailure();
     supervisor.EndFor(Status::State::kFailed);
     return Fail(std::move(started).error());
   }
@@ -104,6 +106,7 @@ Result<> Supervisor::Load() {
     policy_ = TRY(DecodePolicy(*text));
   }
   log_ = TRY(LogWriter::Open(directory_, policy_.log_max_bytes));
+  events_ = TRY(LogWriter::Open(directory_, kEventsMaxBytes, kEventsFile));
   TRY(CheckTraceFile(launch_.security.seccomp_log));
   return TakeOver();
 }
@@ -204,6 +207,7 @@ Result<> Supervisor::StartWorkload(const Preparation& preparation) {
   status_.finished_ms = 0;
   status_.exit_code = -1;
   status_.oom_killed = false;
+  status_.ending = Status::Ending::kNone;
   status_.error.clear();
   if (auto identity = sys::IdentityOf(workload_->pid)) status_.workload = std::move(*identity);
   const bool own_will = MayRemount(launch_) || MayExceedLimits(launch_);
@@ -216,6 +220,13 @@ Result<> Supervisor::StartWorkload(const Preparation& preparation) {
     status_.health = health_.state();
   }
   WriteStatus();
+  if (!attached_) {
+    Note("start pid=" + std::to_string(workload_->pid));
+    group_events_.reset();
+    if (!launch_.cgroup.empty())
+      group_events_.reset(::open((launch_.cgroup + "/cgroup.events").c_str(), O_RDONLY | O_CLOEXEC));
+    LookWhetherPaused();
+  }
   // What reading and preparing took is given back: there is one supervisor per workload on the machine.
   if (!attached_) ::malloc_trim(0);
   return {};

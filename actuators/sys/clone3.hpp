@@ -55,17 +55,29 @@ inline int PidfdNetns(int pidfd) {
   return ::ioctl(pidfd, _IO(0xff, 4), 0);
 }
 
-// The id of the cgroup2 directory a process is in: PIDFD_GET_INFO, Linux 6.13. None: not to be had.
+// struct pidfd_info in its first version, PIDFD_INFO_SIZE_VER0; PIDFD_GET_INFO, Linux 6.13.
+struct PidfdInfo {
+  std::uint64_t mask;
+  std::uint64_t cgroup_id;
+  std::uint32_t ids[11];
+  std::int32_t exit_status;
+};
+// what: PIDFD_INFO_*. None: not to be had.
+inline std::optional<PidfdInfo> GetPidfdInfo(int pidfd, std::uint64_t what) {
+  PidfdInfo info{};
+  info.mask = what;
+  if (::ioctl(pidfd, _IOWR(0xff, 11, PidfdInfo), &info) != 0 || (info.mask & what) == 0) return std::nullopt;
+  return info;
+}
+// The id of the cgroup2 directory a process is in. None: not to be had.
 inline std::optional<std::uint64_t> PidfdCgroup(int pidfd) {
-  struct Info {  // struct pidfd_info in its first version, PIDFD_INFO_SIZE_VER0
-    std::uint64_t mask;
-    std::uint64_t cgroup_id;
-    std::uint32_t rest[12];
-  } info{};
-  constexpr std::uint64_t kCgroup = 1U << 2;  // PIDFD_INFO_CGROUPID
-  info.mask = kCgroup;
-  if (::ioctl(pidfd, _IOWR(0xff, 11, Info), &info) != 0 || (info.mask & kCgroup) == 0) return std::nullopt;
-  return info.cgroup_id;
+  const auto info = GetPidfdInfo(pidfd, 1U << 2 /* PIDFD_INFO_CGROUPID */);
+  return info ? std::optional(info->cgroup_id) : std::nullopt;
+}
+// How a process ended that has been waited for, as wait(2) says it: Linux 6.15. None: not to be had.
+inline std::optional<int> PidfdExitStatus(int pidfd) {
+  const auto info = GetPidfdInfo(pidfd, 1U << 3 /* PIDFD_INFO_EXIT */);
+  return info ? std::optional(info->exit_status) : std::nullopt;
 }
 inline int PidfdSendSignal(int pidfd, int signal) {
   return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0));

@@ -105,6 +105,19 @@ Result<> SendSignal(const Fd& pidfd, int signal, std::string_view subject) {
   return {};
 }
 
+Result<> QueueSignal(const Fd& pidfd, int signal, int value, std::string_view subject) {
+  siginfo_t info{};
+  info.si_signo = signal;
+  info.si_code = SI_QUEUE;
+  info.si_pid = ::getpid();
+  info.si_uid = ::getuid();
+  info.si_value.sival_int = value;
+  if (::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, &info, 0) != 0 && errno != ESRCH) {
+    return FailSys("pidfd_send_signal " + std::to_string(signal), subject);
+  }
+  return {};
+}
+
 Result<bool> WaitForExit(const Fd& pidfd, int timeout_ms) {
   using Clock = std::chrono::steady_clock;
   const auto deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);

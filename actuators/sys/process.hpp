@@ -21,6 +21,8 @@ Result<ProcessIdentity> IdentityOf(pid_t pid);
 // A pidfd of exactly that process: opened first, then all four compared; none where it is gone or somebody else.
 Result<std::optional<Fd>> OpenIdentified(const ProcessIdentity& identity);
 Result<> SendSignal(const Fd& pidfd, int signal, std::string_view subject);  // ESRCH is success
+// With a value, as sigqueue(3) sends it.
+Result<> QueueSignal(const Fd& pidfd, int signal, int value, std::string_view subject);
 // Waits until the process has ended; false when the time is over. Negative: forever.
 Result<bool> WaitForExit(const Fd& pidfd, int timeout_ms);
 

@@ -26,6 +26,10 @@ Result<int> RunSeccompDiff(Context& context);
 Result<int> RunSeccompExplain(Context& context);
 Result<int> RunComposePs(Context& context);
 Result<int> RunPs(Context& context);
+Result<int> RunState(Context& context);
+Result<int> RunStats(Context& context);
+Result<int> RunEvents(Context& context);
+Result<int> RunWait(Context& context);
 Result<int> RunInspect(Context& context);
 Result<int> RunLogs(Context& context);
 Result<int> RunVerify(Context& context);
@@ -43,5 +47,12 @@ Result<int> RunRootfsSeal(Context& context);
 Result<int> RunRootfsVerify(Context& context);
 Result<int> RunRun(Context& context);
 Result<int> RunRm(Context& context);
+Result<int> RunExec(Context& context);
+Result<int> RunAttach(Context& context);
+Result<int> RunStop(Context& context);
+Result<int> RunKill(Context& context);
+Result<int> RunPause(Context& context);
+Result<int> RunUnpause(Context& context);
+Result<int> RunCp(Context& context);
 
 }  // namespace nucleus::cli

@@ -10,6 +10,8 @@
 #include "cli/log_text.hpp"
 #include "cli/services.hpp"
 #include "cli/session.hpp"
+#include "cli/since.hpp"
+#include "cli/table.hpp"
 #include "state/store.hpp"
 
 namespace nucleus::cli {
@@ -109,6 +111,12 @@ Result<int> RunLogs(Context& context) {
   const std::string path = directory + "/" + std::string(kLogFile);
   const std::string rotated_path = path + ".1";
 
+  std::int64_t since = 0;
+  if (context.arguments.Has("since")) {
+    auto parsed = ParseSince(context.arguments.Value("since"), UnixNowMs());
+    if (!parsed) return UsageFault(context, "option '--since': " + parsed.error().Message());
+    since = *parsed;
+  }
   const bool follow = context.arguments.Has("follow");
   sys::Fd file = TRY(OpenIfThere(path));
   const sys::Fd rotated = TRY(OpenIfThere(rotated_path));
@@ -121,7 +129,9 @@ Result<int> RunLogs(Context& context) {
     if (file) tail = TRY(FindTail(file.get(), path, wanted));
     if (rotated) rotated_tail = TRY(FindTail(rotated.get(), rotated_path, wanted - tail.lines));
   }
-  LogText log({.timestamps = context.arguments.Has("timestamps"), .clean = context.console.out_is_terminal()});
+  LogText log({.timestamps = context.arguments.Has("timestamps"),
+               .clean = context.console.out_is_terminal(),
+               .since_ms = since});
   if (rotated) (void)TRY(Print(context, log, rotated.get(), rotated_path, rotated_tail.offset));
   off_t offset = tail.offset;
   if (file) offset = TRY(Print(context, log, file.get(), path, offset));

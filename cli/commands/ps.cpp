@@ -1,9 +1,9 @@
 #include <algorithm>
-#include <chrono>
 
 #include "cli/listing_json.hpp"
 #include "cli/services.hpp"
 #include "cli/session.hpp"
+#include "cli/table.hpp"
 
 namespace nucleus::cli {
 
@@ -21,8 +21,7 @@ Result<int> Print(Context& context, const std::string& project) {
     context.console.Out(ServicesJson(rows));
     return exit_code::kDone;
   }
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  context.console.Out(ServicesText(rows, std::chrono::duration_cast<std::chrono::milliseconds>(now).count()));
+  context.console.Out(ServicesText(rows, UnixNowMs()));
   return exit_code::kDone;
 }
 

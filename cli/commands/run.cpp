@@ -16,10 +16,12 @@
 #include "actuators/netns/denials.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/process/own_program.hpp"
+#include "actuators/process/stop_signal.hpp"
 #include "actuators/process/user_namespace.hpp"
 #include "actuators/supervisor/supervisor.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/pending_signals.hpp"
+#include "cli/commands/run_from_clone.hpp"
 #include "cli/compile_launch.hpp"
 #include "cli/detached.hpp"
 #include "cli/run_network.hpp"
@@ -229,17 +231,9 @@ class Container {
 void HoldSignals() {
   sigset_t held;
   ::sigemptyset(&held);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}) ::sigaddset(&held, signal);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, process::StopSignal()})
+    ::sigaddset(&held, signal);
   ::sigprocmask(SIG_BLOCK, &held, nullptr);
-}
-
-// As main has done already, where it was told by the first word; and the words are those of this process.
-Result<> RunFromClone(process::Renewal renewal) {
-  std::string words = TRY(sys::ReadFile("/proc/self/cmdline"));
-  std::vector<char*> argv;
-  for (std::size_t i = 0; i < words.size(); i = words.find('\0', i) + 1) argv.push_back(words.data() + i);
-  argv.push_back(nullptr);
-  return process::RunFromClone(argv.data(), environ, renewal);
 }
 
 // An ordinary user is root of a user namespace from here on. Whose directories are used was decided before.

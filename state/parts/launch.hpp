@@ -202,6 +202,8 @@ Result<Policy> DecodePolicy(std::string_view data);
 struct Status {
   enum class State : std::uint8_t { kStarting, kRunning, kBackoff, kStopping, kExited, kFailed };
   enum class Health : std::uint8_t { kNone, kStarting, kHealthy, kUnhealthy };
+  // Why the workload ended: by itself, or for want of memory, or because somebody asked for it, or of ill health.
+  enum class Ending : std::uint8_t { kNone, kItself, kOom, kStopped, kUnhealthy };
   State state = State::kStarting;
   Health health = Health::kNone;
   std::string id;
@@ -214,6 +216,7 @@ struct Status {
   std::int64_t started_ms = 0, finished_ms = 0;  // Unix time
   std::int32_t exit_code = -1;                   // 128+N for a signal; -1: none yet
   bool oom_killed = false;
+  Ending ending = Ending::kNone;
   std::uint32_t restarts = 0;
   std::uint32_t probe_failures = 0;  // in a row
   std::string probe_output;          // the last one, at most 1 KiB, escaped
@@ -225,5 +228,6 @@ std::string Encode(const Status& status);
 Result<Status> DecodeStatus(std::string_view text);
 std::string_view StateName(Status::State state);
 std::string_view HealthName(Status::Health health);
+std::string_view EndingName(Status::Ending ending);  // "none", "exit", "oom", "stopped", "unhealthy"
 
 }  // namespace nucleus

@@ -13,6 +13,7 @@ namespace {
 constexpr std::array<std::string_view, 6> kStateNames = {"starting", "running", "backoff",
                                                          "stopping", "exited",  "failed"};
 constexpr std::array<std::string_view, 4> kHealthNames = {"none", "starting", "healthy", "unhealthy"};
+constexpr std::array<std::string_view, 5> kEndingNames = {"none", "exit", "oom", "stopped", "unhealthy"};
 constexpr std::string_view kFirstLine = "nucleus-status 1";
 
 // Text on one line: backslash, control characters and bytes that end a line are written as \xNN.
@@ -108,6 +109,12 @@ void Put(std::string& out, const Status::Health& value) {
 bool Get(std::string_view line, Status::Health& value) {
   return GetName(kHealthNames, line, value);
 }
+void Put(std::string& out, const Status::Ending& value) {
+  out += EndingName(value);
+}
+bool Get(std::string_view line, Status::Ending& value) {
+  return GetName(kEndingNames, line, value);
+}
 
 // Every field with its key, in the order of writing.
 template <class S, class Visitor>
@@ -130,6 +137,7 @@ void Fields(S& status, Visitor&& visit) {
   visit("finished_ms", status.finished_ms);
   visit("exit_code", status.exit_code);
   visit("oom_killed", status.oom_killed);
+  visit("ending", status.ending);
   visit("restarts", status.restarts);
   visit("probe_failures", status.probe_failures);
   visit("probe_output", status.probe_output);
@@ -143,6 +151,9 @@ std::string_view StateName(Status::State state) {
 }
 std::string_view HealthName(Status::Health health) {
   return kHealthNames[static_cast<std::size_t>(health)];
+}
+std::string_view EndingName(Status::Ending ending) {
+  return kEndingNames[static_cast<std::size_t>(ending)];
 }
 
 std::string Encode(const Status& status) {

@@ -1,0 +1,47 @@
+#include "actuators/process/running.hpp"
+
+#include <fcntl.h>
+
+#include "actuators/sys/file.hpp"
+#include "actuators/sys/process.hpp"
+#include "spec/core/names.hpp"
+
+namespace nucleus::process {
+
+namespace {
+
+std::unexpected<Error> NotRunning(const std::string& subject, const std::optional<Status>& status) {
+  std::string why = "is not running";
+  if (status && status->state == Status::State::kBackoff) why = "is between two runs";
+  if (status && status->state == Status::State::kStarting) why = "is not up yet";
+  return Fail(ErrorCode::kNotFound, "", subject, why);
+}
+
+}  // namespace
+
+Result<RunningContainer> OpenRunning(const std::string& directory, const std::string& subject) {
+  constexpr int kTries = 20;  // each means that it was replaced while we read
+  for (int i = 0; i < kTries; ++i) {
+    const auto status = TRY(sys::ReadBriefIfThere(AT_FDCWD, directory + "/" + std::string(kStatusFile)));
+    if (!status) return NotRunning(subject, std::nullopt);
+    RunningContainer found{.launch = {}, .status = TRY(DecodeStatus(*status)), .pidfd = {}};
+    if (found.status.workload.pid == 0) return NotRunning(subject, found.status);
+    const auto text = TRY(sys::ReadFileIfThere(directory + "/" + std::string(kLaunchFile)));
+    if (!text) return NotRunning(subject, std::nullopt);
+    found.launch = TRY_IN(subject, DecodeLaunch(*text));
+    if (found.launch.id != found.status.id) continue;
+    auto pidfd = TRY_IN(subject, sys::OpenIdentified(found.status.workload));
+    if (!pidfd) return Fail(ErrorCode::kNotFound, "", subject, "has ended");
+    found.pidfd = std::move(*pidfd);
+    return found;
+  }
+  return Fail(ErrorCode::kConflict, "", subject, "is replaced again and again");
+}
+
+bool IsPaused(const std::string& cgroup) {
+  if (cgroup.empty()) return false;
+  const auto text = sys::ReadBriefIfThere(AT_FDCWD, cgroup + "/cgroup.freeze");
+  return text && *text && (*text)->starts_with('1');
+}
+
+}  // namespace nucleus::process

@@ -1,0 +1,28 @@
+// A container that runs, as who acts on it gets hold of it: by its directory alone.
+//
+// Its process is known by all four marks (sys/process.hpp) on a pidfd that was opened before they were compared, and
+// the launch is that of the same run. Who may not read the directory's files may not act: kPermission.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "actuators/sys/fd.hpp"
+#include "spec/core/error.hpp"
+#include "state/parts/launch.hpp"
+
+namespace nucleus::process {
+
+struct RunningContainer {
+  Launch launch;
+  Status status;
+  sys::Fd pidfd;  // of its PID 1
+};
+
+// subject: how it is called in errors. kNotFound where it does not run.
+Result<RunningContainer> OpenRunning(const std::string& directory, const std::string& subject);
+
+// Whether its processes stand still, or are about to. False where there is no group.
+bool IsPaused(const std::string& cgroup);
+
+}  // namespace nucleus::process

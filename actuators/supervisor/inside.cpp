@@ -1,0 +1,90 @@
+#include "actuators/supervisor/inside.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <optional>
+
+#include "actuators/process/child.hpp"
+#include "actuators/supervisor/terminal_relay.hpp"
+#include "actuators/sys/clone3.hpp"
+#include "actuators/sys/file.hpp"
+#include "actuators/sys/standard_files.hpp"
+
+namespace nucleus::process {
+
+namespace {
+
+constexpr int kPatienceMs = 10'000;
+constexpr std::array kPassedOn = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+
+Result<sys::Fd> TakeSignals() {
+  sigset_t taken;
+  ::sigemptyset(&taken);
+  for (const int signal : kPassedOn) ::sigaddset(&taken, signal);
+  ::sigaddset(&taken, SIGWINCH);
+  ::sigaddset(&taken, SIGPIPE);  // a reader that is gone is the relay's to see
+  ::sigprocmask(SIG_BLOCK, &taken, nullptr);
+  sys::Fd fd(::signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd) return FailSys("signalfd", "exec");
+  return fd;
+}
+
+void PassOn(const sys::Fd& signals, const Running& command, TerminalRelay* relay) {
+  signalfd_siginfo info;
+  while (::read(signals.get(), &info, sizeof info) == sizeof info) {
+    const int signal = static_cast<int>(info.ssi_signo);
+    if (signal == SIGWINCH) {
+      if (relay != nullptr) relay->Resize();
+    } else if (signal != SIGPIPE) {
+      sys::PidfdSendSignal(command.pidfd.get(), signal);
+    }
+  }
+}
+
+// Until it has ended.
+int Attend(const Running& command, const sys::Fd& signals, TerminalRelay* relay) {
+  while (true) {
+    std::array<pollfd, 2 + TerminalRelay::kPolls> polls{};
+    for (auto& poll : polls) poll.fd = -1;
+    polls[0] = {.fd = signals.get(), .events = POLLIN, .revents = 0};
+    polls[1] = {.fd = command.pidfd.get(), .events = POLLIN, .revents = 0};
+    const auto relayed = std::span(polls).last<TerminalRelay::kPolls>();
+    if (relay != nullptr) relay->Watch(relayed);
+    if (::poll(polls.data(), polls.size(), -1) < 0) continue;
+    if (relay != nullptr) relay->Pump(relayed);
+    if (polls[0].revents != 0) PassOn(signals, command, relay);
+    if (polls[1].revents == 0) continue;
+    if (relay != nullptr) relay->Drain();
+    siginfo_t info{};
+    while (::waitid(P_PIDFD, static_cast<id_t>(command.pidfd.get()), &info, WEXITED | __WALL) != 0 && errno == EINTR) {
+    }
+    return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+  }
+}
+
+}  // namespace
+
+Result<int> RunInside(const Launch& launch, const std::vector<std::string>& argv, const RunningContainer& container,
+                      const InsideFiles& files) {
+  if (IsPaused(launch.cgroup))
+    return Fail(
+        Error::Of(ErrorCode::kConflict, "", launch.address, "is paused").Hint("`nucleus unpause` lets it go on"));
+  TRY(sys::CheckStandardFiles());
+  const Prepared prepared = TRY(PrepareInside(launch, argv));
+  const sys::Fd signals = TRY(TakeSignals());
+  sys::Fd cgroup;
+  if (!launch.cgroup.empty()) cgroup = TRY(sys::Open(launch.cgroup, O_PATH | O_DIRECTORY));
+  Stdio stdio{.in = files.input ? STDIN_FILENO : -1, .out = STDOUT_FILENO, .err = STDERR_FILENO};
+  if (files.terminal) stdio = {.terminal = true, .size = CallersSize()};
+  Running command = TRY(SpawnInside(prepared, container.pidfd, cgroup.get(), stdio, kPatienceMs));
+  std::optional<TerminalRelay> relay;
+  if (files.terminal) relay.emplace(std::move(command.terminal));
+  return Attend(command, signals, relay ? &*relay : nullptr);
+}
+
+}  // namespace nucleus::process

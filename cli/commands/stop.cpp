@@ -1,0 +1,96 @@
+// What is done to containers that were named: stopped, signalled, paused. Each is tried; the first error is told last.
+#include <signal.h>
+
+#include <functional>
+
+#include "actuators/process/running.hpp"
+#include "actuators/process/stop.hpp"
+#include "actuators/supervisor/notice.hpp"
+#include "actuators/sys/cgroup_control.hpp"
+#include "actuators/sys/process.hpp"
+#include "cli/containers.hpp"
+#include "cli/listing_json.hpp"
+#include "cli/session.hpp"
+
+namespace nucleus::cli {
+
+namespace {
+
+// All names are looked up before anything is done.
+Result<int> ForEach(Context& context, const std::function<Result<>(const Container&)>& act) {
+  const Directories directories = TRY(DirectoriesOf(context.arguments));
+  std::vector<Container> containers;
+  for (const std::string& name : context.arguments.operands())
+    containers.push_back(TRY(FindContainer(directories, name)));
+  std::vector<Acted> acted;
+  std::vector<Error> errors;
+  for (const Container& container : containers) {
+    if (auto done = act(container); done) {
+      acted.push_back({container.Name()});
+    } else {
+      errors.push_back(std::move(done).error());
+    }
+  }
+  if (OutputFormOf(context.arguments) == OutputForm::kJson) {
+    context.console.Out(ActedJson(context.arguments.command().name, acted));
+  } else {
+    for (const Acted& one : acted) context.console.Out(one.name + "\n");
+  }
+  if (errors.empty()) return exit_code::kDone;
+  for (std::size_t i = 1; i < errors.size(); ++i) context.console.Fail(context.arguments.command().name, errors[i]);
+  return Fail(std::move(errors.front()));
+}
+
+PartKey ProcessOf(const Container& container) {
+  return {container.project, container.address, Part::kProcess};
+}
+
+// Where it runs, and has one.
+Result<std::string> GroupOf(const Container& container) {
+  const auto running = TRY(process::OpenRunning(container.directory, container.Name()));
+  if (!running.launch.cgroup.empty()) return running.launch.cgroup;
+  return Fail(ErrorCode::kUnsupported, "freeze", container.Name(),
+              "it has no control group: this machine has no cgroup2");
+}
+
+}  // namespace
+
+Result<int> RunStop(Context& context) {
+  std::optional<Duration> timeout;
+  if (context.arguments.Has("timeout")) timeout = context.arguments.Time("timeout");
+  return ForEach(context, [&](const Container& container) -> Result<> {
+    const auto tell = [&](std::string_view words) {
+      context.console.Warn(container.Name() + " " + std::string(words));
+    };
+    TRY_IN(container.Name(), process::Stop(ProcessOf(container), container.directory, timeout, tell));
+    return {};
+  });
+}
+
+Result<int> RunKill(Context& context) {
+  const auto signal = ParseSignal(context.arguments.Value("signal"));
+  if (!signal)
+    return UsageFault(context, "option '--signal': " + signal.error().Message(), "a name such as HUP, or a number");
+  return ForEach(context, [&](const Container& container) -> Result<> {
+    const auto running = TRY(process::OpenRunning(container.directory, container.Name()));
+    if (!running.launch.init && !process::WouldNotice(running.status.workload.pid, *signal)) {
+      context.console.Warn(container.Name() + " does not handle " + SignalName(*signal) +
+                           ": as PID 1 of its namespace it does not get it");
+    }
+    return sys::SendSignal(running.pidfd, *signal, container.Name());
+  });
+}
+
+Result<int> RunPause(Context& context) {
+  constexpr Duration kPatience{10'000};
+  return ForEach(context, [&](const Container& container) -> Result<> {
+    return cgroup::Freeze(TRY(GroupOf(container)), kPatience);
+  });
+}
+
+Result<int> RunUnpause(Context& context) {
+  return ForEach(context,
+                 [&](const Container& container) -> Result<> { return cgroup::Thaw(TRY(GroupOf(container))); });
+}
+
+}  // namespace nucleus::cli

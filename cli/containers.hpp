@@ -1,0 +1,31 @@
+// A service or container by its directory alone: for commands that act on what was started. Neither the store nor
+// anything of the kernel is looked at.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "spec/core/address.hpp"
+#include "spec/core/error.hpp"
+#include "spec/core/names.hpp"
+
+namespace nucleus::cli {
+
+struct Container {
+  std::string project;
+  Address address;
+  std::string directory;
+
+  [[nodiscard]] std::string Name() const;  // as ps calls it: "shop/web", or NAME of what was started by hand
+};
+
+// Where their directories are made: that of each project, and first the one above.
+Result<std::vector<std::string>> ContainerParents(const Directories& directories);
+
+// By project and name.
+Result<std::vector<Container>> ListContainers(const Directories& directories);
+
+// SERVICE, TOPOLOGY/SERVICE, a container, or the beginning of an id. Errors as FindService's.
+Result<Container> FindContainer(const Directories& directories, const std::string& name);
+
+}  // namespace nucleus::cli
