@@ -66,10 +66,10 @@ Result<int> Enter(Context& context, const std::vector<std::string>& argv, proces
     return Fail(Error::Of(ErrorCode::kInvalid, "", "--tty", "standard input is no terminal")
                     .Hint("leave it out: pipes and files work without it"));
   }
-  TRY(RunFromClone(process::Renewal::kMappedAgain));
   const Directories directories = TRY(DirectoriesOf(context.arguments));
   const Container named = TRY(FindContainer(directories, context.arguments.Operand(0)));
   process::RunningContainer container = TRY(process::OpenRunning(named.directory, named.Name()));
+  TRY(RunFromClone(process::Renewal::kMappedAgain));
   Launch launch = std::move(container.launch);
   TRY(Shape(context.arguments, container, named.Name(), files.terminal, launch));
   return process::RunInside(launch, argv, container, files);
