@@ -1,13 +1,8 @@
 """`nucleus cp`: files into a container and out of it, and what a hostile container tries against that."""
 import os
-import pathlib
-import subprocess
-import threading
-import time
 
 import pytest
-from sandbox import canary, image  # noqa: F401 (fixtures)
-from world import NUCLEUS, wait_for
+from sandbox import canary, flipping, image  # noqa: F401 (fixtures)
 
 SERVICE = """
 name = "PROJECT"
@@ -126,6 +121,7 @@ def test_links_of_the_container_lead_nowhere_else(world, start, canary):  # noqa
     # What was written here does not lead anywhere either: links are only made.
     world.nucleus("cp", "a:/data", world.directory / "all", status=None)
     assert (outside / "secret").read_text() == "the host's\n"
+    world.nucleus("destroy", world.project, "--yes")
 
 
 def test_names_that_change_while_it_copies(world, start, canary):  # noqa: F811
@@ -136,17 +132,16 @@ def test_names_that_change_while_it_copies(world, start, canary):  # noqa: F811
     (outside / "file").write_text("the host's\n")
     one = world.directory / "file"
     one.write_text("new\n")
-    flip = f"mkdir /data/d; echo mine > /data/d/file; ln -s {outside} /data/l; while :; do mv /data/d /data/t; mv /data/l /data/d; mv /data/d /data/l; mv /data/t /data/d; done"
-    with world.popen(NUCLEUS, "exec", "a", "--", "/bin/busybox", "sh", "-c", flip) as flipping:
-        wait_for("it flips", lambda: "d" in inside(world, "ls /data; true") or "t" in inside(world, "ls /data; true"))
-        for number in range(80):
+    inside(world, f"mkdir /data/d; echo mine > /data/d/file; ln -s {outside} /data/l")
+    data = f"/proc/{world.init}/root/proc/{world.pid('a')}/root/data"
+    with flipping(f"{data}/d", f"{data}/l"):
+        for number in range(150):
             world.nucleus("cp", one, "a:/data/d", status=None)
             got = world.directory / f"got{number}"
             world.nucleus("cp", "a:/data/d/file", got, status=None)
             assert not got.exists() or got.read_text() in ("mine\n", "new\n")
-        world.run("kill", "-KILL", world.numbered(flipping))
-        flipping.kill()
     assert (outside / "file").read_text() == "the host's\n" and len(list(outside.iterdir())) == 1
+    world.nucleus("destroy", world.project, "--yes")
 
 
 def test_set_user_id_does_not_come_along(world, start):

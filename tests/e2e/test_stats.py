@@ -31,7 +31,7 @@ def test_it_says_what_the_kernel_says(world):
     assert both["b"]["cpu"]["usage_usec"] < a["cpu"]["usage_usec"]
     before = a["network"]["eth0"]["received_packets"]
     assert "lo" not in a["network"]
-    world.run("ping", "-c", "3", "-i", "0.2", "-W", "2", "10.78.0.2")
+    world.run("/usr/bin/python3", "-c", "import socket; s = socket.create_connection; \nfor port in (1, 2, 3):\n try: s(('10.78.0.2', port), 2)\n except OSError: pass")
     assert stats(world)["a"]["network"]["eth0"]["received_packets"] >= before + 3
     assert both["b"]["network"] == {}
     has = controllers()
