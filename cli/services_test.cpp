@@ -66,6 +66,19 @@ TEST(Services, AreListedInColumns) {
   EXPECT_NE(text.find("failed (137)"), std::string::npos);
 }
 
+TEST(Services, SayWhyTheyEndedAndWhen) {
+  auto rows = Rows();
+  rows[3].state = "exited";
+  rows[3].reason = "oom";
+  rows[3].finished_ms = 1'000'000;
+  EXPECT_NE(ServicesText(rows, 1'090'000).find("exited (137, oom) 90s ago"), std::string::npos);
+  rows[3].reason = "exit";
+  EXPECT_NE(ServicesText(rows, 1'090'000).find("exited (137) 90s ago"), std::string::npos);
+  const std::string json = ServicesJson(rows);
+  EXPECT_NE(json.find("\"finished\":\"1970-01-01T00:16:40.000Z\",\"exit_code\":137,\"reason\":\"exit\""),
+            std::string::npos);
+}
+
 TEST(Services, JsonHasThemAll) {
   const std::string json = ServicesJson(Rows());
   EXPECT_NE(json.find("\"format_version\":1"), std::string::npos);
@@ -85,6 +98,16 @@ TEST(Services, KnowWhatHasEnded) {
 
 TEST(Table, PadsByCharactersNotBytes) {
   EXPECT_EQ(TableText({{"ä", "b"}, {"cc", "d"}}), "ä   b\ncc  d\n");
+}
+
+TEST(Table, RoughBytes) {
+  EXPECT_EQ(RoughBytes(0), "0B");
+  EXPECT_EQ(RoughBytes(999), "999B");
+  EXPECT_EQ(RoughBytes(1536), "1.5K");
+  EXPECT_EQ(RoughBytes(512ULL << 20), "512.0M");
+  EXPECT_EQ(RoughBytes(1000ULL << 10), "1000.0K");
+  EXPECT_EQ(RoughBytes(1024ULL << 10), "1.0M");
+  EXPECT_EQ(RoughBytes(~0ULL), "15.9E");
 }
 
 TEST(Table, RoughDurations) {

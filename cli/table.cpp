@@ -52,11 +52,11 @@ std::int64_t UnixNowMs() {
 
 std::string RoughBytes(std::uint64_t bytes) {
   constexpr std::string_view kUnits = "KMGTPE";
-  if (bytes < 1000) return std::to_string(bytes) + "B";
+  if (bytes < 1024) return std::to_string(bytes) + "B";
   // Tenths of the unit; the highest one holds every number.
   std::uint64_t tenths = bytes / 1024 * 10 + bytes % 1024 * 10 / 1024;
   std::size_t unit = 0;
-  for (; tenths >= 10'000 && unit + 1 < kUnits.size(); ++unit) tenths /= 1024;
+  for (; tenths >= 10'240 && unit + 1 < kUnits.size(); ++unit) tenths /= 1024;
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + kUnits[unit];
 }
 

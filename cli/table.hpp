@@ -13,7 +13,7 @@ std::string TableText(const std::vector<std::vector<std::string>>& rows);
 std::int64_t UnixNowMs();
 // "3s", "4m", "2h", "5d": how long something lasts, roughly.
 std::string RoughDuration(std::int64_t milliseconds);
-// "12.3M": at most three digits before the point, powers of 1024.
+// "12.3M": powers of 1024, cut off.
 std::string RoughBytes(std::uint64_t bytes);
 // "2026-11-24 04:15:03" in the local time zone.
 std::string LocalTime(std::int64_t unix_ms);

@@ -44,10 +44,6 @@ Millis Supervisor::NextDeadline() const {
   return next;
 }
 
-bool Supervisor::ProbesHealth() const {
-  return !probe_ && workload_ && policy_.has_health && intent_ == Intent::kNone && !paused_;
-}
-
 void Supervisor::Step(int timeout_ms) {
   // A descriptor of -1 is passed over by poll.
   constexpr std::size_t kOwn = 8;
@@ -204,26 +200,6 @@ void Supervisor::BeginStop(Intent intent, int timeout_ms) {
   kill_at_ = Now() + patience;
 }
 
-// It is told of every change, who ever makes it.
-void Supervisor::LookWhetherPaused() {
-  std::array<char, 128> buffer{};
-  const ssize_t size = group_events_ ? ::pread(group_events_.get(), buffer.data(), buffer.size(), 0) : -1;
-  const bool paused = size > 0 && std::string_view(buffer.data(), static_cast<std::size_t>(size)).contains("frozen 1");
-  if (paused == paused_ || !workload_) return;
-  paused_ = paused;
-  Note(paused ? "pause" : "unpause");
-  if (paused) DropProbe();
-  health_.Postpone(Now());
-}
-
-// What it would have said is of no account.
-void Supervisor::DropProbe() {
-  if (!probe_) return;
-  probe_->Kill();
-  probe_->Finish(true);
-  probe_.reset();
-}
-
 // Not where another may be supervisor by now, and the group its workload's.
 void Supervisor::KillGroup() {
   if (launch_.cgroup.empty() || !OwnsDirectory()) return;
@@ -310,48 +286,6 @@ void Supervisor::EndFor(Status::State state) {
   status_.supervisor = {};
   if (!attached_) WriteStatus();  // else it goes away with the directory, next of all
   done_ = true;
-}
-
-void Supervisor::StartProbe() {
-  if (IsPaused(launch_.cgroup)) return health_.Postpone(Now());
-  auto probe = HealthProbe::Start(launch_, policy_.health, workload_->pidfd, Now());
-  if (probe) {
-    probe_ = std::move(*probe);
-    return;
-  }
-  if (IsPaused(launch_.cgroup)) return health_.Postpone(Now());
-  // A probe that cannot be started is a failed one: the command may not be there.
-  TakeResult(false, probe.error().Message());
-}
-
-void Supervisor::FinishProbe(bool timed_out) {
-  auto outcome = probe_->Finish(timed_out);
-  probe_.reset();
-  if (timed_out && IsPaused(launch_.cgroup)) return health_.Postpone(Now());
-  TakeResult(outcome.healthy, std::move(outcome.output));
-}
-
-void Supervisor::TakeResult(bool healthy, std::string output) {
-  const bool changed = health_.Result(healthy, Now());
-  const bool news = changed || status_.probe_output != output || status_.probe_failures != health_.failures();
-  const bool unhealthy = health_.state() == Status::Health::kUnhealthy;
-  status_.health = health_.state();
-  status_.probe_failures = health_.failures();
-  status_.probe_output = std::move(output);
-  if (changed)
-    status_.error = unhealthy ? "health check failed " + std::to_string(health_.failures()) + " times in a row" : "";
-  if (news) WriteStatus();
-  if (changed) Note("health state=" + std::string(HealthName(status_.health)));
-  // Not only when it becomes so: what is to be done then may have changed since.
-  if (!unhealthy) return;
-  switch (policy_.health.on_unhealthy) {
-    case spec::OnUnhealthy::kRestart:
-      return BeginStop(Intent::kRestart);
-    case spec::OnUnhealthy::kStop:
-      return BeginStop(Intent::kGiveUp);
-    case spec::OnUnhealthy::kNone:
-      return;
-  }
 }
 
 // all: to the end; otherwise a bounded piece, so that a workload that writes without pause cannot hold up the rest.

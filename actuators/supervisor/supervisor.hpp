@@ -81,23 +81,24 @@ class Supervisor {
   void ReloadPolicy();
   void Forward(int signal);
   void BeginStop(Intent intent, int timeout_ms = -1);
-  void LookWhetherPaused();
   void KillGroup();
   void KillAll();
   void WorkloadEnded();
   void AfterEnd(int exit_code);
   void ScheduleRestart();
   void EndFor(Status::State state);
-  [[nodiscard]] bool ProbesHealth() const;
   [[nodiscard]] Status::Ending EndingNow() const;
-  void StartProbe();
-  void DropProbe();
-  void FinishProbe(bool timed_out);
-  void TakeResult(bool healthy, std::string output);
   void Drain(sys::Fd& pipe, Stream stream, bool all);
   void WriteStatus();
   void Note(const std::string& event);
   void NoteFailure();
+  // supervisor_health.cpp
+  [[nodiscard]] bool ProbesHealth() const;
+  void LookWhetherPaused();
+  void StartProbe();
+  void DropProbe();
+  void FinishProbe(bool timed_out);
+  void TakeResult(bool healthy, std::string output);
   // supervisor_calls.cpp
   void AttendCalls();
   void ServeCalls();

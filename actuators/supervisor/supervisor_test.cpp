@@ -5,14 +5,17 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
+#include <sstream>
 #include <thread>
 
 #include "actuators/process/channel.hpp"
 #include "actuators/process/child_testing.hpp"
 #include "actuators/process/posture.hpp"
 #include "actuators/process/start_supervisor.hpp"
+#include "actuators/process/stop_signal.hpp"
 #include "actuators/sys/cgroupfs.hpp"
 #include "actuators/sys/process.hpp"
 #include "actuators/sys/testing.hpp"
@@ -82,6 +85,17 @@ class SupervisorTest : public testing::Test {
     const auto holder = FindSupervisor(directory_.path());
     if (holder && *holder) (void)sys::SendSignal((*holder)->pidfd, signal, "supervisor");
     if (signal == SIGKILL && holder && *holder) (void)sys::WaitForExit((*holder)->pidfd, 5'000);
+  }
+  // The first word of each.
+  [[nodiscard]] std::vector<std::string> Events() const {
+    std::vector<std::string> events;
+    const auto text = sys::ReadFile(directory_ / kEventsFile);
+    std::istringstream lines(text ? *text : "");
+    for (std::string line; std::getline(lines, line);) {
+      LogEntry entry;
+      if (ParseEntry(line, entry)) events.push_back(entry.text.substr(0, entry.text.find(' ')));
+    }
+    return events;
   }
   static Launch WithHealth(std::string workload, std::string probe) {
     Launch launch = SmallContainer(std::move(workload));
@@ -163,6 +177,59 @@ TEST_F(SupervisorTest, ASignalIsEnoughForWhoListensAndForceIsForWhoDoesNot) {
     EXPECT_EQ(UntilEnded().exit_code, one.code) << one.command << " init " << one.init;
     ::unlink((directory_ / kLogFile).c_str());
   }
+}
+
+TEST_F(SupervisorTest, IsToldHowLongAStopMayTakeAndLaterLess) {
+  Launch launch = SmallContainer("trap '' TERM; echo up; while :; do sleep 0.1; done");
+  launch.init = true;
+  launch.policy.stop_timeout_ms = 3'600'000;
+  ASSERT_TRUE(Start(launch));
+  UntilLogged(" up");
+  const auto stop = [this](int timeout_ms) {
+    const auto holder = FindSupervisor(directory_.path());
+    ASSERT_TRUE(holder && *holder);
+    ASSERT_TRUE(sys::QueueSignal((*holder)->pidfd, StopSignal(), timeout_ms, "supervisor"));
+  };
+  stop(-1);
+  Until([](const Status& s) { return s.state == State::kStopping; });
+  stop(100);
+  const Status status = UntilEnded();
+  EXPECT_EQ(status.exit_code, 128 + SIGKILL);
+  EXPECT_EQ(status.ending, Status::Ending::kStopped);
+  EXPECT_EQ(Events(), (std::vector<std::string>{"start", "stop", "exit"}));
+}
+
+TEST_F(SupervisorTest, NotesWhatBecomesOfTheWorkload) {
+  Launch launch = SmallContainer("exit 1");
+  launch.policy.restart = spec::RestartPolicy::kOnFailure;
+  launch.policy.backoff_first_ms = 1;
+  launch.policy.backoff_max_ms = 1;
+  ASSERT_TRUE(Start(launch));
+  Until([](const Status& s) { return s.restarts >= 1; });
+  Signal(SIGTERM);
+  EXPECT_EQ(UntilEnded().id, launch.id);
+  auto events = Events();
+  ASSERT_GE(events.size(), 4U);
+  events.resize(4);
+  EXPECT_EQ(events, (std::vector<std::string>{"start", "exit", "restart", "start"}));
+}
+
+TEST_F(SupervisorTest, DoesNotProbeWhatStandsStill) {
+  Launch launch = WithHealth("sleep 100", "exit 0");
+  launch.policy.health.timeout = Duration(200);
+  launch.policy.health.retries = 1;
+  if (!MakeGroup(launch)) GTEST_SKIP() << "no cgroup2 to write to";
+  ASSERT_TRUE(Start(launch));
+  Until([](const Status& s) { return s.health == Health::kHealthy; });
+  const auto has = [this](std::string_view event) { return std::ranges::count(Events(), event) != 0; };
+  ASSERT_TRUE(sys::WriteKernelFile(group_ + "/cgroup.freeze", "1"));
+  Until([&](const Status&) { return has("pause"); });
+  std::this_thread::sleep_for(std::chrono::seconds(1));  // several intervals, and the timeout
+  EXPECT_EQ(Now().health, Health::kHealthy);
+  EXPECT_EQ(Now().state, State::kRunning);
+  ASSERT_TRUE(sys::WriteKernelFile(group_ + "/cgroup.freeze", "0"));
+  Until([&](const Status&) { return has("unpause"); });
+  EXPECT_EQ(Now().health, Health::kHealthy);
 }
 
 TEST_F(SupervisorTest, AKilledSupervisorTakesTheWorkloadAlong) {

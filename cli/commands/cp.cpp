@@ -9,6 +9,7 @@
 #include "actuators/process/transfer.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/openat2.hpp"
+#include "cli/commands/run_from_clone.hpp"
 #include "cli/containers.hpp"
 #include "cli/session.hpp"
 
@@ -99,20 +100,21 @@ Result<int> RunCp(Context& context) {
   const auto container = TRY(process::OpenRunning(named.directory, named.Name()));
   if (process::IsPaused(container.launch.cgroup))
     return Fail(Error::Of(ErrorCode::kConflict, "", named.Name(), "is paused").Hint("`nucleus unpause` lets it go on"));
+  TRY(BecomeOwnerOf(named, directories));
   ::signal(SIGPIPE, SIG_IGN);
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) return FailSys("socketpair", "cp");
   sys::Fd here(ends[0]), there(ends[1]);
-  auto helper = TRY(process::RootHelper::Start(container, named.Name(), [&](const sys::Fd& root) -> Result<> {
+  auto started = process::RootHelper::Start(container, named.Name(), [&](const sys::Fd& root) -> Result<> {
     here.reset();
+    const Side inside(root);
     const Identity& owner = container.launch.identity;
-    if (out) {
-      (void)TRY(Read(Side(root), from.path, there.get()));
-    } else {
-      (void)TRY(Write(Side(root), to.path, name, owner.uid, owner.gid, there.get()));
-    }
+    auto done =
+        out ? Read(inside, from.path, there.get()) : Write(inside, to.path, name, owner.uid, owner.gid, there.get());
+    if (!done) return Fail(std::move(done).error());
     return {};
-  }));
+  });
+  auto helper = TRY(std::move(started));
   there.reset();
   const auto left_out =
       out ? Write(Side(), to.path, name, ::geteuid(), ::getegid(), here.get()) : Read(Side(), from.path, here.get());

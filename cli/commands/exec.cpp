@@ -1,5 +1,5 @@
 #include <fcntl.h>
-#include <signal.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -68,6 +68,13 @@ Result<int> Enter(Context& context, const std::vector<std::string>& argv, proces
   }
   const Directories directories = TRY(DirectoriesOf(context.arguments));
   const Container named = TRY(FindContainer(directories, context.arguments.Operand(0)));
+  if (::geteuid() != 0) {
+    TRY(process::OpenRunning(named.directory, named.Name()));  // or there is nothing to enter
+    TRY(BecomeOwnerOf(named, directories));
+    // The clone is a mount, and no namespace of the machine's is ours to make one in.
+    if (::unshare(CLONE_NEWNS) != 0) return FailSys("unshare", "mount namespace");
+    TRY(RunFromClone(process::Renewal::kExecutedAgain));
+  }
   process::RunningContainer container = TRY(process::OpenRunning(named.directory, named.Name()));
   TRY(RunFromClone(process::Renewal::kMappedAgain));
   Launch launch = std::move(container.launch);

@@ -1,10 +1,13 @@
 #include "cli/commands/run_from_clone.hpp"
 
+#include <sched.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "actuators/process/channel.hpp"
 #include "actuators/sys/file.hpp"
 
 namespace nucleus::cli {
@@ -16,6 +19,16 @@ Result<> RunFromClone(process::Renewal renewal) {
   for (std::size_t i = 0; i < words.size(); i = words.find('\0', i) + 1) argv.push_back(words.data() + i);
   argv.push_back(nullptr);
   return process::RunFromClone(argv.data(), environ, renewal);
+}
+
+Result<> BecomeOwnerOf(const Container& container, const Directories& directories) {
+  if (::geteuid() == 0) return {};
+  const auto supervisor = TRY(process::FindSupervisor(container.directory));
+  if (!supervisor) return Fail(ErrorCode::kNotFound, "", container.Name(), "is not running");
+  ::setenv("NUCLEUS_STATE_DIR", directories.state.c_str(), 1);
+  ::setenv("NUCLEUS_RUNTIME_DIR", directories.runtime.c_str(), 1);
+  if (::setns(supervisor->pidfd.get(), CLONE_NEWUSER) == 0) return {};
+  return FailSys("enter", "user namespace of " + container.Name());
 }
 
 }  // namespace nucleus::cli

@@ -8,6 +8,7 @@
 #include "actuators/supervisor/notice.hpp"
 #include "actuators/sys/cgroup_control.hpp"
 #include "actuators/sys/process.hpp"
+#include "cli/commands/run_from_clone.hpp"
 #include "cli/containers.hpp"
 #include "cli/listing_json.hpp"
 #include "cli/session.hpp"
@@ -17,7 +18,7 @@ namespace nucleus::cli {
 namespace {
 
 // All names are looked up before anything is done.
-Result<int> ForEach(Context& context, const std::function<Result<>(const Container&)>& act) {
+Result<int> ForEach(Context& context, const std::function<Result<>(const Container&, const Directories&)>& act) {
   const Directories directories = TRY(DirectoriesOf(context.arguments));
   std::vector<Container> containers;
   for (const std::string& name : context.arguments.operands())
@@ -25,7 +26,7 @@ Result<int> ForEach(Context& context, const std::function<Result<>(const Contain
   std::vector<Acted> acted;
   std::vector<Error> errors;
   for (const Container& container : containers) {
-    if (auto done = act(container); done) {
+    if (auto done = act(container, directories); done) {
       acted.push_back({container.Name()});
     } else {
       errors.push_back(std::move(done).error());
@@ -58,7 +59,7 @@ Result<std::string> GroupOf(const Container& container) {
 Result<int> RunStop(Context& context) {
   std::optional<Duration> timeout;
   if (context.arguments.Has("timeout")) timeout = context.arguments.Time("timeout");
-  return ForEach(context, [&](const Container& container) -> Result<> {
+  return ForEach(context, [&](const Container& container, const Directories&) -> Result<> {
     const auto tell = [&](std::string_view words) {
       context.console.Warn(container.Name() + " " + std::string(words));
     };
@@ -71,26 +72,29 @@ Result<int> RunKill(Context& context) {
   const auto signal = ParseSignal(context.arguments.Value("signal"));
   if (!signal)
     return UsageFault(context, "option '--signal': " + signal.error().Message(), "a name such as HUP, or a number");
-  return ForEach(context, [&](const Container& container) -> Result<> {
+  return ForEach(context, [&](const Container& container, const Directories& directories) -> Result<> {
     const auto running = TRY(process::OpenRunning(container.directory, container.Name()));
     if (!running.launch.init && !process::WouldNotice(running.status.workload.pid, *signal)) {
       context.console.Warn(container.Name() + " does not handle " + SignalName(*signal) +
                            ": as PID 1 of its namespace it does not get it");
     }
+    // Its ids may be others than the caller's.
+    TRY(BecomeOwnerOf(container, directories));
     return sys::SendSignal(running.pidfd, *signal, container.Name());
   });
 }
 
 Result<int> RunPause(Context& context) {
   constexpr Duration kPatience{10'000};
-  return ForEach(context, [&](const Container& container) -> Result<> {
+  return ForEach(context, [&](const Container& container, const Directories&) -> Result<> {
     return cgroup::Freeze(TRY(GroupOf(container)), kPatience);
   });
 }
 
 Result<int> RunUnpause(Context& context) {
-  return ForEach(context,
-                 [&](const Container& container) -> Result<> { return cgroup::Thaw(TRY(GroupOf(container))); });
+  return ForEach(context, [&](const Container& container, const Directories&) -> Result<> {
+    return cgroup::Thaw(TRY(GroupOf(container)));
+  });
 }
 
 }  // namespace nucleus::cli

@@ -6,6 +6,7 @@ import time
 
 import posture
 import pytest
+from ordinary import USER, Ordinary
 from sandbox import canary, flipping, image  # noqa: F401 (fixtures)
 from test_terminal import Terminal
 from world import NUCLEUS, wait_for
@@ -241,3 +242,25 @@ def test_help_completion_and_manual_know_it(world):
     for command in ("exec", "attach", "stop", "kill", "wait", "pause", "unpause", "cp", "state", "stats", "events"):
         assert f"nucleus {command}" in world.nucleus("help", command).stdout
         assert command in world.nucleus("completion", "bash").stdout and command in world.nucleus("manual", "man").stdout
+
+
+@pytest.mark.parametrize("options", [(), ("--userns", "auto"), ("--user", "12")])
+def test_an_ordinary_user_enters_what_is_its_own(world, options):
+    ordinary = Ordinary(world)
+    ordinary.lend()
+    command = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "/mnt/nucleus", "run", "--name", "mine", *options, "--", "sh", "-c", "echo up; exec sleep 1000"]
+    with world.popen(*command, env=ordinary.environment, cwd="/", stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "up\n"
+        said = ordinary.nucleus("exec", "mine", "--", "sh", "-c", "id -u; cat /proc/self/uid_map; grep -c . /proc/1/comm; cat /proc/1/comm").stdout
+        wanted = "12" if "12" in options else "0"
+        assert said.splitlines()[0] == wanted and said.endswith("sleep\n")
+        assert ordinary.nucleus("exec", "-u", "7", "mine", "--", "id", "-u").stdout == "7\n"
+        assert ordinary.nucleus("exec", "mine", "--", "sh", "-c", "exit 6", status=6).stdout == ""
+        world.run("install", "-o", USER, "-g", USER, "-m", "0600", "/etc/hostname", "/mnt/run/file")
+        ordinary.nucleus("cp", "/mnt/run/file", "mine:/tmp/in")
+        assert ordinary.nucleus("exec", "mine", "--", "sh", "-c", "test -r /tmp/in && stat -c %u /tmp/in").stdout == wanted + "\n"
+        ordinary.nucleus("cp", "mine:/tmp/in", "/mnt/run/out")
+        assert world.run("stat", "-c", "%u %a", "/mnt/run/out").stdout == f"{USER} 600\n"
+        ordinary.nucleus("kill", "mine", "--signal", "WINCH")
+        ordinary.nucleus("stop", "mine", "--timeout", "1s")
+        assert process.wait(30) in (137, 143)
