@@ -437,13 +437,13 @@ Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Inspec
 }
 
 Result<Running> SpawnInside(const Prepared& prepared, const sys::Fd& container, int cgroup, const Stdio& stdio,
-                            int patience_ms) {
+                            int patience_ms, bool last) {
   // Only children of ours are born into the other pid namespace; it is undone right after. setns(2).
   const sys::Fd own = TRY(sys::Open("/proc/self/ns/pid", O_RDONLY));
   if (::setns(container.get(), CLONE_NEWPID) != 0) return FailSys("setns", "pid namespace of the container");
   auto running =
       Start(prepared.buffers(), stdio, {.cgroup = cgroup, .container = container.get(), .patience_ms = patience_ms});
-  if (::setns(own.get(), CLONE_NEWPID) != 0) {
+  if (!last && ::setns(own.get(), CLONE_NEWPID) != 0) {
     const int err = errno;
     if (running) KillAndReap(*running);
     return FailSys("setns", "own pid namespace", err);

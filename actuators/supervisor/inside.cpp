@@ -81,7 +81,7 @@ Result<int> RunInside(const Launch& launch, const std::vector<std::string>& argv
   if (!launch.cgroup.empty()) cgroup = TRY(sys::Open(launch.cgroup, O_PATH | O_DIRECTORY));
   Stdio stdio{.in = files.input ? STDIN_FILENO : -1, .out = STDOUT_FILENO, .err = STDERR_FILENO};
   if (files.terminal) stdio = {.terminal = true, .size = CallersSize()};
-  Running command = TRY(SpawnInside(prepared, container.pidfd, cgroup.get(), stdio, kPatienceMs));
+  Running command = TRY(SpawnInside(prepared, container.pidfd, cgroup.get(), stdio, kPatienceMs, true));
   std::optional<TerminalRelay> relay;
   if (files.terminal) relay.emplace(std::move(command.terminal));
   return Attend(command, signals, relay ? &*relay : nullptr);

@@ -249,11 +249,12 @@ def test_an_ordinary_user_enters_what_is_its_own(world, options):
     ordinary = Ordinary(world)
     ordinary.lend()
     command = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "/mnt/nucleus", "run", "--name", "mine", *options, "--", "sh", "-c", "echo up; exec sleep 1000"]
-    with world.popen(*command, env=ordinary.environment, cwd="/", stdout=subprocess.PIPE, text=True) as process:
+    process = world.popen(*command, env=ordinary.environment, cwd="/", stdout=subprocess.PIPE, text=True)
+    try:
         assert process.stdout.readline() == "up\n"
-        said = ordinary.nucleus("exec", "mine", "--", "sh", "-c", "id -u; cat /proc/self/uid_map; grep -c . /proc/1/comm; cat /proc/1/comm").stdout
+        said = ordinary.nucleus("exec", "mine", "--", "sh", "-c", "id -u; cat /proc/1/comm").stdout
         wanted = "12" if "12" in options else "0"
-        assert said.splitlines()[0] == wanted and said.endswith("sleep\n")
+        assert said == f"{wanted}\nsleep\n"
         assert ordinary.nucleus("exec", "-u", "7", "mine", "--", "id", "-u").stdout == "7\n"
         assert ordinary.nucleus("exec", "mine", "--", "sh", "-c", "exit 6", status=6).stdout == ""
         world.run("install", "-o", USER, "-g", USER, "-m", "0600", "/etc/hostname", "/mnt/run/file")
@@ -264,3 +265,6 @@ def test_an_ordinary_user_enters_what_is_its_own(world, options):
         ordinary.nucleus("kill", "mine", "--signal", "WINCH")
         ordinary.nucleus("stop", "mine", "--timeout", "1s")
         assert process.wait(30) in (137, 143)
+    finally:
+        process.kill()
+        process.stdout.close()
