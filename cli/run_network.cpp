@@ -18,6 +18,7 @@
 #include "actuators/sys/cgroupfs.hpp"
 #include "actuators/sys/file.hpp"
 #include "reconcile/applied.hpp"
+#include "spec/core/link_names.hpp"
 #include "spec/core/names.hpp"
 #include "spec/net.hpp"
 #include "state/store.hpp"
@@ -51,11 +52,6 @@ bool WantsIpv6(const spec::Service& service) {
 
 constexpr std::string_view kProject = kContainersProject;
 
-// The table of rules is the container's, where those of a topology share one.
-std::string TableProject(std::string_view name) {
-  return std::string(kProject) + "/" + std::string(name);
-}
-
 PartKey BridgeKey(const std::string& name) {
   return {std::string(kProject), {Kind::kNetwork, name}, Part::kBridge};
 }
@@ -63,7 +59,7 @@ PartKey NetnsKey(const std::string& name) {
   return {std::string(kProject), {Kind::kContainer, name}, Part::kNetns};
 }
 PartKey FirewallKey(const std::string& name) {
-  return {TableProject(name), {Kind::kTopology, ""}, Part::kFirewall};
+  return {TableProject(kProject, name), {Kind::kTopology, ""}, Part::kFirewall};
 }
 
 // In the order in which one rests on the other.
@@ -265,8 +261,8 @@ Result<> RunNetwork::Make(const reconcile::Side& side, const spec::Service& serv
         }));
   } else {
     auto firewall = *side.Firewall();
-    firewall.table = FirewallTable(TableProject(name_));
-    firewall.comment = FirewallComment(TableProject(name_));
+    firewall.table = FirewallTable(TableProject(kProject, name_));
+    firewall.comment = FirewallComment(TableProject(kProject, name_));
     firewall.ports.clear();  // it is alone there: whose address could it take?
     for (auto& forward : firewall.forwards) forward.service = NetnsKey(name_).address.Text();
     TRY(actuator.Apply(FirewallKey(name_), firewall, {}));

@@ -34,12 +34,8 @@ std::optional<std::uint64_t> PacketsOf(nlmsghdr* answer) {
 }
 
 Result<std::optional<std::uint64_t>> Ask(Netlink& netlink) {
-  Message message((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETOBJ, 0);
-  nfgenmsg header{};
-  header.nfgen_family = NFPROTO_INET;
-  header.version = NFNETLINK_V0;
-  message.Header(header)
-      .PutText(NFTA_OBJ_TABLE, kEgressTable)
+  auto message = NftMessage(NFT_MSG_GETOBJ, 0, NFPROTO_INET);
+  message.PutText(NFTA_OBJ_TABLE, kEgressTable)
       .PutText(NFTA_OBJ_NAME, kEgressCounter)
       .Put(NFTA_OBJ_TYPE, htobe32(NFT_OBJECT_COUNTER));
   std::optional<std::uint64_t> denied;

@@ -34,11 +34,8 @@ Millis Now() {
 }
 
 Message ToSet(std::uint16_t type, std::uint16_t flags) {
-  Message message(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type), flags);
-  nfgenmsg header{};
-  header.nfgen_family = NFPROTO_INET;
-  header.version = NFNETLINK_V0;
-  message.Header(header).PutText(NFTA_SET_ELEM_LIST_TABLE, kEgressTable).PutText(NFTA_SET_ELEM_LIST_SET, kEgressSet);
+  auto message = NftMessage(type, flags, NFPROTO_INET);
+  message.PutText(NFTA_SET_ELEM_LIST_TABLE, kEgressTable).PutText(NFTA_SET_ELEM_LIST_SET, kEgressSet);
   return message;
 }
 

@@ -36,6 +36,15 @@ void Message::Free::operator()(nl_msg* message) const {
   nlmsg_free(message);
 }
 
+Message NftMessage(int type, std::uint16_t flags, std::uint8_t family) {
+  nfgenmsg header{};
+  header.nfgen_family = family;
+  header.version = NFNETLINK_V0;
+  Message message(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type), flags);
+  message.Header(header);
+  return message;
+}
+
 nlmsghdr* Message::raw() {
   return nlmsg_hdr(message_.get());
 }

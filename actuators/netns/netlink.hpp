@@ -46,19 +46,22 @@ class Message {
   }
   Message& PutText(int attribute, std::string_view text);  // with a zero byte at the end
   Message& PutAddress(int attribute, const spec::IpAddress& address);
+  Message& PutBytes(int attribute, const void* data, std::size_t size);
   Message& PutNested(int attribute, const std::function<void(Message&)>& fill);
 
   [[nodiscard]] nlmsghdr* raw();
 
  private:
   Message& Append(const void* data, std::size_t size);
-  Message& PutBytes(int attribute, const void* data, std::size_t size);
 
   struct Free {
     void operator()(nl_msg* message) const;
   };
   std::unique_ptr<nl_msg, Free> message_;
 };
+
+// A request to nftables, for a family of protocols: NFPROTO_INET; enum nf_tables_msg_types, NFPROTO_UNSPEC is all.
+Message NftMessage(int type, std::uint16_t flags, std::uint8_t family);
 
 // The text of an attribute, whether or not a zero byte ends it; "" where there is none.
 std::string TextOf(const nlattr* attribute);

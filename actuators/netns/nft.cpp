@@ -59,11 +59,7 @@ std::string CommentIn(const nlattr* attribute) {
 
 Result<std::vector<TableInfo>> DumpTables(TableFamily family) {
   auto netlink = TRY(Netlink::Open(NETLINK_NETFILTER));
-  Message message((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETTABLE, 0);
-  nfgenmsg header{};
-  header.nfgen_family = family == TableFamily::kBridge ? NFPROTO_BRIDGE : NFPROTO_INET;
-  header.version = NFNETLINK_V0;
-  message.Header(header);
+  auto message = NftMessage(NFT_MSG_GETTABLE, 0, family == TableFamily::kBridge ? NFPROTO_BRIDGE : NFPROTO_INET);
   std::vector<TableInfo> tables;
   TRY(netlink.Dump(
       message, "list nftables tables", [&] { tables.clear(); },

@@ -6,12 +6,19 @@
 #include <filesystem>
 
 #include "spec/core/hash.hpp"
+#include "spec/core/link_names.hpp"
 
 namespace nucleus {
 
 namespace {
 
 constexpr std::size_t kShortHashDigits = 10;
+constexpr std::string_view kBridgePrefix = "nb", kVethPrefix = "nv";
+
+bool IsShortName(std::string_view link, std::string_view prefix) {
+  return link.size() == prefix.size() + kShortHashDigits && link.starts_with(prefix) &&
+         link.find_first_not_of("0123456789abcdef", prefix.size()) == std::string_view::npos;
+}
 
 // An environment variable; an empty one counts as not set, as the XDG base directory specification has it.
 std::string_view Variable(const char* name) {
@@ -84,17 +91,19 @@ std::string ShortHash(std::string_view project, std::string_view text) {
 }
 
 std::string BridgeLink(std::string_view project, std::string_view network) {
-  return "nb" + ShortHash(project, "network." + std::string(network));
-}
-
-bool IsBridgeLink(std::string_view link) {
-  constexpr std::size_t kSize = 2 + kShortHashDigits;
-  return link.size() == kSize && link.starts_with("nb") &&
-         link.find_first_not_of("0123456789abcdef", 2) == std::string_view::npos;
+  return std::string(kBridgePrefix) + ShortHash(project, "network." + std::string(network));
 }
 
 std::string VethLink(std::string_view project, const Address& service, std::string_view network) {
-  return "nv" + ShortHash(project, service.Text() + "/" + std::string(network));
+  return std::string(kVethPrefix) + ShortHash(project, service.Text() + "/" + std::string(network));
+}
+
+bool IsBridgeLink(std::string_view link) {
+  return IsShortName(link, kBridgePrefix);
+}
+
+bool IsVethLink(std::string_view link) {
+  return IsShortName(link, kVethPrefix);
 }
 
 std::string LinkAlias(std::string_view project, const Address& address) {
@@ -107,6 +116,12 @@ std::string FirewallTable(std::string_view project) {
 
 std::string FirewallComment(std::string_view project) {
   return "nucleus:" + std::string(project);
+}
+
+std::string TableProject(std::string_view project, std::string_view network) {
+  std::string name(project);
+  if (project == kContainersProject) (name += '/') += network;
+  return name;
 }
 
 std::string CgroupPath(std::string_view project, const Address& service) {
