@@ -13,12 +13,15 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 
 #include "actuators/netns/netlink.hpp"
 #include "actuators/netns/nft.hpp"
+#include "spec/core/link_names.hpp"
+#include "spec/core/names.hpp"
 #include "spec/core/nesting.hpp"
 
 namespace nucleus::netns {
@@ -65,11 +68,7 @@ std::optional<Chain> ChainOf(nlmsghdr* answer) {
 // Of everybody but us.
 Result<std::vector<Chain>> DumpChains() {
   auto netlink = TRY(Netlink::Open(NETLINK_NETFILTER));
-  Message message((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETCHAIN, 0);
-  nfgenmsg header{};
-  header.nfgen_family = NFPROTO_UNSPEC;
-  header.version = NFNETLINK_V0;
-  message.Header(header);
+  auto message = NftMessage(NFT_MSG_GETCHAIN, 0, NFPROTO_UNSPEC);
   std::vector<Chain> chains;
   TRY(netlink.Dump(
       message, "list nftables chains", [&] { chains.clear(); },
@@ -101,10 +100,10 @@ std::string MatchOf(const json& rule) {
   }
 }
 
-// The rules of that owner in a chain.
-Result<std::vector<OwnRule>> OwnRules(const Chain& chain, const std::string& owner) {
+// Rules of ours in a chain of somebody else's, by the table that they are for.
+Result<std::map<std::string, std::vector<OwnRule>>> OwnRules(const Chain& chain) {
   const auto text = ListChainJson(chain.family, chain.table, chain.name);
-  std::vector<OwnRule> own;
+  std::map<std::string, std::vector<OwnRule>> own;
   if (!text && text.error().code == ErrorCode::kNotFound) return own;  // gone since
   if (!text) return Fail(text.error());
   const auto corrupt = [] { return Fail(ErrorCode::kCorrupt, "read", "nftables listing", "not what nft(8) writes"); };
@@ -115,54 +114,116 @@ Result<std::vector<OwnRule>> OwnRules(const Chain& chain, const std::string& own
   for (const auto& item : list) {
     if (!item.is_object() || !item.contains("rule") || !item["rule"].is_object()) continue;
     const auto& rule = item["rule"];
-    const auto handle = rule.find("handle");
-    if (rule.contains("comment") && rule["comment"] == owner && handle != rule.end() && handle->is_number_unsigned())
-      own.push_back({handle->get<std::uint64_t>(), MatchOf(rule)});
+    const auto handle = rule.find("handle"), comment = rule.find("comment");
+    if (comment == rule.end() || !comment->is_string() || handle == rule.end() || !handle->is_number_unsigned())
+      continue;
+    own[comment->get<std::string>()].push_back({handle->get<std::uint64_t>(), MatchOf(rule)});
   }
   return own;
 }
 
-std::set<std::string> MatchesFor(const FirewallWanted& firewall) {
-  std::set<std::string> matches;
-  for (const auto& net : firewall.networks) {
-    for (const auto direction : kDirections) matches.insert(std::string(direction) + " " + net.link);
-  }
-  return matches;
+// Whose bridges are to pass: a table of ours, and the links.
+struct Passage {
+  std::string table;
+  std::vector<std::string> links;
+};
+
+Passage PassageOf(const FirewallWanted& firewall) {
+  Passage passage{firewall.table, {}};
+  for (const auto& net : firewall.networks) passage.links.push_back(net.link);
+  return passage;
 }
 
-std::string Deleted(const std::string& chain, std::uint64_t handle) {
-  return "delete rule " + chain + " handle " + std::to_string(handle) + "\n";
+bool IsOpen(const Passage& passage, const std::vector<OwnRule>& rules) {
+  std::set<std::string> wanted, there;
+  for (const auto& link : passage.links) {
+    for (const auto direction : kDirections) wanted.insert(std::string(direction) + " " + link);
+  }
+  for (const auto& rule : rules) there.insert(rule.match);
+  return there == wanted && rules.size() == wanted.size();
+}
+
+// The table that a bridge of ours is to have by its alias, LinkAlias(); "" where it is none.
+std::string TableOf(const Link& bridge) {
+  constexpr std::string_view kTag = "nucleus:";
+  const std::string_view alias = bridge.alias;
+  const auto slash = alias.find('/');
+  if (!alias.starts_with(kTag) || slash == std::string_view::npos) return {};
+  const auto address = Address::Parse(alias.substr(slash + 1));
+  if (!address || address->kind != Kind::kNetwork) return {};
+  return FirewallTable(TableProject(alias.substr(kTag.size(), slash - kTag.size()), address->name));
+}
+
+// Of all other projects and of containers started by hand: bridges that are there, and have their table.
+Result<std::vector<Passage>> OtherPassages(const std::string& but) {
+  std::map<std::string, Passage> passages;
+  for (auto& table : TRY(DumpTables())) {
+    if (table.name.starts_with(kTablePrefix) && table.name != but) passages[table.name].table = table.name;
+  }
+  std::vector<Passage> found;
+  if (passages.empty()) return found;
+  auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
+  for (const auto& link : TRY(DumpLinks(netlink, "bridge"))) {
+    const auto passage = passages.find(TableOf(link));
+    if (passage != passages.end()) passage->second.links.push_back(link.name);
+  }
+  for (auto& [table, passage] : passages) {
+    if (!passage.links.empty()) found.push_back(std::move(passage));
+  }
+  return found;
+}
+
+std::string Added(const std::string& chain, const Passage& passage) {
+  std::string commands;
+  for (const auto& link : passage.links) {
+    for (const auto direction : kDirections) {
+      commands += "add rule " + chain + " " + std::string(direction) + " \"" + link + "\" accept comment \"" +
+                  passage.table + "\"\n";
+    }
+  }
+  return commands;
+}
+
+std::string Deleted(const std::string& chain, const std::vector<OwnRule>& rules) {
+  std::string commands;
+  for (const auto& rule : rules) commands += "delete rule " + chain + " handle " + std::to_string(rule.handle) + "\n";
+  return commands;
+}
+
+Result<std::vector<Chain>> DroppingChains() {
+  auto chains = TRY(DumpChains());
+  std::erase_if(chains, [](const Chain& chain) { return !chain.drops; });
+  return chains;
 }
 
 }  // namespace
 
-Result<std::vector<Obstacle>> FindObstacles(const FirewallWanted& firewall) {
-  std::vector<Obstacle> obstacles;
-  const auto wanted = MatchesFor(firewall);
-  for (const auto& chain : TRY(DumpChains())) {
-    if (!chain.drops || wanted.empty()) continue;
-    Obstacle obstacle{Named(chain), {}};
-    std::set<std::string> there;
-    for (const auto& rule : TRY(OwnRules(chain, firewall.table))) {
-      there.insert(rule.match);
-      obstacle.stale.push_back(rule.handle);
-    }
-    if (there != wanted || obstacle.stale.size() != wanted.size()) obstacles.push_back(std::move(obstacle));
+Result<std::vector<std::string>> FindObstacles(const FirewallWanted& firewall) {
+  std::vector<std::string> obstacles;
+  const auto passage = PassageOf(firewall);
+  if (passage.links.empty()) return obstacles;
+  for (const auto& chain : TRY(DroppingChains())) {
+    if (!IsOpen(passage, TRY(OwnRules(chain))[passage.table])) obstacles.push_back(Named(chain));
   }
   return obstacles;
 }
 
 Result<> OpenPassages(const FirewallWanted& wanted) {
-  for (const auto& [chain, stale] : TRY(FindObstacles(wanted))) {
+  const auto chains = TRY(DroppingChains());
+  if (chains.empty()) return {};
+  const auto passage = PassageOf(wanted);
+  const auto others = TRY(OtherPassages(wanted.table));
+  for (const auto& chain : chains) {
+    auto own = TRY(OwnRules(chain));
+    const auto name = Named(chain);
     std::string commands;
-    for (const auto handle : stale) commands += Deleted(chain, handle);
-    for (const auto& net : wanted.networks) {
-      for (const auto direction : kDirections) {
-        commands += "add rule " + chain + " " + std::string(direction) + " \"" + net.link + "\" accept comment \"" +
-                    wanted.table + "\"\n";
-      }
+    if (!IsOpen(passage, own[passage.table])) commands = Deleted(name, own[passage.table]) + Added(name, passage);
+    // One that is half there is in the midst of a change, or its project's own to repair.
+    for (const auto& other : others) {
+      if (!own.contains(other.table)) commands += Added(name, other);
     }
-    auto opened = RunNft(commands, "let bridges pass", chain);
+    if (commands.empty()) continue;
+    auto opened = RunNft(commands, "let bridges pass", name);
     if (opened || opened.error().code == ErrorCode::kNotFound) continue;  // who has gone since drops nothing
     return Fail(std::move(opened).error().Hint("it drops what it does not know, and cannot be changed by others"));
   }
@@ -173,11 +234,10 @@ Result<> ClosePassages(const std::string& table) {
   for (const auto& chain : TRY(DumpChains())) {
     if (!chain.forwards) continue;
     // What cannot be read is not where we have put anything.
-    const auto own = OwnRules(chain, table);
-    if (!own || own->empty()) continue;
-    std::string commands;
-    for (const auto& rule : *own) commands += Deleted(Named(chain), rule.handle);
-    const auto closed = RunNft(commands, "take rules from", Named(chain));
+    const auto own = OwnRules(chain);
+    const auto rules = own ? own->find(table) : decltype(own->end())();
+    if (!own || rules == own->end()) continue;
+    const auto closed = RunNft(Deleted(Named(chain), rules->second), "take rules from", Named(chain));
     if (!closed && closed.error().code != ErrorCode::kNotFound) return closed;
   }
   return {};

@@ -4,7 +4,8 @@
 // Docker's does and many an administrator's, would let nothing through from or to a bridge of nucleus; with
 // br_netfilter not even what stays on it. So rules are put at the end of such a chain, two for each bridge: what the
 // chain drops by a rule stays dropped, and the project's own table is asked as well. They carry the name of that table
-// as their comment, and go with it.
+// as their comment, and go with it. Whoever drops may load its rules anew, and then they are gone: of a topology that
+// is drift; of a container started by hand nobody looks, so whoever opens a way opens those of all bridges.
 //
 // In the network namespace of the calling thread; changes under the lock of the host.
 #pragma once
@@ -18,15 +19,11 @@
 
 namespace nucleus::netns {
 
-// A chain of somebody else's that drops what is forwarded, and has not the rules: "ip filter FORWARD".
-struct Obstacle {
-  std::string chain;
-  std::vector<std::uint64_t> stale;  // handles of rules that take the place of the right ones
-};
+// Chains of somebody else's that drop what is forwarded, and have not the rules for the bridges of that table:
+// "ip filter FORWARD". Costs microseconds where nobody drops.
+Result<std::vector<std::string>> FindObstacles(const FirewallWanted& wanted);
 
-// For the bridges of that table. Costs microseconds where nobody drops.
-Result<std::vector<Obstacle>> FindObstacles(const FirewallWanted& wanted);
-
+// For those bridges, and for all others of ours that have no rule there.
 Result<> OpenPassages(const FirewallWanted& wanted);
 Result<> ClosePassages(const std::string& table);
 

@@ -94,7 +94,7 @@ def test_a_forward_policy_of_drop_is_drift_and_apply_opens_a_way_for_bridges_alo
     told = world.nucleus("drift", world.project, status=None).stdout
     assert "way through ip filter FORWARD" in told, told
     world.apply(ways.path)
-    assert ways() == ("", "web", "", HERE)  # of a run nobody repairs the rules
+    assert ways() == OPEN  # of a run too, which nobody looks after
     assert "nothing to do" in world.nucleus("diff", "-f", ways.path).stdout.lower()
     # Their own tools go on to understand their table.
     listed = world.run("iptables-nft", "-S", "FORWARD").stdout.splitlines()
@@ -120,6 +120,18 @@ def test_what_others_drop_by_rules_stays_dropped(world, internet, ways):
     assert "way through" in world.nucleus("drift", world.project, status=None).stdout
     world.apply(ways.path)
     assert says(internet.run, HERE, 8080) == "web"
+
+
+def test_whoever_comes_by_opens_the_way_of_all_and_takes_along_its_own(world, internet, ways):
+    load(world, DOCKER)
+    assert ways() == CLOSED
+    assert world.nucleus("run", "--network", "bridge", "--", "sh", "-c", f"busybox nc -w 1 {THERE} 80 < /dev/null").stdout.strip() == HERE
+    assert ways() == OPEN
+    assert "nothing to do" in world.nucleus("diff", "-f", ways.path).stdout.lower()
+    world.nucleus("destroy", world.project, "--yes")
+    assert says(internet.run, HERE, 8081) == "run"
+    left = [line for line in world.run("nft", "list", "chain", "ip", "filter", "FORWARD").stdout.splitlines() if "nucleus_" in line]
+    assert len(left) == 2, left  # the run's, of one bridge
 
 
 @pytest.mark.parametrize("rules", [DOCKER, PLAIN], ids=["docker", "plain"])
