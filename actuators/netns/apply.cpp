@@ -1,5 +1,6 @@
 #include "actuators/netns/apply.hpp"
 
+#include "actuators/netns/leaving.hpp"
 #include "actuators/netns/parts.hpp"
 
 namespace nucleus::netns {
@@ -29,8 +30,11 @@ Result<> NetnsActuator::Apply(const PartKey& key, const Wanted& wanted, const Pr
   switch (key.part) {
     case Part::kBridge:
       return ApplyBridge(*TRY(As<BridgeWanted>(key, wanted)), *aliases_);
-    case Part::kNetns:
-      return ApplyNetns(*TRY(As<NetnsWanted>(key, wanted)), *aliases_);
+    case Part::kNetns: {
+      const auto* netns = TRY(As<NetnsWanted>(key, wanted));
+      TRY(ApplyNetns(*netns, *aliases_));
+      return ForgetGone(key);
+    }
     case Part::kFirewall:
       return ApplyFirewall(*TRY(As<FirewallWanted>(key, wanted)), directories_);
     case Part::kNames:
@@ -41,6 +45,12 @@ Result<> NetnsActuator::Apply(const PartKey& key, const Wanted& wanted, const Pr
       break;
   }
   return Fail(NotOurs("apply", key));
+}
+
+// What is said of links that are gone with the part.
+Result<> NetnsActuator::ForgetGone(const PartKey& key) const {
+  const auto lock = TRY(LockHost(directories_.HostLock()));
+  return ForgetGonePorts(FirewallTable(key.project));
 }
 
 Result<> NetnsActuator::Furnish(const sys::Fd& network, const NetnsWanted& wanted, const ProgressSink& warn) {
@@ -59,8 +69,8 @@ Result<> NetnsActuator::Undo(const PartKey& key, const Wanted* wanted, const Und
       return UndoBridge(BridgeLink(key.project, key.address.name), alias, *aliases_);
     case Part::kNetns: {
       const auto* netns = wanted == nullptr ? nullptr : std::get_if<NetnsWanted>(wanted);
-      return UndoNetns(netns != nullptr ? netns->pin : directories_.NetnsPin(key.project, key.address), alias,
-                       *aliases_);
+      TRY(UndoNetns(netns != nullptr ? netns->pin : directories_.NetnsPin(key.project, key.address), alias, *aliases_));
+      return ForgetGone(key);
     }
     case Part::kFirewall:
       return UndoFirewall(FirewallTable(key.project), directories_);

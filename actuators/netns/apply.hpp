@@ -32,6 +32,8 @@ class NetnsActuator : public Actuator {
   Result<> Restrict(const sys::Fd& network, const std::optional<EgressWanted>& egress, const ProgressSink& warn);
 
  private:
+  [[nodiscard]] Result<> ForgetGone(const PartKey& key) const;
+
   Directories directories_;
   std::shared_ptr<AliasIndex> aliases_;
 };

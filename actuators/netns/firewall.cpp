@@ -15,16 +15,16 @@
 #include <vector>
 
 #include "actuators/netns/firewall_listing.hpp"
+#include "actuators/netns/leaving.hpp"
 #include "actuators/netns/links.hpp"
 #include "actuators/netns/nft.hpp"
 #include "actuators/netns/parts.hpp"
 #include "actuators/netns/passage.hpp"
 #include "actuators/sys/file.hpp"
+#include "spec/core/link_names.hpp"
 #include "state/parts/spoof_model.hpp"
 
 namespace nucleus::netns {
-
-namespace {
 
 Result<sys::Fd> LockHost(const std::string& path) {
   if (const auto slash = path.rfind('/'); slash != 0 && slash != std::string::npos) {
@@ -36,6 +36,8 @@ Result<sys::Fd> LockHost(const std::string& path) {
   }
   return lock;
 }
+
+namespace {
 
 // One of the two settings, and who remembers what it was.
 struct Forwarding {
@@ -86,12 +88,6 @@ Result<bool> IsOn(const Forwarding& setting) {
 
 std::string AcceptPath(const std::string& link) {
   return "/proc/sys/net/ipv6/conf/" + link + "/accept_ra";
-}
-
-// As names.hpp makes them: VethLink().
-bool IsVethLink(const std::string& link) {
-  constexpr std::size_t kSize = 12;
-  return link.size() == kSize && link.starts_with("nv");
 }
 
 std::string ForwardingPath(const std::string& link) {
@@ -185,7 +181,7 @@ Result<SpoofEntries> EntriesToKeep(Netlink& netlink, const FirewallWanted& wante
   const auto ports = PortsOf(wanted);
   for (const auto& entry : state->elements) {
     const std::string port(PortOf(entry.second));
-    if (ports.contains(port) || !IsVethLink(port)) continue;
+    if (entry.first == kSpoofLeaving || ports.contains(port) || !IsVethLink(port)) continue;
     const auto link = GetLink(netlink, port);
     if (link && *link) kept.push_back(entry);
   }
@@ -248,6 +244,7 @@ Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& director
     label.*setting.mark = was;
   }
   TRY(ReplaceTables(wanted, TableComment(label)));
+  TRY(ForgetGonePorts(wanted.table));
   // Only now: whoever is let through others' rules is judged by these.
   TRY(OpenPassages(wanted));
   for (const auto& setting : memory.settings) {

@@ -243,7 +243,7 @@ TEST_F(NetnsHost, InterfacesKeepTheirNamesWhileNetworksComeAndGo) {
   side.gateway.reset();
   EXPECT_EQ(names(), "front eth0 back eth1 ");
   wanted({back});
-  ExpectRepair("service.web/netns: eth0: ");
+  ExpectRepair("service.web/netns: network front: ");
   EXPECT_EQ(names(), "back eth1 ");
   wanted({back, side});  // by its place eth1, which another one has
   ExpectRepair("service.web/netns: network side: ");
@@ -252,7 +252,7 @@ TEST_F(NetnsHost, InterfacesKeepTheirNamesWhileNetworksComeAndGo) {
   ExpectRepair("service.web/netns: network front: ");
   EXPECT_EQ(names(), "back eth1 side eth0 front eth2 ");
   wanted({});
-  ExpectRepair("service.web/netns: eth2: ");
+  ExpectRepair("service.web/netns: network front: ");
   wanted({front, back});
   ExpectRepair("service.web/netns: network front: ");
   EXPECT_EQ(names(), "front eth0 back eth1 ");
@@ -264,7 +264,7 @@ TEST_F(NetnsHost, AnAttachmentThatIsNoLongerWantedGoes) {
   OK(site_.Apply(shop_));
   auto& web = shop_.Get<NetnsWanted>("service.web/netns");
   web.attachments.pop_back();
-  ExpectRepair("service.web/netns: eth1: ");
+  ExpectRepair("service.web/netns: network back: ");
   EXPECT_EQ(HostLink(VethLink("shop", {Kind::kService, "web"}, "back")).index, 0);
   web.attachments.clear();
   ExpectRepair("service.web/netns: default route:");

@@ -21,6 +21,8 @@ Result<> FurnishNetns(const sys::Fd& network, const NetnsWanted& wanted, AliasIn
 Result<> RestrictNetns(const sys::Fd& network, const std::optional<EgressWanted>& egress, const ProgressSink& warn);
 Result<> UndoNetns(const std::string& pin, const std::string& alias, AliasIndex& aliases);
 
+// Held while what is everybody's is changed.
+Result<sys::Fd> LockHost(const std::string& path);
 Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& directories);
 Result<> UndoFirewall(const std::string& table, const Directories& directories);
 

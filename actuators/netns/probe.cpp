@@ -77,11 +77,23 @@ const NetnsWanted::Attachment* AttachmentOf(const Link& link, const HostView& ho
   return attachment == wanted->attachments.end() ? nullptr : &*attachment;
 }
 
-// What it is called in a fact.
-std::string FactNameOf(const Link* link, const HostView& host, const NetnsWanted* wanted) {
+// What it is called in a fact: after the network that it is for, or, where that is no more among those of the service,
+// after the one that it still is in.
+std::string FactNameOf(const Link* link, const HostView& host, const NetnsJob& job) {
   if (link == nullptr) return "?";
-  const auto* attachment = AttachmentOf(*link, host, wanted);
-  return attachment == nullptr ? link->name : NetworkFact(attachment->network);
+  if (const auto* attachment = AttachmentOf(*link, host, job.wanted)) return NetworkFact(attachment->network);
+  const Link* end = host.Find(link->peer);
+  const Link* bridge = end == nullptr ? nullptr : host.Find(end->master);
+  const auto network = bridge == nullptr ? std::nullopt : OwnerOf(*bridge, job.key.project);
+  if (!network || network->kind != Kind::kNetwork || !IsAttachment(*link, *end)) return link->name;
+  const bool ours = end->name == VethLink(job.key.project, job.key.address, network->name);
+  return ours ? NetworkFact(network->name) : link->name;
+}
+
+bool HasIpv6Address(const Snapshot& snapshot, int link) {
+  return std::ranges::any_of(snapshot.addresses, [&](const LinkAddress& address) {
+    return address.index == link && std::holds_alternative<spec::Ipv6>(address.address);
+  });
 }
 
 void ObserveEgress(const Result<Egress>& egress, Observation& observation) {
@@ -123,11 +135,12 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
       if (link.name == "lo") observation.facts["lo"] = link.up ? "up" : "down";
       // Tunnels and the like that the kernel puts into every namespace are nobody's doing.
       if (link.kind != "veth") continue;
-      const auto name = FactNameOf(&link, host, job.wanted);
+      const auto name = FactNameOf(&link, host, job);
       observation.facts[name] = InsideText(snapshot.AddressesOf(link.index), link.mac, link.mtu, link.up);
       const auto* attachment = AttachmentOf(link, host, job.wanted);
       const auto settings = inside->link_sysctls.find(link.index);
-      if (attachment != nullptr && attachment->v6 && settings != inside->link_sysctls.end()) {
+      const bool v6 = (attachment != nullptr && attachment->v6) || HasIpv6Address(snapshot, link.index);
+      if (v6 && settings != inside->link_sysctls.end()) {
         for (const auto& [setting, value] : settings->second) observation.facts[name + " " + setting] = value;
       }
       const Link* end = host.Find(link.peer);
@@ -141,14 +154,14 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
       const Link* link = snapshot.Find(route.index);
       std::string& routes = observation.facts[std::string(route.IsV6() ? kDefaultRoute6 : kDefaultRoute)];
       if (!routes.empty()) routes += ", ";
-      routes += RouteText(route.gateway.value_or(spec::Ipv4{}), FactNameOf(link, host, job.wanted));
+      routes += RouteText(route.gateway.value_or(spec::Ipv4{}), FactNameOf(link, host, job));
     }
     for (const auto& route : snapshot.OtherRoutes()) {
       const Link* link = snapshot.Find(route.index);
       // Over a link that a workload has made, a tunnel say, it may send what it likes.
       if (link == nullptr || link->kind != "veth") continue;
       observation.facts["route " + spec::Format(route.to)] =
-          RouteText(route.gateway.value_or(spec::Ipv4{}), FactNameOf(link, host, job.wanted));
+          RouteText(route.gateway.value_or(spec::Ipv4{}), FactNameOf(link, host, job));
     }
   }
   for (const Link* end : job.host_ends) {
@@ -159,6 +172,16 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
 
 // ---- the firewall ----
 
+// Ports whose links are on their way out, and there yet.
+Result<std::set<std::string_view>> StillLeaving(const FirewallState& state, const std::set<std::string_view>& wanted) {
+  std::set<std::string_view> leaving;
+  auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
+  for (const auto& [set, port] : state.elements) {
+    if (set == kSpoofLeaving && !wanted.contains(port) && TRY(GetLink(netlink, port))) leaving.insert(port);
+  }
+  return leaving;
+}
+
 // The table of family bridge, as far as somebody wants it; else it is only told that there is one.
 Result<Facts> ObserveSources(const std::string& table, const FirewallWanted* wanted) {
   const auto tables = TRY(DumpTables(TableFamily::kBridge));
@@ -167,7 +190,8 @@ Result<Facts> ObserveSources(const std::string& table, const FirewallWanted* wan
   const auto listing = ListTableJson(table, TableFamily::kBridge);
   if (!listing && listing.error().code == ErrorCode::kNotFound) return Facts();
   if (!listing) return Fail(listing.error());
-  return SpoofFacts(TRY(ParseListing(*listing)), PortsOf(*wanted));
+  const auto state = TRY(ParseListing(*listing));
+  return SpoofFacts(state, TRY(StillLeaving(state, PortsOf(*wanted))));
 }
 
 Observation ObserveFirewall(const std::string& project, const FirewallWanted* wanted) {
@@ -202,7 +226,7 @@ Observation ObserveFirewall(const std::string& project, const FirewallWanted* wa
   if (wanted == nullptr) return observation;
   const auto obstacles = FindObstacles(*wanted);
   if (!obstacles) return Unreadable(obstacles.error());
-  for (const auto& obstacle : *obstacles) observation.facts["way through " + obstacle.chain] = "closed";
+  for (const auto& obstacle : *obstacles) observation.facts["way through " + obstacle] = "closed";
   return observation;
 }
 
@@ -326,6 +350,8 @@ class Look {
         scope.v6 =
             std::ranges::any_of(netns->attachments, [](const auto& attachment) { return attachment.v6.has_value(); });
       }
+      // Also of a network that it is to leave.
+      for (const Link* end : ends) scope.v6 = scope.v6 || HasIpv6Address(host.snapshot(), end->master);
       jobs.push_back({key, std::move(pin), std::move(ends), netns});
     }
     const auto insides = LookInside(pins, scopes);

@@ -206,6 +206,17 @@ class Spoofing : public ::testing::Test {
   static Frame GroupFrame(std::uint8_t group) {
     return Ethernet({0x01, 0x80, 0xc2, 0, 0, group}, Mac(kFriend), ETH_P_IP);
   }
+  // The rules are those of a project without that port.
+  void LetGo(std::size_t port) {
+    auto& firewall = shop_.Get<FirewallWanted>("topology/firewall");
+    firewall.ports.erase(firewall.ports.begin() + static_cast<std::ptrdiff_t>(port));
+    Done(site_.actuator.Apply(shop_.Key("topology/firewall"), firewall, {}));
+  }
+  static bool IsMentioned(const std::string& link) {
+    const auto listing = ListTableJson(FirewallTable("shop"), TableFamily::kBridge);
+    EXPECT_TRUE(listing) << listing.error().Message();
+    return listing && listing->find(link) != std::string::npos;
+  }
   void WithoutChecks() { Done(RunNft(NoSpoofTransaction(FirewallTable("shop")), "test", "delete")); }
 
   Site site_;
@@ -235,12 +246,27 @@ TEST_F(Spoofing, TheBridgeLearnsOnlyWhatIsTrue) {
 }
 
 TEST_F(Spoofing, AServiceThatIsOnItsWayOutIsStillChecked) {
-  auto& ports = shop_.Get<FirewallWanted>("topology/firewall").ports;
-  ports.erase(ports.begin());
-  Done(site_.actuator.Apply(shop_.Key("topology/firewall"), shop_.Get<FirewallWanted>("topology/firewall"), {}));
+  LetGo(0);
   EXPECT_EQ(site_.Drift(shop_), "") << "what is left of it is nobody's drift";
   EXPECT_EQ(Reached(Forged()), std::set<int>{});
   EXPECT_EQ(AskOnce(shop_.Pin("mallory"), kVictim, 80), kMallory) << "and still served";
+}
+
+TEST_F(Spoofing, WhatIsSaidOfALinkGoesWithIt) {
+  const auto mallory = shop_.Get<FirewallWanted>("topology/firewall").ports[0].link;
+  LetGo(0);
+  EXPECT_TRUE(IsMentioned(mallory));
+  Done(site_.actuator.Undo(shop_.Key("service.mallory/netns"), nullptr, {}, {}));
+  EXPECT_FALSE(IsMentioned(mallory));
+  // Where whoever removes it is killed in between, it is drift.
+  const auto victim = shop_.Get<FirewallWanted>("topology/firewall").ports[0].link;
+  LetGo(0);
+  ASSERT_EQ(std::system(("ip link del " + victim).c_str()), 0);
+  EXPECT_TRUE(IsMentioned(victim));
+  EXPECT_NE(site_.Drift(shop_).find("topology/firewall: sources of " + victim), std::string::npos);
+  Done(site_.actuator.Apply(shop_.Key("topology/firewall"), shop_.Get<FirewallWanted>("topology/firewall"), {}));
+  EXPECT_FALSE(IsMentioned(victim));
+  EXPECT_EQ(site_.Drift(shop_).find("topology/firewall"), std::string::npos);
 }
 
 TEST_F(Spoofing, WhatIsChangedIsNoticedAndRepaired) {

@@ -64,7 +64,7 @@ bool Matches(const Wanted& wanted, const Facts& seen) {
 
 Facts ExpectedFacts(const FirewallWanted& wanted) {
   auto facts = FirewallFacts(ExpectedFirewall(wanted));
-  if (ChecksSources(wanted)) facts.merge(SpoofFacts(ExpectedSpoof(wanted), PortsOf(wanted)));
+  if (ChecksSources(wanted)) facts.merge(SpoofFacts(ExpectedSpoof(wanted)));
   return facts;
 }
 Facts ExpectedFacts(const Wanted& wanted) {

@@ -11,7 +11,6 @@ namespace nucleus {
 namespace {
 
 constexpr std::string_view kSources = "sources";
-constexpr std::string_view kPortSet = "ports";
 
 // A set of the table: what stands in its declaration, and what the kernel lists of it.
 struct Set {
@@ -20,11 +19,12 @@ struct Set {
   std::string_view listed;
 };
 constexpr std::array kSets{
-    Set{kPortSet, "type ifname", "ifname"},
-    Set{"ipv4", "type ifname . ether_addr . ipv4_addr", "ifname,ether_addr,ipv4_addr"},
-    Set{"ipv6", "type ifname . ether_addr . ipv6_addr", "ifname,ether_addr,ipv6_addr"},
+    Set{kSpoofSets[0], "type ifname", "ifname"},
+    Set{kSpoofSets[1], "type ifname . ether_addr . ipv4_addr", "ifname,ether_addr,ipv4_addr"},
+    Set{kSpoofSets[2], "type ifname . ether_addr . ipv6_addr", "ifname,ether_addr,ipv6_addr"},
     // Older libraries do not know the field by its name: the target of a neighbour advertisement, RFC 4861.
-    Set{"targets", "typeof iifname . @th,64,128", "ifname,integer"},
+    Set{kSpoofSets[3], "typeof iifname . @th,64,128", "ifname,integer"},
+    Set{kSpoofLeaving, "type ifname", "ifname"},
 };
 
 // Before the bridge decides anything: nft(8), priorities of the bridge family. A chain that is jumped to has to be
@@ -69,7 +69,7 @@ SpoofEntries EntriesOf(const FirewallWanted& wanted) {
   for (const auto& [link, address, address6] : wanted.ports) {
     const auto mac = MacOf(address);
     const auto from = link + " . " + Format(mac) + " . ";
-    entries.emplace_back(kPortSet, link);
+    entries.emplace_back(kSpoofSets[0], link);
     entries.emplace_back("ipv4", from + spec::Format(address));
     if (!address6) continue;
     // Who has no address yet asks for it from none.
@@ -124,7 +124,7 @@ FirewallState ExpectedSpoof(const FirewallWanted& wanted) {
   return state;
 }
 
-Facts SpoofFacts(const FirewallState& state, const std::set<std::string_view>& ports) {
+Facts SpoofFacts(const FirewallState& state, const std::set<std::string_view>& leaving) {
   Facts all = FirewallFacts(state);
   all.erase("comment");  // of the table, whose name says enough
   Facts facts;
@@ -134,7 +134,7 @@ Facts SpoofFacts(const FirewallState& state, const std::set<std::string_view>& p
   std::sort(entries.begin(), entries.end());
   for (const auto& [set, element] : entries) {
     const auto port = PortOf(element);
-    if (!ports.contains(port)) continue;
+    if (leaving.contains(port)) continue;
     auto& value = facts[prefix + "of " + std::string(port)];
     if (!value.empty()) value += ", ";
     value += set + element.substr(port.size());
@@ -145,6 +145,9 @@ Facts SpoofFacts(const FirewallState& state, const std::set<std::string_view>& p
 std::string SpoofTransaction(const FirewallWanted& wanted, const SpoofEntries& kept) {
   auto entries = EntriesOf(wanted);
   entries.insert(entries.end(), kept.begin(), kept.end());
+  for (const auto& [set, port] : kept) {
+    if (set == kSpoofSets[0]) entries.emplace_back(kSpoofLeaving, port);
+  }
   std::string objects = "  counter " + std::string(kSpoofCounter) + " { }\n";
   for (const auto& set : kSets) objects += SetText(set, entries);
   const auto rules = SpoofRules();

@@ -13,10 +13,12 @@
 // frame however many there are.
 //
 // An entry has to outlive its link: a service that is being stopped is still checked, and still served. So who replaces
-// the table hands over the entries of links that are still there, and what is there of links that nobody wants is left
-// out of the facts. Pure; no I/O.
+// the table hands over the entries of links that are still there; a set of their own, `leaving`, says which. Nothing is
+// told of them in the facts as long as the link is there, and whoever removes it takes them away:
+// actuators/netns/leaving.hpp. Pure; no I/O.
 #pragma once
 
+#include <array>
 #include <set>
 #include <string>
 #include <string_view>
@@ -28,6 +30,9 @@ namespace nucleus {
 
 inline constexpr std::string_view kSpoofFact = "sources";  // what the names of its facts begin with
 inline constexpr std::string_view kSpoofCounter = "forged";
+// Its sets; the first one has the names of ports, and what all elements begin with are such names.
+inline constexpr std::array<std::string_view, 5> kSpoofSets{"ports", "ipv4", "ipv6", "targets", "leaving"};
+inline constexpr std::string_view kSpoofLeaving = kSpoofSets.back();
 
 // The elements of its sets: set -> element, as nft(8) lists it, a blank on either side of a dot: "nv01 . 02:6e:…
 // . 10.1.0.2".
@@ -38,13 +43,13 @@ std::string_view PortOf(std::string_view element);
 // Whether there is such a table at all: somebody has to be on the networks.
 bool ChecksSources(const FirewallWanted& wanted);
 
-// What is to be observed once it is there, and what is as facts. ports: whose entries count; the others' do not.
+// What is to be observed once it is there, and what is as facts. leaving: ports of which nothing is told.
 FirewallState ExpectedSpoof(const FirewallWanted& wanted);
-Facts SpoofFacts(const FirewallState& state, const std::set<std::string_view>& ports);
+Facts SpoofFacts(const FirewallState& state, const std::set<std::string_view>& leaving = {});
 std::set<std::string_view> PortsOf(const FirewallWanted& wanted);
 
 // The commands for nft(8) that put the table in the place of what has its name; part of the firewall's transaction.
-// kept: entries of links that are on their way out. Only where ChecksSources().
+// kept: entries of links that are on their way out, but those of `leaving`, which follow. Only where ChecksSources().
 std::string SpoofTransaction(const FirewallWanted& wanted, const SpoofEntries& kept);
 // And those that take it away, where it is there.
 std::string NoSpoofTransaction(std::string_view table);

@@ -1,5 +1,6 @@
 """Networks that speak IPv6 beside IPv4: who reaches whom, what is published, what may be sent, what changes live, what is repaired."""
 
+import json
 import subprocess
 
 import pytest
@@ -150,6 +151,30 @@ def test_ipv6_comes_and_goes_live(world, internet):
         settled(world, path)
         assert ask(world, "service.web", THERE6, 8006, 1) == reached
     assert world.pids() == pids
+
+
+SUBNET6 = 'subnet6 = "fd00:77::/64"\n'
+FRONT = '[networks.front]\nsubnet = "10.77.0.0/24"\n' + SUBNET6
+DB = '[services.db]\ncommand = ["/bin/sleep", "10000"]\nnetworks = ["back"]\n'
+
+
+@pytest.mark.parametrize("removed", [[SUBNET6], [FRONT, '"front", '], ['"front", '], [DB]], ids=["IPv6", "network", "attachment", "service"])
+def test_what_is_removed_from_the_file_is_a_change_and_no_drift(world, internet, removed):
+    path = world.write(topology())
+    world.apply(path)
+    links = lambda: {link["ifname"] for link in json.loads(world.run("ip", "-j", "link", "show").stdout)}
+    before, text = links(), topology()
+    for part in removed:
+        assert part in text
+        text = text.replace(part, "")
+    path = world.write(text)
+    changes = world.json("diff", "-f", path)["changes"]
+    assert changes and not any(change["drift"] or reason["type"] == "drift" for change in changes for reason in change["reasons"]), changes
+    world.apply(path)
+    settled(world, path)
+    # Nothing is said of links that are gone.
+    listed = world.run("nft", "list", "ruleset").stdout
+    assert not [link for link in before - links() if link in listed], listed
 
 
 def test_egress_rules_hold_for_ipv6(world, internet):
