@@ -8,7 +8,8 @@ import socket
 from world import wait_for
 
 # Runs on a host or in a container: answers whoever asks at one of its ports with its name and the address that it sees, and asks others for
-# whoever tells it to, over a socket in a directory. SHARED/NAME PORT...; a port is tcp:ADDRESS:PORT or udp:ADDRESS:PORT.
+# whoever tells it to, over a socket in a directory. SHARED/NAME PORT...; a port is tcp:ADDRESS:PORT or udp:ADDRESS:PORT, an address of IPv6 is
+# in no brackets.
 PROGRAM = r"""
 import fcntl, json, os, socket, struct, sys, threading, time
 place, *ports = sys.argv[1:]
@@ -31,9 +32,13 @@ def serve_udp(server):
         except OSError:
             pass
 
+def opened(kind, address):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+
 def ask(kind, address, port, seconds):
     end = time.monotonic() + seconds
-    with socket.socket(type=socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as s:
+    with opened(kind, address) as s:
         while time.monotonic() < end:
             try:
                 s.settimeout(seconds if kind == "tcp" else 0.3)
@@ -55,6 +60,13 @@ def addresses():
                 found.append(socket.inet_ntoa(fcntl.ioctl(s, 0x8915, struct.pack("256s", link.encode()))[20:24]))  # SIOCGIFADDR
             except OSError:
                 pass
+    try:
+        for line in open("/proc/net/if_inet6"):
+            digits, _, _, scope, *_ = line.split()
+            if scope != "20":  # of one link
+                found.append(socket.inet_ntop(socket.AF_INET6, bytes.fromhex(digits)))
+    except FileNotFoundError:
+        pass
     return found
 
 def many(questions, seconds):
@@ -67,8 +79,11 @@ def many(questions, seconds):
     return answers
 
 for text in ports:
-    kind, address, port = text.split(":")
-    server = socket.socket(type=socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+    kind, address = text.split(":", 1)
+    address, port = address.rsplit(":", 1)
+    server = opened(kind, address)
+    if ":" in address:
+        server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind((address, int(port)))
     if kind == "tcp":
@@ -103,8 +118,9 @@ class Speaker:
         finally:
             os.close(descriptor)
 
-    def addresses(self):
-        return self.tell(None)
+    def addresses(self, family=0):
+        """Of both families, or of one."""
+        return [address for address in self.tell(None) if not family or (":" in address) == (family == 6)]
 
     def ask(self, questions, seconds=1.0):
         """(protocol, address, port)... -> what was answered, "" where nothing was."""
@@ -150,7 +166,7 @@ def matrix(speakers, targets):
 
 
 def row(speaker, targets, seconds=1.0):
-    own = speaker.addresses() + ["127.0.0.1"]
+    own = speaker.addresses() + ["127.0.0.1", "::1"]
     answers = speaker.ask([target[:3] for target in targets.values()], seconds)
     return {column: cell(answer, target[3], own) for (column, target), answer in zip(targets.items(), answers, strict=True)}
 
