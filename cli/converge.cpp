@@ -441,7 +441,7 @@ Result<> CheckMayStart(const Work& work) {
 
 }  // namespace
 
-Result<> ConvergeQuietly(Context& context, Goal goal) {
+Result<> ConvergeQuietly(Context& context, Goal goal, const std::function<Result<>()>& after) {
   CatchSignals();
   Command command = *FindCommand("apply");
   command.name = context.arguments.command().name;
@@ -457,8 +457,9 @@ Result<> ConvergeQuietly(Context& context, Goal goal) {
   for (const auto& warning : work.plan.warnings) context.console.Warn(warning);
   const Actuators actuators = TRY(Actuators::Make(work.directories));
   const reconcile::Machinery machinery = actuators.With(work.probers);
+  if (work.goal.before) TRY(work.goal.before());
   const Executed executed = TRY(Execute(work, machinery));
-  if (executed.outcome.ok()) return {};
+  if (executed.outcome.ok()) return after ? after() : Result<>();
   if (work.goal.desired) TRY(GoBack(work, machinery, executed.revision));
   if (executed.outcome.interrupted) return Fail(ErrorCode::kInterrupted, "", work.world.project, "interrupted");
   return Fail(executed.outcome.failed.front().second);

@@ -2,6 +2,7 @@
 // rollback and Compose's verbs differ in what they want only.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@ struct Goal {
   std::optional<spec::Topology> sources_now = {};  // with saved: the files as they read now
   bool must_be_known = false;                      // a project the store has not heard of is an error
   bool must_be_new = false;                        // one that was applied is an error
+  std::function<Result<>()> before = {};           // what comes before all changes, once the project is had
 };
 
 // The exit code. Everything was said already but the error, if there is one.
@@ -27,6 +29,7 @@ Result<int> Converge(Context& context, Goal goal);
 
 // The same without a plan to read, questions and a result: for one container that is wanted, or not wanted any more,
 // as a whole. With the defaults of `apply`; where it fails, it is taken back, and the error is that of the first step.
-Result<> ConvergeQuietly(Context& context, Goal goal);
+// after: what comes last while the project is had.
+Result<> ConvergeQuietly(Context& context, Goal goal, const std::function<Result<>()>& after = {});
 
 }  // namespace nucleus::cli

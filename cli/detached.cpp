@@ -4,8 +4,10 @@
 
 #include <utility>
 
+#include "actuators/process/at_end.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/process/probe.hpp"
+#include "actuators/sys/own_programs.hpp"
 #include "cli/compile_launch.hpp"
 #include "cli/converge.hpp"
 #include "cli/run_options.hpp"
@@ -65,10 +67,23 @@ Result<int> RunDetached(Context& context) {
   goal.desired = TRY(TellProblems(
       context, spec::LoadFlags(name, name, FlagsOf(arguments), arguments.operands(), spec::Outside::Real())));
   goal.must_be_new = true;
-  TRY(ConvergeQuietly(context, std::move(goal)));
-  const auto found = TRY(process::Find(directories.ServiceDir(name, {Kind::kService, name})));
-  if (!found.status) return Fail(ErrorCode::kNotFound, "", "'" + name + "'", "was removed as soon as it was up");
-  context.console.Out(found.status->id + "\n");
+  const std::string directory = directories.ServiceDir(name, {Kind::kService, name});
+  if (arguments.Has("rm")) {
+    const std::string own = TRY(sys::ProgramOfOurs("nucleus"));
+    goal.before = [&directories, directory, own] {
+      return process::WriteAtEnd(
+          directory, {own, "rm", "--force", "--state-dir", directories.state, "--runtime-dir", directories.runtime});
+    };
+  }
+  std::string id;
+  const auto note_id = [&]() -> Result<> {
+    const auto found = TRY(process::Find(directory));
+    if (!found.status) return Fail(ErrorCode::kNotFound, "", "'" + name + "'", "is gone");
+    id = found.status->id;
+    return {};
+  };
+  TRY(ConvergeQuietly(context, std::move(goal), note_id));
+  context.console.Out(id + "\n");
   return exit_code::kDone;
 }
 

@@ -30,6 +30,7 @@ constexpr std::array kOwn{
     Text("name", "NAME", "Its name, of which there is one at a time; without one, the beginning of its id."),
     Switch("tty", "A terminal of its own, joined with the caller's.", 't'),
     Switch("detach", "In the background: print its id once it is up. It stays listed until `rm`.", 'd'),
+    Switch("rm", "With --detach: remove it once it has ended; what runs in the foreground is removed anyway."),
     Switch("dry-run", "Print what would be enforced, and start nothing."),
     Option{.name = "output",
            .letter = 'o',

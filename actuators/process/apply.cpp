@@ -9,6 +9,7 @@
 #include <climits>
 #include <limits>
 
+#include "actuators/process/at_end.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/process/log.hpp"
 #include "actuators/process/probe.hpp"
@@ -107,7 +108,7 @@ Result<> RemoveFiles(const std::string& directory, bool keep_log) {
       TRY(RemoveFile(In(directory, file) + ".1"));
     }
   }
-  for (const auto file : {kPolicyFile, kLockFile, kLaunchFile, kStatusFile}) {
+  for (const auto file : {kAtEndFile, kPolicyFile, kLockFile, kLaunchFile, kStatusFile}) {
     sys::RemoveTemporaries(In(directory, file));
     TRY(RemoveFile(In(directory, file)));
   }

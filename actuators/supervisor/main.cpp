@@ -12,6 +12,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "actuators/process/at_end.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/supervisor/supervisor.hpp"
 #include "actuators/sys/clone3.hpp"
@@ -80,5 +81,6 @@ int main(int argc, char** argv) {
   }
   Answer(std::move(pipe), {});
   supervisor->Run();
+  nucleus::process::ExecuteAtEnd(argv[1], supervisor->id());
   return 0;
 }

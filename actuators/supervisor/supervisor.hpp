@@ -56,6 +56,7 @@ class Supervisor {
   }
   // Then: of its last run, 128+N where a signal ended it.
   [[nodiscard]] int exit_code() const { return status_.exit_code; }
+  [[nodiscard]] const std::string& id() const { return status_.id; }
   // What the policy denied, as far as the seccomp program asked; in words, a line each.
   [[nodiscard]] std::vector<std::string> Denials() const;
   // Why the trace was not written.

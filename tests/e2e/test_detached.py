@@ -159,3 +159,21 @@ def test_its_supervisor_passes_the_end_on(world):
     assert rows(world)[name(world, "one")]["exit_code"] == 137
     world.nucleus("rm", name(world, "one"))
     assert json.loads(world.nucleus("ps", "--all", "-o", "json").stdout)["services"] == []
+
+
+def test_with_rm_it_goes_when_it_ends(world):
+    identity = detached(world, "--rm", "--name", name(world, "gone"), "--network", "bridge", "--", "sleep", "0.3").stdout.strip()
+    assert len(identity) == 32
+    until(lambda: rows(world) == {} and left(world) == [])
+    # Also at once, and also when it is stopped; whoever has its name since is another one.
+    assert len(detached(world, "--rm", "--name", name(world, "gone"), "--", "true").stdout.strip()) == 32
+    until(lambda: rows(world) == {} and left(world) == [])
+    detached(world, "--rm", "--name", name(world, "gone"), "--", "sleep", "1000")
+    world.nucleus("stop", name(world, "gone"), "--timeout", "0s")
+    until(lambda: rows(world) == {} and left(world) == [])
+    detached(world, "--rm", "--name", name(world, "gone"), "--", "sleep", "1000")
+    world.nucleus("rm", "-f", name(world, "gone"))
+    second = detached(world, "--name", name(world, "gone"), "--", "sleep", "1000").stdout.strip()
+    time.sleep(1)
+    assert rows(world)[name(world, "gone")]["id"] == second
+    world.nucleus("rm", "-f", name(world, "gone"))

@@ -1,0 +1,38 @@
+#include "actuators/process/at_end.hpp"
+
+#include <unistd.h>
+
+#include "actuators/sys/file.hpp"
+
+namespace nucleus::process {
+
+namespace {
+
+std::string FileIn(const std::string& directory) {
+  return directory + "/" + std::string(kAtEndFile);
+}
+
+}  // namespace
+
+Result<> WriteAtEnd(const std::string& directory, const std::vector<std::string>& command) {
+  TRY(sys::MakeDirectories(directory, 0755));
+  std::string words;
+  for (const std::string& word : command) words += word + '\0';
+  return sys::ReplaceFile(FileIn(directory), words, 0600);
+}
+
+void ExecuteAtEnd(const std::string& directory, const std::string& id) {
+  auto words = sys::ReadFile(FileIn(directory));
+  if (!words || words->empty() || words->back() != '\0') return;
+  std::string last = id;
+  std::vector<char*> argv;
+  for (std::size_t at = 0; at < words->size(); at = words->find('\0', at) + 1) argv.push_back(words->data() + at);
+  argv.push_back(last.data());
+  argv.push_back(nullptr);
+  if (::fork() != 0) return;
+  ::setsid();
+  ::execve(argv[0], argv.data(), environ);
+  ::_exit(127);
+}
+
+}  // namespace nucleus::process
