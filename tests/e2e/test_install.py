@@ -53,3 +53,8 @@ def test_manual_and_completions_are_what_the_program_says(prefix):
                         "zsh/site-functions/_nucleus": ("completion", "zsh"),
                         "fish/vendor_completions.d/nucleus.fish": ("completion", "fish")}.items():
         assert (prefix / "share" / file).read_text() == said(*words), file
+
+
+def test_the_unit_names_the_program_that_is_installed():
+    text = (BUILD / "units/nucleus-topology@.service").read_text()
+    assert "@" not in text.replace("nucleus-topology@", "") and "ExecStart=/usr/local/bin/nucleus apply -f /etc/nucleus/%i.toml\n" in text

@@ -5,6 +5,7 @@ import subprocess
 
 import guest
 
+UNIT = "nucleus-topology@stack.service"
 FILE = pathlib.Path("/root/stack.toml")
 STACK = """
 name = "stack"
@@ -80,27 +81,21 @@ def test_after_a_reboot_apply_brings_it_back_and_signals_no_stranger():
 
 @guest.boot(2)
 def test_a_unit_for_the_next_boot():
-    pathlib.Path("/etc/systemd/system/stack.service").write_text(f"""[Unit]
-Description=The stack
-After=network.target
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart={guest.NUCLEUS} apply -f {FILE}
-ExecStop={guest.NUCLEUS} destroy stack
-TimeoutStartSec=300
-[Install]
-WantedBy=multi-user.target
-""")
-    guest.run("systemctl", "enable", "stack.service")
+    template = (guest.HERE / "nucleus-topology@.service.in").read_text()
+    text = template.replace("@CMAKE_INSTALL_FULL_BINDIR@", str(guest.HERE / "bin"))
+    pathlib.Path("/etc/systemd/system/nucleus-topology@.service").write_text(text)
+    pathlib.Path("/etc/nucleus").mkdir()
+    pathlib.Path("/etc/nucleus/stack.toml").write_text(FILE.read_text())
+    assert not guest.run("systemd-analyze", "verify", "--man=no", UNIT)
+    guest.run("systemctl", "enable", UNIT)
     guest.run("sync")
 
 
 @guest.boot(3, "power loss")
 def test_after_a_power_loss_the_unit_has_applied():
-    guest.wait_for("the unit", lambda: guest.run("systemctl", "is-active", "stack.service", status=None).strip() in ("active", "failed"), 200)
-    assert guest.run("systemctl", "is-active", "stack.service", status=None).strip() == "active", guest.run(
-        "journalctl", "-u", "stack.service", "--no-pager")
+    guest.wait_for("the unit", lambda: guest.run("systemctl", "is-active", UNIT, status=None).strip() in ("active", "failed"), 200)
+    assert guest.run("systemctl", "is-active", UNIT, status=None).strip() == "active", guest.run(
+        "journalctl", "-u", UNIT, "--no-pager")
     check()
 
 
@@ -113,7 +108,7 @@ def test_the_containers_outlive_the_apply_of_the_unit():
 
 @guest.boot(3, "power loss")
 def test_stopping_the_unit_removes_it_all():
-    guest.run("systemctl", "stop", "stack.service")
+    guest.run("systemctl", "stop", UNIT)
     assert running() == {}
     assert "nucleus" not in guest.run("nft", "list", "tables")
     assert "nucleus:" not in guest.run("ip", "-d", "link")
