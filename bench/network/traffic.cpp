@@ -6,7 +6,8 @@
 //                                                   per second of processor that both ends took, the kernel's work
 //                                                   included
 //   network_traffic ask ADDRESS PORT COUNT          one byte there and back, so often; prints the median in
-//   microseconds
+//   microseconds, and
+//                                                   those of a processor that both ends took each time
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -75,7 +76,7 @@ void Answer(int fd) {
       if (what == kAsk && ::write(fd, block.data(), 1) != 1) break;
     }
     arrived.taken = Taken();
-    if (what == kSend && ::write(fd, &arrived, sizeof arrived) < 0) std::perror("write");
+    if (::write(fd, &arrived, sizeof arrived) < 0) std::perror("write");
   }
   ::close(fd);
 }
@@ -104,15 +105,21 @@ int Connect(const char* address, const char* port, char what) {
   return fd;
 }
 
+// What the other end says of it, once it has been told that nothing more comes.
+Arrived End(int fd) {
+  ::shutdown(fd, SHUT_WR);
+  Arrived arrived;
+  if (::recv(fd, &arrived, sizeof arrived, MSG_WAITALL) != sizeof arrived) Die("read");
+  return arrived;
+}
+
 int Send(int fd, int milliseconds) {
   const std::vector<char> block(kBlock);
   const auto begin = Clock::now();
   while (Clock::now() - begin < std::chrono::milliseconds(milliseconds)) {
     if (::write(fd, block.data(), block.size()) < 0) Die("write");
   }
-  ::shutdown(fd, SHUT_WR);
-  Arrived arrived;
-  if (::recv(fd, &arrived, sizeof arrived, MSG_WAITALL) != sizeof arrived) Die("read");
+  const Arrived arrived = End(fd);
   const double megabytes = static_cast<double>(arrived.bytes) / 1e6;
   std::printf("%.2f %.2f\n", megabytes / std::chrono::duration<double>(Clock::now() - begin).count(),
               megabytes * 1e6 / static_cast<double>(arrived.taken + Taken()));
@@ -121,14 +128,16 @@ int Send(int fd, int milliseconds) {
 
 int Ask(int fd, int count) {
   std::vector<double> taken;
+  const auto before = Taken();
   for (int i = 0; i < count; ++i) {
     char byte = 'x';
     const auto begin = Clock::now();
     if (::write(fd, &byte, 1) != 1 || ::read(fd, &byte, 1) != 1) Die("ask");
     taken.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
   }
+  const auto processor = static_cast<double>(Taken() - before + End(fd).taken) / count;
   std::ranges::sort(taken);
-  std::printf("%.2f\n", taken[taken.size() / 2]);
+  std::printf("%.2f %.2f\n", taken[taken.size() / 2], processor);
   return 0;
 }
 
