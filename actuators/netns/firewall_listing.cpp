@@ -1,5 +1,6 @@
 #include "actuators/netns/firewall_listing.hpp"
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -14,6 +15,22 @@ using nlohmann::json;
 std::string Member(const json& object, const char* key) {
   const auto it = object.find(key);
   return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+std::string Value(const json& value, bool quoted);
+
+// Elements of a set or map within a rule are listed in no order.
+std::string Braced(std::vector<std::string> elements) {
+  std::sort(elements.begin(), elements.end());
+  std::string text;
+  for (const auto& element : elements) text += (text.empty() ? "{ " : ", ") + element;
+  return text + " }";
+}
+
+std::string Among(const json& set, bool quoted) {
+  std::vector<std::string> elements;
+  for (const auto& element : set) elements.push_back(Value(element, quoted));
+  return Braced(std::move(elements));
 }
 
 // Names of links are quoted in the text form; everything else is bare.
@@ -33,6 +50,7 @@ std::string Value(const json& value, bool quoted) {
       const auto& prefix = value["prefix"];
       if (prefix.is_object() && prefix.contains("len")) return Member(prefix, "addr") + "/" + prefix["len"].dump();
     }
+    if (value.contains("set") && value["set"].is_array()) return Among(value["set"], quoted);
     if (value.contains("|") && value["|"].is_array()) return Value(value["|"], quoted);
   }
   return value.dump();
@@ -86,6 +104,23 @@ std::string Match(const json& match) {
   return selector + between + Value(right, selector.ends_with("ifname") && !in_set);
 }
 
+// Where a packet goes by the link it has come from.
+std::string Map(const json& map) {
+  if (!map.is_object() || !map.contains("key") || !map.contains("data") || !map["data"].is_object()) return map.dump();
+  const auto& data = map["data"];
+  if (!data.contains("set") || !data["set"].is_array()) return map.dump();
+  const std::string selector = Selector(map["key"]);
+  std::vector<std::string> elements;
+  for (const auto& element : data["set"]) {
+    if (!element.is_array() || element.size() != 2 || !element[1].is_object() || !element[1].contains("jump")) {
+      return map.dump();
+    }
+    elements.push_back(Value(element[0], selector.ends_with("ifname")) + " : jump " +
+                       Member(element[1]["jump"], "target"));
+  }
+  return selector + " vmap " + Braced(std::move(elements));
+}
+
 std::string Dnat(const json& dnat) {
   if (!dnat.is_object() || dnat.size() != 3 || !dnat.contains("addr") || !dnat.contains("port")) {
     return "dnat " + dnat.dump();
@@ -117,6 +152,7 @@ std::string Statement(const json& statement) {
   const auto& [kind, detail] = OnlyMember(statement);
   if (kind == "match") return Match(detail);
   if (kind == "dnat") return Dnat(detail);
+  if (kind == "vmap") return Map(detail);
   if (detail.is_null()) return kind;  // accept, drop, masquerade
   if (kind == "counter" && detail.is_string()) return "counter name \"" + detail.get<std::string>() + '"';
   if (kind == "jump" && detail.is_object() && detail.size() == 1) return "jump " + Member(detail, "target");

@@ -300,8 +300,9 @@ TEST_F(NetnsHost, FirewallDriftIsNoticedByName) {
   OK(site_.Apply(shop_));
   const auto table = FirewallTable("shop");
   const auto nft = [](const std::string& command) { return RunNft(command, "test", command); };
-  OK(nft("delete rule inet " + table + " forward handle " + HandleOf(table, "rule forward back no way out")));
-  ExpectRepair("topology/firewall: rule forward back no way out: forward: iifname");
+  const auto back = BridgeLink("shop", "back");  // the name of its chain as well
+  OK(nft("delete rule inet " + table + " " + back + " handle " + HandleOf(table, "rule forward back no way out")));
+  ExpectRepair("topology/firewall: rule forward back no way out: ");
   OK(nft("replace rule inet " + table + " prerouting handle " + HandleOf(table, "port service.web 8080/tcp") +
          " tcp dport 8081 accept comment \"9 port service.web 8080/tcp\""));
   ExpectRepair("topology/firewall: port service.web 8080/tcp:");
@@ -313,10 +314,13 @@ TEST_F(NetnsHost, FirewallDriftIsNoticedByName) {
   ExpectRepair("topology/firewall: rule input back no way to the host: input: iifname");
   OK(nft("add set inet " + table + " friends { type ipv4_addr; }"));
   ExpectRepair("topology/firewall: set friends ipv4_addr: (none) -> present");
-  OK(nft("delete rule inet " + table + " forward handle " + HandleOf(table, "rule forward back no way out") +
-         "\nadd rule inet " + table + " forward iifname \"" + BridgeLink("shop", "back") + "\" oifname != \"" +
-         BridgeLink("shop", "back") + "\" drop comment \"5 rule forward back no way out\""));
+  OK(nft("delete rule inet " + table + " " + back + " handle " + HandleOf(table, "rule forward back same bridge") +
+         "\nadd rule inet " + table + " " + back + " oifname \"" + back +
+         "\" accept comment \"6 rule forward back same bridge\""));
   ExpectRepair("topology/firewall: order of rules");
+  OK(nft("replace rule inet " + table + " forward handle " + HandleOf(table, "rule forward of networks") +
+         " iifname vmap { \"" + back + "\" : jump " + back + " } comment \"8 rule forward of networks\""));
+  ExpectRepair("topology/firewall: rule forward of networks: forward: iifname vmap { ");
   OK(nft("delete table inet " + table));
   ExpectRepair("topology/firewall: absent");
   OK(sys::WriteKernelFile("/proc/sys/net/ipv4/ip_forward", "0"));

@@ -205,7 +205,8 @@ TEST_F(NetnsTraffic, TheHostsLoopbackIsClosedToContainersAndNeighbours) {
   EXPECT_EQ(AskOnce(outside_, "127.0.0.1", 8080), "");
 
   // That the try itself is a real one: without the guard the container gets through.
-  Done(RunNft("flush chain inet " + FirewallTable("shop") + " guard\n", "test", "flush"));
+  for (const auto* project : {"shop", "rival"})  // each guards every bridge of nucleus
+    Done(RunNft("flush chain inet " + FirewallTable(project) + " guard\n", "test", "flush"));
   EXPECT_EQ(AskOnce(shop_.Pin("peer"), "127.0.0.1", 7000), "10.77.1.3");
 }
 

@@ -1,5 +1,6 @@
 #include "state/parts/firewall_model.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include "spec/core/hash.hpp"
@@ -26,14 +27,28 @@ std::string Quoted(std::string_view text) {
   return Join({"\"", text, "\""});
 }
 
+// As nft(8) lists a set within a rule: one alone without braces.
+std::string Among(std::vector<std::string> links) {
+  if (links.size() == 1) return links.front();
+  std::sort(links.begin(), links.end());
+  std::string text = "{ ";
+  for (const auto& link : links) text += (&link == &links.front() ? "" : ", ") + link;
+  return text + " }";
+}
+
 // Puts rules together; the name of a rule begins with its chain and network.
 class Rules {
  public:
   void Add(std::string_view chain, std::string_view network, std::string_view what, std::string text) {
+    AddTo(chain, chain, network, what, std::move(text));
+  }
+  // In a chain that the one of that name leads to.
+  void AddTo(std::string_view at, std::string_view chain, std::string_view network, std::string_view what,
+             std::string text) {
     std::string name = Join({"rule ", chain, " "});
     if (!network.empty()) name += Join({network, " "});
     name += what;
-    rules_.push_back({std::string(chain), std::move(name), std::move(text)});
+    rules_.push_back({std::string(at), std::move(name), std::move(text)});
   }
   void AddPort(std::string_view chain, std::string name, std::string text) {
     rules_.push_back({std::string(chain), std::move(name), std::move(text)});
@@ -45,28 +60,41 @@ class Rules {
 };
 
 void AddGuard(const FirewallWanted& wanted, Rules& rules) {
-  for (const auto& net : wanted.networks) {
-    const auto from = Join({"iifname ", Quoted(net.link)});
-    rules.Add("guard", net.network, "loopback destination", Join({from, " ip daddr ", kLoopback, " drop"}));
-    rules.Add("guard", net.network, "loopback source", Join({from, " ip saddr ", kLoopback, " drop"}));
-  }
+  if (wanted.networks.empty()) return;
+  const auto from = Join({"iifname ", kAnyBridge});
+  rules.Add("guard", "", "loopback destination", Join({from, " ip daddr ", kLoopback, " drop"}));
+  rules.Add("guard", "", "loopback source", Join({from, " ip saddr ", kLoopback, " drop"}));
+}
+
+// What comes from a network: in a chain of its own, which has the name of its bridge.
+void AddFrom(const FirewallWanted::Net& net, Rules& rules) {
+  const auto link = Quoted(net.link);
+  const auto add = [&](std::string_view what, std::string text) {
+    rules.AddTo(net.link, "forward", net.network, what, std::move(text));
+  };
+  // What stays on a bridge comes by here with br_netfilter only, and has been looked at: spoof_model.hpp.
+  add("same bridge", Join({"oifname ", link, " accept"}));
+  if (net.internal) return add("no way out", "drop");
+  add("source", Join({"ip saddr != ", Format(net.subnet), " drop"}));
+  add("source of IPv6",
+      net.subnet6 ? Join({"ip6 saddr != ", Format(*net.subnet6), " drop"}) : "meta nfproto ipv6 drop");
 }
 
 void AddForward(const FirewallWanted& wanted, Rules& rules) {
+  std::vector<std::string> jumps, internal;
   for (const auto& net : wanted.networks) {
-    if (!net.internal) continue;
-    const auto link = Quoted(net.link);
-    rules.Add("forward", net.network, "no way out", Join({"iifname ", link, " oifname != ", link, " drop"}));
-    rules.Add("forward", net.network, "no way in", Join({"oifname ", link, " iifname != ", link, " drop"}));
+    AddFrom(net, rules);
+    jumps.push_back(Join({Quoted(net.link), " : jump ", net.link}));
+    if (net.internal) internal.push_back(Quoted(net.link));
   }
-  for (const auto& net : wanted.networks) {
-    const auto from = Join({"iifname ", Quoted(net.link)});
-    // What stays on a bridge comes by here with br_netfilter only, and has been looked at: spoof_model.hpp.
-    rules.Add("forward", net.network, "same bridge", Join({from, " oifname ", Quoted(net.link), " accept"}));
-    rules.Add("forward", net.network, "source", Join({from, " ip saddr != ", Format(net.subnet), " drop"}));
-    rules.Add("forward", net.network, "source of IPv6",
-              net.subnet6 ? Join({from, " ip6 saddr != ", Format(*net.subnet6), " drop"})
-                          : Join({from, " meta nfproto ipv6 drop"}));
+  // Every packet that the machine forwards comes by here: one look-up says whether it is from any of the networks, and
+  // those of a connection need no more.
+  std::sort(jumps.begin(), jumps.end());
+  std::string map;
+  for (const auto& jump : jumps) map += (map.empty() ? "" : ", ") + jump;
+  if (!map.empty()) rules.Add("forward", "", "of networks", Join({"iifname vmap { ", map, " }"}));
+  if (!internal.empty()) {
+    rules.Add("forward", "", "no way in", Join({"oifname ", Among(std::move(internal)), " drop"}));
   }
   rules.Add("forward", "", "answers", "ct state established,related accept");
   rules.Add("forward", "", "published", "ct status dnat accept");
@@ -195,11 +223,17 @@ std::string ChainText(const FirewallChain& chain) {
   return Join({chain.type, " ", chain.hook, " ", std::to_string(chain.priority), " ", chain.policy});
 }
 
-std::vector<FirewallChain> FirewallChains() {
+std::vector<FirewallChain> FirewallChains(const FirewallWanted& wanted) {
+  std::vector<FirewallChain> chains;
+  for (const auto& net : wanted.networks) chains.push_back({.name = net.link});  // what is jumped to is there first
   // Before connection tracking; where filters sit; where destinations and sources are translated: nft(8), priorities.
-  return {{"guard", "filter", "prerouting", -300}, {"forward", "filter", "forward", 0},
-          {"input", "filter", "input", 0},         {"prerouting", "nat", "prerouting", -100},
-          {"output", "nat", "output", -100},       {"postrouting", "nat", "postrouting", 100}};
+  chains.insert(chains.end(), {{"guard", "filter", "prerouting", -300},
+                               {"forward", "filter", "forward", 0},
+                               {"input", "filter", "input", 0},
+                               {"prerouting", "nat", "prerouting", -100},
+                               {"output", "nat", "output", -100},
+                               {"postrouting", "nat", "postrouting", 100}});
+  return chains;
 }
 
 std::vector<FirewallRule> FirewallRules(const FirewallWanted& wanted) {
@@ -231,7 +265,7 @@ FirewallState ExpectedFirewall(const FirewallWanted& wanted) {
   state.comment = wanted.comment;
   if (NeedsForwarding(wanted)) state.ip_forward = "1";
   if (NeedsForwarding6(wanted)) state.ip6_forward = "1";
-  for (const auto& chain : FirewallChains()) state.chains.emplace(chain.name, ChainText(chain));
+  for (const auto& chain : FirewallChains(wanted)) state.chains.emplace(chain.name, ChainText(chain));
   state.rules = FirewallRules(wanted);
   return state;
 }
@@ -318,7 +352,7 @@ std::string ReplaceTable(const TableText& table) {
 }
 
 std::string FirewallTransaction(const FirewallWanted& wanted, std::string_view table_comment) {
-  const auto chains = FirewallChains();
+  const auto chains = FirewallChains(wanted);
   const auto rules = FirewallRules(wanted);
   return ReplaceTable({wanted.table, table_comment, "", chains, rules});
 }

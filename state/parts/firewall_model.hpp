@@ -9,11 +9,14 @@
 //                so that the answers to a port published on 127.0.0.1 find their way; without the guard a container
 //                could talk to everything that listens on the host's loopback.
 //   forward      A network without a way out is closed both ways. Containers on one bridge reach each other; what else
-//                comes from a network has an address of it. Answers, and what was sent to a published port, pass.
-//                Nothing else enters a bridge, and no bridge leads into another one of nucleus, of this project or any
-//                other. Out goes only what has an address of the network, and belongs to a connection: the kernel
-//                translates no other packet, and it would leave under the address it has here. IPv6 goes by the same
-//                rules where a network has it; loopback needs no guard there: the kernel drops ::1 on a wire.
+//                comes from a network has an address of it, which is asked of every packet, in a chain for each
+//                network. Answers, and what was sent to a published port, pass: a packet of a connection comes by five
+//                rules, or three where it is none of ours, however many networks there are; seen with 20 of them, rules
+//                one after the other took a fifth of all that a small packet takes of a processor. Nothing else enters
+//                a bridge, and no bridge leads into another one of nucleus, of this project or any other. Out goes only
+//                what has an address of the network, and belongs to a connection: the kernel translates no other
+//                packet, and it would leave under the address it has here. IPv6 goes by the same rules where a network
+//                has it; loopback needs no guard there: the kernel drops ::1 on a wire.
 //   input        A network without a way out does not lead to the host itself either, whatever address of the host's is
 //                asked for: only answers to what the host has asked come in. From other networks the host's own
 //                firewall decides, as it does for whoever else reaches the host.
@@ -71,8 +74,8 @@ struct FirewallState {
 // At most this many bytes in the comment of a table or rule; NFTNL_UDATA_COMMENT_MAXLEN.
 inline constexpr std::size_t kFirewallCommentMax = 128;
 
-// In the order in which they are made.
-std::vector<FirewallChain> FirewallChains();
+// In the order in which they are made. Their names are views into what is wanted.
+std::vector<FirewallChain> FirewallChains(const FirewallWanted& wanted);
 std::vector<FirewallRule> FirewallRules(const FirewallWanted& wanted);
 // Whether the host has to forward packets between links for it.
 bool NeedsForwarding(const FirewallWanted& wanted);
