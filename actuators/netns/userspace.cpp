@@ -19,6 +19,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "actuators/netns/listen_queue.hpp"
 #include "actuators/netns/namespace.hpp"
 #include "actuators/sys/file.hpp"
 #include "spec/core/text.hpp"
@@ -267,6 +268,7 @@ Result<> UserspaceNetwork::Launch() {
     Reap();
     return published;
   }
+  WidenListenQueues(pid, process_);
   return {};
 }
 

@@ -310,7 +310,7 @@ def differing(site, speakers, family):
     asked = {column: target for block in blocks for column, target in block.items()}
     expected = {name: {column: cell[0 if site.mode == "agent" else -1] for column, cell in cells.items()} for name, cells in parse(TABLES[family]).items()}
     got = matrix({name: speaker for name, speaker in speakers.items() if family == 4 or name != "dns"}, asked)
-    # What did not answer in time, one after the other: slirp4netns has a queue of one.
+    # What did not answer in time, one after the other: the machine may be busy.
     for name, cells in expected.items():
         for column in [column for column, cell in cells.items() if cell != "-" and got[name][column] == "-"]:
             got[name] |= row(speakers[name], {column: asked[column]}, 10)
