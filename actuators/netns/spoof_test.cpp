@@ -285,6 +285,9 @@ TEST_F(Spoofing, WhatIsChangedIsNoticedAndRepaired) {
                                      " . " + kFriend + " }");
   repaired("rule sources", "insert rule bridge " + table + " sources accept");
   repaired("sources chain", "add chain bridge " + table + " stranger");
+  const auto bridge = BridgeLink("shop", "front");
+  repaired("rule forward of networks", "flush chain inet " + table + " forward");
+  repaired("rule forward front source", "flush chain inet " + table + " " + bridge);
   repaired("absent", "flush ruleset");
 }
 

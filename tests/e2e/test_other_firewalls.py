@@ -125,7 +125,7 @@ def test_what_others_drop_by_rules_stays_dropped(world, internet, ways):
 def test_whoever_comes_by_opens_the_way_of_all_and_takes_along_its_own(world, internet, ways):
     load(world, DOCKER)
     assert ways() == CLOSED
-    assert world.nucleus("run", "--network", "bridge", "--", "sh", "-c", f"busybox nc -w 1 {THERE} 80 < /dev/null").stdout.strip() == HERE
+    assert world.nucleus("run", "--network", "bridge", "--", "sh", "-c", f"busybox nc -w 5 {THERE} 80 < /dev/null").stdout.strip() == HERE
     assert ways() == OPEN
     assert "nothing to do" in world.nucleus("diff", "-f", ways.path).stdout.lower()
     world.nucleus("destroy", world.project, "--yes")
@@ -138,7 +138,7 @@ def test_whoever_comes_by_opens_the_way_of_all_and_takes_along_its_own(world, in
 def test_the_way_is_there_from_the_start_and_goes_with_the_last_of_us(world, internet, rules):
     load(world, rules)
     before = others(world)
-    talk = f"busybox nc -w 1 {THERE} 80 < /dev/null"
+    talk = f"busybox nc -w 5 {THERE} 80 < /dev/null"
     assert world.nucleus("run", "--network", "bridge", "--", "sh", "-c", talk).stdout.strip() == HERE
     assert others(world) == before
     path = world.write("""name = "PROJECT"
