@@ -1,5 +1,6 @@
 """`cmake --install`: what lies there is whole, and works from there."""
 import subprocess
+import xml.etree.ElementTree as xml
 
 import pytest
 from test_single import SLEEPER
@@ -58,3 +59,9 @@ def test_manual_and_completions_are_what_the_program_says(prefix):
 def test_the_unit_names_the_program_that_is_installed():
     text = (BUILD / "units/nucleus-topology@.service").read_text()
     assert "@" not in text.replace("nucleus-topology@", "") and "ExecStart=/usr/local/bin/nucleus apply -f /etc/nucleus/%i.toml\n" in text
+
+
+def test_firewalld_finds_a_zone_and_a_policy_of_names_that_it_takes(prefix):
+    zone, policy = (prefix / "lib/firewalld" / name for name in ("zones/nucleus.xml", "policies/nucleus-forward.xml"))
+    assert xml.parse(zone).getroot().find("interface").get("name") == "nb+"
+    assert xml.parse(policy).getroot().find("ingress-zone").get("name") == zone.stem != policy.stem and len(policy.stem) <= 18
