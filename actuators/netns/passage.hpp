@@ -10,7 +10,6 @@
 // In the network namespace of the calling thread; changes under the lock of the host.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <vector>
 

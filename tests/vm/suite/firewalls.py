@@ -126,7 +126,7 @@ def test_beside_docker_both_work():
     assert "-P FORWARD DROP" in guest.run("iptables", "-S", "FORWARD")
     root = guest.minimal_rootfs()
     guest.run("sh", "-ec", f"tar -C {root} -cf - . | docker import - box")
-    guest.run("docker", "run", "--detach", "--restart", "always", "--name", "box", "--publish", "8090:80", "box", "/bin/busybox", "nc", "-ll", "-p", "80", "-e", "/bin/busybox", "echo", "from-box")
+    guest.run("docker", "run", "--detach", "--restart", "always", "--stop-signal", "KILL", "--name", "box", "--publish", "8090:80", "box", "/bin/busybox", "nc", "-ll", "-p", "80", "-e", "/bin/busybox", "echo", "from-box")
     apply()
     ways = Ways()
     ways.beside_box()
