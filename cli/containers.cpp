@@ -40,6 +40,17 @@ std::string IdOf(const std::string& directory) {
   return status ? status->id : "";
 }
 
+bool IsRunnable(const Result<Address>& address) {
+  return address && (address->kind == Kind::kService || address->kind == Kind::kContainer);
+}
+
+// Of a project that is called as its service: whether it has no other.
+Result<bool> IsAlone(const Directories& directories, const std::string& project, const Address& address) {
+  if (address.kind != Kind::kService || project != address.name) return false;
+  return std::ranges::count_if(TRY(NamesIn(directories.ProjectDir(project))),
+                               [](const std::string& entry) { return IsRunnable(Address::Parse(entry)); }) == 1;
+}
+
 // Those that are called exactly that; without reading what is in them.
 Result<std::vector<Container>> Called(const Directories& directories, const std::string& name) {
   const auto slash = name.find('/');
@@ -52,7 +63,9 @@ Result<std::vector<Container>> Called(const Directories& directories, const std:
     for (const Kind kind : {Kind::kService, Kind::kContainer}) {
       Container one{project, {kind, rest}, directories.ServiceDir(project, {kind, rest})};
       if ((kind == Kind::kContainer) != (project == kContainersProject)) continue;
-      if (::access(one.directory.c_str(), F_OK) == 0) found.push_back(std::move(one));
+      if (::access(one.directory.c_str(), F_OK) != 0) continue;
+      one.alone = TRY(IsAlone(directories, project, one.address));
+      found.push_back(std::move(one));
     }
   }
   return found;
@@ -61,7 +74,7 @@ Result<std::vector<Container>> Called(const Directories& directories, const std:
 }  // namespace
 
 std::string Container::Name() const {
-  return address.kind == Kind::kContainer ? address.name : project + "/" + address.name;
+  return address.kind == Kind::kContainer || alone ? address.name : project + "/" + address.name;
 }
 
 Result<std::vector<std::string>> ContainerParents(const Directories& directories) {
@@ -75,9 +88,10 @@ Result<std::vector<Container>> ListContainers(const Directories& directories) {
   for (const std::string& project : TRY(NamesIn(ProjectsDir(directories)))) {
     for (const std::string& entry : TRY(NamesIn(directories.ProjectDir(project)))) {
       auto address = Address::Parse(entry);
-      if (!address || (address->kind != Kind::kService && address->kind != Kind::kContainer)) continue;
+      if (!IsRunnable(address)) continue;
       const std::string directory = directories.ServiceDir(project, *address);
-      all.push_back({project, *std::move(address), directory});
+      const bool alone = TRY(IsAlone(directories, project, *address));
+      all.push_back({project, *std::move(address), directory, alone});
     }
   }
   return all;
@@ -91,11 +105,12 @@ Result<Container> FindContainer(const Directories& directories, const std::strin
     ServiceRow row;
     row.project = one.project;
     row.address = one.address;
+    row.alone = one.alone;
     row.id = IdOf(one.directory);
     rows.push_back(std::move(row));
   }
   const ServiceRow row = TRY(FindService(rows, name));
-  return Container{row.project, row.address, directories.ServiceDir(row.project, row.address)};
+  return Container{row.project, row.address, directories.ServiceDir(row.project, row.address), row.alone};
 }
 
 }  // namespace nucleus::cli

@@ -15,6 +15,7 @@ struct Container {
   std::string project;
   Address address;
   std::string directory;
+  bool alone = false;  // all there is in a project of its name: one in the background, detached.hpp
 
   [[nodiscard]] std::string Name() const;  // as ps calls it: "shop/web", or NAME of what was started by hand
 };

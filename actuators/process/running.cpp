@@ -1,7 +1,9 @@
 #include "actuators/process/running.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
+#include "actuators/process/channel.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/process.hpp"
 #include "spec/core/names.hpp"
@@ -20,11 +22,18 @@ std::unexpected<Error> NotRunning(const std::string& subject, const std::optiona
 }  // namespace
 
 Result<RunningContainer> OpenRunning(const std::string& directory, const std::string& subject) {
-  constexpr int kTries = 20;  // each means that it was replaced while we read
+  // Each means that it was replaced while we read, or that its supervisor has yet to say that it runs.
+  constexpr int kTries = 200;
+  constexpr unsigned kPauseUs = 10'000;
   for (int i = 0; i < kTries; ++i) {
     const auto status = TRY(sys::ReadBriefIfThere(AT_FDCWD, directory + "/" + std::string(kStatusFile)));
     if (!status) return NotRunning(subject, std::nullopt);
     RunningContainer found{.launch = {}, .status = TRY(DecodeStatus(*status)), .pidfd = {}};
+    const bool starting = found.status.state == Status::State::kStarting;
+    if (starting && i + 1 < kTries && TRY(SupervisorOf(directory)) != 0) {
+      ::usleep(kPauseUs);
+      continue;
+    }
     if (found.status.workload.pid == 0) return NotRunning(subject, found.status);
     const auto text = TRY(sys::ReadFileIfThere(directory + "/" + std::string(kLaunchFile)));
     if (!text) return NotRunning(subject, std::nullopt);

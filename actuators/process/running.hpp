@@ -19,7 +19,8 @@ struct RunningContainer {
   sys::Fd pidfd;  // of its PID 1
 };
 
-// subject: how it is called in errors. kNotFound where it does not run.
+// One that is being started is waited for, up to two seconds. subject: how it is called in errors. kNotFound where it
+// does not run.
 Result<RunningContainer> OpenRunning(const std::string& directory, const std::string& subject);
 
 // Whether its processes stand still, or are about to. False where there is no group.

@@ -198,7 +198,7 @@ command = ["/bin/sleep", "1000"]
         thread.join()
     for number, result in results.items():
         words = " ".join(commands[number])
-        assert result.returncode in (0, 1, 3, 5, 125, 137), f"{words}: {result.returncode}\n{result.stderr}"
+        assert result.returncode in (0, 1, 3, 5, 6, 125, 137), f"{words}: {result.returncode}\n{result.stderr}"
         assert "internal" not in result.stderr and "corrupt" not in result.stderr, f"{words}: {result.stderr}"
     assert world.pid("other") == bystander
     world.nucleus("unpause", "a", status=None)
@@ -207,3 +207,17 @@ command = ["/bin/sleep", "1000"]
     assert world.run("sqlite3", world.state / "applied.db", "pragma integrity_check").stdout == "ok\n"
     world.nucleus("destroy", "-f", path, "--yes")
     world.nothing_left()
+
+
+def test_what_is_in_the_background_is_handled_likewise(world):
+    world.nucleus("run", "-d", "--name", "back", "--", "/bin/sh", "-c", "trap 'exit 4' TERM; echo up; while :; do sleep 0.1; done")
+    up(world, "back")
+    assert world.nucleus("exec", "back", "--", "hostname").stdout == "back\n"
+    assert json.loads(world.nucleus("state", "back").stdout)["status"] == "running"
+    assert [one["name"] for one in world.json("stats")["containers"]] == ["back"]
+    assert world.nucleus("stop", "back").stdout == "back\n"
+    assert world.nucleus("wait", "back").stdout == "4\n"
+    assert world.containers("--all")["back"]["state"] == "stopped"
+    assert [json.loads(line)["event"] for line in world.nucleus("events", "back", "-o", "jsonl").stdout.splitlines()] == ["start", "stop", "exit"]
+    world.nucleus("rm", "back")
+    assert world.containers("--all") == {}
