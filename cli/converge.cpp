@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <utility>
 
 #include "actuators/sys/file.hpp"
@@ -11,6 +12,7 @@
 #include "cli/secret_digests.hpp"
 #include "cli/signals.hpp"
 #include "cli/timings.hpp"
+#include "cli/users_machine.hpp"
 #include "reconcile/applied.hpp"
 #include "reconcile/explain.hpp"
 #include "reconcile/place.hpp"
@@ -101,9 +103,28 @@ std::vector<spec::PortForward> TakenBy(const spec::Service& service, const spec:
   return ports;
 }
 
+// An ordinary user's machine is reached by a program in user space, which tells ports apart by their numbers.
+Result<> CheckNestedPorts(const Work& work) {
+  std::map<std::pair<spec::Protocol, std::uint16_t>, std::string> taken;
+  for (const auto& [name, service] : work.goal.desired->services) {
+    for (const auto& port : service.port_forwards) {
+      const auto [other, fresh] = taken.try_emplace({port.protocol, port.host_port}, name);
+      const bool v6 = port.host_ip && spec::IsV6(*port.host_ip);
+      if (fresh && !v6) continue;
+      return Fail(Error::Of(ErrorCode::kUnsupported, "publish a port of", "service." + name,
+                            spec::Format(port) + (v6 ? ": an ordinary user's are of IPv4"
+                                                     : ": '" + other->second + "' has the number on another address, " +
+                                                           "which root alone can tell apart"))
+                      .Hint("nothing was changed"));
+    }
+  }
+  return {};
+}
+
 // Ports that are to be published and were not before. Ours are no sockets, so a listener is always a stranger.
 Result<> CheckPorts(const Work& work) {
   if (!work.goal.desired) return {};
+  if (work.world.observed.host.nested) return CheckNestedPorts(work);
   for (const auto& [name, service] : work.goal.desired->services) {
     std::vector<spec::PortForward> fresh;
     const auto& applied = work.world.applied.topology;
@@ -113,7 +134,11 @@ Result<> CheckPorts(const Work& work) {
       if (std::ranges::find(had, port) == had.end()) fresh.push_back(port);
     }
     if (fresh.empty()) continue;
-    const auto held = TRY(HeldPorts(fresh));
+    // Those of a program in user space are sockets, and may be its own since an apply that was cut short.
+    const auto process = work.world.observed.parts.find({work.world.project, {Kind::kService, name}, Part::kProcess});
+    const bool maybe_own = spec::IsUserspace(service.nat_backend) && process != work.world.observed.parts.end() &&
+                           process->second.presence == Presence::kPresent;
+    const auto held = TRY(HeldPorts(fresh, maybe_own));
     if (held.empty()) continue;
     std::string all;
     for (const std::string& text : held) all += (all.empty() ? "" : "; ") + text;
@@ -363,8 +388,7 @@ Result<> Forget(Work& work) {
   return work.store.RemoveProject(work.world.project, false);
 }
 
-// The machine is as it was asked to be: nothing is left open, and what is not needed any more is given back.
-Result<> Settle(Work& work) {
+Result<> SettleStore(Work& work) {
   TRY(reconcile::CloseInterrupted(work.store, work.world.project));
   if (!work.goal.desired) {
     const auto row = TRY(work.store.LoadProject(work.world.project));
@@ -372,6 +396,24 @@ Result<> Settle(Work& work) {
     if (row->resources.empty()) return Forget(work);
   }
   return work.store.SettlePorts(work.world.project, reconcile::PortsOf(work.effective));
+}
+
+// What leads to an ordinary user's machine is what all projects publish there; without any it goes.
+Result<> SettleUsersMachine(Work& work) {
+  if (!work.world.observed.host.nested) return {};
+  if (TRY(work.store.Projects()).empty()) return EndUsersMachine(work.directories);
+  std::vector<spec::PortForward> ports;
+  for (const auto& [port, owner] : reconcile::ToTaken(TRY(work.store.Leases()), "").ports) {
+    ports.push_back(port);
+    ports.back().container_port = port.host_port;  // from where its table leads on
+  }
+  return PublishOfUsersMachine(work.directories, std::move(ports));
+}
+
+// The machine is as it was asked to be: nothing is left open, and what is not needed any more is given back.
+Result<> Settle(Work& work) {
+  TRY(SettleStore(work));
+  return SettleUsersMachine(work);
 }
 
 // Records, runs and tells.

@@ -15,11 +15,64 @@
 #include "cli/arguments.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/console.hpp"
+#include "cli/session.hpp"
+#include "cli/users_machine.hpp"
 
 namespace nucleus::cli {
 namespace {
 
+// An ordinary user's topologies live in namespaces of theirs.
+enum class Machine { kNone, kEntered, kNeeded };
+Machine MachineOf(CommandId command) {
+  switch (command) {
+    case CommandId::kApply:
+    case CommandId::kComposeUp:
+    case CommandId::kRollback:
+      return Machine::kNeeded;
+    case CommandId::kDiff:
+    case CommandId::kDestroy:
+    case CommandId::kComposeDown:
+    case CommandId::kDrift:
+    case CommandId::kGraph:
+    case CommandId::kComposePs:
+    case CommandId::kPs:
+    case CommandId::kInspect:
+    case CommandId::kLogs:
+    case CommandId::kVerify:
+      return Machine::kEntered;
+    case CommandId::kValidate:
+    case CommandId::kComposeValidate:
+    case CommandId::kShow:
+    case CommandId::kHistory:
+    case CommandId::kRun:
+    case CommandId::kCreate:
+    case CommandId::kSchema:
+    case CommandId::kRootfsSeal:
+    case CommandId::kRootfsVerify:
+    case CommandId::kSeccompGenerate:
+    case CommandId::kSeccompDiff:
+    case CommandId::kSeccompExplain:
+    case CommandId::kVersion:
+    case CommandId::kCompletion:
+    case CommandId::kHelp:
+    case CommandId::kManual:
+    case CommandId::kComplete:
+      return Machine::kNone;
+  }
+  return Machine::kNone;
+}
+
+Result<> EnterMachine(const Arguments& arguments) {
+  const auto machine = MachineOf(arguments.command().id);
+  if (machine == Machine::kNone || ::geteuid() == 0) return {};
+  const auto directories = TRY(DirectoriesOf(arguments));
+  if (machine == Machine::kNeeded) return NeedUsersMachine(directories);
+  (void)TRY(JoinUsersMachine(directories));
+  return {};
+}
+
 Result<int> Run(Context& context) {
+  TRY(EnterMachine(context.arguments));
   switch (context.arguments.command().id) {
     case CommandId::kValidate:
     case CommandId::kComposeValidate:

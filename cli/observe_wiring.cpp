@@ -38,9 +38,12 @@ spec::Outside OutsideOfFiles() {
   return outside;
 }
 
-Result<std::vector<std::string>> HeldPorts(const std::vector<spec::PortForward>& ports) {
+Result<std::vector<std::string>> HeldPorts(const std::vector<spec::PortForward>& ports, bool but_of_userspace) {
   std::vector<std::string> out;
-  for (const netns::PortHolder& holder : TRY(netns::PortHolders(ports))) out.push_back(holder.Text());
+  for (const netns::PortHolder& holder : TRY(netns::PortHolders(ports))) {
+    const bool userspace = holder.command == "slirp4netns" || holder.command.starts_with("pas");
+    if (!but_of_userspace || !userspace) out.push_back(holder.Text());
+  }
   return out;
 }
 

@@ -35,7 +35,8 @@ Result<netns::LeasesInUse> LeasesInUse(const Directories& directories, const std
 // spec::Outside::Real() with the routes of this machine.
 spec::Outside OutsideOfFiles();
 
-// "127.0.0.1:8080/tcp is held by nginx (pid 4711)" for each of these ports that is.
-Result<std::vector<std::string>> HeldPorts(const std::vector<spec::PortForward>& ports);
+// "127.0.0.1:8080/tcp is held by nginx (pid 4711)" for each of these ports that is. but_of_userspace: not where the
+// holder is a program of a network in user space.
+Result<std::vector<std::string>> HeldPorts(const std::vector<spec::PortForward>& ports, bool but_of_userspace);
 
 }  // namespace nucleus::cli

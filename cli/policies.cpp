@@ -7,6 +7,7 @@
 
 #include <set>
 
+#include "actuators/netns/userspace_program.hpp"
 #include "actuators/security/landlock_abi.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/landlock.hpp"
@@ -149,20 +150,24 @@ Result<> CheckLockdown(const spec::Service& service) {
 }
 
 std::vector<spec::Problem> CheckMachine(const spec::Topology& topology) {
-  constexpr std::string_view kKey = "require_kernel_lockdown";
   std::vector<spec::Problem> problems;
-  for (const auto& [name, service] : topology.services) {
-    const auto checked = CheckLockdown(service);
-    if (checked) continue;
-    const auto place = service.places.find(kKey);
+  const auto report = [&](const spec::Service& service, std::string_view key, const Error& error) {
+    const auto place = service.places.find(key);
     spec::Problem problem;
     if (place != service.places.end() && place->second.file < topology.files.size()) {
       problem.file = topology.files[place->second.file];
       problem.line = place->second.line;
       problem.column = place->second.column;
     }
-    problem.message = std::string(kKey) + ": " + checked.error().Message();
+    problem.message = std::string(key) + ": " + error.Message() + (error.hint.empty() ? "" : "; " + error.hint);
     problems.push_back(std::move(problem));
+  };
+  for (const auto& [name, service] : topology.services) {
+    if (const auto checked = CheckLockdown(service); !checked)
+      report(service, "require_kernel_lockdown", checked.error());
+    if (!spec::IsUserspace(service.nat_backend) || service.networks.empty()) continue;
+    if (const auto program = netns::FindUserspaceProgram(service.nat_backend); !program)
+      report(service, "nat_backend", program.error());
   }
   return problems;
 }

@@ -18,7 +18,7 @@ namespace nucleus::cli {
 // All problems of all policies of a topology, each file read once; their places are in those files.
 std::vector<spec::Problem> CheckPolicies(const spec::Topology& topology);
 
-// What services demand of the machine that it runs on now: the lockdown of its kernel.
+// What services demand of the machine that it runs on now: the lockdown of its kernel, a program for their network.
 std::vector<spec::Problem> CheckMachine(const spec::Topology& topology);
 // The same of one service, when it is started.
 Result<> CheckLockdown(const spec::Service& service);

@@ -180,7 +180,7 @@ Result<sys::Fd> Lock(const Directories& directories) {
 }
 
 bool InUserspace(const spec::Service& service) {
-  return service.nat_backend == spec::NatBackend::kUserspace || !netns::OwnsNetwork();
+  return spec::IsUserspace(service.nat_backend) || !netns::OwnsNetwork();
 }
 
 }  // namespace
@@ -197,11 +197,11 @@ Result<std::unique_ptr<RunNetwork>> RunNetwork::Propose(const Directories& direc
     return Fail(Error::Of(ErrorCode::kUnsupported, "", "--nat-backend userspace", "it speaks IPv4 alone")
                     .Hint("leave out the IPv6 addresses, or run as root with --nat-backend kernel"));
   }
-  const auto subnet = userspace ? netns::kUserspaceSubnet : TRY(ChooseSubnet(directories));
+  const auto subnet = userspace ? kUserspaceSubnet : TRY(ChooseSubnet(directories));
   if (WantsIpv6(service)) network->leases_.subnets6[reconcile::SubnetKey(service.name)] = CounterpartOf(subnet);
   network->leases_.subnets[reconcile::SubnetKey(service.name)] = subnet;
   network->leases_.addresses[reconcile::AddressKey(service.name, service.name)] =
-      userspace ? netns::kUserspaceAddress : spec::Ipv4{subnet.base.value + 2};
+      userspace ? kUserspaceAddress : spec::Ipv4{subnet.base.value + 2};
   return network;
 }
 
@@ -255,9 +255,10 @@ Result<> RunNetwork::Make(const reconcile::Side& side, const spec::Service& serv
   if (userspace_) {
     TRY(actuator.Restrict(network, wanted.egress, lacks));
     const auto directory = directories_.ServiceDir(kProject, NetnsKey(name_).address);
-    program_ =
-        TRY(netns::UserspaceNetwork::Start(network, service.port_forwards, directory, [warn](const Error& error) {
-          warn("the network's program has ended, and could not be started again: " + error.Message());
+    program_ = TRY(netns::UserspaceNetwork::Start(
+        network, service.nat_backend, service.port_forwards, directory, [warn](const Error* error) {
+          if (error != nullptr)
+            warn("the network's program has ended, and could not be started again: " + error->Message());
         }));
   } else {
     auto firewall = *side.Firewall();

@@ -8,6 +8,7 @@
 #include "actuators/sys/file.hpp"
 #include "cli/nearest.hpp"
 #include "cli/policies.hpp"
+#include "cli/users_machine.hpp"
 #include "reconcile/applied.hpp"
 #include "reconcile/explain.hpp"
 #include "reconcile/observe.hpp"
@@ -159,6 +160,7 @@ Result<reconcile::Planner> Observe(World& world, const Probers& probers, const s
     for (const auto& [name, network] : topology->networks) networks.push_back(name);
   }
   world.observed.host = TRY(LookAtHost(world.project, networks));
+  world.observed.host.nested = InUsersMachine(options.directories);
   if (!world.known) {
     // What runs keeps its addresses when it is adopted.
     auto leases = TRY(LeasesInUse(options.directories, world.project));

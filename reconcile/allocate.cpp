@@ -166,6 +166,7 @@ std::vector<Place> PlacesOf(const spec::Topology& desired, Pools& pools) {
   std::vector<Place> places;
   places.reserve(desired.services.size());
   for (const auto& [name, service] : desired.services) {
+    if (spec::IsUserspace(service.nat_backend)) continue;  // it is on none of them
     for (const auto& network : service.networks) {
       // What is not there was refused by the loader.
       if (const auto pool = pools.find(network); pool != pools.end())

@@ -24,6 +24,7 @@ constexpr auto kFactRules = std::to_array<FactRule>({
     {Part::kProcess, "policy", kInPlace},
     {Part::kProcess, "frozen", kInPlace},
     {Part::kProcess, "file:", kReload},
+    {Part::kProcess, kNetworkHelpFact, kInPlace},
     {Part::kProcess, "", kRestart},
     {Part::kNetns, "pin", kRestart},    // what is at its place is another namespace than the workload's
     {Part::kDirectory, "type", kAnew},  // what is mounted in the workload is another file system
@@ -41,7 +42,7 @@ constexpr auto kWords = std::to_array<PartWords>({
     {Part::kCgroup, "cgroup missing → create", "limits follow the machine's controllers"},
     {Part::kNetns, "network namespace missing → create", "links follow the networks"},
     {Part::kNames, "hosts files missing → create", "names on its networks changed"},
-    {Part::kProcess, "not running → start", "its volumes changed"},
+    {Part::kProcess, "not running → start", "its volumes or its network changed"},
 });
 const PartWords& WordsOf(Part part) {
   return *std::find_if(kWords.begin(), kWords.end(), [&](const auto& words) { return words.part == part; });
@@ -71,6 +72,10 @@ std::string DriftWords(Part part, const FactChange& fact) {
   if (differs && part == Part::kProcess && fact.name == "digest")
     return "it was started with other settings than these";
   if (differs && part == Part::kProcess && fact.name == "policy") return "its supervisor follows other settings";
+  if (part == Part::kProcess && fact.name == kNetworkHelpFact) {
+    const std::string why = ReadNetworkState(fact.seen.value_or("")).why;
+    return std::string(kNetworkHelpFact) + (why.empty() ? " does not do as it was told" : ": " + why) + " → restore";
+  }
   constexpr std::string_view kPosture = "posture:";
   if (part == Part::kProcess && fact.seen && fact.name.starts_with(kPosture))
     return "not confined as it was: " + fact.name.substr(kPosture.size()) + " " + *fact.seen + " → restart";

@@ -66,7 +66,7 @@ constexpr auto kRules = std::to_array<FieldRule>({
     {Scope::kService, "memory", kLive, kPart, kValue},
     {Scope::kService, "memory_high", kLive, kPart, kValue},
     {Scope::kService, "memory_swap", kLive, kPart, kValue},
-    {Scope::kService, "nat_backend", kLive, kRecord, kValue},
+    {Scope::kService, "nat_backend", kReplace, kWorkload, kValue},
     {Scope::kService, "network", kReplace, kWorkload, kValue},
     {Scope::kService, "networks", kLive, kPart, kValue},
     {Scope::kService, "on_unhealthy", kLive, kPolicy, kValue},

@@ -165,7 +165,8 @@ std::optional<FirewallWanted> Side::Firewall() const {
     const auto v6 = V6Of(joined, *address);
     auto ports = service.port_forwards;
     std::sort(ports.begin(), ports.end());
-    for (const auto& port : ports) {
+    for (auto& port : ports) {
+      if (host_->nested) port.host_ip.reset();
       wanted.forwards.push_back({name, port, *address, joined.bridge, v6 ? std::optional(v6->address) : std::nullopt});
     }
   }
@@ -221,8 +222,13 @@ NetnsWanted Side::Netns(const spec::Service& service) const {
   bool routed = false;
   bool routed6 = false;
   bool has_v6 = false;
+  wanted.userspace = InUserspace(service);
+  wanted.nested = host_->nested;
   for (const auto& name : service.networks) {
     const Joined* joined = JoinedTo(name);
+    // It is on none of them, and reaches who is by way of the machine.
+    if (wanted.userspace && joined != nullptr && joined->network != nullptr && joined->subnet)
+      peers.push_back({*joined->subnet, GatewayOf(*joined->network, *joined->subnet), true});
     const auto lease = AddressOf(service, name);
     if (joined == nullptr || joined->network == nullptr || !joined->subnet || !lease) continue;
     const auto gateway = GatewayOf(*joined->network, *joined->subnet);
@@ -251,8 +257,36 @@ NetnsWanted Side::Netns(const spec::Service& service) const {
     peers.push_back({*joined->subnet, gateway, true});
     if (gateway6) peers.push_back({*joined->subnet6, gateway6->address, true});
   }
-  if (!wanted.attachments.empty()) wanted.egress = EgressOf(service, std::move(peers), has_v6);
+  if (!wanted.attachments.empty() || wanted.userspace) wanted.egress = EgressOf(service, std::move(peers), has_v6);
   return wanted;
+}
+
+bool Side::InUserspace(const spec::Service& service) const {
+  return kind_ == Kind::kService && spec::IsUserspace(service.nat_backend) && !service.networks.empty();
+}
+
+std::optional<NetworkHelp> Side::Help(const spec::Service& service) const {
+  const bool userspace = InUserspace(service);
+  if (kind_ != Kind::kService || service.networks.empty() || (!userspace && service.egress_domains.empty()))
+    return std::nullopt;
+  NetworkHelp help;
+  help.pin = directories_->NetnsPin(topology_->name, AddressOf(service));
+  if (userspace) {
+    help.backend = service.nat_backend;
+    help.ports = service.port_forwards;
+    std::ranges::sort(help.ports);
+  }
+  if (service.egress_domains.empty()) return help;
+  const auto resolvers = ResolversOf(service);
+  help.resolvers.assign(resolvers.begin(), resolvers.end());
+  help.domains = service.egress_domains;
+  help.must_resolve = service.mode == spec::ServiceMode::kProduction;
+  help.v6 = std::ranges::any_of(service.networks, [&](const auto& network) {
+    const Joined* joined = JoinedTo(network);
+    const auto address = AddressOf(service, network);
+    return !userspace && joined != nullptr && address && V6Of(*joined, *address);
+  });
+  return help;
 }
 
 NamesWanted Side::Names(const spec::Service& service) const {
@@ -268,12 +302,13 @@ NamesWanted Side::Names(const spec::Service& service) const {
   wanted.hosts.reserve(size + kOwnLines);
   wanted.hosts += "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
   // Its own name first: what gethostname(2) says has to resolve, also without any network.
-  const auto own = service.networks.empty() ? std::nullopt : AddressOf(service, service.networks.front());
+  auto own = service.networks.empty() ? std::nullopt : AddressOf(service, service.networks.front());
+  if (InUserspace(service)) own = kUserspaceAddress;
   wanted.hosts.append(own ? spec::Format(*own) : "127.0.1.1").append("\t").append(wanted.hostname);
   if (wanted.hostname != service.name) wanted.hosts.append(" ").append(service.name);
   if (kind_ == Kind::kService) wanted.hosts.append(" ").append(topology_->name).append("-").append(service.name);
   wanted.hosts += "\n";
-  const Joined* first = own ? JoinedTo(service.networks.front()) : nullptr;
+  const Joined* first = own && !InUserspace(service) ? JoinedTo(service.networks.front()) : nullptr;
   if (const auto v6 = first != nullptr ? V6Of(*first, *own) : std::nullopt)
     wanted.hosts.append(spec::Format(v6->address)).append("\t").append(wanted.hostname).append("\n");
   // A container started by hand has no neighbours.
@@ -308,6 +343,7 @@ ProcessWanted Side::Process(const spec::Service& service, const spec::Fields& fi
        input != service.inputs.end() && input->first.starts_with(kVolumes); ++input) {
     wanted.files[input->first.substr(kVolumes.size())] = input->second.Hex();
   }
+  wanted.network = Help(service);
   return wanted;
 }
 

@@ -64,6 +64,9 @@ class Side {
   [[nodiscard]] std::optional<spec::Ipv4> AddressOf(const spec::Service& service, std::string_view network) const;
   [[nodiscard]] Address AddressOf(const spec::Service& service) const { return {kind_, service.name}; }
   [[nodiscard]] std::string PathOf(const spec::Volume& volume) const;
+  // Its way out is a program's, in the place of links to its networks.
+  [[nodiscard]] bool InUserspace(const spec::Service& service) const;
+  [[nodiscard]] std::optional<NetworkHelp> Help(const spec::Service& service) const;
 
   const spec::Topology* topology_;
   const Host* host_;

@@ -222,7 +222,7 @@ constexpr Words<2> kServiceModeWords{"agent", "production"};
 constexpr Words<3> kRestartWords{"no", "on-failure", "always"};
 constexpr Words<3> kUnhealthyWords{"restart", "stop", "none"};
 constexpr Words<3> kNetworkWords{"none", "host", "bridge"};
-constexpr Words<3> kNatWords{"auto", "kernel", "userspace"};
+constexpr Words<5> kNatWords{"auto", "kernel", "userspace", "slirp4netns", "pasta"};
 constexpr Words<2> kRuntimeWords{"native", "gvisor"};
 constexpr Words<2> kTrustWords{"trusted", "untrusted"};
 constexpr Words<3> kPlatformWords{"systrap", "kvm", "ptrace"};
@@ -318,7 +318,9 @@ constexpr auto kKeys = std::to_array<KeySpec>({
         "network", "Kind of network: none, host, or bridge, which is that of its networks."),
     Key<&Service::allow_host_network, Flag>("allow_host_network", "Permit network = \"host\", in agent mode."),
     Key<&Service::nat_backend, Word<kNatWords, NatBackend>>(
-        "nat_backend", "What translates addresses: auto (the default), kernel or userspace."),
+        "nat_backend",
+        "What translates addresses: auto (the default), kernel, or a program in user space: userspace, or which of "
+        "slirp4netns and pasta."),
     Key<&Service::address, Ip4>("address", "Its address on the first of its networks; without one, a free one."),
     Key<&Service::egress_allow, Subnets>(
         "egress_allow",
@@ -329,8 +331,7 @@ constexpr auto kKeys = std::to_array<KeySpec>({
         "TCP ports of egress_allow and egress_domains; without these and those of UDP, every port and protocol."),
     Key<&Service::egress_udp_ports, PortNumbers>("egress_udp_ports", "UDP ports of egress_allow and egress_domains."),
     Key<&Service::egress_domains, Domains>(
-        "egress_domains",
-        "Names it may send to, by the same ports: the IPv4 addresses that its name servers say. Of `run` only so far."),
+        "egress_domains", "Names it may send to, by the same ports: the addresses that its name servers say."),
     Key<&Service::context, HostPath>(
         "context", "Directory given to it as /context, read-only, without version control, keys and credentials."),
     Key<&Service::context_mode, Word<kContextWords, ContextMode>>(

@@ -126,8 +126,12 @@ struct SecretMount {
 enum class ContextMode { kCopy, kBind };
 
 enum class NetworkKind { kNone, kHost, kBridge };
-// What translates addresses of a bridge. kAuto: the kernel, where there is the power to ask it.
-enum class NatBackend { kAuto, kKernel, kUserspace };
+// What translates addresses of a bridge. kAuto: the kernel, where there is the power to ask it. kUserspace: whichever
+// of the programs after it is installed.
+enum class NatBackend { kAuto, kKernel, kUserspace, kSlirp4netns, kPasta };
+constexpr bool IsUserspace(NatBackend backend) {
+  return backend >= NatBackend::kUserspace;
+}
 enum class TrustLevel { kTrusted, kUntrusted };
 enum class SeccompMode { kEnforce, kTrace };
 enum class Lockdown { kIntegrity, kConfidentiality };  // kernel_lockdown(7)

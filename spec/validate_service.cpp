@@ -183,6 +183,29 @@ void ValidateIpv6(const Service& service, const Topology& topology, Reader& read
   }
 }
 
+// A service whose way out is a program's is on no network of its topology: what only a network gives, it has not.
+void ValidateUserspace(const Service& service, const Topology& topology, Reader& reader) {
+  constexpr std::string_view kWhy = ": nat_backend = \"userspace\" ";
+  if (service.address)
+    reader.Report(PlaceOf(service, "address"), "address" + std::string(kWhy) + "has the same address everywhere");
+  for (const auto& name : service.networks) {
+    const auto found = topology.networks.find(name);
+    if (found == topology.networks.end() || !found->second.internal) continue;
+    reader.Report(PlaceOfItem(service, "networks", name),
+                  "networks" + std::string(kWhy) + "is a way out, which '" + name + "' (internal) must not have");
+  }
+  for (const auto& forward : service.port_forwards) {
+    if (!forward.host_ip || !IsV6(*forward.host_ip)) continue;
+    reader.Report(PlaceOfItem(service, "port_forwards", Format(forward)),
+                  "port_forwards: " + Format(forward) + std::string(kWhy) + "speaks IPv4 alone");
+  }
+  for (const auto& server : service.dns) {
+    if (!IsV6(server)) continue;
+    reader.Report(PlaceOfItem(service, "dns", Format(server)),
+                  "dns: " + Format(server) + std::string(kWhy) + "speaks IPv4 alone");
+  }
+}
+
 // What is said of a network, where the service is on one; and what has to be said there.
 void ValidateNetworking(const Service& service, const Topology& topology, Reader& reader) {
   const bool flags = reader.for_flags();
@@ -202,16 +225,16 @@ void ValidateNetworking(const Service& service, const Topology& topology, Reader
     reader.Report(PlaceOf(service, key), std::string(key) + ": nothing says of which networks; " +
                                              (flags ? "give --egress-allow too" : "write egress_allow too"));
   }
-  if (!service.egress_domains.empty() && !flags)
-    reader.Report(PlaceOf(service, "egress_domains"), "egress_domains: is not supported yet for services");
-  if (service.nat_backend == NatBackend::kUserspace && !flags) {
-    reader.Report(PlaceOf(service, "nat_backend"), "nat_backend: userspace is not supported yet for services");
+  if (!service.egress_domains.empty() && service.dns.empty() && service.mode == ServiceMode::kProduction &&
+      !IsGiven(service, "dns") && !flags) {
+    reader.Report(PlaceOf(service, "egress_domains"), "egress_domains: nobody says what they stand for; write dns too");
   }
   if (flags && service.mode == ServiceMode::kProduction && service.dns.empty() && !IsGiven(service, "dns")) {
     reader.Report(PlaceOf(service, ""),
                   "--dns is required with --network bridge in production; agent mode has public name servers");
   }
   ValidateAddress(service, topology, reader);
+  if (IsUserspace(service.nat_backend) && !flags) return ValidateUserspace(service, topology, reader);
   ValidateIpv6(service, topology, reader);
 }
 

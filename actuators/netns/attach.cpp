@@ -188,10 +188,22 @@ Result<std::vector<std::string>> NamesInside(Netlink& host, const std::vector<Li
   return names;
 }
 
+// As its program has made it. A link that is gone is made again by who keeps the program.
+Result<> RepairUserspace(Netlink& inside) {
+  const auto snapshot = TRY(DumpAll(inside, false));
+  const Link* link = snapshot.Find(kUserspaceLink);
+  if (!UserspaceFault(snapshot)) return {};
+  TRY(SetAddresses(inside, link->index, link->name, kUserspaceAddress, kUserspaceSubnet.prefix));
+  LinkChange up;
+  up.up = true;
+  TRY(ChangeLink(inside, link->index, link->name, Difference(*link, up)));
+  return SetRoutes(inside, DefaultRoute{kUserspaceGateway, link->index}, {link->index});
+}
+
 // On a thread that is in the namespace.
 Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd, const ProgressSink& warn) {
   auto inside = TRY(Netlink::Open(NETLINK_ROUTE));
-  TRY(WriteSysctls(NetnsSysctls(), ""));
+  TRY(WriteSysctls(NetnsSysctls(wanted.nested), ""));
   // Before anything leads out; and in the place of others at once, where links are up. None: once what they were for
   // leads nowhere any more.
   if (wanted.egress) TRY(HoldEgress(wanted.egress, warn));
@@ -203,6 +215,10 @@ Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd, con
     if (link.name == "lo") TRY(ChangeLink(inside, link.index, link.name, Difference(link, up)));
     const bool is_wanted = std::ranges::find(names, link.name) != names.end();
     if (link.kind == "veth" && !is_wanted) TRY(DeleteLink(inside, link.index, link.name));
+  }
+  if (wanted.userspace) {
+    TRY(RepairUserspace(inside));
+    return wanted.egress ? Result<>() : HoldEgress(std::nullopt, warn);
   }
   Attacher attacher(host, inside, namespace_fd, wanted.alias);
   std::optional<DefaultRoute> route, route6;

@@ -10,12 +10,13 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <optional>
 
 namespace nucleus::netns {
 
 namespace {
 
-using Answers = std::map<std::string, Result<DnsAnswer>>;
+using Answers = std::map<std::string, std::optional<Result<DnsAnswer>>>;  // none: not yet
 
 constexpr int kTimeout = 1'500;  // ms, of the first question to each server; doubled for the second
 constexpr int kTries = 2;
@@ -69,9 +70,21 @@ Result<Channel> Open(const std::vector<spec::IpAddress>& servers) {
 
 struct Question {
   const std::string* name;
+  Family family;
   Answers* answers;
   std::size_t* open;
 };
+
+// What is known of a name when another question about it is answered.
+void Take(Result<DnsAnswer> fresh, std::optional<Result<DnsAnswer>>& known) {
+  const auto interrupted = [](const auto& answer) { return !answer && answer.error().code == ErrorCode::kInterrupted; };
+  if (!known || (!*known && fresh) || interrupted(fresh)) {
+    if (!known || !interrupted(*known)) known = std::move(fresh);
+  } else if (*known && fresh) {
+    (*known)->addresses.insert((*known)->addresses.end(), fresh->addresses.begin(), fresh->addresses.end());
+    (*known)->seconds = std::min((*known)->seconds, fresh->seconds);
+  }
+}
 
 void TakeAnswer(void* data, int status, int, unsigned char* message, int size) {
   const std::unique_ptr<Question> question(static_cast<Question*>(data));
@@ -79,11 +92,12 @@ void TakeAnswer(void* data, int status, int, unsigned char* message, int size) {
   --*question->open;
   Result<DnsAnswer> answer = Fail(NoAnswer(name, ares_strerror(status)));
   if (status == ARES_SUCCESS) {
-    answer = ReadDnsAnswer({reinterpret_cast<const char*>(message), static_cast<std::size_t>(size)}, name);
+    answer =
+        ReadDnsAnswer({reinterpret_cast<const char*>(message), static_cast<std::size_t>(size)}, name, question->family);
   } else if (status == ARES_ECANCELLED) {
     answer = Fail(ErrorCode::kInterrupted, "look up", name, "somebody asked to stop");
   }
-  question->answers->insert_or_assign(name, std::move(answer));
+  Take(std::move(answer), (*question->answers)[name]);
 }
 
 // Waits for whatever comes first, and has it done.
@@ -113,44 +127,64 @@ void Step(ares_channeldata* channel, const sys::Fd* stop) {
 
 }  // namespace
 
-Result<DnsAnswer> ReadDnsAnswer(std::string_view message, std::string_view name) {
-  std::array<ares_addrttl, kMostAddresses> read{};
+Result<DnsAnswer> ReadDnsAnswer(std::string_view message, std::string_view name, Family family) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(message.data());
+  const auto size = static_cast<int>(message.size());
+  std::array<ares_addrttl, kMostAddresses> v4{};
+  std::array<ares_addr6ttl, kMostAddresses> v6{};
   int count = kMostAddresses;
-  const int status = ares_parse_a_reply(reinterpret_cast<const unsigned char*>(message.data()),
-                                        static_cast<int>(message.size()), nullptr, read.data(), &count);
+  const bool is_v4 = family == Family::kIpv4;
+  const int status = is_v4 ? ares_parse_a_reply(bytes, size, nullptr, v4.data(), &count)
+                           : ares_parse_aaaa_reply(bytes, size, nullptr, v6.data(), &count);
   if (status != ARES_SUCCESS) return Fail(NoAnswer(name, ares_strerror(status)));
-  if (count <= 0) return Fail(NoAnswer(name, "it has no IPv4 address"));
+  if (count <= 0) return Fail(NoAnswer(name, is_v4 ? "it has no IPv4 address" : "it has no IPv6 address"));
   DnsAnswer answer;
   answer.seconds = UINT32_MAX;
-  for (int i = 0; i < count; ++i) {
-    answer.addresses.push_back({ntohl(read.at(i).ipaddr.s_addr)});
+  const auto add = [&](const spec::IpAddress& address, int ttl) {
+    answer.addresses.push_back(address);
     // Negative ones are nonsense, and short: RFC 2181, section 8.
-    answer.seconds = std::min(answer.seconds, static_cast<std::uint32_t>(std::max(0, read.at(i).ttl)));
+    answer.seconds = std::min(answer.seconds, static_cast<std::uint32_t>(std::max(0, ttl)));
+  };
+  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
+    spec::Ipv6 address;
+    std::memcpy(address.bytes.data(), &v6.at(i).ip6addr, sizeof address.bytes);
+    is_v4 ? add(spec::Ipv4{ntohl(v4.at(i).ipaddr.s_addr)}, v4.at(i).ttl) : add(address, v6.at(i).ttl);
   }
   return answer;
 }
 
-Answers LookUp(const std::vector<std::string>& names, const std::vector<spec::IpAddress>& servers,
-               const sys::Fd* stop) {
-  Answers answers;
-  if (names.empty()) return answers;
+std::map<std::string, Result<DnsAnswer>> LookUp(const std::vector<std::string>& names,
+                                                const std::vector<spec::IpAddress>& servers, bool v6,
+                                                const sys::Fd* stop) {
+  std::map<std::string, Result<DnsAnswer>> told;
+  if (names.empty()) return told;
   auto channel =
       servers.empty() ? Fail(ErrorCode::kInvalid, "open", "resolver", "there are no name servers") : Open(servers);
   if (!channel) {
-    for (const auto& name : names) answers.insert_or_assign(name, Fail(channel.error()));
-    return answers;
+    for (const auto& name : names) told.insert_or_assign(name, Fail(channel.error()));
+    return told;
   }
-  std::size_t open = names.size();
+  Answers answers;
+  std::size_t open = 0;
+  const auto ask = [&](const std::string& name, Family family) {
+    ++open;
+    auto question = std::make_unique<Question>(&name, family, &answers, &open);
+    ares_query(channel->get(), name.c_str(), ns_c_in, family == Family::kIpv4 ? ns_t_a : ns_t_aaaa, TakeAnswer,
+               question.release());  // always calls it
+  };
   for (const auto& name : names) {
-    auto question = std::make_unique<Question>(&name, &answers, &open);
-    ares_query(channel->get(), name.c_str(), ns_c_in, ns_t_a, TakeAnswer, question.release());  // always calls it
+    ask(name, Family::kIpv4);
+    if (v6) ask(name, Family::kIpv6);
   }
   const auto end = std::chrono::steady_clock::now() + kLongest;
   while (open > 0) {
     if (std::chrono::steady_clock::now() > end) ares_cancel(channel->get());
     Step(channel->get(), stop);
   }
-  return answers;
+  for (auto& [name, answer] : answers) {
+    if (answer) told.insert_or_assign(name, *std::move(answer));
+  }
+  return told;
 }
 
 }  // namespace nucleus::netns

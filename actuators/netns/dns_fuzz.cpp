@@ -2,8 +2,11 @@
 #include "actuators/netns/dns.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
-  const auto answer = nucleus::netns::ReadDnsAnswer({reinterpret_cast<const char*>(data), size}, "a.example");
-  if (answer && (answer->addresses.empty() || answer->addresses.size() > nucleus::netns::kMostAddresses))
-    __builtin_trap();
+  using nucleus::netns::Family;
+  for (const auto family : {Family::kIpv4, Family::kIpv6}) {
+    const auto answer = nucleus::netns::ReadDnsAnswer({reinterpret_cast<const char*>(data), size}, "a.example", family);
+    if (answer && (answer->addresses.empty() || answer->addresses.size() > nucleus::netns::kMostAddresses))
+      __builtin_trap();
+  }
   return 0;
 }

@@ -25,7 +25,7 @@ std::string Number(std::uint64_t value, int bytes) {
   return wire;
 }
 
-constexpr int kA = 1, kCname = 5, kIn = 1;
+constexpr int kA = 1, kCname = 5, kAaaa = 28, kIn = 1;
 
 std::string Record(std::string_view owner, int type, std::uint32_t ttl, const std::string& data) {
   return Name(owner) + Number(type, 2) + Number(kIn, 2) + Number(ttl, 4) + Number(data.size(), 2) + data;
@@ -47,8 +47,22 @@ TEST(Dns, AnAnswerHasAddressesAndTheShortestTime) {
                                             Record("a.example", kA, 30, Address("203.0.113.2"))}),
                                     "a.example");
   ASSERT_TRUE(answer) << answer.error().Message();
-  EXPECT_EQ(answer->addresses, (std::vector{*spec::ParseIpv4("203.0.113.1"), *spec::ParseIpv4("203.0.113.2")}));
+  EXPECT_EQ(answer->addresses,
+            (std::vector{*spec::ParseIpAddress("203.0.113.1"), *spec::ParseIpAddress("203.0.113.2")}));
   EXPECT_EQ(answer->seconds, 30U);
+}
+
+TEST(Dns, AddressesAreOfTheFamilyThatWasAskedFor) {
+  const auto six = *spec::ParseIpv6("2001:db8::1");
+  const std::string bytes(six.bytes.begin(), six.bytes.end());
+  const auto wire = Answer({Record("a.example", kCname, 20, Name("b.example")), Record("b.example", kAaaa, 60, bytes),
+                            Record("b.example", kA, 5, Address("203.0.113.1"))});
+  const auto answer = ReadDnsAnswer(wire, "a.example", Family::kIpv6);
+  ASSERT_TRUE(answer) << answer.error().Message();
+  EXPECT_EQ(answer->addresses, std::vector<spec::IpAddress>{six});
+  EXPECT_EQ(answer->seconds, 20U);
+  EXPECT_FALSE(
+      ReadDnsAnswer(Answer({Record("a.example", kA, 60, Address("203.0.113.1"))}), "a.example", Family::kIpv6));
 }
 
 TEST(Dns, AnAliasLeadsOnAndItsTimeCounts) {
@@ -81,7 +95,7 @@ TEST(Dns, OfTooManyAddressesTheRestIsLeft) {
 }
 
 TEST(Dns, WithoutNameServersEveryNameHasItsError) {
-  const auto answers = LookUp({"a.example", "b.example"}, {}, nullptr);
+  const auto answers = LookUp({"a.example", "b.example"}, {}, true, nullptr);
   EXPECT_EQ(answers.size(), 2U);
   EXPECT_FALSE(answers.at("a.example"));
 }

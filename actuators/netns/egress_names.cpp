@@ -14,33 +14,35 @@
 #include <sys/signalfd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <system_error>
 
 #include "actuators/netns/namespace.hpp"
 #include "actuators/netns/netlink.hpp"
+#include "spec/net.hpp"
 #include "state/parts/egress_model.hpp"
 
 namespace nucleus::netns {
 
 namespace {
 
-using Element = std::pair<spec::Ipv4, Millis>;  // how long yet
+using Element = std::pair<spec::IpAddress, Millis>;  // how long yet
 
 Millis Now() {
   using std::chrono::milliseconds;
   return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-Message ToSet(std::uint16_t type, std::uint16_t flags) {
+Message ToSet(std::string_view set, std::uint16_t type, std::uint16_t flags) {
   auto message = NftMessage(type, flags, NFPROTO_INET);
-  message.PutText(NFTA_SET_ELEM_LIST_TABLE, kEgressTable).PutText(NFTA_SET_ELEM_LIST_SET, kEgressSet);
+  message.PutText(NFTA_SET_ELEM_LIST_TABLE, kEgressTable).PutText(NFTA_SET_ELEM_LIST_SET, set);
   return message;
 }
 
-Message AddElements(std::span<const Element> elements) {
-  auto message = ToSet(NFT_MSG_NEWSETELEM, NLM_F_CREATE);
+Message AddElements(std::string_view set, std::span<const Element> elements) {
+  auto message = ToSet(set, NFT_MSG_NEWSETELEM, NLM_F_CREATE);
   message.PutNested(NFTA_SET_ELEM_LIST_ELEMENTS | NLA_F_NESTED, [&](Message& list) {
     for (const auto& [address, left] : elements) {
       list.PutNested(NFTA_LIST_ELEM | NLA_F_NESTED, [&](Message& element) {
@@ -53,15 +55,53 @@ Message AddElements(std::span<const Element> elements) {
   return message;
 }
 
-// These and no others, in one transaction: what is among both is there all the time.
-Result<> PutElements(std::span<const Element> elements) {
-  constexpr std::size_t kOfMessage = 64;  // a message is a page
+// These and no others of a set.
+void Replace(std::string_view set, std::span<const Element> elements, std::vector<Message>& batch) {
+  constexpr std::size_t kOfMessage = 48;               // a message is a page
+  batch.push_back(ToSet(set, NFT_MSG_DELSETELEM, 0));  // without elements: all
+  for (std::size_t i = 0; i < elements.size(); i += kOfMessage)
+    batch.push_back(AddElements(set, elements.subspan(i, std::min(kOfMessage, elements.size() - i))));
+}
+
+// In one transaction: what is there before and after is there all the time.
+Result<> PutElements(std::vector<Element> elements, bool v6) {
+  const auto others = std::ranges::partition(elements, [](const auto& element) { return !spec::IsV6(element.first); });
   auto netlink = TRY(Netlink::Open(NETLINK_NETFILTER));
   std::vector<Message> batch;
-  batch.push_back(ToSet(NFT_MSG_DELSETELEM, 0));  // without elements: all
-  for (std::size_t i = 0; i < elements.size(); i += kOfMessage)
-    batch.push_back(AddElements(elements.subspan(i, std::min(kOfMessage, elements.size() - i))));
+  Replace(kEgressSet, {elements.begin(), others.begin()}, batch);
+  if (v6) Replace(kEgressSet6, others, batch);
   return netlink.DoBatch(batch, NFNL_SUBSYS_NFTABLES, "replace addresses", kEgressSet);
+}
+
+// Tells of changes to the rules of the namespace that the calling thread is in.
+Result<sys::Fd> RuleEvents() {
+  sys::Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER));
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  address.nl_groups = 1U << (NFNLGRP_NFTABLES - 1);
+  if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return FailSys("listen for changes of", "egress rules");
+  return socket;
+}
+
+// Whether a set was made, or something was missed. Takes all that there is.
+bool SawNewSet(const sys::Fd& events) {
+  bool saw = false;
+  alignas(nlmsghdr) std::array<char, 16 << 10> buffer{};
+  while (true) {
+    const ssize_t size = ::recv(events.get(), buffer.data(), buffer.size(), 0);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0 && errno == ENOBUFS) {
+      saw = true;
+      continue;
+    }
+    if (size <= 0) return saw;
+    auto left = static_cast<int>(size);
+    for (auto* header = reinterpret_cast<nlmsghdr*>(buffer.data()); NLMSG_OK(header, static_cast<unsigned>(left));
+         header = NLMSG_NEXT(header, left)) {
+      saw = saw || header->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSET);
+    }
+  }
 }
 
 // Readable while a signal that asks for an end is held back.
@@ -80,35 +120,46 @@ Result<sys::Fd> EndAsked() {
 
 }  // namespace
 
-Result<> EgressNames::Refresh(const sys::Fd& stop, const Tell& tell) {
-  std::set<spec::Ipv4> own;
-  for (const auto& [index, address, prefix] : TRY(DumpAddresses(machine_, 0)))
-    own.insert(std::get<spec::Ipv4>(address));
-  book_.Exclude(std::move(own));
-  for (const auto& [name, answer] : LookUp(book_.Due(Now()), resolvers_, &stop)) {
-    if (!answer && answer.error().code == ErrorCode::kInterrupted) return Fail(answer.error());
-    if (const auto wrong = book_.Learn(name, answer, Now())) tell(*wrong);
-  }
+Result<> EgressNames::Put() {
   const Millis now = Now();
   std::vector<Element> elements;
   for (const auto& [address, until] : book_.Addresses(now)) elements.emplace_back(address, until - now);
-  return PutElements(elements);
+  return PutElements(std::move(elements), v6_);
+}
+
+Result<> EgressNames::Refresh(const sys::Fd& stop, const Tell& tell) {
+  std::set<spec::IpAddress> own;
+  for (const auto& [index, address, prefix] : TRY(DumpAddresses(machine_, 0, v6_ ? AF_UNSPEC : AF_INET)))
+    own.insert(address);
+  book_.Exclude(std::move(own));
+  for (const auto& [name, answer] : LookUp(book_.Due(Now()), resolvers_, v6_, &stop)) {
+    if (!answer && answer.error().code == ErrorCode::kInterrupted) return Fail(answer.error());
+    if (const auto wrong = book_.Learn(name, answer, Now())) tell(*wrong);
+  }
+  return Put();
 }
 
 void EgressNames::Keep() {
   HoldSignals();
   if (::setns(network_.get(), CLONE_NEWNET) != 0) return tell_(Error::Sys("enter", "network namespace"));
+  const auto events = RuleEvents();
+  if (!events) tell_(events.error());
   bool told = false;
+  auto done = Put();  // the rules may have been made anew before there was somebody to be told
   while (true) {
-    // At most a minute, so that a set that could not be written is tried again.
-    const auto wait = static_cast<int>(std::clamp<Millis>(book_.NextDue() - Now(), told ? 1'000 : 0, 60'000));
-    pollfd entry{stop_.get(), POLLIN, 0};
-    if (::poll(&entry, 1, wait) < 0 && errno != EINTR) return;
-    if (entry.revents != 0) return;
-    const auto done = Refresh(stop_, tell_);
     if (!done && done.error().code == ErrorCode::kInterrupted) return;
     if (!done && !told) tell_(done.error());
     told = !done;
+    // At most a minute, so that a set that could not be written is tried again.
+    const auto wait = static_cast<int>(std::clamp<Millis>(book_.NextDue() - Now(), told ? 1'000 : 0, 60'000));
+    std::array<pollfd, 2> entries{pollfd{stop_.get(), POLLIN, 0}, pollfd{events ? events->get() : -1, POLLIN, 0}};
+    if (::poll(entries.data(), entries.size(), wait) < 0 && errno != EINTR) return;
+    if (entries[0].revents != 0) return;
+    if (entries[1].revents == 0) {
+      done = Refresh(stop_, tell_);
+    } else if (SawNewSet(*events)) {
+      done = Put();
+    }
   }
 }
 

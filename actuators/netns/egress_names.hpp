@@ -1,7 +1,8 @@
 // The addresses that egress rules let through by name, in the set of the rules: state/parts/egress_model.hpp.
 //
 // Looked up inside the namespace, through the name servers that the rules let through. Elements go by themselves when
-// they have had their time, so whoever keeps them may die and nothing stays open for it.
+// they have had their time, so whoever keeps them may die and nothing stays open for it. Where the rules are made anew,
+// whoever does it, what is known is put into their set at once.
 #pragma once
 
 #include <functional>
@@ -31,15 +32,18 @@ class EgressNames {
       : network_(std::move(network)),
         machine_(std::move(machine)),
         resolvers_(wanted.resolvers),
+        v6_(wanted.v6),
         book_(wanted.domains),
         tell_(std::move(tell)) {}
   // On a thread in the namespace: those that are due, and then the set. stop: dns.hpp.
   Result<> Refresh(const sys::Fd& stop, const Tell& tell);
+  Result<> Put();
   void Keep();
 
   sys::Fd network_;
   Netlink machine_;  // a socket outside, which tells the machine's own addresses
   std::vector<spec::IpAddress> resolvers_;
+  bool v6_;
   NameBook book_;
   Tell tell_;
   sys::Fd stop_;

@@ -19,7 +19,12 @@ constexpr std::array kNotPublic = {Net(0, 0, 0, 8),      Net(10, 0, 0, 8),    Ne
                                    Net(169, 254, 0, 16), Net(172, 16, 0, 12), Net(192, 0, 0, 24),  Net(192, 168, 0, 16),
                                    Net(198, 18, 0, 15),  Net(224, 0, 0, 3)};
 
-Error NotPublic(const std::string& name, spec::Ipv4 address) {
+// Of IPv6, what IANA has given out as addresses of the internet, without those that stand for an IPv4 address (Teredo
+// and what else is in its /23, 6to4), whichever that is.
+constexpr spec::Ipv6Net kGlobal{{{0x20}}, 3};
+constexpr std::array kNotGlobal = {spec::Ipv6Net{{{0x20, 0x01}}, 23}, spec::Ipv6Net{{{0x20, 0x02}}, 16}};
+
+Error NotPublic(const std::string& name, const spec::IpAddress& address) {
   return Error::Of(ErrorCode::kInvalid, "look up", name,
                    "it stands for " + spec::Format(address) +
                        ", which is not an address of the internet, or one of this machine")
@@ -28,8 +33,13 @@ Error NotPublic(const std::string& name, spec::Ipv4 address) {
 
 }  // namespace
 
-bool IsPublic(spec::Ipv4 address) {
-  return std::ranges::none_of(kNotPublic, [&](const auto& net) { return spec::Contains(net, address); });
+bool IsPublic(const spec::IpAddress& address) {
+  const auto within = [&](const auto& nets, const auto& one) {
+    return std::ranges::any_of(nets, [&](const auto& net) { return spec::Contains(net, one); });
+  };
+  if (const auto* v6 = std::get_if<spec::Ipv6>(&address))
+    return spec::Contains(kGlobal, *v6) && !within(kNotGlobal, *v6);
+  return !within(kNotPublic, std::get<spec::Ipv4>(address));
 }
 
 NameBook::NameBook(const std::vector<std::string>& names) {
@@ -50,7 +60,7 @@ Millis NameBook::NextDue() const {
   return next;
 }
 
-void NameBook::Add(Entry& entry, const std::vector<spec::Ipv4>& addresses, Millis until) {
+void NameBook::Add(Entry& entry, const std::vector<spec::IpAddress>& addresses, Millis until) {
   for (const auto& address : addresses) entry.until[address] = until;
   while (entry.until.size() > kMostOfName)
     entry.until.erase(std::ranges::min_element(entry.until, {}, [](const auto& item) { return item.second; }));
@@ -59,10 +69,10 @@ void NameBook::Add(Entry& entry, const std::vector<spec::Ipv4>& addresses, Milli
 std::optional<Error> NameBook::Learn(const std::string& name, const Result<DnsAnswer>& answer, Millis now) {
   Entry& entry = entries_.at(name);
   std::optional<Error> wrong;
-  std::vector<spec::Ipv4> addresses;
+  std::vector<spec::IpAddress> addresses;
   if (answer) {
     std::ranges::copy_if(answer->addresses, std::back_inserter(addresses),
-                         [&](spec::Ipv4 address) { return IsPublic(address) && !own_.contains(address); });
+                         [&](const auto& address) { return IsPublic(address) && !own_.contains(address); });
     if (addresses.empty()) wrong = NotPublic(name, answer->addresses.front());
   } else {
     wrong = answer.error();
@@ -83,8 +93,8 @@ std::optional<Error> NameBook::Learn(const std::string& name, const Result<DnsAn
   return wrong;
 }
 
-std::map<spec::Ipv4, Millis> NameBook::Addresses(Millis now) {
-  std::map<spec::Ipv4, Millis> all;
+std::map<spec::IpAddress, Millis> NameBook::Addresses(Millis now) {
+  std::map<spec::IpAddress, Millis> all;
   for (auto& [name, entry] : entries_) {
     std::erase_if(entry.until, [&](const auto& item) { return item.second <= now; });
     for (const auto& [address, until] : entry.until) {

@@ -35,32 +35,32 @@ inline constexpr std::size_t kMostOfName = 256;   // addresses; those that would
 inline constexpr std::size_t kMostOfAll = 4'096;  // what one message to the kernel has room for
 
 // Whether a name may stand for it.
-bool IsPublic(spec::Ipv4 address);
+bool IsPublic(const spec::IpAddress& address);
 
 class NameBook {
  public:
   explicit NameBook(const std::vector<std::string>& names);
 
   // The machine's own addresses, which no name may stand for.
-  void Exclude(std::set<spec::Ipv4> own) { own_ = std::move(own); }
+  void Exclude(std::set<spec::IpAddress> own) { own_ = std::move(own); }
   [[nodiscard]] std::vector<std::string> Due(Millis now) const;
   [[nodiscard]] Millis NextDue() const;
   // An error to tell: the name stands for nothing, and that was not told before.
   std::optional<Error> Learn(const std::string& name, const Result<DnsAnswer>& answer, Millis now);
   // Until when each address is let through. What has had its time is forgotten.
-  std::map<spec::Ipv4, Millis> Addresses(Millis now);
+  std::map<spec::IpAddress, Millis> Addresses(Millis now);
 
  private:
   struct Entry {
-    std::map<spec::Ipv4, Millis> until;
+    std::map<spec::IpAddress, Millis> until;
     Millis due = 0;
     Millis retry = kFirstRetry;
     bool told = false;
   };
-  static void Add(Entry& entry, const std::vector<spec::Ipv4>& addresses, Millis until);
+  static void Add(Entry& entry, const std::vector<spec::IpAddress>& addresses, Millis until);
 
   std::map<std::string, Entry> entries_;
-  std::set<spec::Ipv4> own_;
+  std::set<spec::IpAddress> own_;
 };
 
 }  // namespace nucleus::netns

@@ -11,8 +11,8 @@ namespace {
 
 const std::string kName = "a.example";
 
-spec::Ipv4 Ip(std::string_view text) {
-  return *spec::ParseIpv4(text);
+spec::IpAddress Ip(std::string_view text) {
+  return *spec::ParseIpAddress(text);
 }
 
 DnsAnswer Answer(std::initializer_list<const char*> addresses, std::uint32_t seconds) {
@@ -79,7 +79,11 @@ TEST(NameBook, ANameDoesNotStandForWhatIsInside) {
     EXPECT_NE(told->Message().find(address), std::string::npos);
     EXPECT_TRUE(book.Addresses(0).empty()) << address;
   }
-  for (const auto* address : {"8.8.8.8", "172.32.0.0", "192.0.1.0", "223.255.255.255", "100.128.0.0"})
+  for (const auto* address : {"::1", "::", "fe80::1", "fd00::1", "ff02::1", "64:ff9b::a00:1", "2002:a00:1::1",
+                              "2001::1", "2001:10::1", "4000::1"})
+    EXPECT_FALSE(IsPublic(Ip(address))) << address;
+  for (const auto* address : {"8.8.8.8", "172.32.0.0", "192.0.1.0", "223.255.255.255", "100.128.0.0",
+                              "2001:4860:4860::8888", "2a00::1", "2001:200::1"})
     EXPECT_TRUE(IsPublic(Ip(address))) << address;
   NameBook book({kName});
   EXPECT_FALSE(book.Learn(kName, Answer({"10.0.0.1", "203.0.113.1"}, 60), 0));
@@ -92,7 +96,8 @@ RC_GTEST_PROP(NameBook, NeverKeepsMoreThanItMayAndNothingForLongerThanItSays, ()
   for (const auto seconds : *rc::gen::container<std::vector<std::uint32_t>>(rc::gen::arbitrary<std::uint32_t>())) {
     DnsAnswer answer;
     answer.seconds = seconds;
-    for (int i = 0; i < kMostAddresses; ++i) answer.addresses.push_back({*rc::gen::arbitrary<std::uint32_t>()});
+    for (int i = 0; i < kMostAddresses; ++i)
+      answer.addresses.emplace_back(spec::Ipv4{*rc::gen::arbitrary<std::uint32_t>()});
     (void)book.Learn(kName, answer, now);
     const auto addresses = book.Addresses(now);
     RC_ASSERT(addresses.size() <= kMostOfName);

@@ -155,6 +155,10 @@ struct Snapshot {
   [[nodiscard]] std::vector<Route> OtherRoutes() const;    // neither default nor the kernel's own
 };
 
+// What is wrong with the link of a program in user space (network_help.hpp); none where it is right, or is not there at
+// all: who keeps the program makes it.
+std::optional<std::string> UserspaceFault(const Snapshot& snapshot);
+
 Result<std::vector<Link>> DumpLinks(Netlink& netlink, std::string_view kind = {});  // of a kind; "": all
 // index 0: of all links. family AF_UNSPEC: of both.
 Result<std::vector<LinkAddress>> DumpAddresses(Netlink& netlink, int index, unsigned char family = AF_INET);

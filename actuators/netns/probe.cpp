@@ -150,8 +150,12 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
       observation.facts[name + " host end"] =
           HostEndText(end->name, bridge == nullptr ? "" : bridge->name, end->mtu, end->up, end->hairpin, end->alias);
     }
+    const bool userspace = job.wanted != nullptr && job.wanted->userspace;
+    if (const auto fault = userspace ? UserspaceFault(snapshot) : std::nullopt)
+      observation.facts["link of its program in user space"] = *fault;
     for (const auto& route : snapshot.DefaultRoutes()) {
       const Link* link = snapshot.Find(route.index);
+      if (userspace && link != nullptr && link->kind == "tun") continue;
       std::string& routes = observation.facts[std::string(route.IsV6() ? kDefaultRoute6 : kDefaultRoute)];
       if (!routes.empty()) routes += ", ";
       routes += RouteText(route.gateway.value_or(spec::Ipv4{}), FactNameOf(link, host, job));

@@ -8,6 +8,7 @@
 
 #include "actuators/netns/answers.hpp"
 #include "spec/net.hpp"
+#include "state/parts/network_help.hpp"
 
 namespace nucleus::netns {
 
@@ -83,6 +84,18 @@ std::vector<Route> Snapshot::OtherRoutes() const {
   std::ranges::copy_if(routes, std::back_inserter(found),
                        [](const Route& route) { return !route.IsDefault() && !route.kernels; });
   return found;
+}
+
+std::optional<std::string> UserspaceFault(const Snapshot& snapshot) {
+  const Link* link = snapshot.Find(kUserspaceLink);
+  if (link == nullptr || link->kind != "tun") return std::nullopt;
+  const auto addresses = snapshot.AddressesOf(link->index);
+  if (!link->up) return "it is down";
+  if (addresses != spec::Format(kUserspaceAddress) + "/" + std::to_string(kUserspaceSubnet.prefix)) return addresses;
+  const auto routes = snapshot.DefaultRoutes();
+  const bool routed = routes.size() == 1 && routes.front().index == link->index &&
+                      routes.front().gateway == spec::IpAddress(kUserspaceGateway);
+  return routed ? std::nullopt : std::optional<std::string>("it has not the default route");
 }
 
 Result<std::vector<Link>> DumpLinks(Netlink& netlink, std::string_view kind) {

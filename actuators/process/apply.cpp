@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <climits>
 #include <limits>
 
@@ -19,6 +20,7 @@
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/openat2.hpp"
+#include "actuators/sys/own_programs.hpp"
 #include "actuators/sys/process.hpp"
 
 namespace nucleus::process {
@@ -67,20 +69,49 @@ Result<> ShareWithReaders(const std::string& directory, const std::string& runti
   return {};
 }
 
+Result<> RemoveFile(const std::string& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) return FailSys("remove", path);
+  return {};
+}
+
+// What is asked of the program that helps with the network; what its number is, "" where nothing is.
+Result<std::string> AskForNetwork(const std::string& directory, const std::optional<NetworkHelp>& help) {
+  const std::string path = In(directory, kNetworkFile);
+  sys::RemoveTemporaries(path);
+  if (!help) {
+    TRY(RemoveFile(path));
+    return "";
+  }
+  const auto serial = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
+  const std::string program = TRY(sys::ProgramOfOurs("nucleus-network"));
+  TRY(sys::ReplaceFile(path, EncodeNetworkHelp(*help, serial, program), 0600));
+  return std::to_string(serial);
+}
+
 // The same process goes on: what may change under it is changed.
 Result<> Update(const PartKey& key, const std::string& directory, const ProcessWanted& wanted, pid_t supervisor) {
   TRY(Thaw(key));
+  const std::string network = wanted.network ? DigestOf(*wanted.network).Hex() : "";
+  const auto follows = [&](const Found& found) {
+    return found.status && found.status->policy_digest == wanted.policy_digest && found.status->network == network;
+  };
   const auto found = TRY(Find(directory));
-  if (found.status && found.status->policy_digest == wanted.policy_digest) return {};
+  if (follows(found)) return {};
   sys::RemoveTemporaries(In(directory, kPolicyFile));
   TRY(sys::ReplaceFile(In(directory, kPolicyFile), Encode(PolicyOf(wanted)), 0600));
-  constexpr int kTries = 500;
-  for (int i = 0; i < kTries; ++i) {
+  // Where it does as it was told already it is left alone.
+  const bool ask = !found.status || found.status->network != network;
+  const std::string serial = ask ? TRY(AskForNetwork(directory, wanted.network)) : "";
+  const int tries = ask && wanted.network ? 6'000 : 500;  // names are looked up
+  for (int i = 0; i < tries; ++i) {
     const auto holder = TRY(FindSupervisor(directory));
     if (!holder || holder->pid != supervisor) break;
     if (i == 0) TRY(sys::SendSignal(holder->pidfd, SIGHUP, "supervisor"));
     const auto now = TRY(Find(directory));
-    if (now.status && now.status->policy_digest == wanted.policy_digest) return {};
+    if (follows(now)) return {};
+    const auto state = ReadNetworkState(now.status ? now.status->network : "");
+    if (!serial.empty() && state.serial == serial)
+      return Fail(ErrorCode::kSystem, "change the network of", key.Text(), state.why);
     ::usleep(10'000);
   }
   return Fail(ErrorCode::kTimeout, "change the policy of", key.Text(), "its supervisor does not take it up");
@@ -92,23 +123,20 @@ Result<> Tag(const Launch& launch) {
   return sys::SetXattr(launch.cgroup, kTagDigest, launch.digest.Hex());
 }
 
-Result<> RemoveFile(const std::string& path) {
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) return FailSys("remove", path);
-  return {};
-}
-
 // Last what says that something is there: where one cannot be removed, or whoever removes them is killed, somebody
 // comes back for the rest.
 Result<> RemoveFiles(const std::string& directory, bool keep_log) {
-  if (auto removed = sys::RemoveTree(directory + "/files"); !removed && removed.error().sys_errno != ENOENT)
-    return removed;
+  for (const auto tree : {std::string_view("files"), kNetworkDirectory}) {
+    if (auto removed = sys::RemoveTree(In(directory, tree)); !removed && removed.error().sys_errno != ENOENT)
+      return removed;
+  }
   if (!keep_log) {
     for (const auto file : {kLogFile, kEventsFile}) {
       TRY(RemoveFile(In(directory, file)));
       TRY(RemoveFile(In(directory, file) + ".1"));
     }
   }
-  for (const auto file : {kAtEndFile, kPolicyFile, kLockFile, kLaunchFile, kStatusFile}) {
+  for (const auto file : {kAtEndFile, kPolicyFile, kNetworkFile, kLockFile, kLaunchFile, kStatusFile}) {
     sys::RemoveTemporaries(In(directory, file));
     TRY(RemoveFile(In(directory, file)));
   }
@@ -158,6 +186,7 @@ Result<> ProcessActuator::Start(const PartKey& key, const ProcessWanted& wanted)
   // Only the owner: the environment may hold what is nobody else's business.
   TRY(sys::ReplaceFile(In(wanted.directory, kLaunchFile), Encode(launch), 0600));
   TRY(sys::ReplaceFile(In(wanted.directory, kPolicyFile), Encode(launch.policy), 0600));
+  (void)TRY(AskForNetwork(wanted.directory, wanted.network));
   std::string group;
   if (!launch.cgroup.empty()) group = TRY(cgroup::MakeSupervisorGroup(key.project));
   return StartSupervisor(supervisor_, wanted.directory, group);
@@ -172,7 +201,7 @@ Result<> ProcessActuator::Undo(const PartKey& key, const Wanted* /*wanted*/, con
   // The group of the supervisors is ours. Where the service's own has gone before us, after a kill, nobody else is left
   // to remove the project's.
   auto root = sys::FindCgroupRoot();
-  return root ? cgroup::RemoveEmptyParents(*root, key.project) : Result<>();
+  return root && root->writable ? cgroup::RemoveEmptyParents(*root, key.project) : Result<>();
 }
 
 Result<> ProcessActuator::Signal(const PartKey& process, const ProcessWanted& wanted, int signal) {

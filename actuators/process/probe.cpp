@@ -150,6 +150,7 @@ Result<Observation> Look(const PartKey& key, const std::string& directory, const
   if (found->status) {
     seen.facts["digest"] = found->status->digest.Hex();
     seen.facts["policy"] = found->status->policy_digest.Hex();
+    if (!found->status->network.empty()) seen.facts[std::string(kNetworkHelpFact)] = found->status->network;
     AddNotes(*found->status, found->supervisor, seen.notes);
   }
   if (wanted != nullptr) {

@@ -40,6 +40,7 @@ Millis Supervisor::NextDeadline() const {
   if (kill_at_ != 0) next = std::min(next, kill_at_);
   if (probe_) next = std::min(next, probe_->deadline());
   if (write_trace_at_ != 0) next = std::min(next, write_trace_at_);
+  if (network_at_ != 0) next = std::min(next, network_at_);
   if (ProbesHealth()) next = std::min(next, health_.next());
   return next;
 }
@@ -58,6 +59,7 @@ void Supervisor::Step(int timeout_ms) {
   watch(6, answers_ ? answers_->fd() : -1);
   // cgroups(7): a change of it is an exceptional condition.
   polls[7] = {.fd = group_events_.get(), .events = POLLPRI, .revents = 0};
+  watch(8, network_ ? network_->output().get() : -1);
   const auto relayed = std::span(polls).last<TerminalRelay::kPolls>();
   for (auto& poll : relayed) poll.fd = -1;
   if (relay_) relay_->Watch(relayed);
@@ -65,6 +67,7 @@ void Supervisor::Step(int timeout_ms) {
   if (relay_) relay_->Pump(relayed);
   if (polls[7].revents != 0) LookWhetherPaused();
   if (polls[6].revents != 0) ServeCalls();
+  if (polls[8].revents != 0) HearNetwork();
   if (polls[2].revents != 0) Drain(out_, Stream::kOut, false);
   if (polls[3].revents != 0) Drain(error_, Stream::kError, false);
   if (polls[5].revents != 0 && probe_) probe_->ReadOutput();
@@ -80,7 +83,8 @@ void Supervisor::ReapStrangers() {
   while (true) {
     siginfo_t info{};
     if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0 || info.si_pid == 0) return;
-    const bool known = (workload_ && info.si_pid == workload_->pid) || (probe_ && info.si_pid == probe_->pid());
+    const bool known = (workload_ && info.si_pid == workload_->pid) || (probe_ && info.si_pid == probe_->pid()) ||
+                       (network_ && info.si_pid == network_->pid());
     if (known) return;  // looked after in its turn, and what is behind it then
     if (::waitid(P_PID, static_cast<id_t>(info.si_pid), &info, WEXITED | WNOHANG | __WALL) != 0) return;
   }
@@ -89,6 +93,7 @@ void Supervisor::ReapStrangers() {
 void Supervisor::HandleTime() {
   const Millis now = Now();
   WriteTraceInTime(now);
+  if (network_at_ != 0 && now >= network_at_ && !TakeNetwork()) WriteStatus();
   if (probe_ && now >= probe_->deadline()) FinishProbe(true);
   if (kill_at_ != 0 && now >= kill_at_) {
     KillAll();
@@ -148,6 +153,8 @@ void Supervisor::Forward(int signal) {
 
 // A policy that does not read back leaves the one in force.
 void Supervisor::ReloadPolicy() {
+  if (auto taken = TakeNetwork(); !taken && status_.network.empty()) status_.network = "? 0 " + taken.error().Message();
+  WriteStatus();
   const auto text = sys::ReadFile(directory_ + "/" + std::string(kPolicyFile));
   if (!text) return;
   auto policy = DecodePolicy(*text);

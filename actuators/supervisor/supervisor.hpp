@@ -1,14 +1,14 @@
 // Watches one workload: starts it from the service directory's files, keeps its log, probes its health, restarts it by
 // policy, and says in the status file what it knows. One thread, one loop over poll(2).
 //
-// Files of the service directory (names.hpp): reads "launch" once and "policy" at the start and at SIGHUP; writes
-// "status" (replaced at every transition) and "log"; holds "lock".
+// Files of the service directory (names.hpp): reads "launch" once, "policy" and "network" at the start and at SIGHUP;
+// writes "status" (replaced at every transition) and "log"; holds "lock".
 //
 // Signals: SIGTERM, SIGINT stop the workload (its stop signal, then after stop_timeout everything is killed) and end
-// the supervisor. SIGHUP reads "policy" again. SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH are passed on to the workload;
-// SIGRTMIN sent by sigqueue(3) with value N passes on signal N. The stop signal (process/stop_signal.hpp) is that of
-// the foreground too. What becomes of the workload is written to "events" (process/log.hpp). While its group is frozen,
-// by whomever, it is not probed. A supervisor that is killed takes the workload along.
+// the supervisor. SIGHUP reads "policy" and "network" again. SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH are passed on to the
+// workload; SIGRTMIN sent by sigqueue(3) with value N passes on signal N. The stop signal (process/stop_signal.hpp) is
+// that of the foreground too. What becomes of the workload is written to "events" (process/log.hpp). While its group is
+// frozen, by whomever, it is not probed. A supervisor that is killed takes the workload along.
 #pragma once
 
 #include <poll.h>
@@ -22,6 +22,7 @@
 #include "actuators/process/log.hpp"
 #include "actuators/process/supervision.hpp"
 #include "actuators/supervisor/health_probe.hpp"
+#include "actuators/supervisor/network_helper.hpp"
 #include "actuators/supervisor/syscall_answers.hpp"
 #include "actuators/supervisor/terminal_relay.hpp"
 
@@ -108,6 +109,11 @@ class Supervisor {
   void Tell(const std::string& line);
   void WriteTrace();
   void WriteTraceInTime(Millis now);
+  // supervisor_network.cpp
+  Result<> TakeNetwork();
+  Result<> AwaitNetwork();
+  void HearNetwork();
+  void RestNetwork();
   [[nodiscard]] Millis NextDeadline() const;
   [[nodiscard]] std::uint64_t OomKills() const;
   // Whether the lock in the directory is the one this supervisor holds: not so once the directory was taken away.
@@ -142,7 +148,10 @@ class Supervisor {
   std::unique_ptr<SyscallAnswers> answers_;  // none: nothing has been asked about yet
   std::uint64_t written_calls_ = 0;
   std::optional<Error> trace_error_;
-  Millis write_trace_at_ = 0;  // 0: none
+  Millis write_trace_at_ = 0;               // 0: none
+  std::unique_ptr<NetworkHelper> network_;  // none: nothing is asked of one, or it has just died
+  Millis network_at_ = 0;                   // when it is started again; 0: none
+  Millis network_started_ = 0, network_rest_ = 0;
 };
 
 }  // namespace nucleus::process

@@ -88,7 +88,9 @@ Result<Supervisor> Supervisor::Attach(std::string directory, const sys::Fd& lock
 Result<Supervisor> Supervisor::Begin(Supervisor supervisor, const Preparation& preparation) {
   // An attached one that is soon there is announced while it is on its way.
   if (!supervisor.attached_ || supervisor.TakesLong()) TRY(supervisor.Announce());
-  if (auto started = supervisor.StartWorkload(preparation); !started) {
+  auto started = supervisor.attached_ ? Result<>() : supervisor.AwaitNetwork();
+  if (started) started = supervisor.StartWorkload(preparation);
+  if (!started) {
     supervisor.status_.error = started.error().Message();
     supervisor.status_.exit_code = ExitCodeOf(started.error());
     supervisor.NoteFailure();

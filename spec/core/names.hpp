@@ -45,11 +45,13 @@ struct Directories {
 inline constexpr std::string_view kContainersProject = "_";
 
 // Files in a ServiceDir.
-inline constexpr std::string_view kLaunchFile = "launch";  // the compiled container, for the supervisor
-inline constexpr std::string_view kPolicyFile = "policy";  // supervision settings that may change live
-inline constexpr std::string_view kStatusFile = "status";  // written by the supervisor, replaced by rename
-inline constexpr std::string_view kLogFile = "log";        // the workload's output; rotated to log.1
-inline constexpr std::string_view kHostsFile = "hosts";    // rewritten in place: it is bind mounted
+inline constexpr std::string_view kLaunchFile = "launch";    // the compiled container, for the supervisor
+inline constexpr std::string_view kPolicyFile = "policy";    // supervision settings that may change live
+inline constexpr std::string_view kNetworkFile = "network";  // what its network needs a program for: network_help.hpp
+inline constexpr std::string_view kNetworkDirectory = "helper";  // where that program keeps what it needs
+inline constexpr std::string_view kStatusFile = "status";        // written by the supervisor, replaced by rename
+inline constexpr std::string_view kLogFile = "log";              // the workload's output; rotated to log.1
+inline constexpr std::string_view kHostsFile = "hosts";          // rewritten in place: it is bind mounted
 inline constexpr std::string_view kResolvFile = "resolv.conf";
 inline constexpr std::string_view kHostnameFile = "hostname";
 

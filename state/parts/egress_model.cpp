@@ -45,11 +45,19 @@ std::string To(const spec::IpNet& net) {
 // Which names they are belongs to the rule: with another list it is another one, and what the old one let through is
 // forgotten. A long list does not fit a comment.
 std::string DomainsName(const std::vector<std::string>& domains) {
-  constexpr std::size_t kFits = 90;
+  constexpr std::size_t kFits = 80;
   std::string all;
   for (const auto& domain : domains) all += (all.empty() ? "" : ",") + domain;
   if (all.size() <= kFits) return "domains " + all;
   return "domains " + std::to_string(domains.size()) + " " + Sha256::Of(all).Hex();
+}
+
+// Of addresses, and of what type.
+std::vector<std::pair<std::string_view, std::string_view>> Sets(const EgressWanted& wanted) {
+  std::vector<std::pair<std::string_view, std::string_view>> sets;
+  if (!wanted.domains.empty()) sets.emplace_back(kEgressSet, "ipv4_addr");
+  if (!wanted.domains.empty() && wanted.v6) sets.emplace_back(kEgressSet6, "ipv6_addr");
+  return sets;
 }
 
 }  // namespace
@@ -88,6 +96,8 @@ std::vector<FirewallRule> EgressRules(const EgressWanted& wanted) {
   }
   if (!wanted.domains.empty())
     add(kOutput, DomainsName(wanted.domains), "ip daddr @" + std::string(kEgressSet) + by_port);
+  if (!wanted.domains.empty() && wanted.v6)
+    add(kOutput, "IPv6 of " + DomainsName(wanted.domains), "ip6 daddr @" + std::string(kEgressSet6) + by_port);
   add(kOutput, "denied", "counter name \"" + std::string(kEgressCounter) + "\"");
   add(kOutput, "log", "limit rate 10/minute log prefix \"nucleus-egress-denied: \" level info");
   add(kOutput, "dropped", "drop");
@@ -100,7 +110,8 @@ FirewallState ExpectedEgress(const EgressWanted& wanted) {
   for (const auto& chain : kChains) state.chains.emplace(chain.name, ChainText(chain));
   state.rules = EgressRules(wanted);
   state.others.push_back("counter " + std::string(kEgressCounter));
-  if (!wanted.domains.empty()) state.others.push_back("set " + std::string(kEgressSet) + " ipv4_addr timeout");
+  for (const auto& [name, type] : Sets(wanted))
+    state.others.push_back("set " + std::string(name) + " " + std::string(type) + " timeout");
   return state;
 }
 
@@ -116,7 +127,8 @@ Facts EgressFacts(const FirewallState& state) {
 
 std::string EgressTransaction(const EgressWanted& wanted) {
   std::string objects = "  counter " + std::string(kEgressCounter) + " { }\n";
-  if (!wanted.domains.empty()) objects += "  set " + std::string(kEgressSet) + " { type ipv4_addr; flags timeout; }\n";
+  for (const auto& [name, type] : Sets(wanted))
+    objects.append("  set ").append(name).append(" { type ").append(type).append("; flags timeout; }\n");
   const auto rules = EgressRules(wanted);
   return ReplaceTable({kEgressTable, "nucleus:egress", objects, kChains, rules});
 }

@@ -8,7 +8,9 @@
 //              what it listens to, which nobody on it needs, are dropped without being counted
 //   resolver   DNS, UDP and TCP, to each configured name server and to no other
 //   allowed    each network, where ports are named only these
-//   domains    the addresses in a set, which somebody keeps: what names stand for changes. They are no facts
+//   domains    the addresses in a set, which somebody keeps: what names stand for changes. They are no facts. Another
+//   one
+//              where there is IPv6
 //   denied     counted, logged (rate-limited, "nucleus-egress-denied: "), and dropped. By a rule: the policy of a chain
 //              that takes another's place comes into force a moment after its rules do (nf_tables_commit()), and the
 //              old chain is gone by then
@@ -30,7 +32,7 @@ namespace nucleus {
 
 inline constexpr std::string_view kEgressTable = "nucleus_egress";  // family inet
 inline constexpr std::string_view kEgressCounter = "denied";
-inline constexpr std::string_view kEgressSet = "domains";
+inline constexpr std::string_view kEgressSet = "domains", kEgressSet6 = "domains6";
 inline constexpr std::string_view kEgressFact = "egress";  // what the names of its facts begin with
 
 // In the order in which they are made, in the spelling that nft(8) lists them in; FirewallRule::name is the fact's.

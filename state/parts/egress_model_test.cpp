@@ -89,6 +89,17 @@ TEST(Egress, NamesAreASetAndPartOfTheRule) {
   for (const auto& [name, value] : other) EXPECT_LT(name.size(), 100U) << name;
 }
 
+TEST(Egress, WithIpv6NamesHaveASetOfThatToo) {
+  EgressWanted wanted;
+  wanted.domains = {"a.example"};
+  wanted.v6 = true;
+  const auto facts = EgressFacts(ExpectedEgress(wanted));
+  EXPECT_EQ(facts.at("egress set domains6 ipv6_addr timeout"), "present");
+  EXPECT_EQ(facts.at("egress domains a.example"), "output: ip daddr @domains accept");
+  EXPECT_EQ(facts.at("egress IPv6 of domains a.example"), "output: ip6 daddr @domains6 accept");
+  EXPECT_NE(EgressTransaction(wanted).find("set domains6 { type ipv6_addr; flags timeout; }"), std::string::npos);
+}
+
 TEST(Egress, TheChainDropsWhatNoRuleTook) {
   EXPECT_NE(EgressTransaction({}).find("hook output priority 0; policy drop;"), std::string::npos);
   EXPECT_EQ(EgressFacts(ExpectedEgress({})).at("egress chain output"), "filter output 0 drop");

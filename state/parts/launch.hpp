@@ -221,6 +221,7 @@ struct Status {
   std::uint32_t probe_failures = 0;  // in a row
   std::string probe_output;          // the last one, at most 1 KiB, escaped
   std::string error;                 // why it could not start: the message of an Error
+  std::string network;               // NetworkState::Text(); "": nobody has been asked, or has not answered yet
   bool operator==(const Status&) const = default;
 };
 

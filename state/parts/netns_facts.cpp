@@ -30,6 +30,16 @@ constexpr Setting kNetnsSysctls[] = {
     {"net/ipv6/conf/default/disable_ipv6", "1"},
 };
 
+// The first group is the only one that is there for certain.
+constexpr Setting kNestedSysctls[] = {
+    {"net/ipv4/ip_forward", "0"},
+    {"net/ipv4/ip_unprivileged_port_start", "0"},
+    {"net/ipv4/ping_group_range", "0 0"},
+    {"net/ipv4/conf/all/accept_redirects", "0"},
+    {"net/ipv4/conf/default/accept_redirects", "0"},
+    {"net/ipv6/conf/default/disable_ipv6", "1"},
+};
+
 constexpr Setting kUserspaceSysctls[] = {
     {"net/ipv4/ip_unprivileged_port_start", "0"},
     {"net/ipv4/ping_group_range", "0 0"},
@@ -79,8 +89,8 @@ std::string Format(const MacAddress& mac) {
   return text;
 }
 
-std::span<const Setting> NetnsSysctls() {
-  return kNetnsSysctls;
+std::span<const Setting> NetnsSysctls(bool nested) {
+  return nested ? std::span<const Setting>(kNestedSysctls) : kNetnsSysctls;
 }
 std::span<const Setting> UserspaceSysctls() {
   return kUserspaceSysctls;
@@ -155,7 +165,9 @@ void TellFacts(const BridgeWanted& wanted, FactSink& sink) {
 }
 
 void TellFacts(const NetnsWanted& wanted, FactSink& sink) {
-  static const Facts settings = NamedSettings(kNetnsSysctls);
+  static const Facts plain = NamedSettings(NetnsSysctls(false));
+  static const Facts nested = NamedSettings(NetnsSysctls(true));
+  const Facts& settings = wanted.nested ? nested : plain;
   const auto routed =
       std::ranges::find_if(wanted.attachments, [](const auto& attachment) { return attachment.gateway.has_value(); });
   if (routed != wanted.attachments.end())

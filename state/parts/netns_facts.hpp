@@ -27,7 +27,8 @@ std::string Format(const MacAddress& mac);
 // echo sockets (icmp(7)) spare ping the raw socket. Interfaces made later have no IPv6, unless their network has: an
 // address nobody asked for would be a way around the rules. Redirects are not taken: a neighbour could attract
 // traffic with them, and the host itself sends some when two containers meet through a published port.
-std::span<const std::pair<std::string_view, std::string_view>> NetnsSysctls();
+// nested: in a user namespace, where the first group is the only one that is there for certain.
+std::span<const std::pair<std::string_view, std::string_view>> NetnsSysctls(bool nested = false);
 // The same where a program in user space makes the link, in a namespace of an ordinary user's: of the groups there the
 // first is the only one that is there for certain.
 std::span<const std::pair<std::string_view, std::string_view>> UserspaceSysctls();

@@ -17,6 +17,7 @@
 
 #include "spec/core/address.hpp"
 #include "spec/types.hpp"
+#include "state/parts/network_help.hpp"
 
 namespace nucleus {
 
@@ -136,6 +137,8 @@ struct NetnsWanted {
   std::string alias;                    // for the host ends
   std::vector<Attachment> attachments;  // none: loopback only
   std::optional<EgressWanted> egress;   // none: whatever its networks lead to
+  bool userspace = false;               // the way out is the link of a program, which comes and goes with the process
+  bool nested = false;                  // in a user namespace, which has not every group
 };
 
 // service: the files bind mounted over /etc/hosts, /etc/resolv.conf, /etc/hostname. Rewritten in place.
@@ -156,6 +159,7 @@ struct ProcessWanted {
   Digest digest;
   Digest policy_digest;                      // over supervision settings, which change live
   std::map<std::string, std::string> files;  // config files staged: destination -> contents digest
+  std::optional<NetworkHelp> network{};      // none: the kernel does all of it
 };
 
 using Wanted =
@@ -190,6 +194,9 @@ struct Host {
   std::vector<spec::Ipv4Net> routes;  // subnets reached over links that are not ours
   std::vector<spec::Ipv6Net> routes6;
   bool privileged = false;  // effective CAP_SYS_ADMIN and CAP_NET_ADMIN
+  // An ordinary user's machine, in a user namespace: what is published comes by a program in user space, told apart by
+  // its port alone.
+  bool nested = false;
 };
 
 }  // namespace nucleus

@@ -142,6 +142,7 @@ void Fields(S& status, Visitor&& visit) {
   visit("probe_failures", status.probe_failures);
   visit("probe_output", status.probe_output);
   visit("error", status.error);
+  visit("network", status.network);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@ import subprocess
 
 from internet import HERE, OTHER
 
-# Answers questions for A records from a table {name: [seconds, [address, ...]]}; what is not there does not exist. What begins with "long" is told
+# Answers questions for A and AAAA records from a table {name: [seconds, [address, ...]]}; what is not there does not exist. What begins with "long" is told
 # by TCP only, which is there on the world itself.
 SERVER = """
 import json, pathlib, socket, struct, sys, threading
@@ -16,14 +16,17 @@ def answer(question, whole):
     while question[at]:
         labels.append(question[at + 1:at + 1 + question[at]].decode())
         at += 1 + question[at]
-    asked = question[12:at + 5]
+    asked, kind = question[12:at + 5], question[at + 2]
     seconds, addresses = json.loads(zone.read_text()).get(".".join(labels).lower(), (0, None))
     flags = 0x8180 if addresses is not None else 0x8183
     if labels[0].startswith("long") and not whole:
         flags, addresses = 0x8380, []
+    if addresses is not None:
+        addresses = [address for address in addresses if (":" in address) == (kind == 28)]
     said = question[:2] + struct.pack(">HHHHH", flags, 1, len(addresses or ()), 0, 0) + asked
     for address in addresses or ():
-        said += b"\\xc0\\x0c" + struct.pack(">HHIH", 1, 1, seconds, 4) + socket.inet_aton(address)
+        data = socket.inet_pton(socket.AF_INET6 if kind == 28 else socket.AF_INET, address)
+        said += b"\\xc0\\x0c" + struct.pack(">HHIH", kind, 1, seconds, len(data)) + data
     return said
 
 def serve(listener):

@@ -16,7 +16,7 @@ class Ordinary:
         self.home = pathlib.Path("/mnt")
         self.environment = {"PATH": os.environ["PATH"], "HOME": "/mnt/run", "XDG_RUNTIME_DIR": "/mnt/run", "LC_ALL": "C.UTF-8"}
         # What the tests were built into may be below a directory of root's.
-        world.run("sh", "-c", f"cp {NUCLEUS} {NUCLEUS}-nft /mnt")
+        world.run("sh", "-c", f"cp {NUCLEUS} {NUCLEUS}-nft {NUCLEUS}-supervisor {NUCLEUS}-network /mnt")
         world.run("install", "-d", "-o", USER, "-g", USER, "-m", "0700", "/mnt/run", "/mnt/data")
 
     def nucleus(self, *arguments, groups="--clear-groups", **options):

@@ -146,7 +146,7 @@ networks = ["front"]
 
 @pytest.mark.parametrize("line, word", [
     ('address = "10.77.0.1"', "the host's"), ('address = "10.78.0.2"', "not an address of"), ('address = "10.77.0.255"', "not an address of"),
-    ('egress_tcp_ports = [80]', "egress_allow"), ('nat_backend = "userspace"', "not supported yet")])
+    ('egress_tcp_ports = [80]', "egress_allow")])
 def test_what_makes_no_sense_has_its_place(world, line, word):
     path = world.write(TOPOLOGY.format(line).replace("[networks.front]", '[networks.front]\nsubnet = "10.77.0.0/24"'))
     refused = world.nucleus("validate", "-f", path, status=1)

@@ -1,0 +1,99 @@
+// The program that helps with the network: there before the workload is, and for as long as the supervisor; started
+// again when it dies. What it says is in the status file.
+#include <poll.h>
+#include <sys/signalfd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+
+#include "actuators/supervisor/clock.hpp"
+#include "actuators/supervisor/supervisor.hpp"
+#include "actuators/sys/file.hpp"
+#include "spec/core/names.hpp"
+#include "state/parts/network_order.hpp"
+
+namespace nucleus::process {
+
+namespace {
+
+constexpr Millis kShortestRestMs = 100, kLongestRestMs = 10'000;
+constexpr Millis kStableMs = 10'000;    // whoever lived so long may be started at once
+constexpr Millis kPatienceMs = 60'000;  // for its first word: it looks up names
+
+}  // namespace
+
+// Starts it, has it read its file again, or ends it, as the file says. Errors: it cannot be started.
+Result<> Supervisor::TakeNetwork() {
+  const auto text = TRY(sys::ReadFileIfThere(directory_ + "/" + std::string(kNetworkFile)));
+  status_.network.clear();
+  network_at_ = 0;
+  if (!text) {
+    network_.reset();
+    return {};
+  }
+  const auto order = TRY(ReadNetworkOrder(*text));
+  if (network_) {
+    network_->Reload();
+    return {};
+  }
+  network_started_ = Now();
+  auto started = NetworkHelper::Start(order.program, directory_);
+  if (started) {
+    network_ = std::move(*started);
+    return {};
+  }
+  const Error& error = started.error();
+  status_.network = NetworkState{order.digest.Hex(), std::to_string(order.serial), error.Message()}.Text();
+  RestNetwork();
+  return Fail(std::move(started).error());
+}
+
+// Before the workload is there: what it needs has to be so.
+Result<> Supervisor::AwaitNetwork() {
+  TRY(TakeNetwork());
+  const Millis end = Now() + kPatienceMs;
+  while (network_ && status_.network.empty()) {
+    const Millis left = end - Now();
+    if (left <= 0) return Fail(ErrorCode::kTimeout, "set up", "network", "its program does not say that it is ready");
+    std::array<pollfd, 2> entries{pollfd{network_->output().get(), POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0}};
+    if (::poll(entries.data(), entries.size(), static_cast<int>(left)) <= 0) continue;
+    if (entries[0].revents != 0) HearNetwork();
+    signalfd_siginfo info{};
+    while (entries[1].revents != 0 && ::read(signals_.get(), &info, sizeof info) == sizeof info) {
+      if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+        return Fail(ErrorCode::kInterrupted, "set up", "network", "somebody asked to stop");
+      if (info.ssi_signo == SIGHUP) ReloadPolicy();
+    }
+  }
+  const auto state = ReadNetworkState(status_.network);
+  if (state.why.empty()) return {};
+  return Fail(ErrorCode::kSystem, "set up", "network", state.why);
+}
+
+void Supervisor::HearNetwork() {
+  const std::string before = status_.network;
+  for (const auto& line : network_->Read()) {
+    if (line.starts_with("! ")) {
+      if (log_) log_->Add(Stream::kError, "nucleus: " + line.substr(2) + "\n", UnixNow());
+    } else {
+      status_.network = line;
+    }
+  }
+  if (network_->ended()) {
+    const auto state = ReadNetworkState(status_.network);
+    status_.network = state.digest + " 0 its program has ended, and is started again";
+    network_.reset();
+    RestNetwork();
+  }
+  if (status_.network != before && status_.supervisor.pid != 0) WriteStatus();
+}
+
+void Supervisor::RestNetwork() {
+  network_rest_ = Now() - network_started_ < kStableMs
+                      ? std::min(std::max(network_rest_ * 2, kShortestRestMs), kLongestRestMs)
+                      : kShortestRestMs;
+  network_at_ = Now() + network_rest_;
+}
+
+}  // namespace nucleus::process

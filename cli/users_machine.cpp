@@ -1,0 +1,44 @@
+#include "cli/users_machine.hpp"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "actuators/netns/namespace.hpp"
+#include "actuators/process/channel.hpp"
+#include "actuators/sys/id_ranges.hpp"
+
+namespace nucleus::cli {
+
+std::string UsersMachine(const Directories& directories) {
+  return directories.runtime + "/machine";
+}
+
+Result<bool> JoinUsersMachine(const Directories& directories) {
+  if (::geteuid() == 0) return false;
+  const auto keeper = process::FindSupervisor(UsersMachine(directories));
+  if (!keeper || !*keeper) return false;
+  std::error_code ignored;
+  const auto here = std::filesystem::current_path(ignored);
+  // Whose directories are used was decided before: root has others.
+  ::setenv("NUCLEUS_STATE_DIR", directories.state.c_str(), 1);
+  ::setenv("NUCLEUS_RUNTIME_DIR", directories.runtime.c_str(), 1);
+  if (::setns((*keeper)->pidfd.get(), CLONE_NEWUSER | CLONE_NEWNS) != 0) return FailSys("enter", "user namespace");
+  const auto pin = TRY(netns::OpenPin(UsersMachine(directories) + "/netns"));
+  if (pin.state != netns::PinState::kMounted)
+    return Fail(ErrorCode::kNotFound, "enter", "network namespace", "it is not where it was mounted");
+  if (::setns(pin.fd.get(), CLONE_NEWNET) != 0) return FailSys("enter", "network namespace");
+  std::filesystem::current_path(here, ignored);
+  return true;
+}
+
+bool InUsersMachine(const Directories& directories) {
+  const auto uids = sys::OwnUids();
+  if (!uids || sys::IsWhole(*uids)) return false;
+  const auto keeper = process::FindSupervisor(UsersMachine(directories));
+  return keeper && *keeper;
+}
+
+}  // namespace nucleus::cli

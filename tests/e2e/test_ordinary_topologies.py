@@ -1,0 +1,149 @@
+"""Topologies of an ordinary user: bridges, names and rules in namespaces of its own, behind one program in user space."""
+
+import json
+import pathlib
+import re
+
+import pytest
+from internet import HERE, OTHER, THERE, Internet
+from ordinary import Ordinary
+from userspace import processes
+from world import wait_for
+
+needs_slirp = pytest.mark.skipif(not pathlib.Path("/usr/bin/slirp4netns").exists(), reason="needs slirp4netns")
+pytestmark = needs_slirp
+
+TOPOLOGY = """name = "shop"
+[defaults]
+service_mode = "agent"
+[networks.front]
+[networks.back]
+internal = true
+[services.db]
+command = ["/usr/bin/busybox", "nc", "-ll", "-p", "5432", "-e", "busybox", "echo", "data"]
+networks = ["back"]
+[services.web]
+command = ["/usr/bin/busybox", "nc", "-ll", "-p", "80", "-e", "busybox", "echo", "page"]
+networks = ["front", "back"]
+port_forwards = ["8080:80", "127.0.0.1:8081:80"]
+depends_on = ["db"]
+MORE
+[services.other]
+command = ["/bin/sleep", "10000"]
+networks = ["front"]
+"""
+
+
+@pytest.fixture
+def internet(world):
+    internet = Internet(world)
+    yield internet
+    internet.close()
+
+
+@pytest.fixture
+def ordinary(world):
+    user = Ordinary(world)
+    world.run("sh", "-c", "mknod -m 0666 /mnt/tun c 10 200 && mount --bind /mnt/tun /dev/net/tun")
+    yield user
+    user.nucleus("destroy", "shop", status=None)
+
+
+def write(*more):
+    path = pathlib.Path("/mnt/data/topology.toml")
+    return TOPOLOGY.replace("MORE", "\n".join(more)), path
+
+
+def put(world, *more):
+    text, path = write(*more)
+    (world.directory / "ordinary.toml").write_text(text)
+    world.run("install", "-m", "0644", world.directory / "ordinary.toml", path)
+    return path
+
+
+def pids(ordinary):
+    return {entry["name"]: entry["pid"] for entry in json.loads(ordinary.nucleus("ps", "--output", "json").stdout)["services"]}
+
+
+def ask(run, host, port):
+    return run("busybox", "timeout", "3", "busybox", "nc", "-w", "2", host, str(port), status=None).stdout
+
+
+def inside(world, ordinary, service, host, port):
+    pid = pids(ordinary)[f"shop/{service}"]
+    return ask(lambda *command, **options: world.run("nsenter", "-t", str(pid), "--net", "--", *command, **options), host, port)
+
+
+def address(world, ordinary, service, name):
+    hosts = world.run("cat", f"/mnt/run/nucleus/projects/shop/service.{service}/hosts").stdout
+    found = re.search(rf"(\S+)\t{name} ", hosts)
+    return found.group(1) if found else None
+
+
+def test_services_meet_are_published_and_reach_out(world, internet, ordinary):
+    path = put(world)
+    ordinary.nucleus("apply", "-f", path)
+    for where, host, port, reached in [(world.run, HERE, 8080, True), (internet.run, HERE, 8080, True), (world.run, "127.0.0.1", 8081, True),
+                                       (internet.run, HERE, 8081, False)]:
+        assert (ask(where, host, port) == "page\n") == reached, (host, port)
+    db = address(world, ordinary, "web", "db")
+    assert inside(world, ordinary, "web", db, 5432) == "data\n"
+    assert address(world, ordinary, "other", "db") is None and inside(world, ordinary, "other", db, 5432) == ""
+    assert inside(world, ordinary, "web", THERE, 80) == f"{HERE}\n"
+    assert inside(world, ordinary, "db", THERE, 80) == ""
+    assert "nothing to do" in ordinary.nucleus("diff", "-f", path).stdout.lower()
+    assert "nothing to do" in ordinary.nucleus("apply", "-f", path).stdout.lower()
+    assert world.links() == {} and world.tables() == []  # nothing of it is the machine's
+    ordinary.nucleus("destroy", "shop")
+    assert processes(world, "nucleus") == processes(world, "slirp4netns") == []
+    assert world.run("find", "/mnt/run/nucleus/projects", "/mnt/run/nucleus/machine", "-type", "f", status=None).stdout == ""
+
+
+def test_ports_and_rules_change_live(world, internet, ordinary):
+    ordinary.nucleus("apply", "-f", put(world))
+    before = pids(ordinary)
+    path = put(world, f'egress_allow = ["{OTHER}/32"]')
+    path_text = (world.directory / "ordinary.toml").read_text().replace('"8080:80"', '"8085:80"')
+    (world.directory / "ordinary.toml").write_text(path_text)
+    world.run("install", "-m", "0644", world.directory / "ordinary.toml", path)
+    ordinary.nucleus("apply", "-f", path)
+    assert ask(world.run, HERE, 8080) == "" and ask(world.run, HERE, 8085) == ask(world.run, "127.0.0.1", 8081) == "page\n"
+    assert inside(world, ordinary, "web", THERE, 80) == "" and inside(world, ordinary, "web", OTHER, 80) == f"{HERE}\n"
+    assert pids(ordinary) == before
+    assert "nothing to do" in ordinary.nucleus("diff", "-f", path).stdout.lower()
+
+
+def test_its_program_is_started_again(world, internet, ordinary):
+    path = put(world)
+    ordinary.nucleus("apply", "-f", path)
+    before = pids(ordinary)
+    world.run("kill", "-KILL", *processes(world, "slirp4netns"))
+    wait_for("the port to answer", lambda: ask(world.run, HERE, 8080) == "page\n")
+    # Whoever keeps it: the next apply makes everything anew.
+    world.run("kill", "-KILL", *processes(world, "nucleus-network"))
+    wait_for("the end of its program", lambda: processes(world, "slirp4netns") == [])
+    ordinary.nucleus("apply", "-f", path)
+    assert ask(world.run, HERE, 8080) == "page\n" and inside(world, ordinary, "web", address(world, ordinary, "web", "db"), 5432) == "data\n"
+    assert set(pids(ordinary)) == set(before)
+    assert "nothing to do" in ordinary.nucleus("diff", "-f", path).stdout.lower()
+
+
+def test_a_port_that_cannot_be_had_is_told(world, internet, ordinary):
+    path = put(world)
+    text = (world.directory / "ordinary.toml").read_text()
+    for ports, word in [('["8080:80", "127.0.0.1:8080:81"]', "another address"), ('["80:80"]', "port 0.0.0.0:80")]:
+        (world.directory / "ordinary.toml").write_text(re.sub(r"port_forwards = .*", f"port_forwards = {ports}", text))
+        world.run("install", "-m", "0644", world.directory / "ordinary.toml", path)
+        failed = ordinary.nucleus("apply", "-f", path, status=1)
+        assert word in failed.stderr or "80" in failed.stderr, failed.stderr
+
+
+def test_without_networks_nothing_is_needed(world, ordinary):
+    (world.directory / "ordinary.toml").write_text('name = "shop"\n[defaults]\nservice_mode = "agent"\n[services.a]\ncommand = ["/bin/sleep", "1000"]\n')
+    path = pathlib.Path("/mnt/data/topology.toml")
+    world.run("install", "-m", "0644", world.directory / "ordinary.toml", path)
+    ordinary.nucleus("apply", "-f", path)
+    assert list(pids(ordinary)) == ["shop/a"]
+    assert "nothing to do" in ordinary.nucleus("diff", "-f", path).stdout.lower()
+    ordinary.nucleus("destroy", "shop")
+    assert processes(world, "nucleus") == []
