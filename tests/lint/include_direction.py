@@ -22,6 +22,7 @@ RULES = [
     (r"policy/", ("policy/", "spec/", "state/parts/", "actuators/sys/", "actuators/security/")),
     (r"actuators/sys/", ("actuators/sys/", "spec/core/")),
     (r"actuators/supervisor/", ("actuators/supervisor/", "actuators/process/", *ACTUATOR)),
+    (r"actuators/keeper/", ("actuators/keeper/", "actuators/netns/", "actuators/process/", *ACTUATOR)),
     (r"actuators/(\w+)/", (r"actuators/\1/", *ACTUATOR)),
     # Narrower for the planner's files: see planner_files().
     (r"reconcile/", ("reconcile/", "state/", "spec/", "dag/")),
