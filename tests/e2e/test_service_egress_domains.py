@@ -27,7 +27,7 @@ def lines(*domains, more=()):
 
 
 def reached(world, host, port=80):
-    return world.inside("service.web", "busybox", "nc", "-w", "1", host, str(port), status=None).stdout == f"{HERE}\n"
+    return world.inside("service.web", "busybox", "timeout", "5", "busybox", "nc", "-w", "1", host, str(port), status=None).stdout == f"{HERE}\n"
 
 
 @every_backend
@@ -156,7 +156,7 @@ def test_a_name_stands_for_its_ipv6_addresses_too(world, names6):
     world.apply(path)
 
     def reached6():
-        return world.inside("service.web", "busybox", "nc", "-w", "2", THERE6, "8006", status=None).stdout != ""
+        return world.inside("service.web", "busybox", "timeout", "5", "busybox", "nc", "-w", "2", THERE6, "8006", status=None).stdout != ""
 
     assert reached6() and not reached(world, THERE)
     settled(world, path)

@@ -33,8 +33,8 @@ def test_a_port_is_published_and_there_is_a_way_out(world, internet, backend):
     path = write(world, backend, PORTS)
     world.apply(path)
     assert served(world, internet) == ["here", "loopback", "outside"]
-    assert world.inside("service.web", "busybox", "nc", "-w", "2", THERE, "80").stdout == f"{HERE}\n"
-    assert world.inside("service.web", "busybox", "nc", "-w", "1", "10.0.2.2", "8081", status=None).stdout == ""
+    assert world.inside("service.web", "busybox", "timeout", "5", "busybox", "nc", "-w", "2", THERE, "80").stdout == f"{HERE}\n"
+    assert world.inside("service.web", "busybox", "timeout", "5", "busybox", "nc", "-w", "1", "10.0.2.2", "8081", status=None).stdout == ""
     assert len(helpers(world, backend)) >= 1 and len(keepers(world)) == 1
     settled(world, path)
     assert "nothing to do" in world.apply(path).stdout.lower()
@@ -219,8 +219,8 @@ networks = ["front"]
     world.apply(path)
     hosts = world.run("cat", world.runtime / "projects" / world.project / "service.web/hosts").stdout
     address = re.search(r"(10\.77\.0\.\d+)\tpeer ", hosts).group(1)
-    wait_for("the peer", lambda: world.inside("service.web", "busybox", "nc", "-w", "2", address, "80", status=None).stdout == "peer\n")
-    assert world.inside("service.web", "busybox", "nc", "-w", "1", THERE, "80", status=None).stdout == ""
+    wait_for("the peer", lambda: world.inside("service.web", "busybox", "timeout", "5", "busybox", "nc", "-w", "2", address, "80", status=None).stdout == "peer\n")
+    assert world.inside("service.web", "busybox", "timeout", "5", "busybox", "nc", "-w", "1", THERE, "80", status=None).stdout == ""
     assert "web" not in world.run("cat", world.runtime / "projects" / world.project / "service.peer/hosts").stdout
     settled(world, path)
 
