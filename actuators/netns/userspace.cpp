@@ -102,7 +102,7 @@ Result<> UserspaceNetwork::PublishAll() {
   for (const auto& port : ports_) {
     if (!program_.published.contains(port)) program_.published[port] = TRY(PublishBySlirp(place_, port));
   }
-  WidenListenQueues(pid, process_);
+  WidenListenQueues(program_.pid, program_.process);
   return {};
 }
 

@@ -47,7 +47,7 @@ Millis Supervisor::NextDeadline() const {
 
 void Supervisor::Step(int timeout_ms) {
   // A descriptor of -1 is passed over by poll.
-  constexpr std::size_t kOwn = 8;
+  constexpr std::size_t kOwn = 9;
   std::array<pollfd, kOwn + TerminalRelay::kPolls> polls{};
   const auto watch = [&polls](std::size_t i, int fd) { polls[i] = {.fd = fd, .events = POLLIN, .revents = 0}; };
   watch(0, signals_.get());
