@@ -23,8 +23,8 @@ namespace {
 
 // An ordinary user's topologies live in namespaces of theirs.
 enum class Machine { kNone, kEntered, kNeeded };
-Machine MachineOf(CommandId command) {
-  switch (command) {
+Machine MachineOf(const Arguments& arguments) {
+  switch (arguments.command().id) {
     case CommandId::kApply:
     case CommandId::kComposeUp:
     case CommandId::kRollback:
@@ -39,13 +39,18 @@ Machine MachineOf(CommandId command) {
     case CommandId::kInspect:
     case CommandId::kLogs:
     case CommandId::kVerify:
+    case CommandId::kRm:
       return Machine::kEntered;
+    case CommandId::kRun:
+    case CommandId::kCreate:
+      return arguments.Has("detach") ? Machine::kNeeded : Machine::kNone;
     case CommandId::kValidate:
     case CommandId::kComposeValidate:
     case CommandId::kShow:
     case CommandId::kHistory:
-    case CommandId::kRun:
-    case CommandId::kCreate:
+    case CommandId::kState:
+    case CommandId::kStats:
+    case CommandId::kEvents:
     case CommandId::kSchema:
     case CommandId::kRootfsSeal:
     case CommandId::kRootfsVerify:
@@ -58,12 +63,22 @@ Machine MachineOf(CommandId command) {
     case CommandId::kManual:
     case CommandId::kComplete:
       return Machine::kNone;
+    // One in the foreground has namespaces of its own: which ones are entered is known once the container is.
+    case CommandId::kExec:
+    case CommandId::kAttach:
+    case CommandId::kStop:
+    case CommandId::kKill:
+    case CommandId::kWait:
+    case CommandId::kPause:
+    case CommandId::kUnpause:
+    case CommandId::kCp:
+      return Machine::kNone;
   }
   return Machine::kNone;
 }
 
 Result<> EnterMachine(const Arguments& arguments) {
-  const auto machine = MachineOf(arguments.command().id);
+  const auto machine = MachineOf(arguments);
   if (machine == Machine::kNone || ::geteuid() == 0) return {};
   const auto directories = TRY(DirectoriesOf(arguments));
   if (machine == Machine::kNeeded) return NeedUsersMachine(directories);
