@@ -8,6 +8,7 @@
 #include "actuators/sys/file.hpp"
 #include "cli/converge_wiring.hpp"
 #include "cli/progress.hpp"
+#include "cli/published_ports.hpp"
 #include "cli/run_network.hpp"
 #include "cli/secret_digests.hpp"
 #include "cli/signals.hpp"
@@ -45,6 +46,7 @@ struct Work {
   spec::Topology effective;  // what there is once the plan is carried out
   Timings timings;
   bool quiet = false;
+  bool unstoppable = false;  // by an interrupt
 
   [[nodiscard]] const spec::Topology* desired() const { return goal.desired ? &*goal.desired : nullptr; }
   [[nodiscard]] const Arguments& arguments() const { return context.arguments; }
@@ -87,67 +89,6 @@ int CheckSaved(const Work& work) {
     work.console().Err("  " + Printable(difference) + "\n");
   }
   return exit_code::kStale;
-}
-
-// What of the machine's a service takes: without an address both families, where it has both.
-std::vector<spec::PortForward> TakenBy(const spec::Service& service, const spec::Topology& topology) {
-  auto ports = service.port_forwards;
-  const auto first =
-      service.networks.empty() ? topology.networks.end() : topology.networks.find(service.networks.front());
-  if (first == topology.networks.end() || !first->second.subnet6) return ports;
-  for (const auto& port : service.port_forwards) {
-    if (port.host_ip) continue;
-    ports.push_back(port);
-    ports.back().host_ip = spec::Ipv6{};
-  }
-  return ports;
-}
-
-// An ordinary user's machine is reached by a program in user space, which tells ports apart by their numbers.
-Result<> CheckNestedPorts(const Work& work) {
-  std::map<std::pair<spec::Protocol, std::uint16_t>, std::string> taken;
-  for (const auto& [name, service] : work.goal.desired->services) {
-    for (const auto& port : service.port_forwards) {
-      const auto [other, fresh] = taken.try_emplace({port.protocol, port.host_port}, name);
-      const bool v6 = port.host_ip && spec::IsV6(*port.host_ip);
-      if (fresh && !v6) continue;
-      return Fail(Error::Of(ErrorCode::kUnsupported, "publish a port of", "service." + name,
-                            spec::Format(port) + (v6 ? ": an ordinary user's are of IPv4"
-                                                     : ": '" + other->second + "' has the number on another address, " +
-                                                           "which root alone can tell apart"))
-                      .Hint("nothing was changed"));
-    }
-  }
-  return {};
-}
-
-// Ports that are to be published and were not before. Ours are no sockets, so a listener is always a stranger.
-Result<> CheckPorts(const Work& work) {
-  if (!work.goal.desired) return {};
-  if (work.world.observed.host.nested) return CheckNestedPorts(work);
-  for (const auto& [name, service] : work.goal.desired->services) {
-    std::vector<spec::PortForward> fresh;
-    const auto& applied = work.world.applied.topology;
-    const auto before = applied.services.find(name);
-    const auto had = before == applied.services.end() ? fresh : TakenBy(before->second, applied);
-    for (const spec::PortForward& port : TakenBy(service, *work.goal.desired)) {
-      if (std::ranges::find(had, port) == had.end()) fresh.push_back(port);
-    }
-    if (fresh.empty()) continue;
-    // Those of a program in user space are sockets, and may be its own since an apply that was cut short.
-    const auto process = work.world.observed.parts.find({work.world.project, {Kind::kService, name}, Part::kProcess});
-    const bool maybe_own = spec::IsUserspace(service.nat_backend) && process != work.world.observed.parts.end() &&
-                           process->second.presence == Presence::kPresent;
-    const auto held = TRY(HeldPorts(fresh, maybe_own));
-    if (held.empty()) continue;
-    std::string all;
-    for (const std::string& text : held) all += (all.empty() ? "" : "; ") + text;
-    return Fail(Error::Of(ErrorCode::kConflict, "publish a port of", "service." + name, all)
-                    .Hint("stop what holds it, or publish another port; nothing was changed")
-                    .In(reconcile::ExactPlaceText(reconcile::FindPlace(service.places, "port_forwards"),
-                                                  work.goal.desired->files)));
-  }
-  return {};
 }
 
 // Where the file asks for a resource; empty where it does not.
@@ -219,7 +160,7 @@ Outcome RunPlan(Work& work, const reconcile::Machinery& machinery, std::uint64_t
   options.parallelism = static_cast<unsigned>(work.arguments().Unsigned("parallelism"));
   options.timeout = work.arguments().Time("timeout");
   options.executed_suffices = work.quiet;
-  options.interrupt = &Interrupted();
+  if (!work.unstoppable) options.interrupt = &Interrupted();
   options.on_event = [&](const reconcile::Event& event) {
     if (!work.quiet) progress.On(event);
     work.timings.On(work.plan, event);
@@ -342,19 +283,6 @@ void PinSecrets(const Directories& directories, const World& world, Goal& goal) 
   if (goal.desired && spec::ToJson(*goal.desired) == spec::ToJson(*goal.sources_now)) goal.desired = goal.sources_now;
 }
 
-// What was begun and not finished, by somebody who is gone, stands in nobody's way.
-Result<> CheckNew(state::Store& store, const World& world) {
-  if (!world.known) return {};
-  const auto last = TRY(store.LastRevision(world.project));
-  if (world.applied.topology.services.empty() || !last || last->state != state::RevisionState::kApplied) return {};
-  if (!world.applied.topology.single_container) {
-    return Fail(Error::Of(ErrorCode::kConflict, "", "'" + world.project + "'", "a topology is called that")
-                    .Hint("give the container another --name"));
-  }
-  return Fail(Error::Of(ErrorCode::kConflict, "", "'" + world.project + "'", "there is a container of that name")
-                  .Hint("`nucleus rm " + world.project + "` removes one that has ended; or give it another --name"));
-}
-
 Result<Work> Prepare(Context& context, Goal& goal) {
   const Directories directories = TRY(DirectoriesOf(context.arguments));
   goal.options.directories = directories;
@@ -363,7 +291,7 @@ Result<Work> Prepare(Context& context, Goal& goal) {
   if (goal.must_be_known) TRY(KnownProject(store, goal.project));
   state::ProjectLock lock = TRY(TakeLock(context, directories, goal.project));
   World world = TRY(LoadWorld(store, goal.project));
-  if (goal.must_be_new) TRY(CheckNew(store, world));
+  if (goal.admit) TRY(goal.admit(store, world));
   PinSecrets(directories, world, goal);
   Work work{context,          goal,   directories,      std::move(store), std::move(lock), Probers(directories),
             std::move(world), Plan{}, spec::Topology{}, Timings{}};
@@ -385,7 +313,9 @@ Result<Work> Prepare(Context& context, Goal& goal) {
 Result<> Forget(Work& work) {
   const auto pin = work.directories.NetnsPin(work.world.project, {Kind::kService, "any"});
   sys::RemoveIfEmpty(std::filesystem::path(pin).parent_path(), 1);
-  return work.store.RemoveProject(work.world.project, false);
+  TRY(work.store.RemoveProject(work.world.project, false));
+  work.lock.Remove(work.directories, work.world.project);
+  return {};
 }
 
 Result<> SettleStore(Work& work) {
@@ -423,6 +353,7 @@ Result<Executed> Execute(Work& work, const reconcile::Machinery& machinery) {
     const auto phase = work.timings.Time("record the intent");
     executed.revision = TRY(Record(work));
   }
+  if (work.goal.before) TRY(work.goal.before());
   executed.outcome = RunPlan(work, machinery, executed.revision);
   executed.code = ExitCodeOf(executed.outcome, work.arguments().Has("detailed-exitcode"));
   const bool ok = executed.outcome.ok();
@@ -440,7 +371,8 @@ Result<Executed> Execute(Work& work, const reconcile::Machinery& machinery) {
 
 // Takes a failed apply back; its document, where one is asked for. The exit code stays that of the failure.
 Result<std::string> GoBack(Work& work, const reconcile::Machinery& machinery, std::uint64_t failed) {
-  auto before = TRY(RevisionBefore(work, failed));
+  // What went by the same name in its time has nothing to do with one that was to be new.
+  auto before = work.quiet ? std::nullopt : TRY(RevisionBefore(work, failed));
   if (!work.quiet)
     work.console().Err(before ? "going back to the revision before\n"
                               : "there was no revision before: taking it all back\n");
@@ -460,6 +392,7 @@ Result<std::string> GoBack(Work& work, const reconcile::Machinery& machinery, st
              Plan{},
              spec::Topology{},
              Timings{},
+             work.quiet,
              work.quiet};
   again.world = TRY(LoadWorld(again.store, back.project));
   auto planner = TRY(Observe(again.world, again.probers, again.desired(), back.options));
@@ -468,6 +401,11 @@ Result<std::string> GoBack(Work& work, const reconcile::Machinery& machinery, st
   if (!work.quiet && OutputFormOf(again.arguments()) != OutputForm::kJson) PrintPlan(again.context, again.plan, {});
   if (again.plan.empty() && !again.plan.HasChanges()) return std::string();
   const Executed executed = TRY(Execute(again, machinery));
+  if (again.quiet && !executed.outcome.ok()) {
+    Error error = executed.outcome.failed.empty() ? Error::Of(ErrorCode::kSystem, "", back.project, "it is there still")
+                                                  : executed.outcome.failed.front().second;
+    return Fail(std::move(error).Hint("`nucleus destroy " + back.project + "` takes away what is left"));
+  }
   return DocumentOf(again, executed);
 }
 
@@ -478,7 +416,7 @@ Result<> CheckMayStart(const Work& work) {
                     .Hint("run it as root"));
   }
   RunNetwork::RemoveOrphans(work.directories);
-  return CheckPorts(work);
+  return CheckPublishedPorts(work.world, work.desired());
 }
 
 }  // namespace
@@ -499,7 +437,6 @@ Result<> ConvergeQuietly(Context& context, Goal goal, const std::function<Result
   for (const auto& warning : work.plan.warnings) context.console.Warn(warning);
   const Actuators actuators = TRY(Actuators::Make(work.directories));
   const reconcile::Machinery machinery = actuators.With(work.probers);
-  if (work.goal.before) TRY(work.goal.before());
   const Executed executed = TRY(Execute(work, machinery));
   if (executed.outcome.ok()) return after ? after() : Result<>();
   if (work.goal.desired) TRY(GoBack(work, machinery, executed.revision));
@@ -529,7 +466,7 @@ Result<int> Converge(Context& context, Goal goal) {
     return Interrupted() ? exit_code::kInterrupted : exit_code::kError;
   }
   if (Interrupted()) return exit_code::kInterrupted;
-  TRY(CheckPorts(work));  // again: a person may have thought for long
+  TRY(CheckPublishedPorts(work.world, work.desired()));  // again: a person may have thought for long
 
   const Actuators actuators = TRY(Actuators::Make(work.directories));
   const reconcile::Machinery machinery = actuators.With(work.probers);

@@ -20,8 +20,9 @@ struct Goal {
   const reconcile::SavedPlan* saved = nullptr;     // run exactly this, or refuse
   std::optional<spec::Topology> sources_now = {};  // with saved: the files as they read now
   bool must_be_known = false;                      // a project the store has not heard of is an error
-  bool must_be_new = false;                        // one that was applied is an error
-  std::function<Result<>()> before = {};           // what comes before all changes, once the project is had
+  // Asked once the project's lock is had: whether it is still so that this is wanted.
+  std::function<Result<>(state::Store& store, const World& world)> admit = {};
+  std::function<Result<>()> before = {};  // what comes before all changes, once they are recorded
 };
 
 // The exit code. Everything was said already but the error, if there is one.

@@ -1,7 +1,6 @@
 #include "cli/detached.hpp"
 
-#include <unistd.h>
-
+#include <cerrno>
 #include <utility>
 
 #include "actuators/process/at_end.hpp"
@@ -35,6 +34,27 @@ Result<> CheckNotInForeground(const Directories& directories, const std::string&
                   .Hint("give this one another --name"));
 }
 
+// What was begun and not finished, by somebody who is gone, stands in nobody's way.
+Result<> CheckNew(state::Store& store, const World& world) {
+  if (!world.known) return {};
+  const auto last = TRY(store.LastRevision(world.project));
+  if (world.applied.topology.services.empty() || !last || last->state != state::RevisionState::kApplied) return {};
+  if (!world.applied.topology.single_container) {
+    return Fail(Error::Of(ErrorCode::kConflict, "", "'" + world.project + "'", "a topology is called that")
+                    .Hint("give the container another --name"));
+  }
+  return Fail(Error::Of(ErrorCode::kConflict, "", "'" + world.project + "'", "there is a container of that name")
+                  .Hint("`nucleus rm " + world.project + "` removes one that has ended; or give it another --name"));
+}
+
+// Who writes its id to nowhere does not know how to call it.
+Result<> PrintId(Console& console, const std::string& id, const std::string& name) {
+  console.Out(id + "\n");
+  if (console.output_errno() == 0 || console.output_errno() == EPIPE) return {};
+  return Fail(Error::Sys("write", "standard output", console.output_errno())
+                  .Hint("the container runs, and is called '" + name + "'"));
+}
+
 }  // namespace
 
 std::vector<spec::GivenFlag> FlagsOf(const Arguments& arguments) {
@@ -48,7 +68,8 @@ std::vector<spec::GivenFlag> FlagsOf(const Arguments& arguments) {
 }
 
 Result<> CheckNotDetached(const Directories& directories, const std::string& name) {
-  if (::access(directories.ServiceDir(name, {Kind::kService, name}).c_str(), F_OK) != 0) return {};
+  const auto found = process::Find(directories.ServiceDir(name, {Kind::kService, name}));
+  if (!found || !found->present()) return {};
   return Fail(Error::Of(ErrorCode::kConflict, "", "'" + name + "'", "there is a container of that name")
                   .Hint("give this one another --name, or see `nucleus ps --all`"));
 }
@@ -66,15 +87,14 @@ Result<int> RunDetached(Context& context) {
   goal.project = name;
   goal.desired = TRY(TellProblems(
       context, spec::LoadFlags(name, name, FlagsOf(arguments), arguments.operands(), spec::Outside::Real())));
-  goal.must_be_new = true;
+  goal.admit = CheckNew;
   const std::string directory = directories.ServiceDir(name, {Kind::kService, name});
-  if (arguments.Has("rm")) {
-    const std::string own = TRY(sys::ProgramOfOurs("nucleus"));
-    goal.before = [&directories, directory, own] {
-      return process::WriteAtEnd(
-          directory, {own, "rm", "--force", "--state-dir", directories.state, "--runtime-dir", directories.runtime});
-    };
-  }
+  const std::string own = TRY(sys::ProgramOfOurs("nucleus"));
+  goal.before = [&]() -> Result<> {
+    if (!arguments.Has("rm")) return process::ForgetAtEnd(directory);
+    return process::WriteAtEnd(
+        directory, {own, "rm", "--force", "--state-dir", directories.state, "--runtime-dir", directories.runtime});
+  };
   std::string id;
   const auto note_id = [&]() -> Result<> {
     const auto found = TRY(process::Find(directory));
@@ -83,7 +103,7 @@ Result<int> RunDetached(Context& context) {
     return {};
   };
   TRY(ConvergeQuietly(context, std::move(goal), note_id));
-  context.console.Out(id + "\n");
+  TRY(PrintId(context.console, id, name));
   return exit_code::kDone;
 }
 

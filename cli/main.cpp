@@ -214,7 +214,7 @@ int Main(const std::vector<std::string>& words) {
     console.Fail(arguments.command().name, result.error());
     return ExitCodeOf(result.error().code);
   }
-  if (console.output_errno() != 0 && console.output_errno() != EPIPE) {
+  if (*result == exit_code::kDone && console.output_errno() != 0 && console.output_errno() != EPIPE) {
     console.Fail(arguments.command().name, Error::Sys("write", "standard output", console.output_errno()));
     return exit_code::kError;
   }

@@ -152,6 +152,7 @@ void CountDenials(const Directories& directories, std::vector<ServiceRow>& rows)
 }
 
 Result<ServiceRow> FindService(const std::vector<ServiceRow>& rows, const std::string& name) {
+  if (const auto called = std::ranges::find(rows, name, &ServiceRow::Name); called != rows.end()) return *called;
   std::vector<const ServiceRow*> named;
   std::vector<const ServiceRow*> by_id;
   constexpr std::size_t kShortestPrefix = 4;

@@ -8,9 +8,12 @@ namespace {
 
 // A signal handler has no argument through which a context could come; this is the only state it touches.
 std::atomic<bool> interrupted{false};
+std::atomic<int> first{0};
 static_assert(std::atomic<bool>::is_always_lock_free, "touched by a signal handler");
 
-void Note(int) {
+void Note(int signal) {
+  int none = 0;
+  first.compare_exchange_strong(none, signal);
   interrupted.store(true);
 }
 void Nothing(int) {}
@@ -42,6 +45,9 @@ void CatchSignals() {
 
 const std::atomic<bool>& Interrupted() {
   return interrupted;
+}
+int InterruptedBy() {
+  return first.load();
 }
 
 }  // namespace nucleus::cli

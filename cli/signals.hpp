@@ -12,5 +12,7 @@ void CatchSignals();
 
 // Set once one of them has come.
 const std::atomic<bool>& Interrupted();
+// Which one was the first; 0: none.
+int InterruptedBy();
 
 }  // namespace nucleus::cli

@@ -135,7 +135,10 @@ Result<Scope> MakeScope(const spec::Topology* desired, const Applied& applied, c
 
 Result<spec::Topology> EffectiveTopology(const spec::Topology* desired, const Applied& applied,
                                          const Options& options) {
-  return *TRY(MakeScope(desired, applied, options)).desired;
+  spec::Topology effective = *TRY(MakeScope(desired, applied, options)).desired;
+  // What goes is what it was until it has gone.
+  if (desired == nullptr) effective.single_container = applied.topology.single_container;
+  return effective;
 }
 
 }  // namespace nucleus::reconcile

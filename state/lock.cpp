@@ -44,6 +44,12 @@ std::string Holder(int fd) {
   return "process " + text.substr(0, blank) + " (" + text.substr(blank + 1) + ")";
 }
 
+bool IsAt(int fd, const std::string& path) {
+  struct stat held{}, named{};
+  return ::fstat(fd, &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_dev == named.st_dev &&
+         held.st_ino == named.st_ino;
+}
+
 // The name is for others to read; a file system that is full does not keep anybody from making room on it.
 void SignFile(int fd) {
   const std::string text = std::to_string(::getpid()) + " " + Command() + "\n";
@@ -53,18 +59,31 @@ void SignFile(int fd) {
 
 }  // namespace
 
+Result<ProjectLock> ProjectLock::Open(const std::string& path) {
+  ProjectLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (lock.fd_ < 0) return FailSys("open", path);
+  return lock;
+}
+
+void ProjectLock::Remove(const Directories& directories, std::string_view project) {
+  if (fd_ >= 0) ::unlink(directories.ProjectLock(project).c_str());
+}
+
 Result<ProjectLock> ProjectLock::Take(const Directories& directories, std::string_view project, Duration patience) {
   const std::string path = directories.ProjectLock(project);
   const FileAccess access = FileAccess::Find();
   TRY(PrepareDirectory(directories.runtime, access));
   TRY(PrepareDirectory(path.substr(0, path.rfind('/')), access));
-  // The file stays when the lock goes: removing it would let two holders lock two files of one name.
-  ProjectLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (lock.fd_ < 0) return FailSys("open", path);
-
+  ProjectLock lock = TRY(Open(path));
   const auto deadline = std::chrono::steady_clock::now() + patience;
   auto wait = std::chrono::milliseconds(1);
-  while (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0) {
+  while (true) {
+    if (::flock(lock.fd_, LOCK_EX | LOCK_NB) == 0) {
+      // Its last holder may have removed it: two would hold two files of one name.
+      if (IsAt(lock.fd_, path)) break;
+      lock = TRY(Open(path));
+      continue;
+    }
     if (errno == EINTR) continue;
     if (errno != EWOULDBLOCK) return FailSys("flock", path);
     const auto left =

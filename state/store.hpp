@@ -154,12 +154,15 @@ class ProjectLock {
   static Result<ProjectLock> Take(const Directories& directories, std::string_view project, Duration patience);
   // Whether somebody has it, by proc_locks(5), without being in anybody's way; where that may not be looked at, yes.
   static bool IsHeld(const Directories& directories, std::string_view project);
+  // Its file goes too: nothing is left of the project. Whoever waits for it takes another one.
+  void Remove(const Directories& directories, std::string_view project);
   ~ProjectLock();
   ProjectLock(ProjectLock&& other) noexcept;
   ProjectLock& operator=(ProjectLock&& other) noexcept;
 
  private:
   explicit ProjectLock(int fd) : fd_(fd) {}
+  static Result<ProjectLock> Open(const std::string& path);
   int fd_ = -1;
 };
 

@@ -11,7 +11,8 @@ namespace nucleus::netns {
 Result<Egress> ReadEgress(bool listed) {
   Egress egress;
   const auto tables = TRY(DumpTables());
-  egress.present = std::ranges::any_of(tables, [](const TableInfo& table) { return table.name == kEgressTable; });
+  const auto table = std::ranges::find(tables, kEgressTable, &TableInfo::name);
+  egress.present = table != tables.end();
   if (!egress.present) return egress;
   if (!listed) {
     egress.facts[std::string(kEgressFact) + " rules"] = "present";
@@ -20,6 +21,7 @@ Result<Egress> ReadEgress(bool listed) {
   const auto listing = TRY(ListTableJson(kEgressTable));
   const auto state = TRY(ParseListing(listing));
   egress.facts = EgressFacts(state);
+  if (table->dormant) egress.facts[std::string(kEgressFact) + " flags"] = "dormant";
   const auto denied = state.counters.find(std::string(kEgressCounter));
   if (denied != state.counters.end()) egress.denied = denied->second;
   return egress;

@@ -66,7 +66,9 @@ Result<std::vector<TableInfo>> DumpTables(TableFamily family) {
       [&](nlmsghdr* answer) {
         std::array<nlattr*, NFTA_TABLE_MAX + 1> attributes{};
         if (nlmsg_parse(answer, sizeof(nfgenmsg), attributes.data(), NFTA_TABLE_MAX, nullptr) < 0) return;
-        tables.push_back({TextOf(attributes[NFTA_TABLE_NAME]), CommentIn(attributes[NFTA_TABLE_USERDATA])});
+        const auto* flags = attributes[NFTA_TABLE_FLAGS];
+        const bool dormant = flags != nullptr && (ntohl(nla_get_u32(flags)) & NFT_TABLE_F_DORMANT) != 0;
+        tables.push_back({TextOf(attributes[NFTA_TABLE_NAME]), CommentIn(attributes[NFTA_TABLE_USERDATA]), dormant});
       }));
   return tables;
 }

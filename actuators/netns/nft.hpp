@@ -18,6 +18,7 @@ inline constexpr std::string_view kTablePrefix = "nucleus_";  // names.hpp, Fire
 struct TableInfo {
   std::string name;
   std::string comment;
+  bool dormant = false;  // it is there, and does nothing
 };
 
 enum class TableFamily : std::uint8_t { kInet, kBridge };

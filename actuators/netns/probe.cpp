@@ -189,13 +189,16 @@ Result<std::set<std::string_view>> StillLeaving(const FirewallState& state, cons
 // The table of family bridge, as far as somebody wants it; else it is only told that there is one.
 Result<Facts> ObserveSources(const std::string& table, const FirewallWanted* wanted) {
   const auto tables = TRY(DumpTables(TableFamily::kBridge));
-  if (std::ranges::find(tables, table, &TableInfo::name) == tables.end()) return Facts();
+  const auto found = std::ranges::find(tables, table, &TableInfo::name);
+  if (found == tables.end()) return Facts();
   if (wanted == nullptr) return Facts{{std::string(kSpoofFact), "checked"}};
   const auto listing = ListTableJson(table, TableFamily::kBridge);
   if (!listing && listing.error().code == ErrorCode::kNotFound) return Facts();
   if (!listing) return Fail(listing.error());
   const auto state = TRY(ParseListing(*listing));
-  return SpoofFacts(state, TRY(StillLeaving(state, PortsOf(*wanted))));
+  Facts facts = SpoofFacts(state, TRY(StillLeaving(state, PortsOf(*wanted))));
+  if (found->dormant) facts[std::string(kSpoofFact) + " flags"] = "dormant";
+  return facts;
 }
 
 Observation ObserveFirewall(const std::string& project, const FirewallWanted* wanted) {
@@ -224,6 +227,7 @@ Observation ObserveFirewall(const std::string& project, const FirewallWanted* wa
   state->ip6_forward = setting(label.ip6_forward_was, "ip6_forward_was", "/proc/sys/net/ipv6/conf/all/forwarding");
   observation.presence = Presence::kPresent;
   observation.facts = FirewallFacts(*state);
+  if (table->dormant) observation.facts["table flags"] = "dormant";
   auto sources = ObserveSources(name, wanted);
   if (!sources) return Unreadable(sources.error());
   observation.facts.merge(*sources);

@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+
+#include "actuators/sys/cgroupfs.hpp"
 #include "actuators/sys/file.hpp"
 
 namespace nucleus::process {
@@ -21,6 +24,12 @@ Result<> WriteAtEnd(const std::string& directory, const std::vector<std::string>
   return sys::ReplaceFile(FileIn(directory), words, 0600);
 }
 
+Result<> ForgetAtEnd(const std::string& directory) {
+  const std::string path = FileIn(directory);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return FailSys("remove", path);
+  return {};
+}
+
 void ExecuteAtEnd(const std::string& directory, const std::string& id) {
   auto words = sys::ReadFile(FileIn(directory));
   if (!words || words->empty() || words->back() != '\0') return;
@@ -31,6 +40,9 @@ void ExecuteAtEnd(const std::string& directory, const std::string& id) {
   argv.push_back(nullptr);
   if (::fork() != 0) return;
   ::setsid();
+  // Out of the project's group, which it is to remove. Where that may not be, the group is left to the next one.
+  if (const auto groups = sys::FindCgroupRoot()) [[maybe_unused]]
+    const auto moved = sys::WriteKernelFile(groups->mount + "/cgroup.procs", "0");
   ::execve(argv[0], argv.data(), environ);
   ::_exit(127);
 }

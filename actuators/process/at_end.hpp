@@ -16,6 +16,9 @@ inline constexpr std::string_view kAtEndFile = "at-end";
 // Makes the directory where it is missing.
 Result<> WriteAtEnd(const std::string& directory, const std::vector<std::string>& command);
 
+// There is none, also where one was left that was never carried out.
+Result<> ForgetAtEnd(const std::string& directory);
+
 // Executes it in a process of its own, which nobody waits for; without the file, nothing. The caller ends next.
 void ExecuteAtEnd(const std::string& directory, const std::string& id);
 

@@ -6,11 +6,7 @@ namespace nucleus::cli {
 
 namespace {
 
-Result<> Remove(Context& context, const std::string& word) {
-  const Directories directories = TRY(DirectoriesOf(context.arguments));
-  state::Store store = TRY(OpenToRead(context.arguments));
-  const auto rows = TRY(ListServices(store, directories, ""));
-  const ServiceRow row = TRY(FindService(rows, word));
+Result<> CheckMayGo(const ServiceRow& row, bool force) {
   if (row.address.kind == Kind::kContainer) {
     return Fail(Error::Of(ErrorCode::kConflict, "", row.Name(), "runs in the foreground")
                     .Hint("it is gone once it has ended: `nucleus stop " + row.Name() + "`"));
@@ -19,13 +15,27 @@ Result<> Remove(Context& context, const std::string& word) {
     return Fail(Error::Of(ErrorCode::kConflict, "", row.Name(), "belongs to the topology '" + row.project + "'")
                     .Hint("take it out of the file and apply that, or `nucleus destroy " + row.project + "`"));
   }
-  if (!row.Ended() && !context.arguments.Has("force")) {
-    return Fail(Error::Of(ErrorCode::kConflict, "", row.Name(), "is " + row.state)
-                    .Hint("stop it first, or remove it with --force"));
-  }
+  if (row.Ended() || force) return {};
+  return Fail(Error::Of(ErrorCode::kConflict, "", row.Name(), "is " + row.state)
+                  .Hint("stop it first, or remove it with --force"));
+}
+
+Result<> Remove(Context& context, const std::string& word) {
+  const Directories directories = TRY(DirectoriesOf(context.arguments));
+  const bool force = context.arguments.Has("force");
+  state::Store store = TRY(OpenToRead(context.arguments));
+  const auto rows = TRY(ListServices(store, directories, ""));
+  const ServiceRow row = TRY(FindService(rows, word));
+  TRY(CheckMayGo(row, force));
   Goal goal;
   goal.project = row.project;
   goal.must_be_known = true;
+  // Another one may be called that by the time that the lock is had.
+  goal.admit = [&](state::Store& now, const World&) -> Result<> {
+    const auto same = TRY(ListServices(now, directories, row.project));
+    if (same.size() == 1 && same.front().id == row.id) return CheckMayGo(same.front(), force);
+    return Fail(ErrorCode::kNotFound, "", row.Name(), "is gone; another one has its name");
+  };
   TRY(ConvergeQuietly(context, std::move(goal)));
   context.console.Out(row.Name() + "\n");
   return {};

@@ -28,6 +28,7 @@
 #include "cli/run_options.hpp"
 #include "cli/run_preview.hpp"
 #include "cli/session.hpp"
+#include "cli/signals.hpp"
 #include "cli/walk_progress.hpp"
 #include "reconcile/wanted.hpp"
 #include "spec/core/text.hpp"
@@ -288,7 +289,9 @@ Result<int> RunRun(Context& context) {
   auto ended = context.arguments.Has("detach") ? RunDetached(context) : Run(context);
   if (ended) return ended;
   context.console.Fail(context.arguments.command().name, ended.error());
-  if (const int signal = sys::PendingEnd(); ended.error().code == ErrorCode::kInterrupted && signal != 0)
+  const int held = sys::PendingEnd();
+  if (const int signal = held != 0 ? held : InterruptedBy();
+      ended.error().code == ErrorCode::kInterrupted && signal != 0)
     return 128 + signal;
   return ended.error().operation == "execute" ? process::ExitCodeOf(ended.error()) : kFailedToStart;
 }

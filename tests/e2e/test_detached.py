@@ -177,3 +177,86 @@ def test_with_rm_it_goes_when_it_ends(world):
     time.sleep(1)
     assert rows(world)[name(world, "gone")]["id"] == second
     world.nucleus("rm", "-f", name(world, "gone"))
+
+
+def test_with_rm_no_control_group_is_left(world):
+    detached(world, "--rm", "--name", name(world, "group"), "--", "true")
+    until(lambda: rows(world) == {} and not [path for path in world.cgroups() if "group" in str(path)])
+
+
+@pytest.mark.parametrize("delay", [0.02, 0.05, 0.08, 0.12])
+def test_one_that_is_interrupted_is_taken_back_or_up(world, delay):
+    starting = world.popen(NUCLEUS, "run", "-d", "--name", name(world, "cut"), "--network", "bridge", "--", "sleep", "1000",
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(delay)
+    world.run("pkill", "-TERM", "-f", f"nucleus run -d --name {name(world, 'cut')}", status=None)
+    out, err = starting.communicate(timeout=60)
+    if starting.returncode == 0:
+        assert rows(world)[name(world, "cut")]["id"] == out.strip()
+        world.nucleus("rm", "-f", name(world, "cut"))
+    else:
+        assert starting.returncode in (143, -15), (starting.returncode, err)
+    assert rows(world) == {} and left(world) == []
+    assert not [alias for alias in world.links() if "cut" in alias]
+
+
+def test_what_is_to_be_done_at_the_end_is_of_one_start(world):
+    for _ in range(5):
+        starting = world.popen(NUCLEUS, "run", "-d", "--rm", "--name", name(world, "stale"), "--", "sleep", "1000",
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.03)
+        world.run("pkill", "-KILL", "-f", f"nucleus run -d --rm --name {name(world, 'stale')}", status=None)
+        starting.wait()
+    world.nucleus("rm", "-f", name(world, "stale"), status=None)
+    detached(world, "--name", name(world, "stale"), "--", "sh", "-c", "exit 7")
+    time.sleep(1)
+    assert rows(world)[name(world, "stale")]["exit_code"] == 7
+
+
+def test_rm_that_waited_does_not_take_another_one(world):
+    one = name(world, "one")
+    for _ in range(5):
+        detached(world, "--name", one, "--", "true")
+        until(lambda: rows(world)[one]["state"] == "exited")
+        racers = [world.popen(NUCLEUS, "rm", one, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) for _ in range(3)]
+        made = detached(world, "--name", one, "--", "sleep", "1000", status=None)
+        for racer in racers:
+            racer.wait()
+        if made.returncode == 0:
+            assert rows(world)[one]["state"] == "running"
+        world.nucleus("rm", "-f", one, status=None)
+
+
+def test_a_removal_that_was_cut_off_is_done_again(world):
+    one = name(world, "one")
+    for delay in (0.02, 0.05, 0.08):
+        detached(world, "--name", one, "--network", "bridge", "--", "sleep", "1000")
+        removing = world.popen(NUCLEUS, "rm", "-f", one, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(delay)
+        world.run("pkill", "-KILL", "-f", f"nucleus rm -f {one}", status=None)
+        removing.wait()
+        if rows(world):
+            assert list(rows(world)) == [one]
+            world.nucleus("rm", "-f", one)
+        assert rows(world) == {} and left(world) == [] and world.links() == {}
+
+
+def test_the_name_that_is_shown_is_the_one_it_is_called_by(world):
+    detached(world, "--name", name(world, "web"), "--", "sleep", "1000")
+    world.apply(world.write(f'name = "PROJECT"\n[services."{name(world, "web")}"]\ncommand = ["/bin/sleep", "1000"]\n'))
+    assert world.nucleus("rm", "-f", name(world, "web")).stdout == name(world, "web") + "\n"
+    assert list(rows(world)) == [f"{world.project}/{name(world, 'web')}"]
+
+
+def test_an_id_that_cannot_be_written_is_an_error_that_says_its_name(world):
+    done = world.run("sh", "-c", f"exec {NUCLEUS} run -d --name {name(world, 'full')} -- sleep 1000 > /dev/full", status=125)
+    assert name(world, "full") in done.stderr and "ENOSPC" in done.stderr
+    world.nucleus("rm", "-f", name(world, "full"))
+
+
+def test_nothing_is_left_for_each_name(world):
+    detached(world, "--rm", "--", "true")
+    detached(world, "--name", name(world, "one"), "--", "true")
+    until(lambda: list(rows(world)) == [name(world, "one")])
+    world.nucleus("rm", name(world, "one"))
+    assert world.run("ls", world.runtime / "locks").stdout == ""
