@@ -94,6 +94,8 @@ ROWS = {
     "rule added": ("topology", "unexpected", "nft add rule inet $TABLE forward accept"),
     "rule inserted": ("topology", "unexpected", "nft insert rule inet $TABLE forward accept"),
     "rule duplicated": ("topology", "isolation", "nft add rule inet $TABLE forward oifname $BRIDGE drop comment '\"6 rule forward internal isolation\"'"),
+    "table asleep": ("topology", "table flags", "nft add table inet $TABLE '{ flags dormant ; }'"),
+    "sources asleep": ("topology", "sources flags", "nft add table bridge $TABLE '{ flags dormant ; }'"),
     "sources unchecked": ("topology", "rule sources ipv4 missing", "nft delete table bridge $TABLE"),
     "sources of a port unchecked": ("topology", "sources of nv", "nft delete element bridge $TABLE ports '{' $VETH '}'"),
     "source added": ("topology", "sources of nv", "nft add element bridge $TABLE ipv4 '{' $VETH . 02:00:00:00:00:09 . 10.91.7.77 '}'"),

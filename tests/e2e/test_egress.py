@@ -90,7 +90,8 @@ egress_allow = []
 
 
 @pytest.mark.parametrize("damage", [
-    "flush ruleset", "delete table inet nucleus_egress", "flush chain inet nucleus_egress output", "insert rule inet nucleus_egress output accept",
+    "flush ruleset", "add table inet nucleus_egress { flags dormant ; }", "delete table inet nucleus_egress",
+    "flush chain inet nucleus_egress output", "insert rule inet nucleus_egress output accept",
     "add rule inet nucleus_egress ports tcp dport 22 accept", "chain inet nucleus_egress output { policy accept; }",
     "add table inet nucleus_egress; add chain inet nucleus_egress other", "swap"])
 def test_rules_that_are_gone_changed_or_too_many_are_drift(world, internet, damage):

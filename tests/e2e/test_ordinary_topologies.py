@@ -147,3 +147,14 @@ def test_without_networks_nothing_is_needed(world, ordinary):
     assert "nothing to do" in ordinary.nucleus("diff", "-f", path).stdout.lower()
     ordinary.nucleus("destroy", "shop")
     assert processes(world, "nucleus") == []
+
+
+def test_a_container_in_the_background_lives_there_too(world, ordinary):
+    identity = ordinary.nucleus("run", "-d", "--name", "alone", "--network", "bridge", "--", "sleep", "1000").stdout.strip()
+    listed = json.loads(ordinary.nucleus("ps", "-o", "json").stdout)["services"]
+    assert [(row["name"], row["id"], row["state"]) for row in listed] == [("alone", identity, "running")]
+    assert "is running" in ordinary.nucleus("rm", "alone", status=1).stderr
+    ordinary.nucleus("rm", "-f", "alone")
+    ordinary.nucleus("run", "-d", "--rm", "--name", "short", "--", "true")
+    wait_for("it to go", lambda: not json.loads(ordinary.nucleus("ps", "--all", "-o", "json").stdout)["services"])
+    assert ordinary.world.run("find", "/mnt/run", "-name", "service.*").stdout == ""
