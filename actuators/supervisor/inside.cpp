@@ -10,10 +10,12 @@
 #include <optional>
 
 #include "actuators/process/child.hpp"
+#include "actuators/supervisor/standard_pipes.hpp"
 #include "actuators/supervisor/terminal_relay.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/standard_files.hpp"
+#include "state/parts/id_map.hpp"
 
 namespace nucleus::process {
 
@@ -47,19 +49,23 @@ void PassOn(const sys::Fd& signals, const Running& command, TerminalRelay* relay
 }
 
 // Until it has ended.
-int Attend(const Running& command, const sys::Fd& signals, TerminalRelay* relay) {
+int Attend(const Running& command, const sys::Fd& signals, TerminalRelay* relay, StandardPipes& pipes) {
   while (true) {
-    std::array<pollfd, 2 + TerminalRelay::kPolls> polls{};
+    std::array<pollfd, 2 + TerminalRelay::kPolls + StandardPipes::kPolls> polls{};
     for (auto& poll : polls) poll.fd = -1;
     polls[0] = {.fd = signals.get(), .events = POLLIN, .revents = 0};
     polls[1] = {.fd = command.pidfd.get(), .events = POLLIN, .revents = 0};
-    const auto relayed = std::span(polls).last<TerminalRelay::kPolls>();
+    const auto relayed = std::span(polls).subspan<2, TerminalRelay::kPolls>();
+    const auto piped = std::span(polls).last<StandardPipes::kPolls>();
     if (relay != nullptr) relay->Watch(relayed);
+    pipes.Watch(piped);
     if (::poll(polls.data(), polls.size(), -1) < 0) continue;
     if (relay != nullptr) relay->Pump(relayed);
+    pipes.Pump(piped);
     if (polls[0].revents != 0) PassOn(signals, command, relay);
     if (polls[1].revents == 0) continue;
     if (relay != nullptr) relay->Drain();
+    pipes.Drain();
     siginfo_t info{};
     while (::waitid(P_PIDFD, static_cast<id_t>(command.pidfd.get()), &info, WEXITED | __WALL) != 0 && errno == EINTR) {
     }
@@ -79,12 +85,17 @@ Result<int> RunInside(const Launch& launch, const std::vector<std::string>& argv
   const sys::Fd signals = TRY(TakeSignals());
   sys::Fd cgroup;
   if (!launch.cgroup.empty()) cgroup = TRY(sys::Open(launch.cgroup, O_PATH | O_DIRECTORY));
-  Stdio stdio{.in = files.input ? STDIN_FILENO : -1, .out = STDOUT_FILENO, .err = STDERR_FILENO};
-  if (files.terminal) stdio = {.terminal = true, .size = CallersSize()};
+  StandardPipes pipes;
+  const UserNamespace& space = launch.user_namespace;
+  if (!files.terminal)
+    pipes = TRY(StandardPipes::Make(files.input, OutsideUid(space, launch.identity.uid),
+                                    OutsideGid(space, launch.identity.gid)));
+  const Stdio stdio = files.terminal ? Stdio{.terminal = true, .size = CallersSize()} : pipes.stdio();
   Running command = TRY(SpawnInside(prepared, container.pidfd, cgroup.get(), stdio, kPatienceMs, true));
+  pipes.Started();
   std::optional<TerminalRelay> relay;
   if (files.terminal) relay.emplace(std::move(command.terminal));
-  return Attend(command, signals, relay ? &*relay : nullptr);
+  return Attend(command, signals, relay ? &*relay : nullptr, pipes);
 }
 
 }  // namespace nucleus::process

@@ -1,6 +1,7 @@
-// A command in a container that runs, in the foreground of the caller: its standard files are the caller's, or a
-// terminal of the container's that is relayed, and so is its exit code. Every signal that would end the caller is the
-// command's; it does not outlive the caller.
+// A command in a container that runs, in the foreground of the caller: its standard files are the caller's, but for a
+// terminal, in the place of which it has a pipe, or a terminal of the container's; both are relayed until it ends. So
+// is its exit code the caller's. Every signal that would end the caller is the command's; it does not outlive the
+// caller.
 //
 // It enters as a health probe does, by the launch: all namespaces, the control group, identity, limits, Landlock and
 // seccomp. Errors: those of a start (child.hpp, ExitCodeOf); kConflict where the container is paused. Threads: the

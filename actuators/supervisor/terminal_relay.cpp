@@ -4,32 +4,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include "actuators/supervisor/relay.hpp"
 
 namespace nucleus::process {
-
-namespace {
-
-// Writable means that so much can be written without waiting; pipe(7), PIPE_BUF.
-constexpr std::size_t kPiece = 4096;
-
-// False: there is no more to come.
-bool ReadPiece(int fd, std::string& into) {
-  std::array<char, kPiece> buffer;
-  const ssize_t got = ::read(fd, buffer.data(), buffer.size());
-  if (got > 0) into.assign(buffer.data(), static_cast<std::size_t>(got));
-  // EIO: every process has closed the workload's end; pty(7).
-  return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
-}
-
-void WritePiece(int fd, std::string& from) {
-  const ssize_t put = ::write(fd, from.data(), from.size());
-  if (put > 0) from.erase(0, static_cast<std::size_t>(put));
-  // Nobody will ever read it.
-  if (put < 0 && errno != EAGAIN && errno != EINTR) from.clear();
-}
-
-}  // namespace
 
 winsize CallersSize() {
   winsize size{};
@@ -73,13 +50,8 @@ void TerminalRelay::Pump(std::span<const pollfd, kPolls> polls) {
 }
 
 void TerminalRelay::Drain() {
-  constexpr int kPatienceMs = 2'000;  // for a reader that does not read: what it has not taken by then is lost
   do {
-    while (!out_.empty()) {
-      pollfd poll{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
-      if (::poll(&poll, 1, kPatienceMs) <= 0) return;
-      WritePiece(STDOUT_FILENO, out_);
-    }
+    if (!WriteOut(STDOUT_FILENO, out_)) return;
     output_open_ = output_open_ && ReadPiece(master_.get(), out_);
   } while (!out_.empty());
 }

@@ -1,0 +1,88 @@
+#include "actuators/supervisor/standard_pipes.hpp"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "actuators/supervisor/relay.hpp"
+
+namespace nucleus::process {
+
+namespace {
+
+bool SameTerminal(int one, int other) {
+  struct stat first{}, second{};
+  return ::isatty(one) == 1 && ::isatty(other) == 1 && ::fstat(one, &first) == 0 && ::fstat(other, &second) == 0 &&
+         first.st_rdev == second.st_rdev;
+}
+
+}  // namespace
+
+// What the command is given.
+Result<int> StandardPipes::Add(int terminal, bool input, uid_t uid, gid_t gid) {
+  if (::isatty(terminal) == 0) return terminal;
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe2", "standard files");
+  sys::Fd read(ends[0]), write(ends[1]);
+  Flow& flow = flows_.at(static_cast<std::size_t>(terminal));
+  flow.terminal = terminal;
+  flow.ours = std::move(input ? write : read);
+  flow.theirs = std::move(input ? read : write);
+  ::fcntl(flow.ours.get(), F_SETFL, O_NONBLOCK);
+  // Where it is no id of ours, it has the pipe but cannot open it anew.
+  [[maybe_unused]] const auto owned = ::fchown(flow.theirs.get(), uid, gid);
+  return flow.theirs.get();
+}
+
+Result<StandardPipes> StandardPipes::Make(bool input, uid_t uid, gid_t gid) {
+  StandardPipes pipes;
+  if (input) pipes.stdio_.in = TRY(pipes.Add(STDIN_FILENO, true, uid, gid));
+  pipes.stdio_.out = TRY(pipes.Add(STDOUT_FILENO, false, uid, gid));
+  // In the order in which they were written, where both are seen in one place.
+  const bool one = SameTerminal(STDOUT_FILENO, STDERR_FILENO);
+  pipes.stdio_.err = one ? pipes.stdio_.out : TRY(pipes.Add(STDERR_FILENO, false, uid, gid));
+  return pipes;
+}
+
+void StandardPipes::Started() {
+  for (Flow& flow : flows_) flow.theirs.reset();
+}
+
+void StandardPipes::Watch(std::span<pollfd, kPolls> polls) const {
+  for (std::size_t i = 0; i < kPolls; ++i) {
+    const Flow& flow = flows_.at(i);
+    const bool reads = flow.held.empty();
+    const bool at_terminal = reads == (flow.terminal == STDIN_FILENO);
+    polls[i] = {.fd = -1, .events = static_cast<short>(reads ? POLLIN : POLLOUT), .revents = 0};
+    if (flow.ours) polls[i].fd = at_terminal ? flow.terminal : flow.ours.get();
+  }
+}
+
+void StandardPipes::Pump(std::span<const pollfd, kPolls> polls) {
+  for (std::size_t i = 0; i < kPolls; ++i) {
+    Flow& flow = flows_.at(i);
+    if (polls[i].revents == 0) continue;
+    const bool input = flow.terminal == STDIN_FILENO;
+    const bool goes_on = flow.held.empty() ? ReadPiece(input ? flow.terminal : flow.ours.get(), flow.held)
+                                           : WritePiece(input ? flow.ours.get() : flow.terminal, flow.held);
+    if (!goes_on) flow.ours.reset();
+  }
+}
+
+void StandardPipes::Drain() {
+  flows_[STDIN_FILENO].ours.reset();
+  for (Flow& flow : flows_) {
+    if (!flow.ours) continue;
+    // No more than what is there: what it has left behind may write for ever.
+    int left = 0;
+    ::ioctl(flow.ours.get(), FIONREAD, &left);
+    while (WriteOut(flow.terminal, flow.held) && left > 0) {
+      if (!ReadPiece(flow.ours.get(), flow.held, static_cast<std::size_t>(left)) || flow.held.empty()) break;
+      left -= static_cast<int>(flow.held.size());
+    }
+    flow.ours.reset();
+  }
+}
+
+}  // namespace nucleus::process
