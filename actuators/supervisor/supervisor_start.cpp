@@ -136,7 +136,7 @@ bool Supervisor::TakesLong() const {
 // Copying and verifying may take long. Who wants an end meanwhile has it, and is not asked to wait for a workload.
 Result<Prepared> Supervisor::PrepareWorkload(attest::Progress* progress) const {
   if (!TakesLong()) return Prepare(launch_);
-  const sys::PendingSignals signals(attached_);  // SIGHUP is no end for a service's
+  const sys::PendingSignals signals(attached_, StopSignal());  // SIGHUP is no end for a service's
   return Prepare(launch_, {.stop = signals.come(), .progress = progress});
 }
 

@@ -12,11 +12,12 @@ constexpr std::chrono::milliseconds kPause{100};
 
 }  // namespace
 
-int PendingEnd(bool hang_up) {
+int PendingEnd(bool hang_up, int also) {
   sigset_t pending;
   ::sigemptyset(&pending);
   if (::sigpending(&pending) != 0) return 0;
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
+  for (const int signal : {SIGINT, SIGTERM, also, SIGHUP, SIGQUIT}) {
+    if (signal == 0) continue;
     if (!hang_up && (signal == SIGHUP || signal == SIGQUIT)) continue;
     struct sigaction action{};
     const bool ignored = ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
@@ -25,12 +26,12 @@ int PendingEnd(bool hang_up) {
   return 0;
 }
 
-PendingSignals::PendingSignals(bool hang_up) : hang_up_(hang_up) {
+PendingSignals::PendingSignals(bool hang_up, int also) : hang_up_(hang_up), also_(also) {
   try {
     watch_ = std::jthread([this] { Watch(); });
   } catch (const std::system_error&) {
     // What came before is all there will be.
-    come_ = PendingEnd(hang_up_) != 0;
+    come_ = PendingEnd(hang_up_, also_) != 0;
   }
 }
 
@@ -45,7 +46,7 @@ PendingSignals::~PendingSignals() {
 void PendingSignals::Watch() {
   std::unique_lock lock(mutex_);
   do {
-    come_ = PendingEnd(hang_up_) != 0;
+    come_ = PendingEnd(hang_up_, also_) != 0;
     come_.notify_all();
   } while (!come_ && !wake_.wait_for(lock, kPause, [this] { return finished_; }));
 }

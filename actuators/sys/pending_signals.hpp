@@ -12,13 +12,13 @@
 
 namespace nucleus::sys {
 
-// SIGINT or SIGTERM; with hang_up also SIGHUP or SIGQUIT, which mean something else to who has no terminal. 0: none has
-// come.
-int PendingEnd(bool hang_up = true);
+// SIGINT, SIGTERM or `also`, where that is one; with hang_up also SIGHUP or SIGQUIT, which mean something else to who
+// has no terminal. 0: none has come.
+int PendingEnd(bool hang_up, int also = 0);
 
 class PendingSignals {
  public:
-  explicit PendingSignals(bool hang_up = true);
+  explicit PendingSignals(bool hang_up, int also = 0);
   ~PendingSignals();
   PendingSignals(const PendingSignals&) = delete;
   PendingSignals& operator=(const PendingSignals&) = delete;
@@ -30,6 +30,7 @@ class PendingSignals {
   void Watch();
 
   bool hang_up_;
+  int also_;
   std::atomic<bool> come_ = false;
   std::mutex mutex_;
   std::condition_variable wake_;

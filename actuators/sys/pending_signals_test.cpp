@@ -26,18 +26,24 @@ class PendingSignalsTest : public testing::Test {
 };
 
 TEST_F(PendingSignalsTest, OneThatIsHeldBackIsSeenAndStays) {
-  EXPECT_EQ(PendingEnd(), 0);
-  const PendingSignals signals;
+  EXPECT_EQ(PendingEnd(true), 0);
+  const PendingSignals signals(true);
   ::kill(::getpid(), SIGTERM);
   signals.come()->wait(false);
-  EXPECT_EQ(PendingEnd(), SIGTERM);
+  EXPECT_EQ(PendingEnd(true), SIGTERM);
+}
+
+TEST_F(PendingSignalsTest, AnotherMeansAnEndWhereThatWasSaid) {
+  ASSERT_EQ(::raise(SIGRTMIN + 1), 0);
+  EXPECT_EQ(PendingEnd(true), 0);
+  EXPECT_EQ(PendingEnd(true, SIGRTMIN + 1), SIGRTMIN + 1);
 }
 
 TEST_F(PendingSignalsTest, OthersAndThoseThatAreIgnoredDoNotCount) {
   const auto before = std::signal(SIGHUP, SIG_IGN);
   ::kill(::getpid(), SIGHUP);
   ::kill(::getpid(), SIGUSR1);
-  EXPECT_EQ(PendingEnd(), 0);
+  EXPECT_EQ(PendingEnd(true), 0);
   std::signal(SIGHUP, before);
 }
 

@@ -176,7 +176,7 @@ class Container {
     wanted.files.clear();  // bound as they are: the copies that apply makes are there to tell when one has changed
     std::optional<sys::PendingSignals> signals;
     const bool bound = !service_.context.empty() && service_.context_mode == spec::ContextMode::kBind;
-    if (bound) signals.emplace();
+    if (bound) signals.emplace(true, process::StopSignal());
     const attest::WalkOptions walk{.stop = signals ? signals->come() : nullptr};
     return LaunchCompiler(asked_.directories, walk)(asked_.key, wanted);
   }
@@ -289,10 +289,10 @@ Result<int> RunRun(Context& context) {
   auto ended = context.arguments.Has("detach") ? RunDetached(context) : Run(context);
   if (ended) return ended;
   context.console.Fail(context.arguments.command().name, ended.error());
-  const int held = sys::PendingEnd();
+  const int held = sys::PendingEnd(true, process::StopSignal());
   if (const int signal = held != 0 ? held : InterruptedBy();
       ended.error().code == ErrorCode::kInterrupted && signal != 0)
-    return 128 + signal;
+    return 128 + (signal == process::StopSignal() ? SIGTERM : signal);
   return ended.error().operation == "execute" ? process::ExitCodeOf(ended.error()) : kFailedToStart;
 }
 
