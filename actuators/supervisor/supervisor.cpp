@@ -187,24 +187,27 @@ void Supervisor::BeginStop(Intent intent, int timeout_ms) {
     status_.ending = Status::Ending::kStopped;
     return EndFor(Status::State::kExited);
   }
-  if (intent_ == Intent::kStop) {
+  if (intent_ != Intent::kNone) {
+    if (intent != Intent::kStop) return;
+    if (std::exchange(intent_, intent) != intent) Note("stop timeout_ms=" + std::to_string(patience));
     // Once more, by who will not wait as long.
     if (timeout_ms >= 0 && kill_at_ != 0) kill_at_ = std::min(kill_at_, Now() + patience);
     return;
   }
-  const bool already = intent_ != Intent::kNone;
   intent_ = intent;
-  if (already) return;
   status_.state = Status::State::kStopping;
   WriteStatus();
   Note("stop timeout_ms=" + std::to_string(patience));
-  // A frozen process would not get to handle its signal.
-  if (!launch_.cgroup.empty()) [[maybe_unused]]
-    const auto thawed = sys::WriteKernelFile(launch_.cgroup + "/cgroup.freeze", "0");
+  Thaw();  // a frozen process would not get to handle its signal
   // The mini-init takes every signal and passes it on; /proc does not show it while it waits, which lifts its mask.
   if (patience == 0 || (!launch_.init && !WouldNotice(workload_->pid, policy_.stop_signal))) return KillAll();
   sys::PidfdSendSignal(workload_->pidfd.get(), policy_.stop_signal);
   kill_at_ = Now() + patience;
+}
+
+void Supervisor::Thaw() {
+  if (launch_.cgroup.empty() || !OwnsDirectory()) return;
+  [[maybe_unused]] const auto thawed = sys::WriteKernelFile(launch_.cgroup + "/cgroup.freeze", "0");
 }
 
 // Not where another may be supervisor by now, and the group its workload's.
@@ -232,6 +235,7 @@ void Supervisor::WorkloadEnded() {
   DropProbe();
   // Its pid namespace is gone with PID 1; the group may still have what somebody put into it.
   KillGroup();
+  Thaw();  // what is killed ends though it is frozen, but nothing starts
   Drain(out_, Stream::kOut, true);
   Drain(error_, Stream::kError, true);
   out_.reset();

@@ -83,6 +83,7 @@ class Supervisor {
   void ReloadPolicy();
   void Forward(int signal);
   void BeginStop(Intent intent, int timeout_ms = -1);
+  void Thaw();
   void KillGroup();
   void KillAll();
   void WorkloadEnded();

@@ -39,6 +39,25 @@ def test_it_stands_still_and_goes_on(world):
     world.nucleus("unpause", "a")
 
 
+def test_what_is_killed_while_paused_starts_again(world):
+    world.apply(world.write('name = "PROJECT"\n[services.a]\ncommand = ["/bin/sleep", "1000"]\nrestart = "always"\n'))
+    pid = world.pid("a")
+    world.nucleus("pause", "a")
+    world.nucleus("kill", "a")
+    wait_for("it runs again", lambda: world.container("a")["state"] == "running" and world.container("a")["pid"] != pid)
+    assert world.nucleus("exec", "a", "--", "echo", "in").stdout == "in\n"
+
+
+def test_unpause_does_not_need_what_runs(world):
+    world.apply(world.write('name = "PROJECT"\n[services.a]\ncommand = ["/bin/sleep", "1000"]\n'))
+    world.nucleus("pause", "a")
+    group = [path for path in world.cgroups() if (path / "cgroup.freeze").exists() and "a" in path.name][-1]
+    world.nucleus("stop", "a", "--timeout", "0s")
+    (group / "cgroup.freeze").write_text("1")
+    world.nucleus("unpause", "a")
+    assert (group / "cgroup.freeze").read_text() == "0\n"
+
+
 def test_it_is_not_probed_meanwhile(world):
     world.apply(world.write(TICKER.replace("HEALTH", HEALTH)))
     assert world.container("a")["health"] == "healthy"
