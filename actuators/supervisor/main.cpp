@@ -2,7 +2,8 @@
 //
 // FD is the pipe on which it says whether the workload was executed (channel.hpp). With GROUP, a descriptor of the
 // cgroup to be in or -1, it goes on in a child that init adopts. Started by the process actuator from a read-only clone
-// of its own file, so that no container can ever write to it (CVE-2019-5736).
+// of its own file, so that no container can ever write to it (CVE-2019-5736). It ends with the exit code of the
+// workload's last run: for whoever waits for it while its directory is removed.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -82,5 +83,5 @@ int main(int argc, char** argv) {
   Answer(std::move(pipe), {});
   supervisor->Run();
   nucleus::process::ExecuteAtEnd(argv[1], supervisor->id());
-  return 0;
+  return supervisor->exit_code();
 }

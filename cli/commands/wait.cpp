@@ -16,8 +16,8 @@ namespace {
 
 constexpr int kUnknown = -1;
 
-// What is in the foreground leaves no status behind, but ends as its workload did. Until its parent has taken note
-// nobody else is told.
+// What is in the foreground leaves no status behind, nor what is removed as it ends; but it ends as its workload did.
+// Until its parent has taken note nobody else is told.
 int ExitCodeOf(const sys::Fd& process) {
   constexpr int kPatienceMs = 2'000;
   pollfd reaped{.fd = process.get(), .events = 0, .revents = 0};  // POLLHUP; pidfd_open(2)
@@ -27,29 +27,58 @@ int ExitCodeOf(const sys::Fd& process) {
   return WIFSIGNALED(*status) ? 128 + WTERMSIG(*status) : WEXITSTATUS(*status);
 }
 
-Result<int> WaitFor(const Container& container) {
-  const auto supervisor = TRY(process::FindSupervisor(container.directory));
-  if (supervisor) (void)TRY(sys::WaitForExit(supervisor->pidfd, -1));
-  const auto found = TRY(process::Find(container.directory));
+struct Waited {
+  Container container;
+  std::optional<process::LockHolder> supervisor;  // whom it ends with; none: it has ended
+  std::optional<int> code = {};
+};
+
+// The status first; it may have been removed since, and the supervisor ends as its workload did.
+Result<> TakeCode(Waited& one) {
+  const auto found = TRY(process::Find(one.container.directory));
   const bool ended =
       found.status && (found.status->state == Status::State::kExited || found.status->state == Status::State::kFailed);
-  if (ended) return found.status->exit_code;
-  return supervisor ? ExitCodeOf(supervisor->pidfd) : kUnknown;
+  if (ended) {
+    one.code = found.status->exit_code;
+  } else {
+    one.code = one.supervisor ? ExitCodeOf(one.supervisor->pidfd) : kUnknown;
+  }
+  return {};
+}
+
+// Until one of them has ended, or more: all are watched, so that none is gone when its turn comes.
+Result<> AwaitNext(std::vector<Waited>& all) {
+  std::vector<pollfd> polls;
+  for (const Waited& one : all)
+    polls.push_back({.fd = one.code ? -1 : one.supervisor->pidfd.get(), .events = POLLIN, .revents = 0});
+  if (::poll(polls.data(), polls.size(), -1) < 0) return errno == EINTR ? Result<>() : FailSys("poll", "wait");
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (polls[i].revents != 0) TRY_IN(all[i].container.Name(), TakeCode(all[i]));
+  return {};
 }
 
 }  // namespace
 
 Result<int> RunWait(Context& context) {
   const Directories directories = TRY(DirectoriesOf(context.arguments));
-  std::vector<Container> containers;
-  for (const std::string& name : context.arguments.operands())
-    containers.push_back(TRY(FindContainer(directories, name)));
+  std::vector<Waited> all;
+  for (const std::string& name : context.arguments.operands()) {
+    Container container = TRY(FindContainer(directories, name));
+    auto supervisor = TRY_IN(container.Name(), process::FindSupervisor(container.directory));
+    all.push_back({std::move(container), std::move(supervisor)});
+  }
+  for (Waited& one : all)
+    if (!one.supervisor) TRY_IN(one.container.Name(), TakeCode(one));
   std::vector<Acted> ended;
   const bool json = OutputFormOf(context.arguments) == OutputForm::kJson;
-  for (const Container& container : containers) {
-    const int code = TRY_IN(container.Name(), WaitFor(container));
-    ended.push_back({container.Name(), code});
-    if (!json) context.console.Out((code == kUnknown ? "?" : std::to_string(code)) + "\n");
+  while (ended.size() < all.size()) {
+    const Waited& next = all[ended.size()];
+    if (!next.code) {
+      TRY(AwaitNext(all));
+      continue;
+    }
+    ended.push_back({next.container.Name(), *next.code});
+    if (!json) context.console.Out((*next.code == kUnknown ? "?" : std::to_string(*next.code)) + "\n");
   }
   if (json) context.console.Out(ActedJson("wait", ended));
   return exit_code::kDone;

@@ -60,6 +60,43 @@ def test_a_second_stop_that_will_not_wait_as_long_ends_the_first(world):
         assert first.wait(30) == 0
 
 
+UNHEALTHY = """
+name = "PROJECT"
+[services.a]
+command = ["/bin/sh", "-c", "trap : TERM; while :; do sleep 0.1; done"]
+restart = "always"
+stop_timeout = "10m"
+health_check = ["/bin/sh", "-c", "test -e /tmp/h && exit 1; >/tmp/h"]
+health_interval = "200ms"
+health_retries = 1
+on_unhealthy = "restart"
+"""
+
+
+def test_a_stop_wins_over_the_restart_of_what_is_unhealthy(world):
+    world.apply(world.write(UNHEALTHY))
+    wait_for("it is being stopped", lambda: world.container("a")["state"] == "stopping")
+    world.nucleus("stop", "a", "--timeout", "0s", timeout=30)
+    row = world.container("a")
+    assert (row["state"], row["exit_code"], row["reason"], row["restarts"]) == ("stopped", 137, "stopped", 0)
+    assert "stop timeout_ms=0" in world.nucleus("events", "a").stdout
+
+
+def test_what_is_still_being_prepared_is_stopped(world):
+    """A root that is copied is as long as that takes; a stop is not asked to wait for a workload."""
+    (world.directory / "context").mkdir()
+    for number in range(40):
+        world.run("truncate", "-s", "0", world.directory / f"context/{number}")
+        world.run("dd", "if=/dev/urandom", f"of={world.directory}/context/{number}", "bs=1M", "count=16")
+    with world.popen(NUCLEUS, "run", "--service-mode", "agent", "--name", "slow", "--context", world.directory / "context", "--", "/bin/sh", "-c", "echo up; sleep 1000",
+                     stdout=subprocess.PIPE, text=True) as process:
+        wait_for("it is there", lambda: "slow" in world.nucleus("ps", "--all").stdout)
+        world.nucleus("stop", "slow", "--timeout", "0s", timeout=30)
+        said = process.communicate(timeout=30)[0]
+    assert process.returncode == 143 or (said == "up\n" and process.returncode == 137), "or it was faster than we are"
+    assert world.containers("--all") == {}
+
+
 def test_a_service_between_two_runs_is_stopped(world):
     world.apply(world.write('name = "PROJECT"\n[services.a]\ncommand = ["/bin/false"]\nrestart = "always"\n'), status=None)
     wait_for("it waits", lambda: world.container("a")["state"] == "backoff")
@@ -103,6 +140,14 @@ def test_wait_for_what_is_in_the_foreground(world):
             process.stdin.close()
             assert process.wait(30) == 9
             assert waiting.communicate(timeout=30)[0] in ("9\n", "?\n")  # before Linux 6.15 nobody else is told
+
+
+def test_wait_for_what_is_removed_as_it_ends(world):
+    """The second ends first, and its directory is gone when its turn comes."""
+    for name, end in (("w1", "sleep 3; exit 3"), ("w2", "sleep 1.5; exit 4")):
+        world.nucleus("run", "-d", "--rm", "--service-mode", "agent", "--name", name, "--", "/bin/sh", "-c", end)
+    assert world.nucleus("wait", "w1", "w2").stdout == "3\n4\n"
+    wait_for("they are removed", lambda: world.containers("--all") == {})
 
 
 def test_state_is_that_of_oci(world):
