@@ -351,8 +351,9 @@ constexpr std::array kCommands{
             "In all its namespaces and its control group, as its user, with its environment, limits, capabilities, "
             "seccomp program and Landlock rules; never with more than it has itself. Standard output and error are the "
             "command's, and so is the exit code (128+N where signal N ended it; 125 where nucleus failed, 126 where "
-            "the command cannot be executed, 127 where it is not found). Signals are passed on. It ends with the "
-            "container, and with this command.",
+            "the command cannot be executed, 127 where it is not found). Signals are passed on. The caller's terminal "
+            "it does "
+            "not get: without -t it has a pipe in its place. It ends with the container, and with this command.",
             kExecOptions, kExecOperands},
     Command{CommandId::kAttach, "attach", "Open a shell in a container that runs",
             "The same as exec with standard input, and with a terminal where there is one; without CMD it is sh.",
@@ -379,7 +380,9 @@ constexpr std::array kCommands{
             "Copy files into a container that runs, or out of it",
             "Files, directories and symbolic links, with permissions and times. Paths in the container are looked up "
             "inside its root: no link of it leads out. What is copied in belongs to its user, what is copied out to "
-            "the caller. A file takes the place of one of that name as a whole.",
+            "the caller. A file takes the place of one of that name as a whole; a device, a FIFO, a socket or a link "
+            "that is "
+            "named is not replaced.",
             {},
             kCpOperands},
     Command{CommandId::kPs, "ps", "List services and containers", "", kPsOptions, {}},

@@ -234,9 +234,21 @@ class Receiver {
     Header header;
   };
 
+  // A device, a FIFO or a socket is what somebody uses, and no place for a file. So is a link that was named; one that
+  // is met in a directory that is there gives way, and is not followed.
+  [[nodiscard]] Result<> CheckReplaceable(int in, const std::string& name, const std::string& path) const {
+    if (IsKernels(in)) return Fail(ErrorCode::kInvalid, "write", path, "is in a file system of the kernel's");
+    struct stat there{};
+    if (::fstatat(in, name.c_str(), &there, AT_SYMLINK_NOFOLLOW) != 0)
+      return errno == ENOENT ? Result<>() : FailSys("stat", path);
+    if (S_ISREG(there.st_mode) || (S_ISLNK(there.st_mode) && !open_.empty())) return {};
+    if (S_ISDIR(there.st_mode)) return FailSys("replace", path, EISDIR);
+    const std::string what = S_ISLNK(there.st_mode) ? "a link" : "a device, a FIFO or a socket";
+    return Fail(ErrorCode::kInvalid, "replace", path, "it is " + what + ": only a file is replaced");
+  }
   Result<> File(int in, const std::string& name, const std::string& path, const Message& message) {
     if (!message.file) return GaveUp();
-    if (IsKernels(in)) return Fail(ErrorCode::kInvalid, "write", path, "is in a file system of the kernel's");
+    TRY(CheckReplaceable(in, name, path));
     const std::string temporary = TRY(TemporaryName());
     const sys::Fd file(::openat(in, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file) return FailSys("create", path);
@@ -271,7 +283,7 @@ class Receiver {
     return {};
   }
   Result<> Link(int in, const std::string& name, const std::string& path, const std::string& target) const {
-    if (IsKernels(in)) return Fail(ErrorCode::kInvalid, "write", path, "is in a file system of the kernel's");
+    TRY(CheckReplaceable(in, name, path));
     const std::string temporary = TRY(TemporaryName());
     if (::symlinkat(target.c_str(), in, temporary.c_str()) != 0) return FailSys("symlink", path);
     if (::fchownat(in, temporary.c_str(), uid_, gid_, AT_SYMLINK_NOFOLLOW) == 0 &&

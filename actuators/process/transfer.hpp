@@ -25,8 +25,8 @@ struct TransferReport {
 Result<TransferReport> Send(int directory, const std::string& name, int socket);
 
 // As `name` in `directory`, owned by those ids: with permissions, but for set-user-ID and set-group-ID, and times. A
-// file takes the place of what has its name, as a whole; a directory that is there is added to and stays what it was.
-// How much the other side has left out.
+// file takes the place of one that has its name, as a whole; a directory that is there is added to and stays what it
+// was, and a link in it gives way. Nothing else is replaced: kInvalid. How much the other side has left out.
 Result<std::uint64_t> Receive(int directory, const std::string& name, uid_t uid, gid_t gid, int socket);
 
 }  // namespace nucleus::process

@@ -51,16 +51,42 @@ class Transfer : public testing::Test {
 };
 
 TEST_F(Transfer, AFileTakesTheNamesPlaceAndNothingIsWrittenThroughIt) {
-  ASSERT_TRUE(sys::ReplaceFile(top_ / "from/a", "new", 0640));
+  ASSERT_EQ(::mkdir((top_ / "from/d").c_str(), 0755), 0);
+  ASSERT_EQ(::mkdir((top_ / "to/d").c_str(), 0755), 0);
+  ASSERT_TRUE(sys::ReplaceFile(top_ / "from/d/b", "new", 0640));
   ASSERT_TRUE(sys::ReplaceFile(top_ / "outside", "old", 0600));
-  ASSERT_EQ(::symlink((top_ / "outside").c_str(), (top_ / "to/b").c_str()), 0);
-  ASSERT_EQ(::chmod((top_ / "from/a").c_str(), 06750), 0);
-  EXPECT_EQ(Copy("a", "b"), 0U);
-  EXPECT_EQ(Written("b"), "new");
+  ASSERT_EQ(::symlink((top_ / "outside").c_str(), (top_ / "to/d/b").c_str()), 0);
+  ASSERT_EQ(::chmod((top_ / "from/d/b").c_str(), 06750), 0);
+  EXPECT_EQ(Copy("d", "d"), 0U);
+  EXPECT_EQ(Written("d/b"), "new");
   EXPECT_EQ(sys::ReadFile(top_ / "outside"), "old");
   struct stat st{};
-  ASSERT_EQ(::lstat((top_ / "to/b").c_str(), &st), 0);
+  ASSERT_EQ(::lstat((top_ / "to/d/b").c_str(), &st), 0);
   EXPECT_EQ(st.st_mode & 07777U, 0750U);
+}
+
+TEST_F(Transfer, NeitherALinkThatIsNamedNorWhatIsNoFileIsReplaced) {
+  ASSERT_TRUE(sys::ReplaceFile(top_ / "from/file", "new", 0640));
+  ASSERT_EQ(::symlink("anywhere", (top_ / "from/link").c_str()), 0);
+  ASSERT_EQ(::symlink((top_ / "outside").c_str(), (top_ / "to/a").c_str()), 0);
+  ASSERT_EQ(::mkfifo((top_ / "to/b").c_str(), 0600), 0);
+  ASSERT_EQ(::mkdir((top_ / "from/d").c_str(), 0755), 0);
+  ASSERT_TRUE(sys::ReplaceFile(top_ / "from/d/f", "new", 0640));
+  ASSERT_EQ(::mkdir((top_ / "to/d").c_str(), 0755), 0);
+  ASSERT_EQ(::mkfifo((top_ / "to/d/f").c_str(), 0600), 0);
+  for (const auto& [name, as] : {std::pair("file", "a"), {"file", "b"}, {"link", "a"}, {"link", "b"}, {"d", "d"}}) {
+    const auto copied = Copy(name, as);
+    ASSERT_FALSE(copied) << name << as;
+    EXPECT_EQ(copied.error().code, ErrorCode::kInvalid) << copied.error().Message();
+  }
+  struct stat st{};
+  ASSERT_EQ(::lstat((top_ / "to/a").c_str(), &st), 0);
+  EXPECT_TRUE(S_ISLNK(st.st_mode));
+  for (const char* fifo : {"to/b", "to/d/f"}) {
+    ASSERT_EQ(::lstat((top_ / fifo).c_str(), &st), 0);
+    EXPECT_TRUE(S_ISFIFO(st.st_mode)) << fifo;
+  }
+  EXPECT_NE(::access((top_ / "outside").c_str(), F_OK), 0);
 }
 
 TEST_F(Transfer, ADirectoryThatIsALinkIsNotEntered) {

@@ -108,13 +108,13 @@ def test_links_of_the_container_lead_nowhere_else(world, start, canary):  # noqa
     assert [path.name for path in outside.iterdir()] == ["secret"] and (outside / "secret").read_text() == "the host's\n"
     world.nucleus("cp", "a:/data/good/file", world.directory / "got")
     assert (world.directory / "got").read_text() == "mine\n"
-    # A link itself is copied as one; what has a link's name is replaced, not written through.
+    # A link itself is copied as one; where one was named nothing is replaced, and nothing written through it.
     world.nucleus("cp", "a:/data/secret", world.directory / "link")
     assert os.readlink(world.directory / "link") == f"{outside}/secret"
     world.nucleus("cp", one, "a:/data/in/new")
     inside(world, f"ln -sf {outside}/secret /data/in/new")
-    world.nucleus("cp", one, "a:/data/in/new")
-    assert (outside / "secret").read_text() == "the host's\n" and inside(world, "cat /data/in/new") == "hostile?\n"
+    assert "it is a link" in world.nucleus("cp", one, "a:/data/in/new", status=1).stderr
+    assert (outside / "secret").read_text() == "the host's\n" and inside(world, "readlink /data/in/new") == f"{outside}/secret\n"
     # A FIFO holds nobody up.
     said = world.nucleus("cp", "a:/data", world.directory / "all")
     assert "1 left out" in said.stderr and not (world.directory / "all/fifo").exists()
@@ -122,6 +122,22 @@ def test_links_of_the_container_lead_nowhere_else(world, start, canary):  # noqa
     world.nucleus("cp", "a:/data", world.directory / "all", status=None)
     assert (outside / "secret").read_text() == "the host's\n"
     world.nucleus("destroy", world.project, "--yes")
+
+
+def test_what_the_machine_has_of_other_kinds_is_not_replaced(world, start):
+    start()
+    inside(world, "echo x > /data/file; mkdir /data/tree; echo x > /data/tree/fifo; ln -s file /data/link")
+    world.run("mknod", world.directory / "null", "c", "1", "3")
+    os.mkfifo(world.directory / "fifo")
+    (world.directory / "link").symlink_to("file")
+    (world.directory / "file").write_text("the host's\n")
+    (world.directory / "all/tree").mkdir(parents=True)
+    os.mkfifo(world.directory / "all/tree/fifo")
+    for out, name, kind in (("file", "null", "a device"), ("file", "fifo", "a device"), ("file", "link", "a link"), ("link", "null", "a device"), ("tree", "all", "a device")):
+        before = os.lstat(world.directory / name).st_ino
+        said = world.nucleus("cp", f"a:/data/{out}", world.directory / name, status=1).stderr
+        assert f"it is {kind}" in said and os.lstat(world.directory / name).st_ino == before, said
+    assert (world.directory / "file").read_text() == "the host's\n" and (world.directory / "all/tree/fifo").is_fifo()
 
 
 def test_names_that_change_while_it_copies(world, start, canary):  # noqa: F811
