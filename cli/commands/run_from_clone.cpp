@@ -9,6 +9,7 @@
 
 #include "actuators/process/channel.hpp"
 #include "actuators/sys/file.hpp"
+#include "cli/users_machine.hpp"
 
 namespace nucleus::cli {
 
@@ -21,8 +22,14 @@ Result<> RunFromClone(process::Renewal renewal) {
   return process::RunFromClone(argv.data(), environ, renewal);
 }
 
+Result<> EnterMachineOf(const Container& container, const Directories& directories) {
+  if (container.project != kContainersProject) (void)TRY(JoinUsersMachine(directories));
+  return {};
+}
+
 Result<> BecomeOwnerOf(const Container& container, const Directories& directories) {
-  if (::geteuid() == 0) return {};
+  TRY(EnterMachineOf(container, directories));
+  if (::geteuid() == 0) return {};  // it is root's, or we are in the machine
   const auto supervisor = TRY(process::FindSupervisor(container.directory));
   if (!supervisor) return Fail(ErrorCode::kNotFound, "", container.Name(), "is not running");
   ::setenv("NUCLEUS_STATE_DIR", directories.state.c_str(), 1);

@@ -10,8 +10,12 @@ namespace nucleus::cli {
 // As main does, where it was told by the first word.
 Result<> RunFromClone(process::Renewal renewal);
 
-// A container of an ordinary user is in a user namespace that `run` has made: this process enters it, and is root there
-// as `run` is. For root there is nothing to do. The directories are in the environment from here on.
+// A service or container in the background of an ordinary user is in that user's machine: this process enters it, where
+// there is one. For root there is nothing to do, nor for one in the foreground. As JoinUsersMachine().
+Result<> EnterMachineOf(const Container& container, const Directories& directories);
+
+// The same; and one in the foreground is in a user namespace that `run` has made: this process enters that, and is root
+// there as `run` is. The directories are in the environment from here on.
 Result<> BecomeOwnerOf(const Container& container, const Directories& directories);
 
 }  // namespace nucleus::cli

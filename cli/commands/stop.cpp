@@ -1,12 +1,18 @@
 // What is done to containers that were named: stopped, signalled, paused. Each is tried; the first error is told last.
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <array>
 #include <functional>
 
+#include "actuators/process/channel.hpp"
 #include "actuators/process/running.hpp"
 #include "actuators/process/stop.hpp"
 #include "actuators/supervisor/notice.hpp"
 #include "actuators/sys/cgroup_control.hpp"
+#include "actuators/sys/file.hpp"
 #include "actuators/sys/process.hpp"
 #include "cli/commands/run_from_clone.hpp"
 #include "cli/containers.hpp"
@@ -17,8 +23,31 @@ namespace nucleus::cli {
 
 namespace {
 
+using Act = std::function<Result<>(const Container&, const Directories&)>;
+
+// There is no way back out of a user namespace: an ordinary user has a process for each container.
+Result<> ActApart(const Act& act, const Container& container, const Directories& directories) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe2", container.Name());
+  const sys::Fd read(ends[0]);
+  sys::Fd write(ends[1]);
+  const pid_t child = ::fork();
+  if (child < 0) return FailSys("fork", container.Name());
+  if (child == 0) {
+    auto done = EnterMachineOf(container, directories);
+    if (done) done = act(container, directories);
+    (void)sys::WriteAll(write.get(), process::EncodeReady(done), container.Name());
+    ::_exit(0);
+  }
+  write.reset();
+  const auto said = sys::ReadAll(read.get(), container.Name());
+  while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  return process::DecodeReady(TRY(said));
+}
+
 // All names are looked up before anything is done.
-Result<int> ForEach(Context& context, const std::function<Result<>(const Container&, const Directories&)>& act) {
+Result<int> ForEach(Context& context, const Act& act) {
   const Directories directories = TRY(DirectoriesOf(context.arguments));
   std::vector<Container> containers;
   for (const std::string& name : context.arguments.operands())
@@ -26,7 +55,8 @@ Result<int> ForEach(Context& context, const std::function<Result<>(const Contain
   std::vector<Acted> acted;
   std::vector<Error> errors;
   for (const Container& container : containers) {
-    if (auto done = act(container, directories); done) {
+    const bool apart = ::geteuid() != 0;
+    if (auto done = apart ? ActApart(act, container, directories) : act(container, directories); done) {
       acted.push_back({container.Name()});
     } else {
       errors.push_back(std::move(done).error());
@@ -47,7 +77,7 @@ PartKey ProcessOf(const Container& container) {
 }
 
 // Where it runs, and has one.
-Result<std::string> GroupOf(const Container& container) {
+Result<std::string> GroupOfRunning(const Container& container) {
   const auto running = TRY(process::OpenRunning(container.directory, container.Name()));
   if (!running.launch.cgroup.empty()) return running.launch.cgroup;
   return Fail(ErrorCode::kUnsupported, "freeze", container.Name(),
@@ -87,13 +117,15 @@ Result<int> RunKill(Context& context) {
 Result<int> RunPause(Context& context) {
   constexpr Duration kPatience{10'000};
   return ForEach(context, [&](const Container& container, const Directories&) -> Result<> {
-    return cgroup::Freeze(TRY(GroupOf(container)), kPatience);
+    return cgroup::Freeze(TRY(GroupOfRunning(container)), kPatience);
   });
 }
 
 Result<int> RunUnpause(Context& context) {
   return ForEach(context, [&](const Container& container, const Directories&) -> Result<> {
-    return cgroup::Thaw(TRY(GroupOf(container)));
+    // Also where nothing runs in it: a start there waits for that.
+    if (const auto group = process::GroupOf(ProcessOf(container))) return cgroup::Thaw(*group);
+    return cgroup::Thaw(TRY(GroupOfRunning(container)));
   });
 }
 
