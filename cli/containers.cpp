@@ -13,6 +13,11 @@
 
 namespace nucleus::cli {
 
+std::string ProjectsDir(const Directories& directories) {
+  const std::string any = directories.ProjectDir("any");
+  return any.substr(0, any.rfind('/'));
+}
+
 namespace {
 
 // None where there is no such directory.
@@ -26,11 +31,6 @@ Result<std::vector<std::string>> NamesIn(const std::string& path) {
   }
   std::ranges::sort(names);
   return names;
-}
-
-std::string ProjectsDir(const Directories& directories) {
-  const std::string any = directories.ProjectDir("any");
-  return any.substr(0, any.rfind('/'));
 }
 
 std::string IdOf(const std::string& directory) {
@@ -77,10 +77,11 @@ std::string Container::Name() const {
   return address.kind == Kind::kContainer || alone ? address.name : project + "/" + address.name;
 }
 
-Result<std::vector<std::string>> ContainerParents(const Directories& directories) {
-  std::vector<std::string> parents{ProjectsDir(directories)};
-  for (const std::string& project : TRY(NamesIn(parents.front()))) parents.push_back(directories.ProjectDir(project));
-  return parents;
+Result<std::vector<std::string>> ProjectDirs(const Directories& directories) {
+  std::vector<std::string> found;
+  for (const std::string& project : TRY(NamesIn(ProjectsDir(directories))))
+    found.push_back(directories.ProjectDir(project));
+  return found;
 }
 
 Result<std::vector<Container>> ListContainers(const Directories& directories) {

@@ -20,8 +20,9 @@ struct Container {
   [[nodiscard]] std::string Name() const;  // as ps calls it: "shop/web", or NAME of what was started by hand
 };
 
-// Where their directories are made: that of each project, and first the one above.
-Result<std::vector<std::string>> ContainerParents(const Directories& directories);
+// Where the directories of projects are made, in which theirs are; and those that there are.
+std::string ProjectsDir(const Directories& directories);
+Result<std::vector<std::string>> ProjectDirs(const Directories& directories);
 
 // By project and name.
 Result<std::vector<Container>> ListContainers(const Directories& directories);

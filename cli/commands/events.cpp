@@ -21,6 +21,8 @@ namespace nucleus::cli {
 
 namespace {
 
+constexpr int kLookEveryMs = 1'000;
+
 // What is read of a container's events, on over a rotation.
 class Reader {
  public:
@@ -96,6 +98,8 @@ class Readers {
     std::ranges::stable_sort(events, {}, &Event::time_ms);
     return events;
   }
+  // Whether something may come unnoticed: where its directory would be made is not there yet, or cannot be watched.
+  [[nodiscard]] bool blind() const { return blind_; }
   // Of those that were named none is there any more.
   [[nodiscard]] bool done() const { return !names_.empty() && readers_.empty(); }
 
@@ -111,27 +115,33 @@ class Readers {
     for (Container& container : containers) {
       const std::string directory = container.directory;
       if (readers_.contains(directory)) continue;
-      AddWatch(directory, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF);
       auto& reader = readers_.emplace(directory, Reader(std::move(container))).first->second;
       TRY(reader.ReadRotated(old_));
     }
+    // Again each time: a directory may have been removed and made anew since.
+    for (const auto& [directory, reader] : readers_)
+      AddWatch(directory, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF);
     return {};
   }
   // New ones are made in them. Before they are listed: nothing comes in between.
   Result<> WatchParents() {
     if (!watch_) return {};
+    blind_ = false;
     AddWatch(directories_.runtime, IN_CREATE);
-    for (const auto& parent : TRY(ContainerParents(directories_))) AddWatch(parent, IN_CREATE);
+    AddWatch(ProjectsDir(directories_), IN_CREATE);
+    for (const auto& project : TRY(ProjectDirs(directories_))) AddWatch(project, IN_CREATE);
     return {};
   }
   // The same one again is no other.
   void AddWatch(const std::string& directory, std::uint32_t what) {
-    if (watch_) (void)::inotify_add_watch(watch_.get(), directory.c_str(), what | IN_MASK_ADD | IN_ONLYDIR);
+    if (!watch_) return;
+    if (::inotify_add_watch(watch_.get(), directory.c_str(), what | IN_MASK_ADD | IN_ONLYDIR) < 0) blind_ = true;
   }
 
   Directories directories_;
   std::vector<std::string> names_;
   sys::Fd watch_;
+  bool blind_ = false;
   std::map<std::string, Reader> readers_;  // by directory
   std::vector<Event> old_;
 };
@@ -155,7 +165,7 @@ Result<int> RunEvents(Context& context) {
     }
     if (!follow || readers.done() || context.console.output_errno() != 0) return exit_code::kDone;
     pollfd wait{.fd = readers.watch().get(), .events = POLLIN, .revents = 0};
-    if (::poll(&wait, 1, -1) < 0 && errno != EINTR) return FailSys("poll", "events");
+    if (::poll(&wait, 1, readers.blind() ? kLookEveryMs : -1) < 0 && errno != EINTR) return FailSys("poll", "events");
   }
 }
 

@@ -26,25 +26,25 @@ Result<Sample> Look(const Container& container) {
   return sample;
 }
 
-// named: none of them may be missing.
-Result<std::vector<Sample>> LookAt(const std::vector<Container>& containers, bool named) {
+// all: none of them may be missing.
+Result<std::vector<Sample>> LookAt(const std::vector<Container>& containers, bool all) {
   std::vector<Sample> samples;
   for (const Container& container : containers) {
     auto sample = Look(container);
     if (sample) {
       samples.push_back(std::move(*sample));
-    } else if (named || sample.error().code != ErrorCode::kNotFound) {
+    } else if (all || sample.error().code != ErrorCode::kNotFound) {
       return Fail(std::move(sample).error());
     }
   }
   return samples;
 }
 
-Result<std::vector<Sample>> Take(const Directories& directories, const std::vector<std::string>& names) {
-  if (names.empty()) return LookAt(TRY(ListContainers(directories)), false);
+Result<std::vector<Container>> Find(const Directories& directories, const std::vector<std::string>& names) {
+  if (names.empty()) return ListContainers(directories);
   std::vector<Container> containers;
   for (const std::string& name : names) containers.push_back(TRY(FindContainer(directories, name)));
-  return LookAt(containers, true);
+  return containers;
 }
 
 std::string Report(OutputForm form, bool watch, const std::vector<Sample>& samples, const std::vector<Sample>& before) {
@@ -61,7 +61,8 @@ Result<int> RunStats(Context& context) {
   const OutputForm form = OutputFormOf(context.arguments);
   const bool watch = context.arguments.Has("watch");
   const bool redraw = watch && form == OutputForm::kText && context.console.out_is_terminal();
-  auto samples = TRY(Take(directories, names));
+  auto containers = TRY(Find(directories, names));
+  auto samples = TRY(LookAt(containers, !names.empty()));
   const std::string missing = samples.empty() ? "" : MissingControllers(samples);
   const std::string remark = missing.empty() ? "" : "this machine has no cgroup2 controller for: " + missing;
   if (!redraw && !missing.empty()) context.console.Warn(remark);
@@ -73,7 +74,10 @@ Result<int> RunStats(Context& context) {
     if (!watch || context.console.output_errno() != 0) return exit_code::kDone;
     ::sleep(kEverySeconds);
     before = std::exchange(samples, {});
-    samples = TRY(Take(directories, names));
+    // Of those that were named some may have ended by now; when all have, so does this.
+    if (names.empty()) containers = TRY(Find(directories, names));
+    samples = TRY(LookAt(containers, false));
+    if (!names.empty() && samples.empty()) return exit_code::kDone;
   }
 }
 

@@ -62,6 +62,29 @@ def test_following_also_what_comes_later(world):
             world.run("kill", "-KILL", world.numbered(following), status=None)
 
 
+def test_following_before_there_is_anything(world):
+    """Not even the directory in which that of the project would be made."""
+    world.environment["NUCLEUS_RUNTIME_DIR"] = str(world.runtime / "deeper/still")
+    path = world.write(SERVICE)
+    with world.popen(NUCLEUS, "events", "-f", "--output", "jsonl", stdout=subprocess.PIPE, text=True) as following:
+        try:
+            wait_for("it follows", lambda: "events -f" in world.run("ps", "-e", "-o", "args=").stdout)
+            world.apply(path)
+            assert json.loads(following.stdout.readline())["event"] == "start"
+            # What is made anew under the name is followed as well.
+            world.nucleus("destroy", "-f", path, "--yes")
+            world.apply(path)
+            told = [json.loads(following.stdout.readline())["event"] for _ in range(2)]
+            while told[-1] != "start":
+                told.append(json.loads(following.stdout.readline())["event"])
+            world.nucleus("stop", "a", "-t", "0s")
+            assert [json.loads(following.stdout.readline())["event"] for _ in range(2)] == ["stop", "exit"]
+        finally:
+            following.kill()
+            world.run("kill", "-KILL", world.numbered(following), status=None)
+    world.nucleus("destroy", "-f", path, "--yes")
+
+
 def test_it_is_bounded(world):
     world.apply(world.write(SERVICE))
     directory = f"/proc/{world.init}/root{world.runtime}/projects/{world.project}/service.a"
