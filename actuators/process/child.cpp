@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "actuators/process/channel.hpp"
 #include "actuators/process/child_data.hpp"
 #include "actuators/process/child_listener.hpp"
 #include "actuators/process/user_namespace.hpp"
@@ -359,7 +360,9 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
   {
     const SignalsHeld held;
     int pidfd = -1;
-    running.pid = sys::Clone3(request.flags, request.join ? -1 : request.cgroup, &pidfd);
+    // A child of our parent's tells it as we do; clone(2), CLONE_PARENT.
+    const int exit_signal = (request.flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD;
+    running.pid = sys::Clone3(request.flags, request.join ? -1 : request.cgroup, &pidfd, exit_signal);
     err = errno;
     if (running.pid == 0) {
       ::close(channel.parent.get());  // or the child would not notice when the parent dies
@@ -436,10 +439,55 @@ Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Inspec
   return Start(data, stdio, request);
 }
 
+namespace {
+
+// Whether this process may come back from another pid namespace: not so in a user namespace, whose root has no power
+// over the one it came from.
+bool MayComeBack(const sys::Fd& own) {
+  return ::setns(own.get(), CLONE_NEWPID) == 0;
+}
+
+// By a process that does not come back, whose child is ours nevertheless: CLONE_PARENT; clone(2).
+Result<Running> SpawnApart(const Prepared& prepared, const sys::Fd& container, int cgroup, const Stdio& stdio,
+                           int patience_ms) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe2", "probe");
+  const sys::Fd read(ends[0]);
+  sys::Fd write(ends[1]);
+  const pid_t between = ::fork();
+  if (between < 0) return FailSys("fork", "probe");
+  if (between == 0) {
+    auto started = [&]() -> Result<Running> {
+      if (::setns(container.get(), CLONE_NEWPID) != 0) return FailSys("setns", "pid namespace of the container");
+      return Start(prepared.buffers(), stdio,
+                   {.flags = CLONE_PARENT, .cgroup = cgroup, .container = container.get(), .patience_ms = patience_ms});
+    }();
+    const pid_t pid = started ? started->pid : 0;
+    std::string said(reinterpret_cast<const char*>(&pid), sizeof pid);
+    said += EncodeReady(started ? Result<>() : std::unexpected(started.error()));
+    (void)sys::WriteAll(write.get(), said, "probe");
+    ::_exit(0);
+  }
+  write.reset();
+  const auto said = sys::ReadAll(read.get(), "probe");
+  Reap(between);
+  const std::string_view words = TRY(said);
+  Running running;
+  if (words.size() >= sizeof running.pid) std::memcpy(&running.pid, words.data(), sizeof running.pid);
+  TRY(DecodeReady(words.substr(std::min(words.size(), sizeof running.pid))));
+  // Nobody but us waits for it: the number is its own.
+  running.pidfd.reset(sys::PidfdOpen(running.pid));
+  if (!running.pidfd) return FailSys("pidfd_open", "probe");
+  return running;
+}
+
+}  // namespace
+
 Result<Running> SpawnInside(const Prepared& prepared, const sys::Fd& container, int cgroup, const Stdio& stdio,
                             int patience_ms, bool last) {
   // Only children of ours are born into the other pid namespace; it is undone right after. setns(2).
   const sys::Fd own = TRY(sys::Open("/proc/self/ns/pid", O_RDONLY));
+  if (!last && !MayComeBack(own)) return SpawnApart(prepared, container, cgroup, stdio, patience_ms);
   if (::setns(container.get(), CLONE_NEWPID) != 0) return FailSys("setns", "pid namespace of the container");
   auto running =
       Start(prepared.buffers(), stdio, {.cgroup = cgroup, .container = container.get(), .patience_ms = patience_ms});

@@ -82,7 +82,8 @@ Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Inspec
 // Runs it in all namespaces of the process behind `container` (a pidfd of its PID 1), in the cgroup behind `cgroup`
 // (-1: the caller's). kTimeout where the program is not executed within patience_ms: in a frozen group nothing moves.
 // last: the caller starts nobody afterwards, and its later children would be the container's; there is no way back from
-// a pid namespace for whoever is in a user namespace.
+// a pid namespace for whoever is in a user namespace. Without it such a caller has it done by a process between, and
+// what fails may leave a child for it to reap.
 Result<Running> SpawnInside(const Prepared& prepared, const sys::Fd& container, int cgroup, const Stdio& stdio,
                             int patience_ms, bool last = false);
 

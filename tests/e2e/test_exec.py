@@ -95,6 +95,27 @@ def test_a_terminal_is_the_containers_own(world):
     assert "no terminal" in world.nucleus("exec", "-t", "a", "--", "sh", status=125).stderr
 
 
+def test_without_t_it_does_not_get_the_callers_terminal(world):
+    """Also not by what it leaves behind, which would read what is typed next."""
+    sleeper(world)
+    script = ("for i in 0 1 2; do test -t $i && echo $i is a terminal; done; echo out; echo err >&2; echo more;"
+              "(trap '' HUP PIPE; exec sleep 1000) & readlink /proc/self/fd/*; exit 4")
+    terminal = Terminal(world, "exec", "a", "--", "sh", "-c", script)
+    text = terminal.end(4).replace("\r", "")
+    assert "terminal" not in text and "out\nerr\nmore\n" in text and "/dev/pts" not in text and text.count("pipe:") >= 2, text
+    terminal = Terminal(world, "exec", "-i", "a", "--", "sh", "-c", "test -t 0 || echo none; read x; echo got $x >&2; cat; exit 5")
+    terminal.read("none")
+    terminal.type("typed\n")
+    terminal.read("got typed")
+    terminal.type("\x04")
+    terminal.end(5)
+    # As much as it writes, and all of it.
+    terminal = Terminal(world, "exec", "a", "--", "sh", "-c", "seq 30000; echo end")
+    assert terminal.end(0).split() == [*map(str, range(1, 30001)), "end"]
+    leftovers = world.nucleus("exec", "a", "--", "sh", "-c", "readlink /proc/[0-9]*/fd/* 2>/dev/null; true").stdout
+    assert "/dev/pts" not in leftovers and "/dev/tty" not in leftovers, leftovers
+
+
 def test_attach_is_a_shell(world):
     sleeper(world)
     terminal = Terminal(world, "attach", "a")
@@ -265,6 +286,43 @@ def test_an_ordinary_user_enters_what_is_its_own(world, options):
         ordinary.nucleus("kill", "mine", "--signal", "WINCH")
         ordinary.nucleus("stop", "mine", "--timeout", "1s")
         assert process.wait(30) in (137, 143)
+    finally:
+        process.kill()
+        process.stdout.close()
+
+
+def test_an_ordinary_user_signals_several_that_are_its_own(world):
+    """Each is in a user namespace of its own, and there is no way back out of one."""
+    ordinary = Ordinary(world)
+    ordinary.lend()
+    command = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "/mnt/nucleus", "run", "--service-mode", "agent"]
+    script = "trap 'exit 5' USR1; echo up; while :; do sleep 0.1; done"
+    processes = [world.popen(*command, "--name", name, "--user", "1000", "--", "sh", "-c", script, env=ordinary.environment, cwd="/", stdout=subprocess.PIPE, text=True)
+                 for name in ("k1", "k2")]
+    try:
+        for process in processes:
+            assert process.stdout.readline() == "up\n"
+        assert ordinary.nucleus("kill", "k1", "k2", "--signal", "USR1").stdout.split() == ["k1", "k2"]
+        assert [process.wait(30) for process in processes] == [5, 5]
+    finally:
+        for process in processes:
+            process.kill()
+            process.stdout.close()
+
+
+def test_health_of_an_ordinary_users_is_probed(world):
+    ordinary = Ordinary(world)
+    ordinary.lend()
+    command = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "/mnt/nucleus", "run", "--service-mode", "agent", "--restart", "always",
+               "--health-cmd", "echo x >> /tmp/n; test ! -e /tmp/bad", "--health-interval", "200ms", "--health-retries", "1", "--on-unhealthy", "restart"]
+    process = world.popen(*command, "--name", "mine", "--", "sh", "-c", "rm -f /tmp/bad; echo up; exec sleep 1000", env=ordinary.environment, cwd="/", stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "up\n"
+        wait_for("it is probed", lambda: len(ordinary.nucleus("exec", "mine", "--", "cat", "/tmp/n", status=None).stdout.split()) > 2)
+        ordinary.nucleus("exec", "mine", "--", "touch", "/tmp/bad")
+        assert process.stdout.readline() == "up\n", "and started again"
+        ordinary.nucleus("stop", "mine", "--timeout", "0s")
+        assert process.wait(30) == 137
     finally:
         process.kill()
         process.stdout.close()

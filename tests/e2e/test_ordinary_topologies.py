@@ -158,3 +158,38 @@ def test_a_container_in_the_background_lives_there_too(world, ordinary):
     ordinary.nucleus("run", "-d", "--rm", "--name", "short", "--", "true")
     wait_for("it to go", lambda: not json.loads(ordinary.nucleus("ps", "--all", "-o", "json").stdout)["services"])
     assert ordinary.world.run("find", "/mnt/run", "-name", "service.*").stdout == ""
+
+
+def test_what_acts_on_containers_enters_where_they_are(world, internet, ordinary):
+    ordinary.nucleus("apply", "-f", put(world))
+    before = pids(ordinary)
+    said = ordinary.nucleus("exec", "web", "--", "sh", "-c", "hostname; id -u; tr '\\0' ' ' < /proc/1/cmdline; exit 6", status=6).stdout
+    assert said.splitlines()[:2] == ["web", "0"] and "5432" not in said and "-p 80" in said
+    assert ordinary.nucleus("attach", "shop/db", "--", "hostname").stdout == "db\n"
+    world.run("install", "-o", "33", "-g", "33", "-m", "0600", "/etc/hostname", "/mnt/run/file")
+    ordinary.nucleus("cp", "/mnt/run/file", "web:/tmp/in")
+    ordinary.nucleus("cp", "web:/tmp/in", "/mnt/run/out")
+    assert world.run("cat", "/mnt/run/out").stdout == world.run("cat", "/etc/hostname").stdout
+    assert world.run("stat", "-c", "%u %a", "/mnt/run/out").stdout == "33 600\n"
+    ordinary.nucleus("kill", "web", "db", "--signal", "KILL")
+    wait_for("both were started again", lambda: {"shop/web", "shop/db"} <= pids(ordinary).keys() and
+             all(pids(ordinary)[f"shop/{name}"] not in (None, before[f"shop/{name}"]) for name in ("web", "db")))
+    assert ordinary.nucleus("stop", "web", "other", "--timeout", "1s").stdout.split() == ["shop/web", "shop/other"]
+    assert set(ordinary.nucleus("wait", "web", "other").stdout.split()) <= {"137", "143"}
+    assert ordinary.nucleus("exec", "web", "--", "true", status=125).stdout == ""
+    assert ordinary.nucleus("exec", "db", "--", "hostname").stdout == "db\n"
+
+
+def test_health_is_probed(world, internet, ordinary):
+    health = ('[services.probed]\ncommand = ["/bin/sleep", "10000"]\nnetwork = "none"\nhealth_interval = "200ms"\nhealth_retries = 1\non_unhealthy = "restart"\n'
+              'health_check = ["/bin/sh", "-c", "echo x >> /tmp/n; test ! -e /tmp/bad"]\n')
+    path = put(world, health)
+    ordinary.nucleus("apply", "-f", path)
+
+    def row():
+        return {one["name"]: one for one in json.loads(ordinary.nucleus("ps", "--all", "--output", "json").stdout)["services"]}["shop/probed"]
+
+    assert row()["health"] == "healthy"
+    wait_for("again and again", lambda: len(ordinary.nucleus("exec", "probed", "--", "cat", "/tmp/n").stdout.split()) > 3)
+    ordinary.nucleus("exec", "probed", "--", "touch", "/tmp/bad")
+    wait_for("it was started again", lambda: row()["restarts"] >= 1 and row()["state"] == "running")
