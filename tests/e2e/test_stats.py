@@ -69,3 +69,12 @@ def test_on_the_hosts_network_nothing_is_said_of_links(world):
     world.apply(world.write('name = "PROJECT"\n[services.a]\ncommand = ["/bin/sleep", "1000"]\nnetwork = "host"\nallow_host_network = true\n'))
     assert stats(world)["a"]["network"] is None
     assert " host " in world.nucleus("stats").stdout
+
+
+def test_watching_ends_with_what_was_named(world):
+    world.apply(world.write(BUSY))
+    with world.popen(NUCLEUS, "stats", "--watch", "--output", "jsonl", "a", "b", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watch:
+        watch.stdout.readline()
+        world.nucleus("stop", "a", "--timeout", "0s")
+        world.nucleus("stop", "b", "--timeout", "0s")
+        assert "error" not in watch.communicate(timeout=30)[1] and watch.returncode == 0
