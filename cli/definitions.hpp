@@ -123,6 +123,7 @@ inline constexpr int kStale = 4;
 inline constexpr int kLocked = 5;
 inline constexpr int kUnhealthy = 6;
 inline constexpr int kUsage = 64;
+inline constexpr int kNotStarted = 125;  // of run and exec, where it was not the program that could not be executed
 inline constexpr int kInterrupted = 130;
 }  // namespace exit_code
 

@@ -13,7 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kFormat = 1;
+constexpr int kEventFormat = 1;
 
 Json ValueJson(const std::string& text) {
   std::int64_t number = 0;
@@ -53,7 +53,7 @@ std::string EventText(const Event& event) {
 }
 
 std::string EventJson(const Event& event) {
-  Json json{{"format_version", kFormat},
+  Json json{{"format_version", kEventFormat},
             {"type", "event"},
             {"time", UtcTime(event.time_ms)},
             {"container", event.container},

@@ -13,7 +13,7 @@ using Json = nlohmann::ordered_json;
 using cgroup::Count;
 using cgroup::Pressure;
 
-constexpr int kFormat = 1;
+constexpr int kUsageFormat = 1;
 
 const Sample* Earlier(const std::vector<Sample>& before, const Sample& sample) {
   const auto found = std::ranges::find_if(before, [&](const Sample& one) { return one.id == sample.id; });
@@ -147,7 +147,7 @@ std::string UsageText(const std::vector<Sample>& samples, const std::vector<Samp
 }
 
 std::string UsageJson(const std::vector<Sample>& samples, const std::vector<Sample>& before) {
-  Json json{{"format_version", kFormat}, {"type", "stats"}, {"containers", Json::array()}};
+  Json json{{"format_version", kUsageFormat}, {"type", "stats"}, {"containers", Json::array()}};
   for (const Sample& sample : samples) json["containers"].push_back(OfSample(sample, Earlier(before, sample)));
   return Line(json);
 }
@@ -155,7 +155,7 @@ std::string UsageJson(const std::vector<Sample>& samples, const std::vector<Samp
 std::string UsageLines(const std::vector<Sample>& samples, const std::vector<Sample>& before) {
   std::string lines;
   for (const Sample& sample : samples) {
-    Json json{{"format_version", kFormat}, {"type", "usage"}};
+    Json json{{"format_version", kUsageFormat}, {"type", "usage"}};
     json.update(OfSample(sample, Earlier(before, sample)));
     lines += Line(json);
   }

@@ -18,8 +18,6 @@ namespace nucleus::cli {
 
 namespace {
 
-constexpr int kFailedToStart = 125;
-
 void SetVariable(std::vector<std::string>& environment, const std::string& variable) {
   const std::string name = variable.substr(0, variable.find('=') + 1);
   std::erase_if(environment, [&](const std::string& one) { return one.starts_with(name); });
@@ -85,7 +83,7 @@ Result<int> Enter(Context& context, const std::vector<std::string>& argv, proces
 Result<int> Told(Context& context, Result<int> ended) {
   if (ended) return ended;
   context.console.Fail(context.arguments.command().name, ended.error());
-  return ended.error().operation == "execute" ? process::ExitCodeOf(ended.error()) : kFailedToStart;
+  return ended.error().operation == "execute" ? process::ExitCodeOf(ended.error()) : exit_code::kNotStarted;
 }
 
 }  // namespace

@@ -37,8 +37,6 @@ namespace nucleus::cli {
 
 namespace {
 
-constexpr int kFailedToStart = 125;  // where it was not the program itself that could not be executed
-
 // What is made of the command line, before anything is made on the machine.
 struct Asked {
   Directories directories;
@@ -293,7 +291,7 @@ Result<int> RunRun(Context& context) {
   if (const int signal = held != 0 ? held : InterruptedBy();
       ended.error().code == ErrorCode::kInterrupted && signal != 0)
     return 128 + (signal == process::StopSignal() ? SIGTERM : signal);
-  return ended.error().operation == "execute" ? process::ExitCodeOf(ended.error()) : kFailedToStart;
+  return ended.error().operation == "execute" ? process::ExitCodeOf(ended.error()) : exit_code::kNotStarted;
 }
 
 }  // namespace nucleus::cli
