@@ -126,8 +126,3 @@ def test_the_set_is_kept_with_a_time_for_each_address(world, names):
 def test_what_is_no_name_is_refused(world, flags, word):
     assert word in run(world, *flags, "true", status=125).stderr
     assert "bridge" in world.nucleus("run", "--egress-domain", "a.example", "--", "true", status=125).stderr
-
-
-def test_services_have_to_wait(world):
-    path = world.write('name = "PROJECT"\n[networks.n]\n[services.web]\ncommand = ["/bin/sleep", "1"]\nnetworks = ["n"]\negress_domains = ["a.example"]\n')
-    assert "not supported yet" in world.nucleus("validate", "-f", path, status=1).stderr

@@ -258,6 +258,7 @@ command = ["/usr/bin/python3", "-m", "http.server", "8000"]
 networks = ["n"]
 health_check = { tcp = 8000 }
 health_interval = "50ms"
+health_start_period = "20s"
 [services.r]
 command = ["/bin/sleep", "infinity"]
 networks = ["n"]

@@ -251,7 +251,7 @@ def test_run_has_the_same_programs(world, internet, backend, who):
         world.run("sh", "-c", "mknod -m 0666 /mnt/tun c 10 200 && mount --bind /mnt/tun /dev/net/tun")
         nucleus, options = ["setpriv", "--reuid=33", "--regid=33", "--clear-groups", "/mnt/nucleus"], {"env": ordinary.environment, "cwd": "/"}
     server = world.popen(*nucleus, "run", "--network", "bridge", "--nat-backend", backend, "-p", "8080:80", "--egress-allow", f"{THERE}/32", "--name", "server",
-                         "--", "sh", "-c", f"busybox timeout 5 busybox nc -w 2 {THERE} 80; busybox nc -w 1 {OTHER} 80; echo up; exec busybox nc -ll -p 80 -e busybox echo page",
+                         "--", "sh", "-c", f"sleep 2 | busybox nc -w 2 {THERE} 80; busybox nc -w 1 {OTHER} 80; echo up; exec busybox nc -ll -p 80 -e busybox echo page",
                          stdout=subprocess.PIPE, text=True, **options)
     assert [server.stdout.readline(), server.stdout.readline()] == [f"{HERE}\n", "up\n"]
 
