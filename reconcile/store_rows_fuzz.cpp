@@ -89,10 +89,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   World::Run(applied, "INSERT INTO subnet_lease VALUES ('p', ?, ?, ?, ?)",
              {text(), std::to_string(input.ConsumeIntegral<std::int64_t>()),
               std::to_string(input.ConsumeIntegral<std::int64_t>()), text()});
-  World::Run(applied, "INSERT INTO port_lease VALUES ('p', ?, ?, ?, ?, ?, 'tcp')",
-             {text(), std::to_string(input.ConsumeIntegral<std::int64_t>()), text(),
-              std::to_string(input.ConsumeIntegral<std::int64_t>()),
-              std::to_string(input.ConsumeIntegral<std::int64_t>())});
+  World::Run(
+      applied, "INSERT INTO port_lease VALUES ('p', ?, ?, ?, ?, ?, 'tcp')",
+      {text(), std::to_string(input.ConsumeIntegral<std::int64_t>()), text(),
+       std::to_string(input.ConsumeIntegral<std::int64_t>()), std::to_string(input.ConsumeIntegral<std::int64_t>())});
   World::Run(applied, "INSERT INTO completed_job VALUES ('p', ?, ?)", {text(), text()});
   World::Run(applied, "COMMIT");
   sqlite3* observed = world.observed();

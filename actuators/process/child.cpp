@@ -441,12 +441,6 @@ Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Inspec
 
 namespace {
 
-// Whether this process may come back from another pid namespace: not so in a user namespace, whose root has no power
-// over the one it came from.
-bool MayComeBack(const sys::Fd& own) {
-  return ::setns(own.get(), CLONE_NEWPID) == 0;
-}
-
 // By a process that does not come back, whose child is ours nevertheless: CLONE_PARENT; clone(2).
 Result<Running> SpawnApart(const Prepared& prepared, const sys::Fd& container, int cgroup, const Stdio& stdio,
                            int patience_ms) {
@@ -487,7 +481,9 @@ Result<Running> SpawnInside(const Prepared& prepared, const sys::Fd& container, 
                             int patience_ms, bool last) {
   // Only children of ours are born into the other pid namespace; it is undone right after. setns(2).
   const sys::Fd own = TRY(sys::Open("/proc/self/ns/pid", O_RDONLY));
-  if (!last && !MayComeBack(own)) return SpawnApart(prepared, container, cgroup, stdio, patience_ms);
+  // In a user namespace there is no way back: its root has no power over the pid namespace that it came from.
+  if (!last && ::setns(own.get(), CLONE_NEWPID) != 0)
+    return SpawnApart(prepared, container, cgroup, stdio, patience_ms);
   if (::setns(container.get(), CLONE_NEWPID) != 0) return FailSys("setns", "pid namespace of the container");
   auto running =
       Start(prepared.buffers(), stdio, {.cgroup = cgroup, .container = container.get(), .patience_ms = patience_ms});
