@@ -2,7 +2,6 @@
 
 #include <time.h>
 
-#include <charconv>
 #include <optional>
 #include <string>
 
@@ -22,10 +21,12 @@ class Reader {
   }
   bool Digits(std::size_t count, int& value) {
     if (rest_.size() < count) return false;
-    const char* end = rest_.data() + count;
-    for (const char c : rest_.substr(0, count))
+    int number = 0;
+    for (const char c : rest_.substr(0, count)) {
       if (c < '0' || c > '9') return false;
-    if (std::from_chars(rest_.data(), end, value).ptr != end) return false;
+      number = number * 10 + (c - '0');
+    }
+    value = number;
     rest_.remove_prefix(count);
     return true;
   }
@@ -76,7 +77,7 @@ std::optional<std::int64_t> ReadTime(std::string_view text) {
   time.tm_year -= 1900;
   time.tm_mon -= 1;
   time.tm_isdst = -1;
-  const std::int64_t seconds = east ? ::timegm(&time) - *east * 60 : ::mktime(&time);
+  const std::int64_t seconds = east ? ::timegm(&time) - std::int64_t{*east} * 60 : ::mktime(&time);
   return seconds * 1000 + milliseconds;
 }
 

@@ -42,7 +42,7 @@ struct SeccompArg {
 };
 
 enum class SeccompArch : std::uint8_t {
-  kX86_64,
+  kX86_64,  // NOLINT(readability-identifier-naming): as the architecture is called
   kX32,
   kX86,
   kAarch64,

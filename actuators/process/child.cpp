@@ -465,10 +465,10 @@ Result<Running> SpawnApart(const Prepared& prepared, const sys::Fd& container, i
   write.reset();
   const auto said = sys::ReadAll(read.get(), "probe");
   Reap(between);
-  const std::string_view words = TRY(said);
+  const std::string words = TRY(said);
   Running running;
   if (words.size() >= sizeof running.pid) std::memcpy(&running.pid, words.data(), sizeof running.pid);
-  TRY(DecodeReady(words.substr(std::min(words.size(), sizeof running.pid))));
+  TRY(DecodeReady(std::string_view(words).substr(std::min(words.size(), sizeof running.pid))));
   // Nobody but us waits for it: the number is its own.
   running.pidfd.reset(sys::PidfdOpen(running.pid));
   if (!running.pidfd) return FailSys("pidfd_open", "probe");
