@@ -62,7 +62,6 @@ Machine MachineOf(const Arguments& arguments) {
     case CommandId::kHelp:
     case CommandId::kManual:
     case CommandId::kComplete:
-      return Machine::kNone;
     // One in the foreground has namespaces of its own: which ones are entered is known once the container is.
     case CommandId::kExec:
     case CommandId::kAttach:

@@ -77,7 +77,7 @@ Result<int> RunWait(Context& context) {
       TRY(AwaitNext(all));
       continue;
     }
-    ended.push_back({next.container.Name(), *next.code});
+    ended.push_back({next.container.Name(), next.code});
     if (!json) context.console.Out((*next.code == kUnknown ? "?" : std::to_string(*next.code)) + "\n");
   }
   if (json) context.console.Out(ActedJson("wait", ended));
