@@ -93,7 +93,7 @@ Result<int> RunStop(Context& context) {
     const auto tell = [&](std::string_view words) {
       context.console.Warn(container.Name() + " " + std::string(words));
     };
-    TRY_IN(container.Name(), process::Stop(ProcessOf(container), container.directory, timeout, tell));
+    (void)TRY_IN(container.Name(), process::Stop(ProcessOf(container), container.directory, timeout, tell));
     return {};
   });
 }
