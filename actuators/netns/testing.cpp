@@ -25,7 +25,7 @@
 #ifdef NUCLEUS_SANITIZED
 // LeakSanitizer stops the process from a clone that finds it by its process id, and gives up where tests have entered
 // namespaces on threads of their own.
-extern "C" const char* __asan_default_options() {
+extern "C" const char* __asan_default_options() {  // NOLINT(bugprone-reserved-identifier): its name
   return "detect_leaks=0";
 }
 #endif
