@@ -89,9 +89,9 @@ Result<int> RunDetached(Context& context) {
       context, spec::LoadFlags(name, name, FlagsOf(arguments), arguments.operands(), spec::Outside::Real())));
   goal.admit = CheckNew;
   const std::string directory = directories.ServiceDir(name, {Kind::kService, name});
-  const std::string own = TRY(sys::ProgramOfOurs("nucleus"));
   goal.before = [&]() -> Result<> {
     if (!arguments.Has("rm")) return process::ForgetAtEnd(directory);
+    const std::string own = TRY(sys::ProgramOfOurs("nucleus"));
     return process::WriteAtEnd(
         directory, {own, "rm", "--force", "--state-dir", directories.state, "--runtime-dir", directories.runtime});
   };

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from test_run import left, until
 from world import NUCLEUS
 
 
@@ -20,18 +21,6 @@ def name(world, word):
 
 def rows(world):
     return {row["name"]: row for row in world.json("ps", "--all")["services"]}
-
-
-def until(check, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not (value := check()):
-        assert time.monotonic() < deadline, "it does not come about"
-        time.sleep(0.02)
-    return value
-
-
-def left(world):
-    return world.run("find", world.runtime / "projects", "-mindepth", 1, status=None).stdout.split()
 
 
 def test_the_id_is_printed_when_it_is_up_and_names_it(world):

@@ -9,7 +9,7 @@ from test_ipv6 import Internet6, THERE6
 from userspace import BACKENDS, keepers, settled, write
 from world import wait_for
 
-# Not pasta: its names are looked up by the same code, and it is tried in test_userspace_services.py.
+# Not pasta, behind which a client that closes first may wait for ever: names through it are not tried.
 every_backend = pytest.mark.parametrize("backend", ["kernel", *BACKENDS[:1]])
 
 
