@@ -1,12 +1,13 @@
 """Services whose way out is a program in user space: published ports, rules that hold, what dies and comes back, what changes live."""
 
+import functools
 import re
 import subprocess
 
 import pytest
 from internet import HERE, OTHER, THERE, Internet
 from ordinary import Ordinary
-from userspace import BACKENDS, digest, fetch, helpers, keepers, processes, settled, write
+from userspace import BACKENDS, digest, fetch, heard, helpers, keepers, processes, settled, write
 from world import NUCLEUS, wait_for
 
 backends = pytest.mark.parametrize("backend", BACKENDS)
@@ -33,8 +34,9 @@ def test_a_port_is_published_and_there_is_a_way_out(world, internet, backend):
     path = write(world, backend, PORTS)
     world.apply(path)
     assert served(world, internet) == ["here", "loopback", "outside"]
-    assert world.inside("service.web", "busybox", "timeout", "5", "busybox", "nc", "-w", "2", THERE, "80").stdout == f"{HERE}\n"
-    assert world.inside("service.web", "busybox", "timeout", "5", "busybox", "nc", "-w", "1", "10.0.2.2", "8081", status=None).stdout == ""
+    inside = functools.partial(world.inside, "service.web")
+    assert heard(inside, THERE, 80) == f"{HERE}\n"
+    assert heard(inside, "10.0.2.2", 8081, seconds=1) == ""
     assert len(helpers(world, backend)) >= 1 and len(keepers(world)) == 1
     settled(world, path)
     assert "nothing to do" in world.apply(path).stdout.lower()
@@ -219,8 +221,9 @@ networks = ["front"]
     world.apply(path)
     hosts = world.run("cat", world.runtime / "projects" / world.project / "service.web/hosts").stdout
     address = re.search(r"(10\.77\.0\.\d+)\tpeer ", hosts).group(1)
-    wait_for("the peer", lambda: world.inside("service.web", "busybox", "timeout", "5", "busybox", "nc", "-w", "2", address, "80", status=None).stdout == "peer\n")
-    assert world.inside("service.web", "busybox", "timeout", "5", "busybox", "nc", "-w", "1", THERE, "80", status=None).stdout == ""
+    inside = functools.partial(world.inside, "service.web")
+    wait_for("the peer", lambda: heard(inside, address, 80, seconds=2) == "peer\n")
+    assert heard(inside, THERE, 80, seconds=1) == ""
     assert "web" not in world.run("cat", world.runtime / "projects" / world.project / "service.peer/hosts").stdout
     settled(world, path)
 
@@ -256,7 +259,7 @@ def test_run_has_the_same_programs(world, internet, backend, who):
     assert [server.stdout.readline(), server.stdout.readline()] == [f"{HERE}\n", "up\n"]
 
     def answers():
-        return world.run("busybox", "timeout", "3", "busybox", "nc", "-w", "2", HERE, "8080", status=None).stdout == "page\n"
+        return heard(world.run, HERE, 8080, seconds=2) == "page\n"
 
     wait_for("the port to answer", answers)
     before = helpers(world, backend)

@@ -42,6 +42,12 @@ def fetch(run, host, port):
     return None if done[0] == hashlib.sha256(b"").hexdigest() else done[0]
 
 
+def heard(run, host, port, seconds=5):
+    """What a server says of its own accord. The client waits for its end: a pasta of Debian 12 forgets a connection whose client ends first."""
+    client = f"import socket; print(socket.create_connection(('{host}', {port}), {seconds}).makefile().read(), end='')"
+    return run("timeout", "10", "/usr/bin/python3", "-c", client, status=None).stdout
+
+
 def processes(world, name):
     """Those of a program, by the beginning of its name, as the world numbers them."""
     return world.run("pgrep", f"^{name}", status=None).stdout.split()
