@@ -51,6 +51,8 @@ std::string Value(const json& value, bool quoted) {
       if (prefix.is_object() && prefix.contains("len")) return Member(prefix, "addr") + "/" + prefix["len"].dump();
     }
     if (value.contains("set") && value["set"].is_array()) return Among(value["set"], quoted);
+    if (value.contains("range") && value["range"].is_array() && value["range"].size() == 2)
+      return Value(value["range"][0], quoted) + "-" + Value(value["range"][1], quoted);
     if (value.contains("|") && value["|"].is_array()) return Value(value["|"], quoted);
   }
   return value.dump();
@@ -74,8 +76,10 @@ std::string Selector(const json& left) {
     const auto& [kind, detail] = OnlyMember(left);
     if (kind == "concat" && detail.is_array()) return Joined(detail, Selector);
     if (detail.is_object()) {
-      if (kind == "meta" && Member(detail, "key") == "nfproto") return "meta nfproto";  // written out, others are not
-      if (kind == "meta") return Member(detail, "key");
+      if (kind == "meta") {
+        const std::string key = Member(detail, "key");
+        return key == "nfproto" || key == "l4proto" ? "meta " + key : key;  // written out, others are not
+      }
       // Of a neighbour's advertisement: libraries of nftables 1.1 know the field by its name, older ones do not.
       if (kind == "payload" && Member(detail, "protocol") == "icmpv6" && Member(detail, "field") == "taddr")
         return "@th,64,128";
@@ -85,6 +89,8 @@ std::string Selector(const json& left) {
       if (kind == "payload" && detail.contains("field"))
         return Member(detail, "protocol") + " " + Member(detail, "field");
       if (kind == "ct" && detail.size() == 1) return "ct " + Member(detail, "key");
+      if (kind == "ct" && detail.size() == 2 && detail.contains("dir"))
+        return "ct " + Member(detail, "dir") + " " + Member(detail, "key");
       if (kind == "fib" && detail.contains("flags")) {
         return "fib " + Value(detail["flags"], false) + " " + Member(detail, "result");
       }

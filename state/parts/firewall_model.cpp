@@ -97,7 +97,7 @@ void AddForward(const FirewallWanted& wanted, Rules& rules) {
     rules.Add("forward", "", "no way in", Join({"oifname ", Among(std::move(internal)), " drop"}));
   }
   rules.Add("forward", "", "answers", "ct state established,related accept");
-  rules.Add("forward", "", "published", "ct status dnat accept");
+  rules.Add("forward", "", "published", "ct status dnat accept");  // to what is published: AddConnections()
   for (const auto& net : wanted.networks) {
     const auto link = Quoted(net.link);
     const auto from = Join({"iifname ", link});
@@ -187,6 +187,44 @@ void AddPorts(const FirewallWanted& wanted, Rules& rules) {
   }
 }
 
+// Ports of one service that follow each other, at the same addresses of the machine.
+bool Continues(const FirewallWanted::Forward& last, const FirewallWanted::Forward& next) {
+  return next.service == last.service && next.to == last.to && next.to6 == last.to6 &&
+         next.port.protocol == last.port.protocol && next.port.host_ip == last.port.host_ip &&
+         next.port.host_port == last.port.host_port + 1;
+}
+
+// A connection that was translated on its way in stays open as long as the port that it came by is published: what is
+// translated is decided once, by its first packet, so every packet is looked at. family: "ip" or "ip6".
+void AllowConnections(const FirewallWanted::Forward& first, const FirewallWanted::Forward& last,
+                      std::string_view family, std::string_view to, Rules& rules) {
+  const auto& port = first.port;
+  auto text = Join({"ct reply ", family, " saddr ", to});
+  if (!EveryAddress(port)) text += Join({" ct original ", family, " daddr ", Format(*port.host_ip)});
+  text += Join({" meta l4proto ", port.protocol == spec::Protocol::kTcp ? "tcp" : "udp", " ct original proto-dst ",
+                std::to_string(port.host_port)});
+  if (&first != &last) text += "-" + std::to_string(last.port.host_port);
+  rules.AddPort("ports", PortName(first), text + " return");
+}
+
+void AddConnections(const FirewallWanted& wanted, Rules& rules) {
+  if (wanted.networks.empty()) return;
+  const auto& forwards = wanted.forwards;
+  for (std::size_t i = 0, end = 0; i < forwards.size(); i = end) {
+    for (end = i + 1; end < forwards.size() && Continues(forwards[end - 1], forwards[end]);) ++end;
+    const auto &first = forwards[i], &last = forwards[end - 1];
+    const auto& at = first.port.host_ip;
+    if (!at || !spec::IsV6(*at)) AllowConnections(first, last, "ip", Format(first.to), rules);
+    if (first.to6 && (!at || spec::IsV6(*at))) AllowConnections(first, last, "ip6", Format(*first.to6), rules);
+  }
+  rules.Add("ports", "", "not published", "drop");
+  std::vector<std::string> links;
+  for (const auto& net : wanted.networks) links.push_back(Quoted(net.link));
+  const auto ours = Among(std::move(links));
+  rules.Add("received", "", "of ports", Join({"iifname ", ours, " ct status dnat ct direction reply jump ports"}));
+  rules.Add("sent", "", "to ports", Join({"oifname ", ours, " ct status dnat ct direction original jump ports"}));
+}
+
 void AddMasquerade(const FirewallWanted& wanted, Rules& rules) {
   std::set<std::string_view> published;  // links behind which a published port is
   for (const auto& forward : wanted.forwards) published.insert(forward.link);
@@ -225,11 +263,15 @@ std::string ChainText(const FirewallChain& chain) {
 
 std::vector<FirewallChain> FirewallChains(const FirewallWanted& wanted) {
   std::vector<FirewallChain> chains;
-  for (const auto& net : wanted.networks) chains.push_back({.name = net.link});  // what is jumped to is there first
+  if (!wanted.networks.empty()) chains.push_back({.name = "ports"});  // what is jumped to is there first
+  for (const auto& net : wanted.networks) chains.push_back({.name = net.link});
   // Before connection tracking; where filters sit; where destinations and sources are translated: nft(8), priorities.
+  // What the machine sends has its link for certain after it has been translated.
   chains.insert(chains.end(), {{"guard", "filter", "prerouting", -300},
                                {"forward", "filter", "forward", 0},
                                {"input", "filter", "input", 0},
+                               {"received", "filter", "prerouting", 0},
+                               {"sent", "filter", "postrouting", 0},
                                {"prerouting", "nat", "prerouting", -100},
                                {"output", "nat", "output", -100},
                                {"postrouting", "nat", "postrouting", 100}});
@@ -238,6 +280,7 @@ std::vector<FirewallChain> FirewallChains(const FirewallWanted& wanted) {
 
 std::vector<FirewallRule> FirewallRules(const FirewallWanted& wanted) {
   Rules rules;
+  AddConnections(wanted, rules);
   AddGuard(wanted, rules);
   AddForward(wanted, rules);
   AddInput(wanted, rules);

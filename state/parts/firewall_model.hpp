@@ -24,11 +24,14 @@
 //                here: a neighbour on the wire could send a packet addressed to 127.0.0.1, and address translation
 //                comes before the kernel's check for such Martians.
 //   output       The same ports for the host itself.
+//   received     What comes from a network, and
+//   sent         what goes into one, by a connection that was translated on its way in, goes by the chain `ports`: the
+//                port that it came by is still published for that address, or the packet is dropped. Translation is
+//                decided by the first packet alone, so a connection would outlive its port else.
 //   postrouting  Masquerading: of what leaves a network (not of IPv6 addresses that the world can answer to); of a
-//   container that comes back to its own network through a
-//                published port (the answer would else go straight back on the bridge, untranslated); of loopback
-//                sources; and of everything that reaches a network without a way out, whose services have no route
-//                back.
+//                container that comes back to its own network through a published port (the answer would else go
+//                straight back on the bridge, untranslated); of loopback sources; and of everything that reaches a
+//                network without a way out, whose services have no route back.
 #pragma once
 
 #include <cstdint>

@@ -138,6 +138,9 @@ class Internet:
     def run(self, *command, **options):
         return self.world.run("nsenter", "-t", str(self.pid), "--net", "--", *command, **options)
 
+    def popen(self, *command, **options):
+        return self.world.popen("nsenter", "-t", str(self.pid), "--net", "--", *command, **options)
+
     def packets(self, name="every"):
         counters = json.loads(self.run("nft", "-j", "list", "counter", "inet", "count", name).stdout)["nftables"]
         return next(entry["counter"]["packets"] for entry in counters if "counter" in entry)

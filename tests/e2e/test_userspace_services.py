@@ -259,7 +259,7 @@ def test_run_has_the_same_programs(world, internet, backend, who):
     assert [server.stdout.readline(), server.stdout.readline()] == [f"{HERE}\n", "up\n"]
 
     def answers():
-        return heard(world.run, HERE, 8080, seconds=2) == "page\n"
+        return world.run("busybox", "timeout", "3", "busybox", "nc", "-w", "2", HERE, "8080", status=None).stdout == "page\n"
 
     wait_for("the port to answer", answers)
     before = helpers(world, backend)
