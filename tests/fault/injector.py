@@ -75,6 +75,11 @@ def was_reached(log):
     return any("(INJECTED)" in line or line.rstrip().endswith("= ?") for line in log)  # the second: it never came back
 
 
+def was_silenced(log):
+    """Whether a fault was in telling: the same number may be that of one thread's step and of another's message."""
+    return any("(INJECTED)" in line and re.match(r"\d+ +write\(2, ", line) for line in log)
+
+
 class Command:
     """Faults in the command that makes the change, and in the threads and processes of its own."""
 
@@ -87,7 +92,8 @@ class Command:
         """The command with the fault at that point: its exit status, negative or 128 and more where it was killed, and whether it was reached."""
         with tempfile.NamedTemporaryFile("r", suffix=".strace") as log:
             done = trial.world.run(*strace("-o", log.name, "-e", traced([point.call]), "-e", point.expression), *trial.command, status=None, timeout=120)
-            done.reached = was_reached(log)
+            lines = list(log)
+            done.reached, done.silenced = was_reached(lines), was_silenced(lines)
         return done
 
 
@@ -110,7 +116,7 @@ class Supervisor:
         log.write_text("")
         done = self._traced(trial, ["-o", str(log), "-e", traced([point.call]), "-e", point.expression])
         with log.open(errors="replace") as lines:
-            done.reached = was_reached(lines)
+            done.reached, done.silenced = was_reached(lines), False
         return done
 
     def _traced(self, trial, options):
