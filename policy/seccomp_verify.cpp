@@ -1,13 +1,13 @@
 #include "policy/seccomp_verify.hpp"
 
-#include <linux/filter.h>
 #include <linux/seccomp.h>
 
 #include <algorithm>
-#include <cstring>
+#include <array>
 #include <set>
 
 #include "policy/seccomp_words.hpp"
+#include "state/parts/seccomp_run.hpp"
 
 namespace nucleus::policy {
 
@@ -82,7 +82,7 @@ std::optional<std::string> Difference(std::span<const BpfInstruction> program, c
   const std::size_t rounds = std::min(points, kMostPoints);
   std::uint64_t state = 1;
   for (std::size_t round = 0; round < rounds; ++round) {
-    SeccompCall one{call.architecture, call.number, {}};
+    std::array<std::uint64_t, 6> args{};
     std::size_t rest = round;
     for (std::size_t i = 0; i < 6; ++i) {
       if (points <= kMostPoints) {
@@ -92,13 +92,16 @@ std::optional<std::string> Difference(std::span<const BpfInstruction> program, c
         state = state * 6364136223846793005U + 1442695040888963407U;
         at[i] = (state >> 33) % values[i].size();
       }
-      one.args[i] = values[i][at[i]];
+      args[i] = values[i][at[i]];
     }
-    const auto got = RunSeccomp(program, one);
-    const SeccompVerdict wanted = Wanted(call, otherwise, one.args);
+    seccomp_data data{
+        .nr = static_cast<int>(call.number), .arch = call.architecture, .instruction_pointer = 0, .args = {}};
+    std::ranges::copy(args, data.args);
+    const auto got = RunSeccomp(program, data);
+    const SeccompVerdict wanted = Wanted(call, otherwise, args);
     if (got == SeccompReturn(wanted)) continue;
     std::string text = call.name + "(";
-    for (std::size_t i = 0; i < 6; ++i) text += (i == 0 ? "" : ", ") + std::to_string(one.args[i]);
+    for (std::size_t i = 0; i < 6; ++i) text += (i == 0 ? "" : ", ") + std::to_string(args[i]);
     return text + ") comes to something else than '" + VerdictText(wanted) + "'";
   }
   return std::nullopt;
@@ -122,46 +125,6 @@ std::uint32_t SeccompReturn(const SeccompVerdict& verdict) {
       return SECCOMP_RET_ALLOW;
   }
   return SECCOMP_RET_KILL_PROCESS;
-}
-
-std::optional<std::uint32_t> RunSeccomp(std::span<const BpfInstruction> program, const SeccompCall& call) {
-  seccomp_data data{};
-  data.nr = static_cast<int>(call.number);
-  data.arch = call.architecture;
-  std::ranges::copy(call.args, data.args);
-  std::uint32_t a = 0;
-  for (std::size_t pc = 0; pc < program.size();) {
-    const BpfInstruction& i = program[pc++];
-    switch (i.code) {
-      case BPF_LD | BPF_W | BPF_ABS:
-        if (i.k % 4 != 0 || i.k > sizeof data - 4) return std::nullopt;
-        std::memcpy(&a, reinterpret_cast<const char*>(&data) + i.k, 4);
-        break;
-      case BPF_ALU | BPF_AND | BPF_K:
-        a &= i.k;
-        break;
-      case BPF_JMP | BPF_JA:
-        pc += i.k;
-        break;
-      case BPF_JMP | BPF_JEQ | BPF_K:
-        pc += a == i.k ? i.jt : i.jf;
-        break;
-      case BPF_JMP | BPF_JGE | BPF_K:
-        pc += a >= i.k ? i.jt : i.jf;
-        break;
-      case BPF_JMP | BPF_JGT | BPF_K:
-        pc += a > i.k ? i.jt : i.jf;
-        break;
-      case BPF_JMP | BPF_JSET | BPF_K:
-        pc += (a & i.k) != 0 ? i.jt : i.jf;
-        break;
-      case BPF_RET | BPF_K:
-        return i.k;
-      default:
-        return std::nullopt;
-    }
-  }
-  return std::nullopt;
 }
 
 std::optional<std::string> FirstDifference(std::span<const BpfInstruction> program, const SeccompVerdict& otherwise,

@@ -12,16 +12,6 @@
 
 namespace nucleus::policy {
 
-struct SeccompCall {
-  std::uint32_t architecture = 0;  // AUDIT_ARCH_*
-  std::uint32_t number = 0;
-  std::array<std::uint64_t, 6> args{};
-};
-
-// What the kernel does with a call, SECCOMP_RET_*; none where the program is not well formed. Knows the instructions
-// that libseccomp emits.
-std::optional<std::uint32_t> RunSeccomp(std::span<const BpfInstruction> program, const SeccompCall& call);
-
 std::uint32_t SeccompReturn(const SeccompVerdict& verdict);  // SECCOMP_RET_*
 
 // A call on one architecture, and what is to become of it.

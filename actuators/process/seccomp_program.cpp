@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 
 #include "actuators/sys/syscall_names.hpp"
+#include "state/parts/seccomp_run.hpp"
 
 namespace nucleus::process {
 
@@ -32,40 +32,7 @@ bool IsAsked(const BpfInstruction& instruction, Asked asked) {
 }  // namespace
 
 std::uint32_t RunSeccomp(std::span<const BpfInstruction> program, const seccomp_data& data) {
-  std::uint32_t a = 0;
-  for (std::size_t pc = 0; pc < program.size();) {
-    const BpfInstruction& at = program[pc++];
-    switch (at.code) {
-      case kLoad:
-        if (at.k % 4 != 0 || at.k > sizeof data - 4) return SECCOMP_RET_KILL_PROCESS;
-        std::memcpy(&a, reinterpret_cast<const char*>(&data) + at.k, 4);
-        break;
-      case BPF_ALU | BPF_AND | BPF_K:
-        a &= at.k;
-        break;
-      case BPF_JMP | BPF_JA:
-        if (at.k >= program.size()) return SECCOMP_RET_KILL_PROCESS;
-        pc += at.k;
-        break;
-      case BPF_JMP | BPF_JEQ | BPF_K:
-        pc += a == at.k ? at.jt : at.jf;
-        break;
-      case BPF_JMP | BPF_JGE | BPF_K:
-        pc += a >= at.k ? at.jt : at.jf;
-        break;
-      case BPF_JMP | BPF_JGT | BPF_K:
-        pc += a > at.k ? at.jt : at.jf;
-        break;
-      case BPF_JMP | BPF_JSET | BPF_K:
-        pc += (a & at.k) != 0 ? at.jt : at.jf;
-        break;
-      case kReturn:
-        return at.k;
-      default:
-        return SECCOMP_RET_KILL_PROCESS;
-    }
-  }
-  return SECCOMP_RET_KILL_PROCESS;
+  return nucleus::RunSeccomp(program, data).value_or(SECCOMP_RET_KILL_PROCESS);
 }
 
 std::vector<BpfInstruction> AskingProgram(std::span<const BpfInstruction> program, Asked asked, bool first_exec) {

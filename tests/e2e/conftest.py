@@ -3,6 +3,7 @@ import pathlib
 import subprocess
 
 import pytest
+from internet import Internet
 from world import NUCLEUS, TREE, World
 
 # What the ordinary programs of test_programs.py come from.
@@ -23,6 +24,13 @@ def world(tmp_path):
     world = World(tmp_path)
     yield world
     world.close()
+
+
+@pytest.fixture
+def internet(world):
+    internet = Internet(world)
+    yield internet
+    internet.close()
 
 
 @pytest.fixture(scope="session")

@@ -9,21 +9,13 @@ import subprocess
 import sys
 import time
 
-import pytest
-from internet import HERE, THERE, Internet
+from internet import HERE, THERE
 from world import NUCLEUS, TREE
 
 sys.path.insert(0, str(TREE / "tests/fault"))
 import snapshot  # noqa: E402
 
 COUNT, AT_A_TIME, KILLED = int(os.environ.get("NUCLEUS_TEST_COMINGS", 100)), 32, 8  # every so manieth
-
-
-@pytest.fixture
-def internet(world):
-    internet = Internet(world)
-    yield internet
-    internet.close()
 
 
 def kill_some_time(process, chance):

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from internet import HERE, OTHER, THERE, Internet
+from internet import HERE, OTHER, THERE
 
 TOPOLOGY = """name = "PROJECT"
 [networks.front]
@@ -13,13 +13,6 @@ command = ["/bin/sleep", "10000"]
 networks = ["front"]
 {}
 """
-
-
-@pytest.fixture
-def internet(world):
-    internet = Internet(world)
-    yield internet
-    internet.close()
 
 
 def reaches(world, host, port=80, service="service.web"):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from internet import FLOOD, OTHER, THERE, Internet
+from internet import FLOOD, OTHER, THERE
 from world import wait_for
 
 TOPOLOGY = f"""name = "PROJECT"
@@ -20,13 +20,6 @@ RULES
 # None of them allows more than THERE and 10.0.0.0/8, behind which is nobody.
 POLICIES = [f'egress_allow = ["{THERE}/32"]', 'egress_allow = []', f'egress_allow = ["{THERE}/32", "10.9.0.0/16"]', 'egress_allow = ["10.0.0.0/8"]',
             f'egress_allow = ["{THERE}/32"]\negress_udp_ports = [9999]', f'egress_allow = ["{THERE}/32"]\negress_tcp_ports = [443]']
-
-
-@pytest.fixture
-def internet(world):
-    internet = Internet(world)
-    yield internet
-    internet.close()
 
 
 class Flood:

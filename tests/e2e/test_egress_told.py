@@ -4,20 +4,13 @@ import pathlib
 import subprocess
 
 import pytest
-from internet import OTHER, THERE, Internet
+from internet import OTHER, THERE
 from sandbox import image  # noqa: F401 (fixture)
 from world import NUCLEUS, wait_for
 
 BRIDGE = ("--network", "bridge")
 NFT = pathlib.Path(NUCLEUS).with_name("nucleus-nft")
 needs_slirp = pytest.mark.skipif(not pathlib.Path("/usr/bin/slirp4netns").exists(), reason="needs slirp4netns")
-
-
-@pytest.fixture
-def internet(world):
-    internet = Internet(world)
-    yield internet
-    internet.close()
 
 
 def datagrams(host, count):

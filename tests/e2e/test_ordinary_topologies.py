@@ -5,7 +5,7 @@ import pathlib
 import re
 
 import pytest
-from internet import HERE, OTHER, THERE, Internet
+from internet import HERE, OTHER, THERE
 from ordinary import Ordinary
 from userspace import processes
 from world import wait_for
@@ -32,13 +32,6 @@ MORE
 command = ["/bin/sleep", "10000"]
 networks = ["front"]
 """
-
-
-@pytest.fixture
-def internet(world):
-    internet = Internet(world)
-    yield internet
-    internet.close()
 
 
 @pytest.fixture

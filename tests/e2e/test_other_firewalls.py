@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from internet import HERE, THERE, Internet
+from internet import HERE, THERE
 from world import NUCLEUS, wait_for
 
 DOCKER = """table ip filter {
@@ -31,13 +31,6 @@ FIREWALLD = """table inet firewalld {
   }
   chain filter_FORWARD_POLICIES { oifname "up0" accept; }
 }"""
-
-
-@pytest.fixture
-def internet(world):
-    internet = Internet(world)
-    yield internet
-    internet.close()
 
 
 def load(world, rules):

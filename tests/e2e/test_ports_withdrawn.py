@@ -4,8 +4,7 @@ import json
 import re
 import subprocess
 
-import pytest
-from internet import HERE, Internet
+from internet import HERE
 from world import wait_for
 
 # Sends each line that it is given over one connection, and tells what comes back within a second.
@@ -33,13 +32,6 @@ command = ["/usr/bin/busybox", "nc", "-ll", "-p", "80", "-e", "/usr/bin/busybox"
 networks = ["front"]
 port_forwards = ["8085:80"]
 """
-
-
-@pytest.fixture
-def internet(world):
-    internet = Internet(world)
-    yield internet
-    internet.close()
 
 
 class Talker:

@@ -6,19 +6,12 @@ import pathlib
 import subprocess
 
 import pytest
-from internet import HERE, OTHER, RESOLVER, THERE, Internet
+from internet import HERE, OTHER, RESOLVER, THERE
 from ordinary import Ordinary
 from sandbox import image, run  # noqa: F401 (fixture)
 from world import NUCLEUS, wait_for
 
 BRIDGE = ("--network", "bridge")
-
-
-@pytest.fixture
-def internet(world):
-    internet = Internet(world)
-    yield internet
-    internet.close()
 
 
 def forwarding(world):

@@ -5,20 +5,13 @@ import re
 import subprocess
 
 import pytest
-from internet import HERE, OTHER, THERE, Internet
+from internet import HERE, OTHER, THERE
 from ordinary import Ordinary
 from userspace import BACKENDS, digest, fetch, heard, helpers, keepers, processes, settled, write
 from world import NUCLEUS, wait_for
 
 backends = pytest.mark.parametrize("backend", BACKENDS)
 PORTS = 'port_forwards = ["8080:80", "127.0.0.1:8081:80"]'
-
-
-@pytest.fixture
-def internet(world):
-    internet = Internet(world)
-    yield internet
-    internet.close()
 
 
 def served(world, internet):
