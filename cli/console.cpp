@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <utility>
 
 #include "cli/signals.hpp"
 #include "spec/core/text.hpp"
@@ -42,12 +43,26 @@ Console::Console()
       colour_(ColourWanted()) {}
 
 void Console::Out(std::string_view text) {
+  if (recording_) recorded_.out += text;
+  if (!printing_) return;
   const int err = WriteAll(STDOUT_FILENO, text);
   if (output_errno_ == 0) output_errno_ = err;
 }
 
 void Console::Err(std::string_view text) {
-  WriteAll(STDERR_FILENO, text);
+  if (recording_) recorded_.err += text;
+  if (printing_) WriteAll(STDERR_FILENO, text);
+}
+
+void Console::Record(bool instead) {
+  recording_ = true;
+  printing_ = !instead;
+}
+
+Console::Recording Console::StopRecording() {
+  recording_ = false;
+  printing_ = true;
+  return std::exchange(recorded_, {});
 }
 
 std::size_t Console::width() const {

@@ -17,6 +17,12 @@ class Console {
   // A write that fails is remembered, and told by Finish(): a full disk must not look like success.
   void Out(std::string_view text);
   void Err(std::string_view text);
+  // From here on what is printed is kept as well, or instead.
+  void Record(bool instead);
+  struct Recording {
+    std::string out, err;
+  };
+  Recording StopRecording();
   // 0, or the errno of the first write to standard output that failed.
   [[nodiscard]] int output_errno() const { return output_errno_; }
 
@@ -42,6 +48,9 @@ class Console {
   bool err_is_terminal_;
   bool colour_;
   int output_errno_ = 0;
+  bool recording_ = false;
+  bool printing_ = true;
+  Recording recorded_;
 };
 
 }  // namespace nucleus::cli

@@ -353,6 +353,7 @@ Result<Executed> Execute(Work& work, const reconcile::Machinery& machinery) {
     const auto phase = work.timings.Time("record the intent");
     executed.revision = TRY(Record(work));
   }
+  if (work.goal.on_revision) work.goal.on_revision(executed.revision);
   if (work.goal.before) TRY(work.goal.before());
   executed.outcome = RunPlan(work, machinery, executed.revision);
   executed.code = ExitCodeOf(executed.outcome, work.arguments().Has("detailed-exitcode"));
@@ -378,6 +379,7 @@ Result<std::string> GoBack(Work& work, const reconcile::Machinery& machinery, st
                               : "there was no revision before: taking it all back\n");
   Goal back;
   back.project = work.goal.project;
+  back.on_revision = work.goal.on_revision;
   back.desired = std::move(before);
   if (back.desired) AddSecretDigests(work.directories, work.world.applied.topology, *back.desired);
   back.options.directories = work.directories;

@@ -23,6 +23,7 @@ struct Goal {
   // Asked once the project's lock is had: whether it is still so that this is wanted.
   std::function<Result<>(state::Store& store, const World& world)> admit = {};
   std::function<Result<>()> before = {};  // what comes before all changes, once they are recorded
+  std::function<void(std::uint64_t)> on_revision = {};  // each that is begun, also to go back
 };
 
 // The exit code. Everything was said already but the error, if there is one.

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "cli/command_texts.hpp"
 #include "cli/run_options.hpp"
 
 namespace nucleus::cli {
@@ -100,6 +101,15 @@ constexpr Option kOnFailure{.name = "on-failure",
                                 "to the revision before.",
                             .choices = "keep|rollback",
                             .fallback = "keep"};
+constexpr Option kStay{
+    .name = "watch", .letter = 'w', .summary = "Stay, and converge again when a file changes or the machine drifts."};
+constexpr Option kRecheck{.name = "recheck",
+                          .type = kDuration,
+                          .value = "DURATION",
+                          .summary =
+                              "With --watch: how long after the last look to look again, for what the kernel tells "
+                              "nobody of; 0s: never.",
+                          .fallback = "5m"};
 constexpr Option kTimings{.name = "timings", .summary = "Say at the end where the time went, by kind of step."};
 constexpr Option kYes{.name = "yes", .letter = 'y', .summary = "Do not ask, also on a terminal."};
 constexpr Option kDeleteData{.name = "delete-data",
@@ -185,9 +195,10 @@ constexpr Option kOutputLines{.name = "output",
 constexpr std::array kValidateOptions{&kFiles, &kOutputJson};
 constexpr std::array kDiffOptions{&kFiles,   &kOut,   &kExpect,  &kDetailed, &kFailOn, &kTarget,
                                   &kExclude, &kRerun, &kReplace, &kOutput,   &kSummary};
-constexpr std::array kApplyOptions{&kFiles,       &kYes,     &kOut,        &kExpect,  &kDetailed,  &kFailOn,
-                                   &kTarget,      &kExclude, &kRerun,      &kReplace, &kOnFailure, &kParallelism,
-                                   &kLockTimeout, &kTimeout, &kDeleteData, &kTimings, &kOutput,    &kSummary};
+constexpr std::array kApplyOptions{&kFiles,     &kYes,         &kOut,         &kExpect,  &kDetailed,
+                                   &kFailOn,    &kTarget,      &kExclude,     &kRerun,   &kReplace,
+                                   &kOnFailure, &kParallelism, &kLockTimeout, &kTimeout, &kDeleteData,
+                                   &kTimings,   &kOutput,      &kSummary,     &kStay,    &kRecheck};
 constexpr std::array kDestroyOptions{&kFiles,   &kYes,     &kDeleteData, &kExpect,      &kDetailed,
                                      &kFailOn,  &kTarget,  &kExclude,    &kParallelism, &kLockTimeout,
                                      &kTimeout, &kTimings, &kOutput,     &kSummary};
@@ -283,18 +294,6 @@ constexpr std::array kCompleteOperand{Operand{"WHAT", kWord, true, "projects, se
 
 // ---- commands ----
 
-constexpr std::string_view kRunText =
-    "Starts one container and stays in the foreground: standard input, output and error are the command's, and so is "
-    "the exit code (128+N where signal N ended it; 125 where nucleus failed, 126 where the command cannot be executed, "
-    "127 where it is not found). Nothing else is written to standard output. Signals are passed on; a command that is "
-    "PID 1 and does not handle one that would end it is ended, and so is the run itself where it still copies a "
-    "context "
-    "or verifies a root file system. What was made is gone afterwards, and a run that is "
-    "killed leaves nothing that runs.\n\n"
-    "With --detach it returns once the command is executed, prints the id, and leaves the container to a supervisor, "
-    "as services are left to theirs; its output goes to a log. It stays listed, also when it has ended, until `rm`.\n\n"
-    "Each option is the key of the desired state with that name, and means the same.";
-
 constexpr std::array kCommands{
     Command{CommandId::kValidate,
             "validate",
@@ -313,14 +312,7 @@ constexpr std::array kCommands{
         "root where it may read the state. Exits with 1 where something could not be read.",
         kDiffOptions,
         {}},
-    Command{
-        CommandId::kApply, "apply", "Make the machine as the files say",
-        "Prints the plan, asks on a terminal before anything is destroyed, replaced or restarted, then does what the "
-        "plan says, independent steps at once, and waits for health. Where nothing is to be done nothing is "
-        "touched.\n\nWith PLAN it runs exactly that saved plan, or refuses with exit 4 and lists what is different "
-        "since.\n\nAn interrupt starts no new step, finishes those that run, and exits with 130; the next apply goes "
-        "on from there.",
-        kApplyOptions, kPlanOperand},
+    Command{CommandId::kApply, "apply", "Make the machine as the files say", kApplyText, kApplyOptions, kPlanOperand},
     Command{CommandId::kDestroy, "destroy", "Remove what was applied, in reverse order",
             "Stops and removes all resources of a topology. Persistent volumes stay unless --delete-data is given; a "
             "resource marked `protect` refuses.",

@@ -93,8 +93,8 @@ Result<spec::Topology> TellProblems(Context& context, spec::Loaded loaded) {
   return Fail(ErrorCode::kInvalid, "", "", std::to_string(errors) + (errors == 1 ? " problem" : " problems"));
 }
 
-Result<spec::Topology> LoadFiles(Context& context) {
-  return TellProblems(context, spec::Load(context.arguments.Values("file"), OutsideOfFiles()));
+Result<spec::Topology> LoadFiles(Context& context, const spec::Outside& outside) {
+  return TellProblems(context, spec::Load(context.arguments.Values("file"), outside));
 }
 
 Result<std::string> LoadName(Context& context) {

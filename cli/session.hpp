@@ -24,7 +24,7 @@ Result<Directories> DirectoriesOf(const Arguments& arguments);
 Result<state::Store> OpenToRead(const Arguments& arguments);
 
 // The files of -f. All problems are printed, then comes the error; warnings are printed only.
-Result<spec::Topology> LoadFiles(Context& context);
+Result<spec::Topology> LoadFiles(Context& context, const spec::Outside& outside = OutsideOfFiles());
 // What was read, after its problems were printed; an error where there are any.
 Result<spec::Topology> TellProblems(Context& context, spec::Loaded loaded);
 // Which project the files of -f are about; what they point at may be gone.

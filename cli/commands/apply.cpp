@@ -1,6 +1,7 @@
 #include "actuators/sys/file.hpp"
 #include "cli/converge.hpp"
 #include "cli/session.hpp"
+#include "cli/watch.hpp"
 #include "reconcile/saved_plan.hpp"
 #include "spec/load.hpp"
 
@@ -46,9 +47,11 @@ Result<int> RunApply(Context& context) {
   const std::string plan = context.arguments.Operand(0);
   if (!plan.empty()) {
     if (context.arguments.Has("file")) return UsageFault(context, "takes a saved plan or files, not both");
+    if (context.arguments.Has("watch")) return UsageFault(context, "--watch needs -f FILE, not a saved plan");
     return ApplySaved(context, plan);
   }
   if (!context.arguments.Has("file")) return UsageFault(context, "needs -f FILE or a saved plan");
+  if (context.arguments.Has("watch")) return WatchFiles(context);
   Goal goal;
   goal.desired = TRY(LoadFiles(context));
   goal.project = goal.desired->name;

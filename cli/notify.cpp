@@ -1,0 +1,66 @@
+#include "cli/notify.hpp"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdlib>
+#include <string>
+
+namespace nucleus::cli {
+
+namespace {
+
+sys::Fd Connect(std::string_view path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() < 2 || path.size() >= sizeof address.sun_path) return {};
+  std::ranges::copy(path, address.sun_path);
+  if (path.front() == '@') address.sun_path[0] = '\0';  // unix(7): an abstract one
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
+  sys::Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) return {};
+  return socket;
+}
+
+// A line of its own: what it says may come from files.
+std::string StatusLine(std::string_view status) {
+  std::string line = "STATUS=";
+  for (const char c : status) line += c == '\n' ? ' ' : c;
+  return line;
+}
+
+}  // namespace
+
+Notify::Notify() {
+  const char* path = std::getenv("NOTIFY_SOCKET");
+  if (path != nullptr && (*path == '/' || *path == '@')) socket_ = Connect(path);
+  ::unsetenv("NOTIFY_SOCKET");
+}
+
+void Notify::Send(std::string_view text) {
+  if (socket_) (void)::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void Notify::Ready(std::string_view status) {
+  Send("READY=1\n" + StatusLine(status));
+}
+
+void Notify::Status(std::string_view status) {
+  Send(StatusLine(status));
+}
+
+void Notify::Reloading() {
+  using std::chrono::microseconds;
+  // steady_clock is CLOCK_MONOTONIC, which is what is asked for.
+  const auto now = std::chrono::duration_cast<microseconds>(std::chrono::steady_clock::now().time_since_epoch());
+  Send("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(now.count()));
+}
+
+void Notify::Stopping() {
+  Send("STOPPING=1");
+}
+
+}  // namespace nucleus::cli
