@@ -10,7 +10,8 @@ inline constexpr std::string_view kRunText =
     "the exit code (128+N where signal N ended it; 125 where nucleus failed, 126 where the command cannot be executed, "
     "127 where it is not found). Nothing else is written to standard output. Signals are passed on; a command that is "
     "PID 1 and does not handle one that would end it is ended, and so is the run itself where it still copies a "
-    "context or verifies a root file system. What was made is gone afterwards, and a run that is killed leaves nothing that runs.\n\n"
+    "context or verifies a root file system. What was made is gone afterwards, and a run that is killed leaves nothing "
+    "that runs.\n\n"
     "With --detach it returns once the command is executed, prints the id, and leaves the container to a supervisor, "
     "as services are left to theirs; its output goes to a log. It stays listed, also when it has ended, until `rm`.\n\n"
     "Each option is the key of the desired state with that name, and means the same.";
@@ -23,7 +24,8 @@ inline constexpr std::string_view kApplyText =
     "on from there.\n\nWith --watch it stays, woken by events, and converges again without asking when a file "
     "changes, or what it names, or something drifts. Files that cannot be read are told, and what they said before "
     "goes on being kept. What fails is told once and tried again, at last every minute. What another command "
-    "has made of the project (destroy, rollback, apply of another file) is left alone until the files change. SIGHUP reads "
+    "has made of the project (destroy, rollback, apply of another file) is left alone until the files change. SIGHUP "
+    "reads "
     "them again; SIGTERM ends the watch, and what runs goes on.";
 
 }  // namespace nucleus::cli

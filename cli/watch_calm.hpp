@@ -49,7 +49,7 @@ class WatchCalm {
   }
   // There is a plan that may not be tried yet.
   void Await(const Digest& plan) { try_at_ = tried_.at(plan).again; }
-  void AwaitNothing() { try_at_.reset(); }
+  void AwaitNothing() { try_at_ = 0; }
   // Somebody has done something about it.
   void Forget() { tried_.clear(); }
 
@@ -57,10 +57,11 @@ class WatchCalm {
   [[nodiscard]] bool Rechecks(Millis now) const { return recheck_ > 0 && now >= recheck_at_; }
   // When to look next; none: when there is an event.
   [[nodiscard]] std::optional<Millis> Next() const {
-    std::optional<Millis> next = try_at_;
+    std::optional<Millis> next;
     const auto sooner = [&](Millis at) { next = std::min(next.value_or(at), at); };
     if (first_event_) sooner(std::max(std::min(last_event_ + kQuiet, *first_event_ + kLongestFlock), not_before_));
     if (recheck_ > 0) sooner(recheck_at_);
+    if (try_at_ > 0) sooner(try_at_);
     return next;
   }
 
@@ -72,7 +73,8 @@ class WatchCalm {
 
   Millis recheck_;
   Millis recheck_at_ = 0;
-  std::optional<Millis> first_event_, try_at_;
+  Millis try_at_ = 0;  // 0: nothing waits to be tried
+  std::optional<Millis> first_event_;
   Millis last_event_ = 0;
   Millis not_before_ = 0;
   std::map<Digest, Trial> tried_;
