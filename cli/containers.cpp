@@ -77,10 +77,13 @@ std::string Container::Name() const {
   return address.kind == Kind::kContainer || alone ? address.name : project + "/" + address.name;
 }
 
+Result<std::vector<std::string>> ProjectNames(const Directories& directories) {
+  return NamesIn(ProjectsDir(directories));
+}
+
 Result<std::vector<std::string>> ProjectDirs(const Directories& directories) {
   std::vector<std::string> found;
-  for (const std::string& project : TRY(NamesIn(ProjectsDir(directories))))
-    found.push_back(directories.ProjectDir(project));
+  for (const std::string& project : TRY(ProjectNames(directories))) found.push_back(directories.ProjectDir(project));
   return found;
 }
 

@@ -22,6 +22,7 @@ struct Container {
 
 // Where the directories of projects are made, in which theirs are; and those that there are.
 std::string ProjectsDir(const Directories& directories);
+Result<std::vector<std::string>> ProjectNames(const Directories& directories);
 Result<std::vector<std::string>> ProjectDirs(const Directories& directories);
 
 // By project and name.

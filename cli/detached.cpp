@@ -8,6 +8,7 @@
 #include "actuators/process/probe.hpp"
 #include "actuators/sys/own_programs.hpp"
 #include "cli/compile_launch.hpp"
+#include "cli/containers.hpp"
 #include "cli/converge.hpp"
 #include "cli/run_options.hpp"
 #include "spec/core/text.hpp"
@@ -55,7 +56,32 @@ Result<> PrintId(Console& console, const std::string& id, const std::string& nam
                   .Hint("the container runs, and is called '" + name + "'"));
 }
 
+// Whoever was to remove it is gone, and did not.
+bool IsForgotten(const std::string& directory) {
+  if (!process::HasAtEnd(directory)) return false;
+  const auto supervisor = process::SupervisorOf(directory);
+  return supervisor && *supervisor == 0;
+}
+
 }  // namespace
+
+void RemoveForgotten(Context& context, const Directories& directories) {
+  const auto projects = ProjectNames(directories);
+  if (!projects) return;
+  for (const std::string& name : *projects) {
+    const std::string directory = directories.ServiceDir(name, {Kind::kService, name});
+    // Somebody may be about to start it, or to take it away.
+    if (!IsForgotten(directory) || state::ProjectLock::IsHeld(directories, name)) continue;
+    Goal goal;
+    goal.project = name;
+    goal.must_be_known = true;
+    goal.admit = [&](state::Store&, const World& world) -> Result<> {
+      if (world.applied.topology.single_container && IsForgotten(directory)) return {};
+      return Fail(ErrorCode::kConflict, "", "'" + name + "'", "is another one by now");
+    };
+    (void)ConvergeQuietly(context, std::move(goal));
+  }
+}
 
 std::vector<spec::GivenFlag> FlagsOf(const Arguments& arguments) {
   std::vector<spec::GivenFlag> flags;
@@ -104,6 +130,7 @@ Result<int> RunDetached(Context& context) {
   };
   TRY(ConvergeQuietly(context, std::move(goal), note_id));
   TRY(PrintId(context.console, id, name));
+  RemoveForgotten(context, directories);
   return exit_code::kDone;
 }
 

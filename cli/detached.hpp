@@ -20,4 +20,8 @@ Result<int> RunDetached(Context& context);
 // kConflict where a container in the background, or a topology, is called that: two are not told apart by their name.
 Result<> CheckNotDetached(const Directories& directories, const std::string& name);
 
+// Takes away those that were to go as soon as they end, and whose supervisor was killed before it could see to it. What
+// cannot be taken away is left to the next one.
+void RemoveForgotten(Context& context, const Directories& directories);
+
 }  // namespace nucleus::cli

@@ -31,6 +31,13 @@ bool EndedWell(const PartState& process) {
   return code != process.seen->notes.end() && code->second == "0";
 }
 
+// Whether its restart policy leaves it at that.
+bool StaysEnded(const PartState& process, const spec::Service& service) {
+  if (FactOf(process, "state") != "exited") return false;
+  return service.restart == spec::RestartPolicy::kNo ||
+         (service.restart == spec::RestartPolicy::kOnFailure && EndedWell(process));
+}
+
 // A state that time alone turns into the expected one, or that is the end of a job.
 bool OnItsWay(const Resource& resource, const PartState& part, const FactChange& fact) {
   if (part.part != Part::kProcess) return false;
@@ -128,6 +135,13 @@ class Assessor {
     return service != nullptr && service->type == spec::ServiceType::kJob;
   }
 
+  // A container in the background is there for what it does: that it has done it is no drift.
+  [[nodiscard]] bool IsOver(const PartState& part) const {
+    const auto& question = model_.question();
+    if (!question.options.drift_only || part.part != Part::kProcess || r_.service.desired == nullptr) return false;
+    return question.desired->single_container && StaysEnded(part, *r_.service.desired);
+  }
+
   [[nodiscard]] bool IsAsked(const std::set<std::string>& asked) const {
     return !asked.empty() && (asked.contains(r_.address.name) || asked.contains(r_.address.Text()));
   }
@@ -148,7 +162,7 @@ class Assessor {
   }
 
   void AssessPart(PartState& part) {
-    if (part.matches && !r_.job_done) {
+    if ((part.matches && !r_.job_done) || IsOver(part)) {
       part.wanted = true;
       return;
     }

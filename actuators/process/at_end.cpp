@@ -24,6 +24,10 @@ Result<> WriteAtEnd(const std::string& directory, const std::vector<std::string>
   return sys::ReplaceFile(FileIn(directory), words, 0600);
 }
 
+bool HasAtEnd(const std::string& directory) {
+  return ::access(FileIn(directory).c_str(), F_OK) == 0;
+}
+
 Result<> ForgetAtEnd(const std::string& directory) {
   const std::string path = FileIn(directory);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return FailSys("remove", path);

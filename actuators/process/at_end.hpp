@@ -16,6 +16,8 @@ inline constexpr std::string_view kAtEndFile = "at-end";
 // Makes the directory where it is missing.
 Result<> WriteAtEnd(const std::string& directory, const std::vector<std::string>& command);
 
+[[nodiscard]] bool HasAtEnd(const std::string& directory);
+
 // There is none, also where one was left that was never carried out.
 Result<> ForgetAtEnd(const std::string& directory);
 

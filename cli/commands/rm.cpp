@@ -1,4 +1,5 @@
 #include "cli/converge.hpp"
+#include "cli/detached.hpp"
 #include "cli/services.hpp"
 #include "cli/session.hpp"
 
@@ -51,6 +52,7 @@ Result<int> RunRm(Context& context) {
     context.console.Fail(context.arguments.command().name, removed.error());
     code = exit_code::kError;
   }
+  if (const auto directories = DirectoriesOf(context.arguments)) RemoveForgotten(context, *directories);
   return code;
 }
 

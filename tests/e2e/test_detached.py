@@ -249,3 +249,33 @@ def test_nothing_is_left_for_each_name(world):
     until(lambda: list(rows(world)) == [name(world, "one")])
     world.nucleus("rm", name(world, "one"))
     assert world.run("ls", world.runtime / "locks").stdout == ""
+
+
+@pytest.mark.parametrize("policy, code", [("no", 0), ("no", 3), ("on-failure", 0)])
+def test_one_that_has_ended_and_is_not_to_be_started_again_is_no_drift(world, policy, code):
+    detached(world, "--name", name(world, "short"), "--restart", policy, "--network", "bridge", "--", "sh", "-c", f"exit {code}")
+    until(lambda: rows(world)[name(world, "short")]["state"] == "exited")
+    world.nucleus("drift", "--detailed-exitcode")
+    world.nucleus("drift", name(world, "short"), "--detailed-exitcode")
+    world.run("ip", "link", "delete", world.links()[f"nucleus:{name(world, 'short')}/network." + name(world, "short")])
+    assert "network" in world.nucleus("drift", name(world, "short"), "--detailed-exitcode", status=2).stdout
+    world.nucleus("rm", name(world, "short"))
+
+
+def test_one_that_was_stopped_although_it_is_to_run_is_drift(world):
+    detached(world, "--name", name(world, "kept"), "--restart", "always", "--", "sleep", "1000")
+    world.nucleus("stop", name(world, "kept"))
+    assert "state exited" in world.nucleus("drift", name(world, "kept"), "--detailed-exitcode", status=2).stdout
+    world.nucleus("rm", name(world, "kept"))
+
+
+def test_one_that_was_to_go_by_itself_and_whose_supervisor_was_killed_goes_with_the_next_command(world):
+    for one in ("killed", "runs"):
+        detached(world, "--rm", "--name", name(world, one), "--network", "bridge", "--", "sleep", "1000")
+    row = rows(world)[name(world, "killed")]
+    world.run("kill", "-KILL", world.run("ps", "-o", "ppid=", "-p", str(row["pid"])).stdout.strip())
+    until(lambda: rows(world)[name(world, "killed")]["state"] == "failed")
+    detached(world, "--name", name(world, "next"), "--", "sleep", "1000")
+    assert sorted(rows(world)) == [name(world, "next"), name(world, "runs")]
+    world.nucleus("rm", "-f", name(world, "next"), name(world, "runs"))
+    assert rows(world) == {} and left(world) == []
