@@ -3,12 +3,15 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "fault"), str(HERE.parent / "e2e")]
 
 
-def test_a_few_cycles_leave_nothing():
-    done = subprocess.run(["/usr/bin/python3", HERE / "run", "--cycles", "3", "--every", "2"], capture_output=True, text=True)
+@pytest.mark.parametrize("subject", [[], ["--containers"]])
+def test_a_few_cycles_leave_nothing(subject):
+    done = subprocess.run(["/usr/bin/python3", HERE / "run", *subject, "--cycles", "3", "--every", "2"], capture_output=True, text=True)
     assert done.returncode == 0 and "3 cycles, 0 problems" in done.stdout, done.stdout + done.stderr
 
 
