@@ -5,8 +5,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <set>
 
+#include "actuators/netns/passage.hpp"
 #include "actuators/netns/userspace_program.hpp"
 #include "actuators/security/landlock_abi.hpp"
 #include "actuators/sys/file.hpp"
@@ -149,8 +151,33 @@ Result<> CheckLockdown(const spec::Service& service) {
   return Fail(ErrorCode::kUnsupported, "", "", "this kernel's lockdown is " + level);
 }
 
+namespace {
+
+// Where nobody may ask the kernel for its rules, nobody makes a bridge either.
+void CheckFirewalld(const spec::Topology& topology, std::vector<spec::Problem>& problems) {
+  const bool leads_out = std::ranges::any_of(topology.services, [&](const auto& item) {
+    const auto& [name, service] = item;
+    return !spec::IsUserspace(service.nat_backend) &&
+           std::ranges::any_of(service.networks, [&](const std::string& network) {
+             const auto found = topology.networks.find(network);
+             return found != topology.networks.end() && !found->second.internal;
+           });
+  });
+  if (!leads_out || !netns::IsClosedByFirewalld().value_or(false)) return;
+  spec::Problem problem;
+  problem.warning = true;
+  problem.message =
+      "firewalld runs without its zone 'nucleus', so containers may have no way out; install zone.xml and policy.xml "
+      "of "
+      "nucleus below /etc/firewalld (docs/security.md), then firewall-cmd --reload";
+  problems.push_back(std::move(problem));
+}
+
+}  // namespace
+
 std::vector<spec::Problem> CheckMachine(const spec::Topology& topology) {
   std::vector<spec::Problem> problems;
+  CheckFirewalld(topology, problems);
   const auto report = [&](const spec::Service& service, std::string_view key, const Error& error) {
     const auto place = service.places.find(key);
     spec::Problem problem;

@@ -160,3 +160,20 @@ def test_a_table_like_firewallds_is_no_obstacle_and_a_flushed_ruleset_is_repaire
     run, web, _, way_out = ways()
     assert (run, web, way_out) == ("", "web", HERE)  # of a run nobody repairs the rules
     assert "nothing to do" in world.nucleus("diff", "-f", ways.path).stdout.lower()
+
+
+def test_firewalld_without_our_zone_is_told(world, internet):
+    path = world.write("""name = "PROJECT"
+[networks.front]
+[services.web]
+command = ["/bin/sleep", "1000"]
+networks = ["front"]
+""")
+    word = "warning: firewalld runs without its zone 'nucleus'"
+    assert word not in world.nucleus("diff", "-f", path).stderr
+    load(world, "table inet firewalld {\nchain filter_FORWARD {\ntype filter hook forward priority 10; policy accept;\n}\n}")
+    assert word in world.nucleus("diff", "-f", path).stderr and word in world.apply(path).stderr
+    inner = world.write(path.read_text().replace("[networks.front]", "[networks.front]\ninternal = true"), "inner.toml")
+    assert word not in world.nucleus("diff", "-f", inner).stderr  # leads nowhere anyway
+    load(world, "table inet firewalld {\nchain filter_FWD_nucleus {\n}\n}")
+    assert word not in world.nucleus("diff", "-f", path).stderr
