@@ -54,8 +54,11 @@ std::string Complaints(const std::string& text) {
 }
 
 struct Seen {
+  using Last = std::optional<std::pair<std::uint64_t, state::RevisionState>>;
   bool known = false;
   std::uint64_t revision = 0;
+  Last last;                // of the history
+  bool unfinished = false;  // the revision was still being made
   reconcile::Plan plan;
 
   // Besides what has drifted.
@@ -149,16 +152,26 @@ class Watch {
     return {};
   }
 
+  Result<Seen::Last> LastRevision(state::Store& store) {
+    const auto last = TRY(store.LastRevision(desired_.name));
+    return last ? Seen::Last(std::pair(last->number, last->state)) : std::nullopt;
+  }
+
   Result<Seen> Look() {
     state::Store store = TRY(state::Store::Open(directories_, state::Store::Access::kRead));
     reconcile::Options options = TRY(PlanOptionsOf(arguments_));
+    const Seen::Last last = TRY(LastRevision(store));
     World world = TRY(LoadWorld(store, desired_.name));
     spec::Topology desired = desired_;
     AddSecretDigests(directories_, world.applied.topology, desired);
     TRY(CheckAddresses(options, &desired, world.applied));
     auto planner = TRY(Observe(world, Probers(directories_), &desired, options));
+    const bool is_done =
+        !last || (last->first == world.applied.revision && last->second != state::RevisionState::kApplying);
     return Seen{.known = world.known,
                 .revision = world.applied.revision,
+                .last = last,
+                .unfinished = !is_done,
                 .plan = TRY(std::move(planner).MakePlan(world.observed.parts))};
   }
 
@@ -170,6 +183,15 @@ class Watch {
   }
 
   // ---- whose word is the last ----
+
+  // Whether another command is making something of the project: what, is not to be seen before it is done.
+  // A command that was killed in the midst of it is at work no more.
+  Result<bool> OthersAreAtWork(const Seen& seen) {
+    if (!revision_ || seen.revision == *revision_ || !seen.unfinished) return false;
+    if (state::ProjectLock::IsHeld(directories_, desired_.name)) return true;
+    state::Store store = TRY(state::Store::Open(directories_, state::Store::Access::kRead));
+    return TRY(LastRevision(store)) != seen.last;
+  }
 
   // Whether another command has made something else of the project than the files say.
   bool TakenByOthers(const Seen& seen) {
@@ -209,6 +231,10 @@ class Watch {
       const auto seen = LookInTime();
       if (!seen) {
         Failed(Sha256::Of("look"), seen.error());
+        return exit_code::kDone;
+      }
+      if (OthersAreAtWork(*seen).value_or(false)) {
+        calm_.Heard(WatchSources::Now());
         return exit_code::kDone;
       }
       const bool was_left = left_;

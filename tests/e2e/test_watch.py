@@ -48,7 +48,10 @@ class Watched:
         os.kill(self.pid(), number)
 
     def tells(self, text, seconds=30):
-        wait_for(text, lambda: re.search(text, self.said()), seconds)
+        try:
+            wait_for(text, lambda: re.search(text, self.said()), seconds)
+        except AssertionError:
+            raise AssertionError(f"not within {seconds} s: {text}; but:\n{self.said()}") from None
 
     def end(self, number=signal.SIGTERM, status=0):
         self.send(number)
