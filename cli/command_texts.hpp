@@ -11,9 +11,10 @@ inline constexpr std::string_view kRunText =
     "127 where it is not found). Nothing else is written to standard output. Signals are passed on; a command that is "
     "PID 1 and does not handle one that would end it is ended, and so is the run itself where it still copies a "
     "context or verifies a root file system. What was made is gone afterwards, and a run that is killed leaves nothing "
-    "that runs.\n\n"
-    "With --detach it returns once the command is executed, prints the id, and leaves the container to a supervisor, "
-    "as services are left to theirs; its output goes to a log. It stays listed, also when it has ended, until `rm`.\n\n"
+    "that runs. A NOTIFY_SOCKET of the caller is told once it is ready; sd_notify(3).\n\n"
+    "With --detach it returns once the command is executed, or ready where that is asked for, prints the id, and "
+    "leaves the container to a supervisor, under systemd as the unit nucleus-ID.service with twelve digits of the id; "
+    "its output goes to a log. It stays listed, also when it has ended, until `rm`.\n\n"
     "Each option is the key of the desired state with that name, and means the same.";
 
 inline constexpr std::string_view kApplyText =

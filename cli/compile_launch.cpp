@@ -9,10 +9,12 @@
 #include <vector>
 
 #include "actuators/mounts/compile.hpp"
+#include "actuators/process/hold.hpp"
 #include "actuators/process/probe.hpp"
 #include "actuators/security/compile.hpp"
 #include "actuators/security/identity.hpp"
 #include "actuators/security/user_map.hpp"
+#include "actuators/sys/cgroup_control.hpp"
 #include "actuators/sys/cgroupfs.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/id_claim.hpp"
@@ -28,6 +30,7 @@ constexpr std::string_view kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/s
 std::vector<std::string> EnvironmentOf(const spec::Service& service, const security::Account& account) {
   std::map<std::string, std::string> environment = service.environment;
   for (auto& [name, value] : security::AccountEnvironment(account)) environment.try_emplace(name, value);
+  if (service.sd_notify) environment.insert_or_assign("NOTIFY_SOCKET", std::string(kNotifyInside));
   environment.try_emplace("PATH", kDefaultPath);
   environment.try_emplace("container", "nucleus");  // systemd's container interface: programs that care look for it
   std::vector<std::string> out;
@@ -42,9 +45,9 @@ std::vector<Rlimit> LimitsOf(const spec::Service& service) {
 }
 
 // Where the machine has no cgroup2, or none that may be written, there is no cgroup part and nothing to join.
-Result<std::string> CgroupDirectory(const ProcessWanted& wanted) {
+Result<std::string> CgroupDirectory(const std::string& project, const ProcessWanted& wanted) {
   if (wanted.cgroup.empty()) return std::string();
-  const auto root = sys::FindCgroupRoot();
+  const auto root = cgroup::RootOf(project);
   if (!root && root.error().code == ErrorCode::kUnsupported) return std::string();
   if (!root) return Fail(root.error());
   return root->writable ? root->base + "/" + wanted.cgroup : std::string();
@@ -138,7 +141,8 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
   launch.project = key.project;
   launch.address = key.address.Text();
   launch.id = TRY(RandomDigits(kIdDigits));
-  if (IsCalledById(key)) launch.id.replace(0, kShortIdDigits, key.address.name);
+  if (IsCalledById(key) || process::IsHeld(wanted.directory))
+    launch.id.replace(0, kShortIdDigits, UnitDigits(key.project));
   launch.digest = wanted.digest;
   launch.argv = service.command;
   launch.env = EnvironmentOf(service, account);
@@ -147,7 +151,7 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
   launch.hostname = service.hostname.empty() ? service.name : service.hostname;
   launch.identity = account.identity;
   launch.rlimits = LimitsOf(service);
-  launch.cgroup = TRY(CgroupDirectory(wanted));
+  launch.cgroup = TRY(CgroupDirectory(key.project, wanted));
   launch.netns = wanted.netns;
   launch.host_network = service.network == spec::NetworkKind::kHost;
   launch.host_cgroups = service.disable_cgroup_namespace;
@@ -180,6 +184,7 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
   launch.security.seccomp_log = service.seccomp_log;
   launch.security.seccomp_log_denied = service.seccomp_log_denied;
   launch.init = service.init || production;
+  launch.notify = service.sd_notify;
   launch.job = service.type == spec::ServiceType::kJob;
   launch.production = production;
   launch.mount_audit = production;

@@ -441,7 +441,7 @@ Result<> ConvergeQuietly(Context& context, Goal goal, const std::function<Result
   const reconcile::Machinery machinery = actuators.With(work.probers);
   const Executed executed = TRY(Execute(work, machinery));
   if (executed.outcome.ok()) return after ? after() : Result<>();
-  if (work.goal.desired) TRY(GoBack(work, machinery, executed.revision));
+  if (work.goal.desired && !work.goal.keeps_what_failed) TRY(GoBack(work, machinery, executed.revision));
   if (executed.outcome.interrupted) return Fail(ErrorCode::kInterrupted, "", work.world.project, "interrupted");
   return Fail(executed.outcome.failed.front().second);
 }

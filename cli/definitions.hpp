@@ -87,6 +87,7 @@ enum class CommandId : std::uint8_t {
   kCompletion,
   kHelp,
   kManual,
+  kRevive,
   kComplete,
 };
 

@@ -5,11 +5,14 @@
 
 #include "actuators/process/at_end.hpp"
 #include "actuators/process/channel.hpp"
+#include "actuators/process/hold.hpp"
 #include "actuators/process/probe.hpp"
 #include "actuators/sys/own_programs.hpp"
+#include "cli/commands/commands.hpp"
 #include "cli/compile_launch.hpp"
 #include "cli/containers.hpp"
 #include "cli/converge.hpp"
+#include "cli/detached_unit.hpp"
 #include "cli/run_options.hpp"
 #include "spec/core/text.hpp"
 
@@ -61,6 +64,28 @@ bool IsForgotten(const std::string& directory) {
   if (!process::HasAtEnd(directory)) return false;
   const auto supervisor = process::SupervisorOf(directory);
   return supervisor && *supervisor == 0;
+}
+
+// A command of ours, for somebody who knows neither where we lie nor whose directories these are.
+Result<std::vector<std::string>> OwnCommand(const Directories& directories, const std::vector<std::string>& words) {
+  std::vector<std::string> command{TRY(sys::ProgramOfOurs("nucleus"))};
+  command.insert(command.end(), words.begin(), words.end());
+  for (const auto& word :
+       {std::string("--state-dir"), directories.state, std::string("--runtime-dir"), directories.runtime})
+    command.push_back(word);
+  return command;
+}
+
+Result<std::optional<WaitingUnit>> StartUnitFor(Context& context, const Directories& directories,
+                                                const std::string& name, bool restart) {
+  const std::string directory = directories.ServiceDir(name, {Kind::kService, name});
+  TRY(process::ForgetAgain(directory));
+  DetachedUnit wanted{.project = name, .directory = directory, .restart = restart, .after = {}};
+  if (context.arguments.Has("rm")) {
+    wanted.after = TRY(OwnCommand(directories, {"rm", "--force"}));
+    wanted.after.push_back(name);
+  }
+  return WaitingUnit::Start(context.console, wanted);
 }
 
 }  // namespace
@@ -115,22 +140,44 @@ Result<int> RunDetached(Context& context) {
       context, spec::LoadFlags(name, name, FlagsOf(arguments), arguments.operands(), spec::Outside::Real())));
   goal.admit = CheckNew;
   const std::string directory = directories.ServiceDir(name, {Kind::kService, name});
+  const bool restart = goal.desired->services.begin()->second.restart != spec::RestartPolicy::kNo;
+  std::optional<WaitingUnit> unit;
   goal.before = [&]() -> Result<> {
-    if (!arguments.Has("rm")) return process::ForgetAtEnd(directory);
-    const std::string own = TRY(sys::ProgramOfOurs("nucleus"));
-    return process::WriteAtEnd(
-        directory, {own, "rm", "--force", "--state-dir", directories.state, "--runtime-dir", directories.runtime});
+    unit = TRY(StartUnitFor(context, directories, name, restart && !arguments.Has("rm")));
+    if (unit || !arguments.Has("rm")) return process::ForgetAtEnd(directory);
+    const auto remove = TRY(OwnCommand(directories, {"rm", "--force"}));
+    return process::WriteAtEnd(directory, remove);
   };
   std::string id;
   const auto note_id = [&]() -> Result<> {
     const auto found = TRY(process::Find(directory));
     if (!found.status) return Fail(ErrorCode::kNotFound, "", "'" + name + "'", "is gone");
     id = found.status->id;
-    return {};
+    if (!unit) return {};
+    const auto revive = TRY(OwnCommand(directories, {"__revive", name}));
+    if (!arguments.Has("rm")) TRY(process::WriteAgain(directory, revive));
+    return unit->Finish();
   };
   TRY(ConvergeQuietly(context, std::move(goal), note_id));
   TRY(PrintId(context.console, id, name));
   RemoveForgotten(context, directories);
+  return exit_code::kDone;
+}
+
+// What was asked for is what it still is: what has gone with its supervisor is made anew.
+Result<int> RunRevive(Context& context) {
+  const Directories directories = TRY(DirectoriesOf(context.arguments));
+  Goal goal;
+  goal.project = context.arguments.Operand(0);
+  goal.must_be_known = true;
+  goal.keeps_what_failed = true;
+  {
+    state::Store store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
+    goal.desired = TRY(LoadWorld(store, goal.project)).applied.topology;
+  }
+  if (!goal.desired->single_container)
+    return Fail(ErrorCode::kNotFound, "", goal.project, "is no container in the background");
+  TRY(ConvergeQuietly(context, std::move(goal)));
   return exit_code::kDone;
 }
 

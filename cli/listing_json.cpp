@@ -5,6 +5,7 @@
 
 #include "cli/table.hpp"
 #include "spec/net.hpp"
+#include "state/parts/launch.hpp"
 
 namespace nucleus::cli {
 
@@ -39,6 +40,7 @@ Json OfService(const ServiceRow& row) {
             {"address", row.address.Text()},
             {"id", row.id},
             {"state", row.state},
+            {"ready", nullptr},
             {"health", nullptr},
             {"restarts", row.restarts},
             {"pid", nullptr},
@@ -49,6 +51,8 @@ Json OfService(const ServiceRow& row) {
             {"egress_denied", nullptr},
             {"ports", row.ports}};
   if (row.egress_denied) item["egress_denied"] = *row.egress_denied;
+  if (!row.readiness.empty()) item["ready"] = row.readiness == ReadinessName(Status::Readiness::kReady);
+  if (!row.words.empty()) item["status"] = row.words;
   if (!row.health.empty()) item["health"] = row.health;
   if (row.pid > 0) item["pid"] = row.pid;
   item["supervisor_pid"] = nullptr;

@@ -28,6 +28,7 @@ Machine MachineOf(const Arguments& arguments) {
     case CommandId::kApply:
     case CommandId::kComposeUp:
     case CommandId::kRollback:
+    case CommandId::kRevive:
       return Machine::kNeeded;
     case CommandId::kDiff:
     case CommandId::kDestroy:
@@ -109,6 +110,8 @@ Result<int> Run(Context& context) {
       return RunHistory(context);
     case CommandId::kRollback:
       return RunRollback(context);
+    case CommandId::kRevive:
+      return RunRevive(context);
     case CommandId::kRun:
     case CommandId::kCreate:
       return RunRun(context);

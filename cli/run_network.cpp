@@ -81,6 +81,7 @@ void RemoveOrphan(const Directories& directories, const std::string& name) {
     cgroup::CgroupActuator group(*std::move(root));
     (void)group.Undo({std::string(kProject), {Kind::kContainer, name}, Part::kCgroup}, nullptr, {}, {});
   }
+  (void)sys::RemoveTree(directory + "/" + std::string(kNotifyDirectory));
   std::error_code ignored;
   for (std::filesystem::directory_iterator it(directory, ignored), end; !ignored && it != end; it.increment(ignored)) {
     if (!it->is_directory(ignored)) ::unlink(it->path().c_str());

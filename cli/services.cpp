@@ -36,6 +36,8 @@ ServiceRow RowOf(const std::string& project, const Address& address, const Obser
   row.project = project;
   row.address = address;
   row.id = ValueOf(seen.notes, "id");
+  row.readiness = ValueOf(seen.notes, "readiness");
+  row.words = ValueOf(seen.notes, "words");
   row.health = ValueOf(seen.notes, "health");
   if (row.health == "none") row.health.clear();
   row.started_ms = NumberOf(seen.notes, "started_ms");
@@ -59,6 +61,8 @@ ServiceRow RowOf(const std::string& project, const Address& address, const Obser
         if (row.state == "exited" && row.reason == EndingName(Status::Ending::kStopped)) row.state = "stopped";
       } else if (ValueOf(seen.facts, "frozen") == "1") {
         row.state = "paused";
+      } else if (row.state == "running" && row.readiness == ReadinessName(Status::Readiness::kWaiting)) {
+        row.state = "starting";
       }
       break;
   }

@@ -16,11 +16,13 @@ namespace nucleus::cli {
 struct ServiceRow {
   std::string project;
   Address address;
-  bool alone = false;  // a container in the background: all there is in its project, and called as that is
-  std::string id;      // 32 digits; empty where there is no process
-  std::string state;   // running, paused, starting, backoff, stopping, exited, failed, stopped; completed for a job
-                       // that is done
-  std::string health;  // "" where there is no health check
+  bool alone = false;     // a container in the background: all there is in its project, and called as that is
+  std::string id;         // 32 digits; empty where there is no process
+  std::string state;      // running, paused, starting, backoff, stopping, exited, failed, stopped; completed for a job
+                          // that is done
+  std::string readiness;  // "" where it is not waited for
+  std::string words;      // what it says of itself
+  std::string health;     // "" where there is no health check
   std::int64_t started_ms = 0;
   std::int64_t finished_ms = 0;  // 0: it runs, or nothing is known of its end
   std::string exit_code;         // of one that has ended

@@ -273,6 +273,16 @@ Value Command::Write(const std::vector<std::string>& value) {
   return WriteItems<PlainText>(value);
 }
 
+std::optional<std::vector<std::string>> ShellCommand::Read(const Value& value, std::string_view key, Reader& reader) {
+  if (!IsString(value)) return Command::Read(value, key, reader);
+  const auto text = Text::Read(value, key, reader);
+  if (!text) return std::nullopt;
+  return std::vector<std::string>{"/bin/sh", "-c", *text};
+}
+Value ShellCommand::Write(const std::vector<std::string>& value) {
+  return Command::Write(value);
+}
+
 std::optional<std::vector<std::string>> Names::Read(const Value& value, std::string_view key, Reader& reader) {
   return ReadItems<Name>(value, key, reader, "a list of names");
 }

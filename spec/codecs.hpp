@@ -43,6 +43,9 @@ NUCLEUS_SPEC_CODEC(Cpus, std::uint32_t, "number of CPUs", R"({"$ref":"#/definiti
 NUCLEUS_SPEC_CODEC(Strings, std::vector<std::string>, "list of strings", R"({"$ref":"#/definitions/strings"})");
 NUCLEUS_SPEC_CODEC(Command, std::vector<std::string>, "list of strings",
                    R"({"type":"array","minItems":1,"items":{"type":"string"}})");
+NUCLEUS_SPEC_CODEC(
+    ShellCommand, std::vector<std::string>, "shell command, or list of arguments",
+    R"({"oneOf":[{"type":"string","minLength":1},{"type":"array","minItems":1,"items":{"type":"string"}}]})");
 NUCLEUS_SPEC_CODEC(Names, std::vector<std::string>, "list of names",
                    R"({"type":"array","items":{"$ref":"#/definitions/name"}})");
 NUCLEUS_SPEC_CODEC(Environment, StringMap, "table of strings, or list of \"NAME=value\"",

@@ -403,13 +403,8 @@ Value Dependencies::Write(const std::vector<Dependency>& value) {
 }
 
 std::optional<Probe> HealthProbe::Read(const Value& value, std::string_view key, Reader& reader) {
-  if (IsString(value)) {
-    const auto text = Text::Read(value, key, reader);
-    if (!text) return std::nullopt;
-    return CommandProbe{{"/bin/sh", "-c", *text}};
-  }
-  if (value.type == Type::kArray) {
-    auto argv = Command::Read(value, key, reader);
+  if (IsString(value) || value.type == Type::kArray) {
+    auto argv = ShellCommand::Read(value, key, reader);
     if (!argv) return std::nullopt;
     return CommandProbe{*std::move(argv)};
   }

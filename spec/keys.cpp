@@ -297,6 +297,10 @@ constexpr auto kKeys = std::to_array<KeySpec>({
                                                   "Time after the start in which failures do not count."),
     HealthField<&HealthCheck::on_unhealthy, Word<kUnhealthyWords, OnUnhealthy>>(
         "on_unhealthy", "What happens once it is unhealthy: restart (the default), stop or none."),
+    Key<&Service::sd_notify, Flag>(
+        "sd_notify", "Ready once it says so by sd_notify(3), to the socket that NOTIFY_SOCKET names inside."),
+    Key<&Service::readiness_tcp, Number<1, 65535>>("readiness_tcp", "Ready once this port answers inside."),
+    Key<&Service::readiness_exec, ShellCommand>("readiness_exec", "Ready once this command succeeds inside."),
     Key<&Service::restart, Word<kRestartWords, RestartPolicy>>(
         "restart",
         "When it is started again after an exit, with back-off: always, on-failure (the default) or no; a job never "
@@ -374,9 +378,6 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     Key<&Service::rootless, Flag>("rootless", "Run it in a user namespace; ordinary users always do."),
     Key<&Service::userns, Word<kUsernsWords, UserMap>>(
         "userns", "Ids of the user namespace: keep-id, auto or nomap; without one, the caller is root inside."),
-    Later<Flag>(kService, "sd_notify", "Readiness by sd_notify.", "false"),
-    Later<Number<1, 65535>>(kService, "readiness_tcp", "Ready once this port answers."),
-    Later<Command>(kService, "readiness_exec", "Ready once this command succeeds."),
     Later<Anything>(kService, "hooks", "OCI hooks.", "[]"),
     Later<Flag>(kService, "detach", "Return at once; services always run in the background.", "true"),
     Later<Flag>(kService, "tty", "A terminal.", "false"),

@@ -246,6 +246,10 @@ struct Service {
   std::vector<SecretMount> secrets, systemd_credentials;
 
   std::optional<HealthCheck> health;
+  // How it is found out that it is ready; at most one. None: once it is executed.
+  bool sd_notify = false;
+  std::optional<std::uint16_t> readiness_tcp;         // once this port answers inside
+  std::vector<std::string> readiness_exec;            // once this ends with 0; empty: none
   RestartPolicy restart = RestartPolicy::kOnFailure;  // jobs: no
   std::vector<Dependency> depends_on;
   bool protect = false;

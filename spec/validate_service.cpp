@@ -101,6 +101,21 @@ void ValidateEnvironment(const Service& service, Reader& reader) {
   }
 }
 
+void ValidateReadiness(const Service& service, Reader& reader) {
+  std::vector<std::string_view> ways;
+  if (service.sd_notify) ways.emplace_back("sd_notify");
+  if (service.readiness_tcp) ways.emplace_back("readiness_tcp");
+  if (!service.readiness_exec.empty()) ways.emplace_back("readiness_exec");
+  if (ways.empty()) return;
+  const Place place = PlaceOf(service, ways.back());
+  if (ways.size() > 1) {
+    reader.Report(place, std::string(ways.back()) + ": " + std::string(ways.front()) +
+                             " says already how it becomes ready: give one of them");
+  }
+  if (service.type == ServiceType::kJob)
+    reader.Report(place, std::string(ways.back()) + ": a job is waited for to complete, not to be ready");
+}
+
 void ValidateSupervision(const Service& service, Reader& reader) {
   constexpr std::array<std::string_view, 5> kSettings{"health_interval", "health_timeout", "health_retries",
                                                       "health_start_period", "on_unhealthy"};
@@ -113,6 +128,7 @@ void ValidateSupervision(const Service& service, Reader& reader) {
   if (job && service.restart != RestartPolicy::kNo) {
     reader.Report(PlaceOf(service, "restart"), "restart: a job is not restarted; apply runs it again where it failed");
   }
+  ValidateReadiness(service, reader);
   if (service.health && service.health->interval.count() == 0) {
     reader.Report(PlaceOf(service, "health_interval"), "health_interval: must be longer than nothing");
   }

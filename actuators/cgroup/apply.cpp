@@ -134,15 +134,15 @@ Result<> RemoveGroup(const std::string& directory, std::string_view tag, const P
 
 }  // namespace
 
-Result<sys::CgroupRoot> CgroupActuator::Root() const {
+Result<sys::CgroupRoot> CgroupActuator::Root(const std::string& project) const {
   if (fixed_root_) return *fixed_root_;
-  return sys::FindCgroupRoot();
+  return RootOf(project);
 }
 
 Result<> CgroupActuator::Apply(const PartKey& key, const Wanted& wanted, const ProgressSink& /*progress*/) {
   const auto* group = std::get_if<CgroupWanted>(&wanted);
   if (group == nullptr) return Fail(ErrorCode::kInternal, "apply", key.Text(), "not a control group");
-  const auto root = TRY(Root());
+  const auto root = TRY(Root(key.project));
   const std::string directory = root.base + "/" + group->path;
   const auto needed = TRY(NeededControllers(root, *group));
   const bool made = TRY(MakeGroup(root, key, directory, *group, needed));
@@ -156,7 +156,7 @@ Result<> CgroupActuator::Apply(const PartKey& key, const Wanted& wanted, const P
 
 Result<> CgroupActuator::Undo(const PartKey& key, const Wanted* /*wanted*/, const UndoOptions& /*options*/,
                               const ProgressSink& progress) {
-  auto root = Root();
+  auto root = Root(key.project);
   if (!root) {
     if (root.error().code == ErrorCode::kUnsupported) return {};  // no cgroup2, no groups
     return Fail(std::move(root).error());

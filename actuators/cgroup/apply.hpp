@@ -24,7 +24,7 @@ class CgroupActuator : public Actuator {
                 const ProgressSink& progress) override;
 
  private:
-  [[nodiscard]] Result<sys::CgroupRoot> Root() const;
+  [[nodiscard]] Result<sys::CgroupRoot> Root(const std::string& project) const;
   std::optional<sys::CgroupRoot> fixed_root_;
 };
 

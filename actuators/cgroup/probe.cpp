@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "actuators/cgroup/limits.hpp"
+#include "actuators/sys/cgroup_control.hpp"
 #include "actuators/sys/file.hpp"
 #include "spec/core/names.hpp"
 
@@ -70,7 +71,7 @@ Result<Observations> CgroupProber::Probe(const ProbeRequest& request) {
   if (fixed_root_) {
     root = *fixed_root_;
   } else {
-    auto found = sys::FindCgroupRoot();
+    auto found = RootOf(request.project);
     if (!found && found.error().code == ErrorCode::kUnsupported) return observations;
     root = TRY(std::move(found));
   }

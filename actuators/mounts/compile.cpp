@@ -188,6 +188,10 @@ Result<std::vector<Wish>> Wishes(const MountsInput& input) {
     const std::string source = input.service_dir + "/" + std::string(name);
     standard.push_back({Bind(source, "/etc/" + std::string(name), kBindInert, false), true, true});
   }
+  if (service.sd_notify) {
+    const std::string source = input.service_dir + "/" + std::string(kNotifySocket);
+    wishes.push_back({Bind(source, std::string(kNotifyInside), kBindInert, false), true, false});
+  }
   if (service.rootfs.empty() && HasOwnHome(who)) {
     const Bytes size = service.memory.value_or(Bytes{1} << 30);
     standard.push_back({TmpfsOp(who.home, size, 0700, who.uid, who.gid, kMountNoSuid | kMountNoDev), false, true});

@@ -12,6 +12,7 @@
 
 #include "actuators/process/at_end.hpp"
 #include "actuators/process/channel.hpp"
+#include "actuators/process/hold.hpp"
 #include "actuators/process/log.hpp"
 #include "actuators/process/probe.hpp"
 #include "actuators/process/start_supervisor.hpp"
@@ -126,7 +127,7 @@ Result<> Tag(const Launch& launch) {
 // Last what says that something is there: where one cannot be removed, or whoever removes them is killed, somebody
 // comes back for the rest.
 Result<> RemoveFiles(const std::string& directory, bool keep_log) {
-  for (const auto tree : {std::string_view("files"), kNetworkDirectory}) {
+  for (const auto tree : {std::string_view("files"), kNetworkDirectory, kNotifyDirectory}) {
     if (auto removed = sys::RemoveTree(In(directory, tree)); !removed && removed.error().sys_errno != ENOENT)
       return removed;
   }
@@ -136,13 +137,30 @@ Result<> RemoveFiles(const std::string& directory, bool keep_log) {
       TRY(RemoveFile(In(directory, file) + ".1"));
     }
   }
-  for (const auto file : {kAtEndFile, kPolicyFile, kNetworkFile, kLockFile, kLaunchFile, kStatusFile}) {
+  for (const auto file :
+       {kAtEndFile, kAgainFile, kHoldSocket, kPolicyFile, kNetworkFile, kLockFile, kLaunchFile, kStatusFile}) {
     sys::RemoveTemporaries(In(directory, file));
     TRY(RemoveFile(In(directory, file)));
   }
   // Unless the files of the names part, or another resource's, are there still.
   if (!keep_log) sys::RemoveIfEmpty(directory, 2);
   return {};
+}
+
+// It becomes ready or it does not: failures before are of no account, and it is asked often.
+std::optional<spec::HealthCheck> ReadinessOf(const spec::Service& service) {
+  constexpr Duration kOften{1'000}, kAlways{100LL * 365 * 24 * 3600 * 1000};
+  spec::HealthCheck check;
+  check.interval = kOften;
+  check.start_period = kAlways;
+  if (service.readiness_tcp) {
+    check.probe = spec::TcpProbe{*service.readiness_tcp};
+  } else if (!service.readiness_exec.empty()) {
+    check.probe = spec::CommandProbe{service.readiness_exec};
+  } else {
+    return std::nullopt;
+  }
+  return check;
 }
 
 }  // namespace
@@ -156,6 +174,10 @@ Policy PolicyOf(const ProcessWanted& wanted) {
       std::min<std::int64_t>(service.stop_timeout.count(), std::numeric_limits<std::uint32_t>::max()));
   policy.has_health = service.health.has_value();
   if (service.health) policy.health = *service.health;
+  if (const auto readiness = ReadinessOf(service)) {
+    policy.has_readiness = true;
+    policy.readiness = *readiness;
+  }
   policy.digest = wanted.policy_digest;
   return policy;
 }
@@ -200,7 +222,7 @@ Result<> ProcessActuator::Undo(const PartKey& key, const Wanted* /*wanted*/, con
   TRY(RemoveFiles(directory, options.keep_log));
   // The group of the supervisors is ours. Where the service's own has gone before us, after a kill, nobody else is left
   // to remove the project's.
-  auto root = sys::FindCgroupRoot();
+  auto root = cgroup::RootOf(key.project);
   return root && root->writable ? cgroup::RemoveEmptyParents(*root, key.project) : Result<>();
 }
 

@@ -1,7 +1,9 @@
 #include "actuators/process/at_end.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 
 #include "actuators/sys/cgroupfs.hpp"
@@ -42,7 +44,15 @@ void ExecuteAtEnd(const std::string& directory, const std::string& id) {
   for (std::size_t at = 0; at < words->size(); at = words->find('\0', at) + 1) argv.push_back(words->data() + at);
   argv.push_back(last.data());
   argv.push_back(nullptr);
-  if (::fork() != 0) return;
+  // Until it has left: with the supervisor a unit ends, and all that is in its group.
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return;
+  if (::fork() != 0) {
+    ::close(ends[1]);
+    char byte = 0;
+    [[maybe_unused]] const auto left = ::read(ends[0], &byte, 1);
+    return;
+  }
   ::setsid();
   // Out of the project's group, which it is to remove. Where that may not be, the group is left to the next one.
   if (const auto groups = sys::FindCgroupRoot()) [[maybe_unused]]

@@ -1,6 +1,8 @@
 #include "actuators/process/log.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -21,6 +23,22 @@ constexpr mode_t kMode = 0640;
 
 std::string LogPath(const std::string& directory) {
   return directory + "/" + std::string(kLogFile);
+}
+
+// All of it or nothing, as long as the pipe's other end is read from.
+void Mirror(int fd, std::string_view line) {
+  constexpr int kPatienceMs = 100;
+  if (fd < 0) return;
+  std::string text(line);
+  text += '\n';
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    pollfd entry{.fd = fd, .events = POLLOUT, .revents = 0};
+    if (::poll(&entry, 1, kPatienceMs) != 1) return;
+    const ssize_t sent = ::send(fd, rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent <= 0) return;
+    rest.remove_prefix(static_cast<std::size_t>(sent));
+  }
 }
 
 // The end of a file: enough for the entries that are wanted, not the whole.
@@ -93,6 +111,7 @@ void LogWriter::Entry(std::string& out, Stream stream, std::string_view line, st
   out += ' ';
   out += line;
   out += '\n';
+  Mirror(mirror_[stream == Stream::kOut ? 0 : 1], line);
 }
 
 bool LogWriter::Rotate() {

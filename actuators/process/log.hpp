@@ -7,6 +7,7 @@
 // The file "log" grows to Policy::log_max_bytes, is then renamed to "log.1" (the one before goes), and begins anew.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -33,6 +34,9 @@ class LogWriter {
   // directory: the service's. Appends to what is there. file: its name in the place of "log".
   static Result<LogWriter> Open(std::string directory, std::uint64_t max_bytes, std::string_view file = kLogFile);
 
+  // Whole lines of standard output and error go to these two descriptors as well: those of a unit lead to the journal.
+  // A reader that does not keep up misses lines.
+  void MirrorTo(int out, int error) { mirror_ = {out, error}; }
   void SetLimit(std::uint64_t max_bytes) { max_bytes_ = max_bytes; }
   void Add(Stream stream, std::string_view data, std::int64_t now_ms);
   // A line of the supervisor's own, in the midst of what the workload may not have finished.
@@ -50,6 +54,7 @@ class LogWriter {
   std::uint64_t size_ = 0;
   sys::Fd file_;
   std::string partial_out_, partial_error_;
+  std::array<int, 2> mirror_{-1, -1};
 };
 
 // What a workload wrote as it may be shown to a person: control characters, which could reach for the terminal, as

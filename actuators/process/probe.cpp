@@ -32,6 +32,8 @@ std::string FrozenFact(const sys::Fd& root, const PartKey& key) {
 
 void AddNotes(const Status& status, pid_t supervisor, Facts& notes) {
   notes["id"] = status.id;
+  if (status.readiness != Status::Readiness::kNone) notes["readiness"] = ReadinessName(status.readiness);
+  if (!status.words.empty()) notes["words"] = status.words;
   notes["health"] = HealthName(status.health);
   notes["restarts"] = std::to_string(status.restarts);
   notes["started_ms"] = std::to_string(status.started_ms);
@@ -202,7 +204,8 @@ std::string StagedFile(const std::string& directory, std::string_view destinatio
 // What is just applied (only_asked) is confined as it was a moment ago; else a thread goes round.
 Result<Observations> ProcessProber::Probe(const ProbeRequest& request) {
   Place place;
-  if (const auto root = cgroup::AbsolutePath("")) place.cgroup_root.reset(::open(root->c_str(), O_PATH | O_CLOEXEC));
+  if (const auto root = cgroup::AbsolutePath(request.project, ""))
+    place.cgroup_root.reset(::open(root->c_str(), O_PATH | O_CLOEXEC));
   if (request.only_asked || request.parts.empty()) return LookAtAll(directories_, request, place);
   place.wandering = true;
   Result<Observations> answer;

@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "actuators/process/channel.hpp"
+#include "actuators/process/hold.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/mount_api.hpp"
+#include "actuators/sys/pass_fd.hpp"
 
 namespace nucleus::process {
 
@@ -96,6 +98,12 @@ Result<> StartSupervisor(const std::string& program, const std::string& director
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe2", "readiness");
   sys::Fd reader(ends[0]);
   sys::Fd writer = TRY(Above(sys::Fd(ends[1]), "readiness"));
+  if (const auto waiting = TRY(ConnectHold(directory))) {
+    if (!sys::SendFd(waiting->get(), writer.get())) return FailSys("tell", "the unit's supervisor");
+    writer.reset();
+    const std::string answer = TRY(sys::ReadAll(reader.get(), "readiness of the supervisor"));
+    return DecodeReady(answer);
+  }
   Plan plan{.program = file.get(),
             .ready = writer.get(),
             .null = null.get(),

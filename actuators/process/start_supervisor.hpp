@@ -12,6 +12,7 @@ namespace nucleus::process {
 // container could write to it, while all such processes share the pages of one file. open_tree(2).
 Result<sys::Fd> OpenProgram(const std::string& program);
 
+// One that waits in the directory already, started by a unit, is told to go on: hold.hpp. Else
 // program: nucleus-supervisor; directory: the service's; cgroup: absolute, the supervisor moves there ("": stays here).
 // Returns once the workload was executed, or with the reason why it was not; then no supervisor is left.
 Result<> StartSupervisor(const std::string& program, const std::string& directory, const std::string& cgroup);

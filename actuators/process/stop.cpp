@@ -34,7 +34,7 @@ Duration StopTimeoutOf(const std::string& directory) {
 }  // namespace
 
 std::optional<std::string> GroupOf(const PartKey& key) {
-  auto directory = cgroup::AbsolutePath(CgroupPath(key.project, key.address));
+  auto directory = cgroup::AbsolutePath(key.project, CgroupPath(key.project, key.address));
   if (!directory || ::access(directory->c_str(), F_OK) != 0) return std::nullopt;
   return *directory;
 }

@@ -28,12 +28,17 @@ std::int64_t UnixNow() {
       .count();
 }
 
+// It was executed, and has yet to become ready.
+bool Awaited(const Status& status) {
+  return status.readiness == Status::Readiness::kWaiting;
+}
+
 // A service that has ended does not run, however it ended; a job has started once it has completed.
 Progress OfEnded(const Status& status, Milestone milestone, bool job) {
   const bool good = status.state == Status::State::kExited && status.exit_code == 0;
   switch (milestone) {
     case Milestone::kExecuted:
-      return status.started_ms != 0 ? Progress::kReached : Progress::kHopeless;
+      return status.started_ms != 0 && !Awaited(status) ? Progress::kReached : Progress::kHopeless;
     case Milestone::kCompleted:
     case Milestone::kStarted:
       return good && job ? Progress::kReached : Progress::kHopeless;
@@ -44,6 +49,7 @@ Progress OfEnded(const Status& status, Milestone milestone, bool job) {
 }
 
 Progress OfRunning(const Status& status, Milestone milestone) {
+  if (Awaited(status)) return Progress::kWaiting;
   switch (milestone) {
     case Milestone::kExecuted:
       return Progress::kReached;
@@ -68,7 +74,7 @@ Progress Judge(const Found& found, Milestone milestone, bool job) {
     case Status::State::kRunning:
       return found.supervisor != 0 ? OfRunning(status, milestone) : Progress::kHopeless;
     case Status::State::kBackoff:
-      if (milestone == Milestone::kExecuted) return Progress::kReached;
+      if (milestone == Milestone::kExecuted && !Awaited(status)) return Progress::kReached;
       return found.supervisor == 0 || status.restarts >= kCrashLoop ? Progress::kHopeless : Progress::kWaiting;
     case Status::State::kStarting:
     case Status::State::kStopping:
@@ -90,11 +96,14 @@ std::string Describe(const Found& found) {
   } else if (found.supervisor == 0) {
     text = "its supervisor is gone";
   } else {
-    text = "it is " + std::string(StateName(status.state));
+    text = "it is " + std::string(StateName(status.state)) + (Awaited(status) ? ", and not ready yet" : "");
   }
   if (status.restarts > 0) text += ", after " + std::to_string(status.restarts) + " restarts";
   if (!status.error.empty()) text += "; " + status.error;
-  if (!status.probe_output.empty()) text += "\n  last output of its health check: " + status.probe_output;
+  if (!status.words.empty()) text += "; it says: " + status.words;
+  if (!status.probe_output.empty())
+    text += "\n  last output of its " + std::string(Awaited(status) ? "readiness" : "health") +
+            " check: " + status.probe_output;
   return text;
 }
 

@@ -1,9 +1,12 @@
-// nucleus-supervisor DIRECTORY FD [GROUP]: watches the workload of a service directory; supervisor.hpp.
+// nucleus-supervisor DIRECTORY FD [GROUP], nucleus-supervisor DIRECTORY unit: watches the workload of a service
+// directory; supervisor.hpp.
 //
 // FD is the pipe on which it says whether the workload was executed (channel.hpp). With GROUP, a descriptor of the
 // cgroup to be in or -1, it goes on in a child that init adopts. Started by the process actuator from a read-only clone
 // of its own file, so that no container can ever write to it (CVE-2019-5736). It ends with the exit code of the
 // workload's last run: for whoever waits for it while its directory is removed.
+//
+// As the program of a unit it waits in the directory until it is told of such a pipe (unit.hpp).
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -12,10 +15,14 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <string>
+#include <string_view>
 
 #include "actuators/process/at_end.hpp"
 #include "actuators/process/channel.hpp"
+#include "actuators/process/hold.hpp"
 #include "actuators/supervisor/supervisor.hpp"
+#include "actuators/supervisor/unit.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/standard_files.hpp"
@@ -58,10 +65,32 @@ bool ParseFd(const char* text, int& fd) {
   return parsed.ec == std::errc() && parsed.ptr == end;
 }
 
+int Supervise(const std::string& directory, nucleus::sys::Fd pipe, bool in_unit) {
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  auto supervisor = nucleus::process::Supervisor::Start(directory, in_unit);
+  if (!supervisor) {
+    Answer(std::move(pipe), std::unexpected(supervisor.error()));
+    return 1;
+  }
+  Answer(std::move(pipe), {});
+  supervisor->Run();
+  nucleus::process::ExecuteAtEnd(directory, supervisor->id());
+  return supervisor->exit_code();
+}
+
+int AsUnit(char** argv) {
+  auto pipe = nucleus::process::AwaitInUnit(argv);
+  if (pipe) return Supervise(argv[1], std::move(*pipe), true);
+  const std::string words = "nucleus-supervisor: " + pipe.error().Message() + "\n";
+  [[maybe_unused]] const auto told = nucleus::sys::WriteAll(STDERR_FILENO, words, "journal");
+  return kFailed;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   nucleus::sys::FillStandardFiles();
+  if (argc == 3 && std::string_view(argv[2]) == nucleus::process::kAsUnit) return AsUnit(argv);
   int fd = -1;
   int cgroup = -1;
   const bool detach = argc == 4;
@@ -72,16 +101,6 @@ int main(int argc, char** argv) {
   }
   if (detach) Detach(cgroup);
   if (cgroup >= 0) ::close(cgroup);
-  nucleus::sys::Fd pipe(fd);
   ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  auto supervisor = nucleus::process::Supervisor::Start(argv[1]);
-  if (!supervisor) {
-    Answer(std::move(pipe), std::unexpected(supervisor.error()));
-    return 1;
-  }
-  Answer(std::move(pipe), {});
-  supervisor->Run();
-  nucleus::process::ExecuteAtEnd(argv[1], supervisor->id());
-  return supervisor->exit_code();
+  return Supervise(argv[1], nucleus::sys::Fd(fd), false);
 }

@@ -41,13 +41,13 @@ Millis Supervisor::NextDeadline() const {
   if (probe_) next = std::min(next, probe_->deadline());
   if (write_trace_at_ != 0) next = std::min(next, write_trace_at_);
   if (network_at_ != 0) next = std::min(next, network_at_);
-  if (ProbesHealth()) next = std::min(next, health_.next());
+  if (MayProbe()) next = std::min(next, Tracker().next());
   return next;
 }
 
 void Supervisor::Step(int timeout_ms) {
   // A descriptor of -1 is passed over by poll.
-  constexpr std::size_t kOwn = 9;
+  constexpr std::size_t kOwn = 10;
   std::array<pollfd, kOwn + TerminalRelay::kPolls> polls{};
   const auto watch = [&polls](std::size_t i, int fd) { polls[i] = {.fd = fd, .events = POLLIN, .revents = 0}; };
   watch(0, signals_.get());
@@ -60,6 +60,7 @@ void Supervisor::Step(int timeout_ms) {
   // cgroups(7): a change of it is an exceptional condition.
   polls[7] = {.fd = group_events_.get(), .events = POLLPRI, .revents = 0};
   watch(8, network_ ? network_->output().get() : -1);
+  watch(9, notify_ ? notify_->fd() : -1);
   const auto relayed = std::span(polls).last<TerminalRelay::kPolls>();
   for (auto& poll : relayed) poll.fd = -1;
   if (relay_) relay_->Watch(relayed);
@@ -70,6 +71,7 @@ void Supervisor::Step(int timeout_ms) {
   if (polls[8].revents != 0) HearNetwork();
   if (polls[2].revents != 0) Drain(out_, Stream::kOut, false);
   if (polls[3].revents != 0) Drain(error_, Stream::kError, false);
+  if (polls[9].revents != 0) HearWorkload();
   if (polls[5].revents != 0 && probe_) probe_->ReadOutput();
   if (polls[4].revents != 0 && probe_) FinishProbe(false);
   if (polls[0].revents != 0) HandleSignals();
@@ -110,7 +112,7 @@ void Supervisor::HandleTime() {
       ScheduleRestart();
     }
   }
-  if (ProbesHealth() && now >= health_.next()) StartProbe();
+  if (MayProbe() && now >= Tracker().next()) StartProbe();
 }
 
 void Supervisor::HandleSignals() {
@@ -140,7 +142,10 @@ void Supervisor::PassOn(int signal) {
     return;
   }
   if (!workload_) return EndFor(Status::State::kExited);  // between two runs
-  if (signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT) asked_to_end_ = true;
+  if (signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT) {
+    asked_to_end_ = true;
+    TellStopping(0);
+  }
   if (launch_.init || WouldNotice(workload_->pid, signal)) return Forward(signal);
   ended_by_ = signal;
   intent_ = Intent::kStop;
@@ -174,6 +179,7 @@ void Supervisor::ReloadPolicy() {
   } else if (!same_check) {
     health_.Change(policy_.health, Now());
   }
+  ReconsiderReadiness();
   WriteStatus();
 }
 
@@ -197,6 +203,7 @@ void Supervisor::BeginStop(Intent intent, int timeout_ms) {
   intent_ = intent;
   status_.state = Status::State::kStopping;
   WriteStatus();
+  if (intent != Intent::kRestart) TellStopping(patience);
   Note("stop timeout_ms=" + std::to_string(patience));
   Thaw();  // a frozen process would not get to handle its signal
   // The mini-init takes every signal and passes it on; /proc does not show it while it waits, which lifts its mask.

@@ -9,6 +9,8 @@
 // workload; SIGRTMIN sent by sigqueue(3) with value N passes on signal N. The stop signal (process/stop_signal.hpp) is
 // that of the foreground too. What becomes of the workload is written to "events" (process/log.hpp). While its group is
 // frozen, by whomever, it is not probed. A supervisor that is killed takes the workload along.
+//
+// A NOTIFY_SOCKET of the environment is told when the workload is ready, and what it says of itself: notify.hpp.
 #pragma once
 
 #include <poll.h>
@@ -23,6 +25,7 @@
 #include "actuators/process/supervision.hpp"
 #include "actuators/supervisor/health_probe.hpp"
 #include "actuators/supervisor/network_helper.hpp"
+#include "actuators/supervisor/notify.hpp"
 #include "actuators/supervisor/syscall_answers.hpp"
 #include "actuators/supervisor/terminal_relay.hpp"
 
@@ -41,7 +44,8 @@ struct Preparation {
 class Supervisor {
  public:
   // Takes the lock, reads the files, executes the workload. The status file says kRunning or kFailed when it returns.
-  static Result<Supervisor> Start(std::string directory);
+  // in_unit: our standard output and error are those of a systemd unit, and are to have what the log has.
+  static Result<Supervisor> Start(std::string directory, bool in_unit = false);
   // In the foreground of the caller: the workload has the caller's standard files, or a terminal between which and the
   // caller's this relays, and no log. Every signal that would end the caller is the workload's; where that is PID 1 and
   // neither handles nor blocks it, it is ended, as the signal would have ended it were it no PID 1.
@@ -96,12 +100,22 @@ class Supervisor {
   void Note(const std::string& event);
   void NoteFailure();
   // supervisor_health.cpp
-  [[nodiscard]] bool ProbesHealth() const;
+  [[nodiscard]] bool MayProbe() const;
   void LookWhetherPaused();
   void StartProbe();
   void DropProbe();
   void FinishProbe(bool timed_out);
   void TakeResult(bool healthy, std::string output);
+  // supervisor_readiness.cpp
+  [[nodiscard]] bool AwaitsReadiness() const { return status_.readiness == Status::Readiness::kWaiting; }
+  [[nodiscard]] HealthTracker& Tracker() { return AwaitsReadiness() ? readiness_ : health_; }
+  [[nodiscard]] const HealthTracker& Tracker() const { return AwaitsReadiness() ? readiness_ : health_; }
+  Result<> OpenNotifySocket();
+  void BeginReadiness();
+  void ReconsiderReadiness();
+  void BecomeReady();
+  void TellStopping(Millis patience) const;
+  void HearWorkload();
   // supervisor_calls.cpp
   void AttendCalls();
   void ServeCalls();
@@ -139,7 +153,9 @@ class Supervisor {
   std::optional<HealthProbe> probe_;
   sys::Fd out_, error_;
   Backoff backoff_;
-  HealthTracker health_;
+  HealthTracker health_, readiness_;
+  std::optional<NotifySocket> notify_;  // where the workload is to say when it is ready
+  Manager manager_;
   Intent intent_ = Intent::kNone;
   bool done_ = false;
   std::uint64_t oom_kills_ = 0;

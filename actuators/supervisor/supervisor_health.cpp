@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "actuators/process/running.hpp"
 #include "actuators/supervisor/clock.hpp"
@@ -11,8 +12,10 @@
 
 namespace nucleus::process {
 
-bool Supervisor::ProbesHealth() const {
-  return !probe_ && workload_ && policy_.has_health && intent_ == Intent::kNone && !paused_;
+// Until it is ready its health is not asked after.
+bool Supervisor::MayProbe() const {
+  const bool asked = AwaitsReadiness() ? policy_.has_readiness : policy_.has_health;
+  return !probe_ && workload_ && asked && intent_ == Intent::kNone && !paused_;
 }
 
 // It is told of every change, whoever makes it.
@@ -25,7 +28,7 @@ void Supervisor::LookWhetherPaused() {
   paused_ = paused;
   Note(paused ? "pause" : "unpause");
   if (paused) DropProbe();
-  health_.Postpone(Now());
+  Tracker().Postpone(Now());
 }
 
 // What it would have said is of no account.
@@ -37,13 +40,14 @@ void Supervisor::DropProbe() {
 }
 
 void Supervisor::StartProbe() {
-  if (IsPaused(launch_.cgroup)) return health_.Postpone(Now());
-  auto probe = HealthProbe::Start(launch_, policy_.health, workload_->pidfd, Now());
+  if (IsPaused(launch_.cgroup)) return Tracker().Postpone(Now());
+  const spec::HealthCheck& check = AwaitsReadiness() ? policy_.readiness : policy_.health;
+  auto probe = HealthProbe::Start(launch_, check, workload_->pidfd, Now());
   if (probe) {
     probe_ = std::move(*probe);
     return;
   }
-  if (IsPaused(launch_.cgroup)) return health_.Postpone(Now());
+  if (IsPaused(launch_.cgroup)) return Tracker().Postpone(Now());
   // A probe that cannot be started is a failed one: the command may not be there.
   TakeResult(false, probe.error().Message());
 }
@@ -51,11 +55,17 @@ void Supervisor::StartProbe() {
 void Supervisor::FinishProbe(bool timed_out) {
   auto outcome = probe_->Finish(timed_out);
   probe_.reset();
-  if (timed_out && IsPaused(launch_.cgroup)) return health_.Postpone(Now());
+  if (timed_out && IsPaused(launch_.cgroup)) return Tracker().Postpone(Now());
   TakeResult(outcome.healthy, std::move(outcome.output));
 }
 
 void Supervisor::TakeResult(bool healthy, std::string output) {
+  if (AwaitsReadiness()) {
+    readiness_.Result(healthy, Now());
+    if (healthy) return BecomeReady();
+    if (std::exchange(status_.probe_output, std::move(output)) != status_.probe_output) WriteStatus();
+    return;
+  }
   const bool changed = health_.Result(healthy, Now());
   const bool news = changed || status_.probe_output != output || status_.probe_failures != health_.failures();
   const bool unhealthy = health_.state() == Status::Health::kUnhealthy;

@@ -63,12 +63,13 @@ Result<LogPipe> MakeLogPipe(const Launch& launch) {
 
 }  // namespace
 
-Result<Supervisor> Supervisor::Start(std::string directory) {
+Result<Supervisor> Supervisor::Start(std::string directory, bool in_unit) {
   Supervisor supervisor;
   supervisor.directory_ = std::move(directory);
   supervisor.own_lock_ = TRY(TakeSupervisorLock(supervisor.directory_));
   supervisor.lock_ = supervisor.own_lock_.get();
   TRY(supervisor.Load());
+  if (in_unit) supervisor.log_->MirrorTo(STDOUT_FILENO, STDERR_FILENO);
   return Begin(std::move(supervisor));
 }
 
@@ -115,6 +116,7 @@ Result<> Supervisor::Load() {
 
 Result<> Supervisor::TakeOver() {
   signals_ = TRY(TakeSignals(attached_));
+  manager_ = Manager::FromEnvironment();
   status_.id = launch_.id;
   status_.digest = launch_.digest;
   status_.policy_digest = policy_.digest;
@@ -147,6 +149,7 @@ Result<Running> Supervisor::SpawnWorkload(const Preparation& preparation) {
     const std::string claims = directory_ + "/../../../" + std::string(kUserRangesDir);
     ids_ = TRY(sys::ShareRange(launch_.user_namespace.uids.front().outside, claims));
   }
+  TRY(OpenNotifySocket());
   const auto maybe = PrepareWorkload(preparation.progress);
   if (preparation.done) preparation.done();
   if (!maybe) return Fail(maybe.error());
@@ -221,6 +224,7 @@ Result<> Supervisor::StartWorkload(const Preparation& preparation) {
     health_.Start(policy_.health, started_);
     status_.health = health_.state();
   }
+  BeginReadiness();
   WriteStatus();
   if (!attached_) {
     Note("start pid=" + std::to_string(workload_->pid));

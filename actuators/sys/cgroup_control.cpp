@@ -175,11 +175,21 @@ Result<std::string> MakeSupervisorGroup(const sys::CgroupRoot& root, std::string
 }
 
 Result<std::string> MakeSupervisorGroup(std::string_view project) {
-  return MakeSupervisorGroup(TRY(sys::FindCgroupRoot()), project);
+  return MakeSupervisorGroup(TRY(RootOf(project)), project);
 }
 
-Result<std::string> AbsolutePath(std::string_view relative) {
-  return TRY(sys::FindCgroupRoot()).base + "/" + std::string(relative);
+Result<sys::CgroupRoot> RootOf(std::string_view project) {
+  sys::CgroupRoot root = TRY(sys::FindCgroupRoot());
+  const std::string unit = root.mount + "/system.slice/" + UnitName(project);
+  const auto controllers = TRY(sys::ReadBriefIfThere(AT_FDCWD, unit + "/cgroup.controllers"));
+  if (!controllers) return root;
+  root.base = unit;
+  root.controllers = sys::SplitWords(*controllers);
+  return root;
+}
+
+Result<std::string> AbsolutePath(std::string_view project, std::string_view relative) {
+  return TRY(RootOf(project)).base + "/" + std::string(relative);
 }
 
 Result<> RemoveGroups(const std::string& directory) {

@@ -27,6 +27,10 @@ Result<bool> WaitEmpty(const std::string& directory, Duration timeout);
 bool IsVanished(const Error& error);
 inline constexpr int kVanishedTries = 100;
 
+// The root for a project's groups: that of its unit, where a systemd unit watches it (UnitName of names.hpp), else the
+// one that all share.
+Result<sys::CgroupRoot> RootOf(std::string_view project);
+
 // Makes "nucleus/PROJECT" (and "nucleus") below the root, tagged. The directory's path.
 Result<std::string> MakeProjectGroup(const sys::CgroupRoot& root, std::string_view project);
 
@@ -35,7 +39,7 @@ Result<std::string> MakeSupervisorGroup(std::string_view project);
 Result<std::string> MakeSupervisorGroup(const sys::CgroupRoot& root, std::string_view project);
 
 // The absolute directory of a group named relative to what nucleus may use (CgroupPath of names.hpp).
-Result<std::string> AbsolutePath(std::string_view relative);
+Result<std::string> AbsolutePath(std::string_view project, std::string_view relative);
 
 // Removes a group with those below it, which a workload may have made. kConflict while processes are in it.
 Result<> RemoveGroups(const std::string& directory);

@@ -46,6 +46,7 @@ Result<int> RunRollback(Context& context);
 Result<int> RunRootfsSeal(Context& context);
 Result<int> RunRootfsVerify(Context& context);
 Result<int> RunRun(Context& context);
+Result<int> RunRevive(Context& context);
 Result<int> RunRm(Context& context);
 Result<int> RunExec(Context& context);
 Result<int> RunAttach(Context& context);

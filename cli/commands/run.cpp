@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <future>
 #include <optional>
 
@@ -87,6 +88,14 @@ Result<> CheckLimits(Context& context, const spec::Service& service, const recon
   return {};
 }
 
+// The manager of the caller wants to hear from the workload now and then; sd_watchdog_enabled(3).
+void PassWatchdogOn(Launch& launch) {
+  const char* every = std::getenv("WATCHDOG_USEC");
+  const char* whose = std::getenv("WATCHDOG_PID");
+  if (!launch.notify || every == nullptr || (whose != nullptr && whose != std::to_string(::getpid()))) return;
+  launch.env.push_back("WATCHDOG_USEC=" + std::string(every));
+}
+
 // The parts of one container. What is made is taken away again in reverse order, whatever comes in between.
 class Container {
  public:
@@ -122,6 +131,7 @@ class Container {
     auto compiled = Compile();
     TRY(made.get());
     Launch launch = TRY(std::move(compiled));
+    PassWatchdogOn(launch);
     const std::string record = Encode(launch), id = launch.id, group_directory = launch.cgroup;
     // A user namespace of its own has no power over what was made before it: over the rules of a bridge it shall not.
     if (ahead != nullptr && !launch.host_network && (bridge_ != nullptr || !launch.user_namespace.enabled)) {
@@ -211,6 +221,7 @@ class Container {
       for (const auto file : {kLaunchFile, kStatusFile}) sys::RemoveTemporaries(directory_ + "/" + std::string(file));
     for (const auto file : {kLaunchFile, kStatusFile, kHostsFile, kResolvFile, kHostnameFile, process::kLockFile})
       ::unlink((directory_ + "/" + std::string(file)).c_str());
+    if (service_.sd_notify) (void)sys::RemoveTree(directory_ + "/" + std::string(kNotifyDirectory));
     sys::RemoveIfEmpty(directory_, 2);
     lock_.reset();
   }

@@ -34,6 +34,7 @@ Json Annotations(const Container& container, const Status& status) {
   Json json{{"nucleus.name", container.Name()},
             {"nucleus.state", StateName(status.state)},
             {"nucleus.restarts", std::to_string(status.restarts)}};
+  if (status.readiness != Status::Readiness::kNone) json["nucleus.readiness"] = ReadinessName(status.readiness);
   if (status.health != Status::Health::kNone) json["nucleus.health"] = HealthName(status.health);
   if (status.exit_code >= 0) json["nucleus.exit_code"] = std::to_string(status.exit_code);
   if (status.ending != Status::Ending::kNone) json["nucleus.reason"] = EndingName(status.ending);
@@ -49,7 +50,7 @@ Result<int> RunState(Context& context) {
   const Container container = TRY(FindContainer(directories, context.arguments.Operand(0)));
   const auto found = TRY(process::Find(container.directory));
   if (!found.present()) return Fail(ErrorCode::kNotFound, "", container.Name(), "has never been started");
-  const auto group = cgroup::AbsolutePath(CgroupPath(container.project, container.address));
+  const auto group = cgroup::AbsolutePath(container.project, CgroupPath(container.project, container.address));
   const std::string_view word = StatusWord(found, group && process::IsPaused(*group));
   Json state{{"ociVersion", "1.2.0"}, {"id", found.status ? found.status->id : ""}, {"status", word}};
   if (found.status && found.status->workload.pid != 0 && word != "stopped") state["pid"] = found.status->workload.pid;

@@ -128,4 +128,16 @@ std::string CgroupPath(std::string_view project, const Address& service) {
   return "nucleus/" + std::string(project) + "/" + service.Text();
 }
 
+// A container that nobody gave a name is called by these digits of its id already.
+std::string UnitDigits(std::string_view project) {
+  constexpr std::size_t kDigits = 12;
+  if (project.size() == kDigits && project.find_first_not_of("0123456789abcdef") == std::string_view::npos)
+    return std::string(project);
+  return Sha256().AddField("unit").AddField(project).Finish().Hex().substr(0, kDigits);
+}
+
+std::string UnitName(std::string_view project) {
+  return "nucleus-" + UnitDigits(project) + ".service";
+}
+
 }  // namespace nucleus

@@ -49,9 +49,14 @@ inline constexpr std::string_view kLaunchFile = "launch";    // the compiled con
 inline constexpr std::string_view kPolicyFile = "policy";    // supervision settings that may change live
 inline constexpr std::string_view kNetworkFile = "network";  // what its network needs a program for: network_help.hpp
 inline constexpr std::string_view kNetworkDirectory = "helper";  // where that program keeps what it needs
-inline constexpr std::string_view kStatusFile = "status";        // written by the supervisor, replaced by rename
-inline constexpr std::string_view kLogFile = "log";              // the workload's output; rotated to log.1
-inline constexpr std::string_view kHostsFile = "hosts";          // rewritten in place: it is bind mounted
+// Where its workload says that it is ready, and its place in the container: sd_notify(3). Only its owner may go into
+// the directory; the socket itself is for whoever has it mounted.
+inline constexpr std::string_view kNotifyDirectory = "notify", kNotifySocket = "notify/socket";
+inline constexpr std::string_view kNotifyInside = "/run/host/notify";
+inline constexpr std::string_view kHoldSocket = "hold";    // where a supervisor waits that a unit has started
+inline constexpr std::string_view kStatusFile = "status";  // written by the supervisor, replaced by rename
+inline constexpr std::string_view kLogFile = "log";        // the workload's output; rotated to log.1
+inline constexpr std::string_view kHostsFile = "hosts";    // rewritten in place: it is bind mounted
 inline constexpr std::string_view kResolvFile = "resolv.conf";
 inline constexpr std::string_view kHostnameFile = "hostname";
 
@@ -67,6 +72,11 @@ std::string FirewallTable(std::string_view project);    // "nucleus_" + hash, fa
 std::string FirewallComment(std::string_view project);  // "nucleus:PROJECT"
 // Relative to the cgroup2 subtree that nucleus may use: "nucleus/PROJECT/service.web".
 std::string CgroupPath(std::string_view project, const Address& service);
+
+// The systemd unit that watches a project of one container in the background: "nucleus-" + twelve digits + ".service".
+// The digits are the first of the container's id.
+std::string UnitDigits(std::string_view project);
+std::string UnitName(std::string_view project);
 
 // Extended attributes of a cgroup, its tags.
 inline constexpr std::string_view kTagOwner = "user.nucleus.owner";    // "PROJECT/service.web"

@@ -13,7 +13,7 @@ namespace nucleus {
 
 namespace {
 
-constexpr std::uint64_t kVersion = 3;
+constexpr std::uint64_t kVersion = 4;
 constexpr std::string_view kMagic = "NUC";
 
 class Writer {
@@ -266,13 +266,13 @@ void Walk(IO& io, T& v) {
 template <class IO, Is<Policy> T>
 void Walk(IO& io, T& v) {
   Fields(io, v.restart, v.backoff_first_ms, v.backoff_max_ms, v.stop_signal, v.stop_timeout_ms, v.has_health, v.health,
-         v.log_max_bytes, v.digest);
+         v.has_readiness, v.readiness, v.log_max_bytes, v.digest);
 }
 template <class IO, Is<Launch> T>
 void Walk(IO& io, T& v) {
   Fields(io, v.project, v.address, v.id, v.digest, v.argv, v.env, v.workdir, v.hostname, v.identity, v.rlimits,
          v.cgroup, v.netns, v.host_network, v.host_cgroups, v.time_namespace, v.user_namespace, v.mounts, v.security,
-         v.init, v.job, v.production, v.chroot_fallback, v.degraded, v.mount_audit, v.policy);
+         v.init, v.notify, v.job, v.production, v.chroot_fallback, v.degraded, v.mount_audit, v.policy);
 }
 
 template <class T>

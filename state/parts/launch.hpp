@@ -156,6 +156,8 @@ struct Policy {
   std::uint32_t stop_timeout_ms = 10'000;
   bool has_health = false;
   spec::HealthCheck health;
+  bool has_readiness = false;
+  spec::HealthCheck readiness;             // probed until it succeeds for the first time
   std::uint64_t log_max_bytes = 16 << 20;  // then rotated; two files are kept
   Digest digest;                           // ProcessWanted::policy_digest
   bool operator==(const Policy&) const = default;
@@ -183,6 +185,7 @@ struct Launch {
   std::vector<MountOp> mounts;
   Security security;
   bool init = false;             // mini-init as PID 1
+  bool notify = false;           // it says when it is ready, to the socket kNotifySocket of its directory
   bool job = false;              // an exit with 0 is completion, never restarted then
   bool production = false;       // whatever cannot be had is fatal
   bool chroot_fallback = false;  // where pivot_root fails
@@ -201,10 +204,12 @@ Result<Policy> DecodePolicy(std::string_view data);
 // What the supervisor says of itself in the status file, one "key value" a line. Unknown keys are passed over.
 struct Status {
   enum class State : std::uint8_t { kStarting, kRunning, kBackoff, kStopping, kExited, kFailed };
+  enum class Readiness : std::uint8_t { kNone, kWaiting, kReady };  // none: nothing is waited for
   enum class Health : std::uint8_t { kNone, kStarting, kHealthy, kUnhealthy };
   // Why the workload ended: by itself, or for want of memory, or because somebody asked for it, or of ill health.
   enum class Ending : std::uint8_t { kNone, kItself, kOom, kStopped, kUnhealthy };
   State state = State::kStarting;
+  Readiness readiness = Readiness::kNone;  // of the last run
   Health health = Health::kNone;
   std::string id;
   Digest digest;
@@ -221,6 +226,7 @@ struct Status {
   std::uint32_t probe_failures = 0;  // in a row
   std::string probe_output;          // the last one, at most 1 KiB, escaped
   std::string error;                 // why it could not start: the message of an Error
+  std::string words;                 // what it said of itself last, sd_notify(3), STATUS=; escaped
   std::string network;               // NetworkState::Text(); "": nobody has been asked, or has not answered yet
   bool operator==(const Status&) const = default;
 };
@@ -228,6 +234,7 @@ struct Status {
 std::string Encode(const Status& status);
 Result<Status> DecodeStatus(std::string_view text);
 std::string_view StateName(Status::State state);
+std::string_view ReadinessName(Status::Readiness readiness);  // "none", "waiting", "ready"
 std::string_view HealthName(Status::Health health);
 std::string_view EndingName(Status::Ending ending);  // "none", "exit", "oom", "stopped", "unhealthy"
 

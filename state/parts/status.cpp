@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kStateNames = {"starting", "running", "backoff",
                                                          "stopping", "exited",  "failed"};
+constexpr std::array<std::string_view, 3> kReadinessNames = {"none", "waiting", "ready"};
 constexpr std::array<std::string_view, 4> kHealthNames = {"none", "starting", "healthy", "unhealthy"};
 constexpr std::array<std::string_view, 5> kEndingNames = {"none", "exit", "oom", "stopped", "unhealthy"};
 constexpr std::string_view kFirstLine = "nucleus-status 1";
@@ -103,6 +104,12 @@ void Put(std::string& out, const Status::State& value) {
 bool Get(std::string_view line, Status::State& value) {
   return GetName(kStateNames, line, value);
 }
+void Put(std::string& out, const Status::Readiness& value) {
+  out += ReadinessName(value);
+}
+bool Get(std::string_view line, Status::Readiness& value) {
+  return GetName(kReadinessNames, line, value);
+}
 void Put(std::string& out, const Status::Health& value) {
   out += HealthName(value);
 }
@@ -120,6 +127,7 @@ bool Get(std::string_view line, Status::Ending& value) {
 template <class S, class Visitor>
 void Fields(S& status, Visitor&& visit) {
   visit("state", status.state);
+  visit("readiness", status.readiness);
   visit("health", status.health);
   visit("id", status.id);
   visit("digest", status.digest);
@@ -142,6 +150,7 @@ void Fields(S& status, Visitor&& visit) {
   visit("probe_failures", status.probe_failures);
   visit("probe_output", status.probe_output);
   visit("error", status.error);
+  visit("words", status.words);
   visit("network", status.network);
 }
 
@@ -149,6 +158,9 @@ void Fields(S& status, Visitor&& visit) {
 
 std::string_view StateName(Status::State state) {
   return kStateNames[static_cast<std::size_t>(state)];
+}
+std::string_view ReadinessName(Status::Readiness readiness) {
+  return kReadinessNames[static_cast<std::size_t>(readiness)];
 }
 std::string_view HealthName(Status::Health health) {
   return kHealthNames[static_cast<std::size_t>(health)];

@@ -1,0 +1,115 @@
+#include "actuators/process/hold.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "actuators/sys/file.hpp"
+#include "actuators/sys/pass_fd.hpp"
+#include "spec/core/names.hpp"
+
+namespace nucleus::process {
+
+namespace {
+
+constexpr std::string_view kSubject = "the unit's supervisor";
+
+// An address has room for 107 bytes; a descriptor of the directory makes every path short.
+sockaddr_un HoldAddress(const sys::Fd& directory) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = "/proc/self/fd/" + std::to_string(directory.get()) + "/" + std::string(kHoldSocket);
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  return address;
+}
+
+Result<sys::Fd> StreamSocket() {
+  sys::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket) return FailSys("socket", kSubject);
+  return socket;
+}
+
+}  // namespace
+
+Result<HoldSocket> HoldSocket::Make(const std::string& directory) {
+  TRY(sys::MakeDirectories(directory, 0755));
+  const std::string path = directory + "/" + std::string(kHoldSocket);
+  const sys::Fd inside = TRY(sys::Open(directory, O_PATH | O_DIRECTORY));
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return FailSys("remove", path);
+  sys::Fd listener = TRY(StreamSocket());
+  // As long as it cannot be connected to, nobody takes it for one that waits.
+  const sockaddr_un address = HoldAddress(inside);
+  if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return FailSys("bind", path);
+  if (::chmod(path.c_str(), 0600) != 0) return FailSys("chmod", path);
+  if (::listen(listener.get(), 8) != 0) return FailSys("listen", path);
+  return HoldSocket(path, std::move(listener));
+}
+
+Result<sys::Fd> HoldSocket::Await(const sys::Fd& helper) {
+  std::vector<sys::Fd> connections;
+  std::vector<pollfd> polls;
+  const auto gone = [this](std::string_view who) {
+    ::unlink(path_.c_str());
+    return Fail(ErrorCode::kInterrupted, "wait for", "container", std::string(who) + " ended before it was made");
+  };
+  while (true) {
+    polls = {{.fd = listener_.get(), .events = POLLIN, .revents = 0},
+             {.fd = helper.get(), .events = POLLIN, .revents = 0}};
+    for (const auto& connection : connections)
+      polls.push_back({.fd = connection.get(), .events = POLLIN, .revents = 0});
+    if (::poll(polls.data(), polls.size(), -1) < 0 && errno != EINTR) return FailSys("poll", kSubject);
+    for (std::size_t i = 0; i < connections.size(); ++i) {
+      if (polls[i + 2].revents == 0) continue;
+      sys::Fd pipe(sys::ReceiveFd(connections[i].get()));
+      if (!pipe) return gone("who makes it");
+      ::unlink(path_.c_str());
+      return pipe;
+    }
+    if (polls[1].revents != 0) return gone("the command that makes it");
+    if (polls[0].revents == 0) continue;
+    if (sys::Fd next(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)); next)
+      connections.push_back(std::move(next));
+  }
+}
+
+Result<std::optional<sys::Fd>> ConnectHold(const std::string& directory) {
+  auto inside = sys::Open(directory, O_PATH | O_DIRECTORY);
+  if (!inside && inside.error().sys_errno == ENOENT) return std::nullopt;
+  if (!inside) return Fail(std::move(inside).error());
+  sys::Fd socket = TRY(StreamSocket());
+  const sockaddr_un address = HoldAddress(*inside);
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return socket;
+  if (errno == ENOENT || errno == ECONNREFUSED) return std::nullopt;
+  return FailSys("connect to", kSubject);
+}
+
+bool IsHeld(const std::string& directory) {
+  return ::access((directory + "/" + std::string(kHoldSocket)).c_str(), F_OK) == 0;
+}
+
+Result<> WriteAgain(const std::string& directory, const std::vector<std::string>& command) {
+  std::string words;
+  for (const std::string& word : command) words += word + '\0';
+  return sys::ReplaceFile(directory + "/" + std::string(kAgainFile), words, 0600);
+}
+
+Result<> ForgetAgain(const std::string& directory) {
+  const std::string path = directory + "/" + std::string(kAgainFile);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return FailSys("remove", path);
+  return {};
+}
+
+Result<std::vector<std::string>> ReadAgain(const std::string& directory) {
+  const auto text = TRY(sys::ReadFileIfThere(directory + "/" + std::string(kAgainFile)));
+  std::vector<std::string> words;
+  if (!text) return words;
+  for (std::string_view rest = *text; rest.contains('\0'); rest.remove_prefix(rest.find('\0') + 1))
+    words.emplace_back(rest.substr(0, rest.find('\0')));
+  return words;
+}
+
+}  // namespace nucleus::process

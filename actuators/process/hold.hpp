@@ -1,0 +1,48 @@
+// A supervisor that a systemd unit has started, and that waits for what it is to supervise: the unit has to be there
+// before the container's control group, which lies in the unit's.
+//
+// It waits at the socket "hold" of the service's directory. Whoever makes the container keeps a connection; the process
+// actuator makes another one, and sends by it the pipe on which it wants to hear how the start went (channel.hpp).
+// Where a connection ends before that, nobody is left who would go on, and the supervisor gives up. Threads: any, one a
+// value.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "actuators/sys/fd.hpp"
+#include "spec/core/error.hpp"
+
+namespace nucleus::process {
+
+inline constexpr std::string_view kAsUnit = "unit";  // what the supervisor is told in the place of a pipe
+
+class HoldSocket {
+ public:
+  static Result<HoldSocket> Make(const std::string& directory);
+  // The pipe. helper: a pidfd of who was started to make the container, and must not end before; or none. The socket is
+  // gone afterwards.
+  Result<sys::Fd> Await(const sys::Fd& helper);
+
+ private:
+  HoldSocket(std::string path, sys::Fd listener) : path_(std::move(path)), listener_(std::move(listener)) {}
+  std::string path_;
+  sys::Fd listener_;
+};
+
+// A connection to who waits in a directory; none: nobody does.
+Result<std::optional<sys::Fd>> ConnectHold(const std::string& directory);
+
+// Whether one waits there, or was killed while it did.
+bool IsHeld(const std::string& directory);
+
+inline constexpr std::string_view kAgainFile = "again";
+// What is executed where the unit starts its supervisor again, a command that makes the container once
+// more. Only there once the container has been up.
+Result<> WriteAgain(const std::string& directory, const std::vector<std::string>& command);
+Result<> ForgetAgain(const std::string& directory);
+Result<std::vector<std::string>> ReadAgain(const std::string& directory);
+
+}  // namespace nucleus::process

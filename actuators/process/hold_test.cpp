@@ -1,0 +1,80 @@
+#include "actuators/process/hold.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <future>
+
+#include "actuators/sys/file.hpp"
+#include "actuators/sys/pass_fd.hpp"
+#include "actuators/sys/testing.hpp"
+
+namespace nucleus::process {
+namespace {
+
+struct HoldTest : ::testing::Test {
+  sys::TemporaryDirectory top;
+  // As long as they come: an address of a socket has less room.
+  std::string directory = top / (std::string(100, 'p') + "/service." + std::string(60, 's'));
+};
+
+TEST_F(HoldTest, GoesOnWithThePipeThatItIsSent) {
+  auto hold = HoldSocket::Make(directory);
+  ASSERT_TRUE(hold) << hold.error().Message();
+  struct stat st{};
+  ASSERT_EQ(::stat((directory + "/hold").c_str(), &st), 0);
+  EXPECT_EQ(st.st_mode & 0777U, 0600U);
+  const auto guard = ConnectHold(directory);
+  ASSERT_TRUE(guard && *guard);
+  auto awaited = std::async([&] { return hold->Await({}); });
+  const auto go = ConnectHold(directory);
+  ASSERT_TRUE(go && *go);
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  ASSERT_TRUE(sys::SendFd((*go)->get(), ends[1]));
+  ::close(ends[1]);
+  {
+    const auto pipe = awaited.get();
+    ASSERT_TRUE(pipe) << pipe.error().Message();
+    EXPECT_TRUE(sys::WriteAll(pipe->get(), "up", "pipe"));
+  }
+  EXPECT_EQ(sys::ReadAll(ends[0], "pipe").value(), "up");
+  ::close(ends[0]);
+  EXPECT_FALSE(IsHeld(directory));
+}
+
+TEST_F(HoldTest, GivesUpWithWhoeverMakesTheContainer) {
+  auto hold = HoldSocket::Make(directory);
+  ASSERT_TRUE(hold);
+  auto guard = ConnectHold(directory);
+  ASSERT_TRUE(guard && *guard);
+  auto awaited = std::async([&] { return hold->Await({}); });
+  guard = std::optional<sys::Fd>();
+  const auto pipe = awaited.get();
+  ASSERT_FALSE(pipe);
+  EXPECT_EQ(pipe.error().code, ErrorCode::kInterrupted);
+  EXPECT_FALSE(IsHeld(directory));
+}
+
+TEST_F(HoldTest, OneThatWasKilledWaitsNoMore) {
+  EXPECT_FALSE(ConnectHold(directory).value().has_value());
+  { ASSERT_TRUE(HoldSocket::Make(directory)); }
+  EXPECT_TRUE(IsHeld(directory));
+  EXPECT_FALSE(ConnectHold(directory).value().has_value());
+  EXPECT_TRUE(HoldSocket::Make(directory));
+}
+
+TEST_F(HoldTest, WhatMakesItAgainReadsBack) {
+  ASSERT_TRUE(sys::MakeDirectories(directory, 0755));
+  EXPECT_TRUE(ReadAgain(directory).value().empty());
+  const std::vector<std::string> command{"/bin/nucleus", "", "a b\n"};
+  ASSERT_TRUE(WriteAgain(directory, command));
+  EXPECT_EQ(ReadAgain(directory).value(), command);
+  ASSERT_TRUE(ForgetAgain(directory));
+  ASSERT_TRUE(ForgetAgain(directory));
+  EXPECT_TRUE(ReadAgain(directory).value().empty());
+}
+
+}  // namespace
+}  // namespace nucleus::process

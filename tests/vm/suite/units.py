@@ -1,0 +1,223 @@
+"""A container in the background is a unit of systemd: started, ready, stopped, killed, logged, and those of an ordinary user."""
+import json
+import os
+import pathlib
+import subprocess
+import time
+
+import guest
+
+USER = 1600
+HOME = pathlib.Path("/home/unituser")
+SAY = """import os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect(os.environ["NOTIFY_SOCKET"])
+for words in sys.argv[1:]: s.send(words.encode())
+"""
+
+
+def detached(*arguments, **options):
+    return guest.nucleus("run", "-d", *arguments, **options).strip()
+
+
+def unit_of(identity):
+    return f"nucleus-{identity[:12]}.service"
+
+
+def show(unit, *names, manager="--system", **options):
+    out = guest.run("systemctl", manager, "show", unit, "-p", ",".join(names), **options)
+    return dict(line.split("=", 1) for line in out.splitlines())
+
+
+def row(name):
+    listed = json.loads(guest.nucleus("ps", "--all", "--output", "json"))["services"]
+    return next((entry for entry in listed if entry["name"] == name), None)
+
+
+def loaded(unit):
+    return show(unit, "LoadState")["LoadState"] != "not-found"
+
+
+def gone(unit):
+    return guest.wait_for(f"{unit} is collected", lambda: not loaded(unit))
+
+
+def journal(unit):
+    return guest.run("journalctl", "--no-pager", "-o", "json", "-u", unit)
+
+
+def nothing_left(name, identity):
+    assert row(name) is None
+    gone(unit_of(identity))
+    assert not pathlib.Path(f"/run/nucleus/projects/{name}").exists()
+    assert not pathlib.Path(f"/sys/fs/cgroup/system.slice/{unit_of(identity)}").exists()
+    assert not list(pathlib.Path("/sys/fs/cgroup").glob(f"**/nucleus/{name}"))
+
+
+def test_it_is_a_unit_with_the_container_in_its_group():
+    identity = detached("--name", "one", "--memory", "64M", "-e", "TOKEN=hush", "--", "sleep", "1000")
+    unit = unit_of(identity)
+    seen = show(unit, "ActiveState", "SubState", "Type", "KillMode", "TimeoutStopUSec", "CollectMode", "Delegate", "Transient", "MainPID",
+                "Restart", "ControlGroup")
+    assert seen["ActiveState"] == "active" and seen["SubState"] == "running", seen
+    assert (seen["Type"], seen["KillMode"], seen["TimeoutStopUSec"]) == ("notify", "mixed", "30s"), seen
+    assert (seen["CollectMode"], seen["Delegate"], seen["Transient"], seen["Restart"]) == ("inactive-or-failed", "yes", "yes", "no"), seen
+    there = row("one")
+    assert there["supervisor_pid"] == int(seen["MainPID"]) and there["state"] == "running", (there, seen)
+    group = pathlib.Path("/sys/fs/cgroup" + seen["ControlGroup"])
+    inside = group / "nucleus/one/service.one"
+    assert str(there["pid"]) in (inside / "cgroup.procs").read_text().split()
+    assert (inside / "memory.max").read_text() == f"{64 << 20}\n"
+    assert not (group / "cgroup.procs").read_text()
+    assert "hush" not in guest.run("systemctl", "show", unit) + guest.run("systemctl", "cat", unit)
+    status = guest.run("systemctl", "status", unit)
+    assert "Container one of nucleus" in status and "sleep 1000" in status, status
+    # What looks and what acts know nothing of the unit.
+    assert guest.nucleus("drift", "one", status=None).count("cgroup") == 0
+    assert guest.nucleus("exec", "one", "--", "cat", "/proc/self/cgroup").strip() == "0::/"
+    guest.nucleus("pause", "one")
+    assert row("one")["state"] == "paused"
+    guest.nucleus("unpause", "one")
+    assert "one" in guest.nucleus("stats")
+    assert json.loads(guest.nucleus("state", "one"))["id"] == identity
+    guest.nucleus("rm", "--force", "one")
+    nothing_left("one", identity)
+
+
+def test_systemctl_stop_stops_as_nucleus_stop_does():
+    script = "trap 'echo bye; exit 7' INT; echo up; while :; do sleep 0.1; done"
+    identity = detached("--name", "polite", "--", "sh", "-c", "trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.1; done")
+    guest.wait_for("it is up", lambda: "up" in guest.nucleus("logs", "polite"))
+    guest.run("systemctl", "stop", unit_of(identity))
+    ended = row("polite")
+    assert (ended["state"], ended["exit_code"], ended["reason"]) == ("stopped", 7, "stopped"), ended
+    assert guest.nucleus("logs", "polite").splitlines()[-1].endswith("bye")
+    gone(unit_of(identity))
+    lines = [json.loads(line) for line in journal(unit_of(identity)).splitlines()]
+    said = [line["MESSAGE"] for line in lines if line.get("SYSLOG_IDENTIFIER") == "polite"]
+    assert said == ["up", "bye"], lines
+    guest.nucleus("rm", "polite")
+    nothing_left("polite", identity)
+    assert script
+
+
+def test_nucleus_stop_kill_wait_and_rm_end_the_unit():
+    identity = detached("--name", "two", "--", "sh", "-c", "exec sleep 1000")
+    guest.nucleus("stop", "--timeout", "1", "two")
+    assert row("two")["state"] == "stopped"
+    gone(unit_of(identity))
+    guest.nucleus("rm", "two")
+    identity = detached("--name", "two", "--", "sh", "-c", "trap 'exit 5' USR1; while :; do sleep 0.1; done")
+    waiting = subprocess.Popen([guest.NUCLEUS, "wait", "two"], stdout=subprocess.PIPE, text=True)
+    time.sleep(1)
+    guest.nucleus("kill", "--signal", "USR1", "two")
+    assert waiting.communicate(timeout=60)[0].split()[-1] == "5"
+    gone(unit_of(identity))
+    guest.nucleus("rm", "two")
+    nothing_left("two", identity)
+
+
+def test_a_name_is_free_at_once_for_the_next():
+    for _ in range(3):
+        identity = detached("--name", "again", "--", "sleep", "1000")
+        guest.nucleus("rm", "-f", "again")
+    nothing_left("again", identity)
+
+
+def test_rm_takes_it_away_once_it_has_ended():
+    identity = detached("--name", "brief", "--rm", "--", "sh", "-c", "sleep 1; exit 3")
+    guest.wait_for("it is removed", lambda: row("brief") is None)
+    nothing_left("brief", identity)
+
+
+def test_what_cannot_start_says_why_and_leaves_no_unit():
+    said = guest.nucleus("run", "-d", "--name", "never", "--", "/nowhere", status=127)
+    assert "not found inside the container" in said, said
+    assert row("never") is None
+    assert not [line for line in guest.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "nucleus-*").splitlines() if "topology" not in line]
+
+
+def test_a_start_that_is_cut_off_leaves_no_unit():
+    context = pathlib.Path("/opt/large")
+    context.mkdir(exist_ok=True)
+    for i in range(400):
+        (context / f"f{i}").write_bytes(os.urandom(100_000))
+    with subprocess.Popen([guest.NUCLEUS, "run", "-d", "--name", "cut", "--context", context, "--", "sleep", "1000"]) as process:
+        guest.wait_for("the unit", lambda: "activating" in guest.run("systemctl", "list-units", "--all", "nucleus-*"))
+        process.kill()
+    guest.wait_for("no unit", lambda: "activating" not in guest.run("systemctl", "list-units", "--all", "nucleus-*"))
+    guest.nucleus("rm", "--force", "cut", status=None)
+
+
+def test_it_is_active_only_once_it_is_ready():
+    script = "until test -e /run/go; do sleep 0.1; done; python3 -c '%s' STATUS=serving READY=1 MAINPID=1; exec sleep 1000" % SAY
+    with subprocess.Popen([guest.NUCLEUS, "run", "-d", "--name", "slow", "--sd-notify", "--network", "bridge", "--", "sh", "-c", script],
+                          stdout=subprocess.PIPE, text=True) as process:
+        guest.wait_for("it runs", lambda: (row("slow") or {}).get("pid"))
+        unit = unit_of(row("slow")["id"])
+        assert show(unit, "ActiveState")["ActiveState"] == "activating"
+        assert row("slow")["state"] == "starting" and process.poll() is None
+        guest.nucleus("exec", "slow", "--", "touch", "/run/go")
+        identity = process.stdout.read().strip()
+    seen = show(unit, "ActiveState", "StatusText", "MainPID")
+    assert seen["ActiveState"] == "active" and seen["StatusText"] == "serving", seen
+    assert int(seen["MainPID"]) == row("slow")["supervisor_pid"]
+    guest.nucleus("rm", "-f", "slow")
+    nothing_left("slow", identity)
+
+
+def test_a_foreground_run_makes_its_own_unit_ready():
+    unit = pathlib.Path("/run/systemd/system/fore.service")
+    unit.write_text(f"""[Service]
+Type=notify
+NotifyAccess=main
+WatchdogSec=20
+ExecStart={guest.NUCLEUS} run --name fore --sd-notify -- sh -c 'test "$WATCHDOG_USEC" = 20000000 || exit 9; python3 /opt/say.py STATUS=here READY=1; while sleep 1; do python3 /opt/say.py WATCHDOG=1; done'
+""".replace("/opt/say.py", "/usr/local/share/say.py"))
+    pathlib.Path("/usr/local/share/say.py").write_text(SAY)
+    guest.run("systemctl", "daemon-reload")
+    guest.run("systemctl", "start", "fore.service")
+    seen = show("fore.service", "ActiveState", "StatusText", "MainPID")
+    assert seen["ActiveState"] == "active" and seen["StatusText"] == "here", seen
+    time.sleep(30)
+    assert show("fore.service", "ActiveState", "NRestarts")["ActiveState"] == "active"
+    guest.run("systemctl", "stop", "fore.service")
+    assert row("fore") is None
+
+
+def test_a_supervisor_that_is_killed_is_started_again_with_the_container():
+    identity = detached("--name", "tough", "--restart", "always", "--memory", "64M", "--network", "bridge", "--", "sleep", "1000")
+    unit = unit_of(identity)
+    assert show(unit, "Restart")["Restart"] == "on-abnormal"
+    before = row("tough")
+    os.kill(before["supervisor_pid"], 9)
+    after = guest.wait_for("it is back", lambda: (now := row("tough")) and now["state"] == "running" and now["pid"] != before["pid"] and now, 120)
+    seen = show(unit, "ActiveState", "MainPID", "NRestarts")
+    assert int(seen["MainPID"]) == after["supervisor_pid"] and seen["NRestarts"] == "1", seen
+    group = pathlib.Path(f"/sys/fs/cgroup/system.slice/{unit}/nucleus/tough/service.tough")
+    assert (group / "memory.max").read_text() == f"{64 << 20}\n"
+    # The workload by itself is the supervisor's to restart.
+    os.kill(after["pid"], 9)
+    guest.wait_for("it runs again", lambda: (now := row("tough")) and now["restarts"] == 1 and now["pid"] not in (None, after["pid"]))
+    assert show(unit, "NRestarts")["NRestarts"] == "1"
+    guest.nucleus("stop", "tough")
+    gone(unit)
+    guest.nucleus("rm", "tough")
+    nothing_left("tough", identity)
+
+
+def test_want_of_memory_is_told_by_the_record():
+    identity = detached("--name", "greedy", "--memory", "32M", "--swap", "0", "--", "tail", "/dev/zero")
+    guest.wait_for("it has ended", lambda: row("greedy")["state"] == "exited")
+    assert row("greedy")["reason"] == "oom", row("greedy")
+    guest.nucleus("rm", "greedy")
+    nothing_left("greedy", identity)
+
+
+@guest.boot(2)
+def test_after_a_reboot_what_ran_is_listed_as_ended_and_may_be_removed():
+    guest.nucleus("ps", "--all")
+    identity = detached("--name", "fresh", "--", "sleep", "1000")
+    assert show(unit_of(identity), "ActiveState")["ActiveState"] == "active"
+    guest.nucleus("rm", "-f", "fresh")
+    nothing_left("fresh", identity)
