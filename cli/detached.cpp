@@ -138,12 +138,16 @@ Result<int> RunDetached(Context& context) {
   goal.project = name;
   goal.desired = TRY(TellProblems(
       context, spec::LoadFlags(name, name, FlagsOf(arguments), arguments.operands(), spec::Outside::Real())));
-  goal.admit = CheckNew;
   const std::string directory = directories.ServiceDir(name, {Kind::kService, name});
   const bool restart = goal.desired->services.begin()->second.restart != spec::RestartPolicy::kNo;
   std::optional<WaitingUnit> unit;
-  goal.before = [&]() -> Result<> {
+  // Before anybody looks: what there is of limits is found in the unit's control group.
+  goal.admit = [&](state::Store& store, const World& world) -> Result<> {
+    TRY(CheckNew(store, world));
     unit = TRY(StartUnitFor(context, directories, name, restart && !arguments.Has("rm")));
+    return {};
+  };
+  goal.before = [&]() -> Result<> {
     if (unit || !arguments.Has("rm")) return process::ForgetAtEnd(directory);
     const auto remove = TRY(OwnCommand(directories, {"rm", "--force"}));
     return process::WriteAtEnd(directory, remove);

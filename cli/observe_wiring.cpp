@@ -21,7 +21,7 @@ Probers::Probers(const Directories& directories) {
 
 Result<Host> LookAtHost(const std::string& project, const std::vector<std::string>& networks) {
   Host host;
-  TRY(cgroup::FillHost(host));
+  TRY(cgroup::FillHost(host, project));
   host.routes = TRY(netns::HostRoutes(project, networks));
   host.routes6 = TRY(netns::HostRoutes6(project, networks));
   return host;

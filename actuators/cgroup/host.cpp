@@ -6,6 +6,7 @@
 #include <array>
 
 #include "actuators/cgroup/probe.hpp"
+#include "actuators/sys/cgroup_control.hpp"
 #include "actuators/sys/process.hpp"
 
 namespace nucleus::cgroup {
@@ -22,8 +23,8 @@ Result<bool> Privileged() {
 
 }  // namespace
 
-Result<> FillHost(Host& host) {
-  auto root = sys::FindCgroupRoot();
+Result<> FillHost(Host& host, std::string_view project) {
+  auto root = RootOf(project);
   if (root) {
     host.controllers = std::move(root->controllers);
     host.cgroup_usable = root->writable;

@@ -261,7 +261,7 @@ TEST_F(CgroupHost, ManyAtOnce) {
 
 TEST(CgroupHostFacts, AreFilledIn) {
   Host host;
-  const auto filled = FillHost(host);
+  const auto filled = FillHost(host, "no-unit");
   ASSERT_TRUE(filled) << filled.error().Message();
   EXPECT_EQ(host.boot_id.size(), 36U);
   EXPECT_GT(host.memory, 64U << 20);

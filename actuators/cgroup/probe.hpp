@@ -22,6 +22,6 @@ class CgroupProber : public Prober {
 };
 
 // controllers, cgroup_usable, boot_id, memory and privileged; routes are somebody else's.
-Result<> FillHost(Host& host);
+Result<> FillHost(Host& host, std::string_view project);
 
 }  // namespace nucleus::cgroup

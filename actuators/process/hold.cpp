@@ -15,6 +15,7 @@ namespace nucleus::process {
 
 namespace {
 
+constexpr int kPatienceMs = 30'000;  // until somebody comes
 constexpr std::string_view kSubject = "the unit's supervisor";
 
 // An address has room for 107 bytes; a descriptor of the directory makes every path short.
@@ -54,6 +55,7 @@ Result<sys::Fd> HoldSocket::Await(const sys::Fd& helper) {
   std::vector<pollfd> polls;
   const auto gone = [this](std::string_view who) {
     ::unlink(path_.c_str());
+    sys::RemoveIfEmpty(path_.substr(0, path_.rfind('/')), 2);
     return Fail(ErrorCode::kInterrupted, "wait for", "container", std::string(who) + " ended before it was made");
   };
   while (true) {
@@ -61,7 +63,10 @@ Result<sys::Fd> HoldSocket::Await(const sys::Fd& helper) {
              {.fd = helper.get(), .events = POLLIN, .revents = 0}};
     for (const auto& connection : connections)
       polls.push_back({.fd = connection.get(), .events = POLLIN, .revents = 0});
-    if (::poll(polls.data(), polls.size(), -1) < 0 && errno != EINTR) return FailSys("poll", kSubject);
+    const bool nobody = connections.empty() && !helper;
+    const int ready = ::poll(polls.data(), polls.size(), nobody ? kPatienceMs : -1);
+    if (ready < 0 && errno != EINTR) return FailSys("poll", kSubject);
+    if (ready == 0) return gone("who makes it");
     for (std::size_t i = 0; i < connections.size(); ++i) {
       if (polls[i + 2].revents == 0) continue;
       sys::Fd pipe(sys::ReceiveFd(connections[i].get()));

@@ -3,8 +3,9 @@
 //
 // It waits at the socket "hold" of the service's directory. Whoever makes the container keeps a connection; the process
 // actuator makes another one, and sends by it the pipe on which it wants to hear how the start went (channel.hpp).
-// Where a connection ends before that, nobody is left who would go on, and the supervisor gives up. Threads: any, one a
-// value.
+// Where a connection ends before that,
+// or none is made within half a minute, nobody is left who would go on, and the supervisor gives up. Threads: any, one
+// a value.
 #pragma once
 
 #include <optional>

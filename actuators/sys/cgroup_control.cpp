@@ -14,6 +14,7 @@
 
 #include "actuators/sys/cgroup_events.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/id_ranges.hpp"
 #include "spec/core/names.hpp"
 
 namespace nucleus::cgroup {
@@ -29,6 +30,18 @@ constexpr Duration kLastPatience{1'000};
 struct CloseDir {
   void operator()(DIR* dir) const { ::closedir(dir); }
 };
+
+// Where the manager that is asked for units has their groups: actuators/unit.
+Result<std::string> UnitSlice() {
+  const auto uids = TRY(sys::OwnUids());
+  if (::geteuid() == 0 && sys::IsWhole(uids)) return std::string("/system.slice/");
+  std::uint32_t user = ::geteuid();
+  for (const auto& line : uids) {
+    if (::geteuid() - line.inside < line.count) user = line.outside + (::geteuid() - line.inside);
+  }
+  const std::string id = std::to_string(user);
+  return "/user.slice/user-" + id + ".slice/user@" + id + ".service/app.slice/";
+}
 
 // The groups directly below one, by their paths.
 Result<std::vector<std::string>> Below(const std::string& directory) {
@@ -180,11 +193,12 @@ Result<std::string> MakeSupervisorGroup(std::string_view project) {
 
 Result<sys::CgroupRoot> RootOf(std::string_view project) {
   sys::CgroupRoot root = TRY(sys::FindCgroupRoot());
-  const std::string unit = root.mount + "/system.slice/" + UnitName(project);
+  const std::string unit = root.mount + TRY(UnitSlice()) + UnitName(project);
   const auto controllers = TRY(sys::ReadBriefIfThere(AT_FDCWD, unit + "/cgroup.controllers"));
   if (!controllers) return root;
   root.base = unit;
   root.controllers = sys::SplitWords(*controllers);
+  root.writable = ::access((unit + "/cgroup.procs").c_str(), W_OK) == 0;
   return root;
 }
 

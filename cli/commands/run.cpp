@@ -71,7 +71,7 @@ Result<Asked> Read(Context& context) {
   const auto outside = spec::Outside::Real();
   asked.topology = TRY(TellProblems(
       context, spec::LoadFlags(asked.key.project, name, FlagsOf(arguments), arguments.operands(), outside)));
-  TRY(cgroup::FillHost(asked.host));
+  TRY(cgroup::FillHost(asked.host, asked.key.project));
   return asked;
 }
 

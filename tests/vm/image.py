@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 SUITE = "trixie"
-PACKAGES = """systemd systemd-sysv udev dbus iproute2 nftables libnftables1 procps python3 busybox-static curl kmod strace uidmap
+PACKAGES = """systemd systemd-sysv udev dbus iproute2 nftables libnftables1 procps python3 busybox-static curl kmod strace uidmap slirp4netns
 docker.io docker-cli firewalld iptables
 linux-image-cloud-amd64""".split()
 

@@ -46,6 +46,14 @@ def journal(unit):
     return guest.run("journalctl", "--no-pager", "-o", "json", "-u", unit)
 
 
+def comes_back(what, unit, check):
+    try:
+        return guest.wait_for(what, check, 120)
+    except AssertionError as late:
+        raise AssertionError(f"{late}\n" + guest.run("journalctl", "--no-pager", "-o", "cat", "-n", "40", "UNIT=" + unit, "+", "_SYSTEMD_UNIT=" + unit,
+                                                     "+", "_SYSTEMD_USER_UNIT=" + unit, "+", "USER_UNIT=" + unit)) from None
+
+
 def nothing_left(name, identity):
     assert row(name) is None
     gone(unit_of(identity))
@@ -191,7 +199,7 @@ def test_a_supervisor_that_is_killed_is_started_again_with_the_container():
     assert show(unit, "Restart")["Restart"] == "on-abnormal"
     before = row("tough")
     os.kill(before["supervisor_pid"], 9)
-    after = guest.wait_for("it is back", lambda: (now := row("tough")) and now["state"] == "running" and now["pid"] != before["pid"] and now, 120)
+    after = comes_back("it is back", unit, lambda: (now := row("tough")) and now["state"] == "running" and now["pid"] != before["pid"] and now)
     seen = show(unit, "ActiveState", "MainPID", "NRestarts")
     assert int(seen["MainPID"]) == after["supervisor_pid"] and seen["NRestarts"] == "1", seen
     group = pathlib.Path(f"/sys/fs/cgroup/system.slice/{unit}/nucleus/tough/service.tough")
@@ -212,6 +220,67 @@ def test_want_of_memory_is_told_by_the_record():
     assert row("greedy")["reason"] == "oom", row("greedy")
     guest.nucleus("rm", "greedy")
     nothing_left("greedy", identity)
+
+
+# ---- an ordinary user ----
+
+ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": str(HOME), "XDG_RUNTIME_DIR": f"/run/user/{USER}"}
+
+
+def as_user(*command, **options):
+    return guest.run("setpriv", "--reuid", str(USER), "--regid", str(USER), "--init-groups", *command, env=ENVIRONMENT, cwd="/", **options)
+
+
+def users(*arguments, **options):
+    return as_user(guest.NUCLEUS, *arguments, **options)
+
+
+def users_show(unit, *names):
+    out = as_user("systemctl", "--user", "show", unit, "-p", ",".join(names))
+    return dict(line.split("=", 1) for line in out.splitlines())
+
+
+def users_row(name):
+    listed = json.loads(users("ps", "--all", "--output", "json"))["services"]
+    return next((entry for entry in listed if entry["name"] == name), None)
+
+
+def log_in():
+    if not HOME.exists():
+        guest.run("useradd", "--uid", str(USER), "--create-home", "--home-dir", HOME, "unituser")
+        guest.run("loginctl", "enable-linger", "unituser")
+    guest.wait_for("the user's manager", lambda: pathlib.Path(f"/run/user/{USER}/systemd/private").exists())
+
+
+def test_an_ordinary_users_is_a_unit_of_the_users_manager_with_its_limits():
+    log_in()
+    identity = users("run", "-d", "--name", "mine", "--memory", "64M", "--", "sh", "-c", "echo up; exec sleep 1000").strip()
+    unit = unit_of(identity)
+    seen = users_show(unit, "ActiveState", "MainPID", "ControlGroup", "Type", "Delegate")
+    assert (seen["ActiveState"], seen["Type"], seen["Delegate"]) == ("active", "notify", "yes"), seen
+    there = users_row("mine")
+    assert there["supervisor_pid"] == int(seen["MainPID"]), (there, seen)
+    group = pathlib.Path("/sys/fs/cgroup" + seen["ControlGroup"]) / "nucleus/mine/service.mine"
+    assert str(there["pid"]) in (group / "cgroup.procs").read_text().split()
+    assert (group / "memory.max").read_text() == f"{64 << 20}\n"
+    assert "up" in users("logs", "mine") and users("exec", "mine", "--", "id", "-u") == "0\n"
+    as_user("systemctl", "--user", "stop", unit)
+    assert users_row("mine")["state"] == "stopped", users_row("mine")
+    users("rm", "mine")
+    assert users_row("mine") is None
+    guest.wait_for("collected", lambda: users_show(unit, "LoadState")["LoadState"] == "not-found")
+    assert not list(pathlib.Path("/sys/fs/cgroup").glob("**/nucleus/mine"))
+
+
+def test_an_ordinary_users_comes_back_after_its_supervisor_was_killed_and_goes_with_rm():
+    log_in()
+    identity = users("run", "-d", "--name", "tough", "--restart", "on-failure", "--", "sleep", "1000").strip()
+    before = users_row("tough")
+    os.kill(before["supervisor_pid"], 9)
+    comes_back("it is back", unit_of(identity), lambda: (now := users_row("tough")) and now["state"] == "running" and now["pid"] != before["pid"])
+    users("rm", "-f", "tough")
+    users("run", "-d", "--rm", "--name", "brief", "--", "sh", "-c", "sleep 1")
+    guest.wait_for("it is removed", lambda: users_row("brief") is None)
 
 
 @guest.boot(2)
