@@ -434,7 +434,7 @@ constexpr std::array kCommands{
             kShellOperand},
     Command{CommandId::kHelp, "help", "Show what a command does and takes", "", {}, kHelpOperand},
     Command{CommandId::kManual, "manual", "Print the manual page", "", {}, kManualOperand, true},
-    Command{CommandId::kRevive, "__revive", "Make a container once more, for its unit", "", {}, kHistoryOperand, true},
+    Command{CommandId::kRevive, "__revive", "Make containers once more", "", {}, kProjectOperand, true},
     Command{CommandId::kComplete, "__complete", "Names for completion scripts", "", {}, kCompleteOperand, true},
 };
 

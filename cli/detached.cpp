@@ -5,10 +5,7 @@
 
 #include "actuators/process/at_end.hpp"
 #include "actuators/process/channel.hpp"
-#include "actuators/process/hold.hpp"
 #include "actuators/process/probe.hpp"
-#include "actuators/sys/own_programs.hpp"
-#include "cli/commands/commands.hpp"
 #include "cli/compile_launch.hpp"
 #include "cli/containers.hpp"
 #include "cli/converge.hpp"
@@ -64,28 +61,6 @@ bool IsForgotten(const std::string& directory) {
   if (!process::HasAtEnd(directory)) return false;
   const auto supervisor = process::SupervisorOf(directory);
   return supervisor && *supervisor == 0;
-}
-
-// A command of ours, for somebody who knows neither where we lie nor whose directories these are.
-Result<std::vector<std::string>> OwnCommand(const Directories& directories, const std::vector<std::string>& words) {
-  std::vector<std::string> command{TRY(sys::ProgramOfOurs("nucleus"))};
-  command.insert(command.end(), words.begin(), words.end());
-  for (const auto& word :
-       {std::string("--state-dir"), directories.state, std::string("--runtime-dir"), directories.runtime})
-    command.push_back(word);
-  return command;
-}
-
-Result<std::optional<WaitingUnit>> StartUnitFor(Context& context, const Directories& directories,
-                                                const std::string& name, bool restart) {
-  const std::string directory = directories.ServiceDir(name, {Kind::kService, name});
-  TRY(process::ForgetAgain(directory));
-  DetachedUnit wanted{.project = name, .directory = directory, .restart = restart, .after = {}};
-  if (context.arguments.Has("rm")) {
-    wanted.after = TRY(OwnCommand(directories, {"rm", "--force"}));
-    wanted.after.push_back(name);
-  }
-  return WaitingUnit::Start(context.console, wanted);
 }
 
 }  // namespace
@@ -144,7 +119,7 @@ Result<int> RunDetached(Context& context) {
   // Before anybody looks: what there is of limits is found in the unit's control group.
   goal.admit = [&](state::Store& store, const World& world) -> Result<> {
     TRY(CheckNew(store, world));
-    unit = TRY(StartUnitFor(context, directories, name, restart && !arguments.Has("rm")));
+    unit = TRY(WaitingUnit::Start(context.console, {directories, name, restart, arguments.Has("rm")}));
     return {};
   };
   goal.before = [&]() -> Result<> {
@@ -157,31 +132,11 @@ Result<int> RunDetached(Context& context) {
     const auto found = TRY(process::Find(directory));
     if (!found.status) return Fail(ErrorCode::kNotFound, "", "'" + name + "'", "is gone");
     id = found.status->id;
-    if (!unit) return {};
-    const auto revive = TRY(OwnCommand(directories, {"__revive", name}));
-    if (!arguments.Has("rm")) TRY(process::WriteAgain(directory, revive));
-    return unit->Finish();
+    return unit ? unit->Finish() : Result<>();
   };
   TRY(ConvergeQuietly(context, std::move(goal), note_id));
   TRY(PrintId(context.console, id, name));
   RemoveForgotten(context, directories);
-  return exit_code::kDone;
-}
-
-// What was asked for is what it still is: what has gone with its supervisor is made anew.
-Result<int> RunRevive(Context& context) {
-  const Directories directories = TRY(DirectoriesOf(context.arguments));
-  Goal goal;
-  goal.project = context.arguments.Operand(0);
-  goal.must_be_known = true;
-  goal.keeps_what_failed = true;
-  {
-    state::Store store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
-    goal.desired = TRY(LoadWorld(store, goal.project)).applied.topology;
-  }
-  if (!goal.desired->single_container)
-    return Fail(ErrorCode::kNotFound, "", goal.project, "is no container in the background");
-  TRY(ConvergeQuietly(context, std::move(goal)));
   return exit_code::kDone;
 }
 

@@ -1,6 +1,7 @@
 #include "cli/detached_unit.hpp"
 
 #include "actuators/process/hold.hpp"
+#include "actuators/sys/own_programs.hpp"
 #include "cli/converge_wiring.hpp"
 #include "spec/core/names.hpp"
 
@@ -8,35 +9,52 @@ namespace nucleus::cli {
 
 namespace {
 
+std::string DirectoryOf(const DetachedUnit& wanted) {
+  return wanted.directories.ServiceDir(wanted.name, {Kind::kService, wanted.name});
+}
+
 Result<unit::UnitOrder> OrderOf(const DetachedUnit& wanted, unit::ManagerKind manager) {
   unit::UnitOrder order;
   order.manager = manager;
-  order.name = UnitName(wanted.project);
-  order.description = "Container " + wanted.project + " of nucleus";
-  order.identifier = wanted.project;
-  order.restart = wanted.restart;
-  order.execute = {TRY(SupervisorPath()), wanted.directory, std::string(process::kAsUnit)};
-  order.after = wanted.after;
+  order.name = UnitName(wanted.name);
+  order.description = "Container " + wanted.name + " of nucleus";
+  order.identifier = wanted.name;
+  order.restart = wanted.restart && !wanted.remove;
+  order.execute = {TRY(SupervisorPath()), DirectoryOf(wanted), std::string(process::kAsUnit)};
+  if (wanted.remove) order.after = TRY(OwnCommand(wanted.directories, {"rm", "--force", wanted.name}));
   return order;
 }
 
 std::unexpected<Error> NotStarted(const DetachedUnit& wanted, const std::string& why) {
-  return Fail(Error::Of(ErrorCode::kSystem, "start", UnitName(wanted.project), why)
-                  .Hint("`journalctl -u " + UnitName(wanted.project) + "` may say more"));
+  return Fail(Error::Of(ErrorCode::kSystem, "start", UnitName(wanted.name), why)
+                  .Hint("`journalctl -u " + UnitName(wanted.name) + "` may say more"));
 }
 
 }  // namespace
 
+Result<std::vector<std::string>> OwnCommand(const Directories& directories, const std::vector<std::string>& words) {
+  std::vector<std::string> command{TRY(sys::ProgramOfOurs("nucleus")),
+                                   words.front(),
+                                   "--state-dir",
+                                   directories.state,
+                                   "--runtime-dir",
+                                   directories.runtime};
+  command.insert(command.end(), words.begin() + 1, words.end());
+  return command;
+}
+
 Result<std::optional<WaitingUnit>> WaitingUnit::Start(Console& console, const DetachedUnit& wanted) {
   constexpr int kTries = 3'000;
   constexpr int kPauseMs = 20;
+  const std::string directory = DirectoryOf(wanted);
+  TRY(process::ForgetAgain(directory));
   const auto manager = unit::ManagerHere();
   if (!manager) return std::nullopt;
   const auto order = TRY(OrderOf(wanted, *manager));
   auto start = TRY(unit::UnitStart::Begin(order));
   for (int i = 0; i < kTries; ++i) {
-    if (auto guard = TRY(process::ConnectHold(wanted.directory)))
-      return WaitingUnit(std::move(start), std::move(*guard));
+    if (auto guard = TRY(process::KeepHold(directory)))
+      return WaitingUnit(wanted, std::move(start), std::move(*guard));
     const auto answer = TRY(start.Look(kPauseMs));
     if (!answer) continue;
     if (answer->outcome != unit::UnitOutcome::kUnreachable) return NotStarted(wanted, answer->text);
@@ -48,6 +66,8 @@ Result<std::optional<WaitingUnit>> WaitingUnit::Start(Console& console, const De
 
 Result<> WaitingUnit::Finish() {
   constexpr int kPatienceMs = 30'000;
+  const auto revive = TRY(OwnCommand(wanted_.directories, {"__revive", wanted_.name}));
+  if (!wanted_.remove) TRY(process::WriteAgain(DirectoryOf(wanted_), revive));
   // One that has ended by now was up.
   (void)TRY(start_.Look(kPatienceMs));
   return {};

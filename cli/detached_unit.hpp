@@ -12,11 +12,14 @@
 
 namespace nucleus::cli {
 
+// A command of ours, for somebody who knows neither where we lie nor whose directories these are.
+Result<std::vector<std::string>> OwnCommand(const Directories& directories, const std::vector<std::string>& words);
+
 struct DetachedUnit {
-  std::string project;
-  std::string directory;           // the service's
-  bool restart = false;            // where its supervisor is killed, it is made once more
-  std::vector<std::string> after;  // what is executed once it has ended; none: nothing
+  Directories directories;
+  std::string name;      // of the container and its project
+  bool restart = false;  // where its supervisor is killed, it is made once more
+  bool remove = false;   // once it has ended
 };
 
 class WaitingUnit {
@@ -28,7 +31,9 @@ class WaitingUnit {
   Result<> Finish();
 
  private:
-  WaitingUnit(unit::UnitStart start, sys::Fd guard) : start_(std::move(start)), guard_(std::move(guard)) {}
+  WaitingUnit(DetachedUnit wanted, unit::UnitStart start, sys::Fd guard)
+      : wanted_(std::move(wanted)), start_(std::move(start)), guard_(std::move(guard)) {}
+  DetachedUnit wanted_;
   unit::UnitStart start_;
   sys::Fd guard_;  // as long as it is open, the supervisor waits
 };

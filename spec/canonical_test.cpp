@@ -135,6 +135,9 @@ Service AService(const std::string& name, const Topology& topology) {
   service.port_forwards.erase(std::unique(service.port_forwards.begin(), service.port_forwards.end()),
                               service.port_forwards.end());
   if (*rc::gen::arbitrary<bool>()) service.health = AHealthCheck();
+  service.sd_notify = *rc::gen::arbitrary<bool>();
+  service.readiness_tcp = *Maybe(rc::gen::inRange<std::uint16_t>(1, 65535));
+  if (*rc::gen::arbitrary<bool>()) service.readiness_exec = {"/bin/sh", "-c", *Text()};
   service.restart = *rc::gen::element(RestartPolicy::kNo, RestartPolicy::kOnFailure, RestartPolicy::kAlways);
   for (const auto& [other, unused] : topology.services) {
     if (*rc::gen::arbitrary<bool>())
@@ -243,7 +246,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values("", "{", "[]", "{}", "null", R"({"name":"../x"})", R"({"name":"x","name":"x"})",
                       R"({"name":"x","zz":1})", R"({"name":"x","services":[]})",
                       R"({"name":"x","services":{"a b":{}}})", R"({"name":"x","services":{"a":{"zz":1}}})",
-                      R"({"name":"x","services":{"a":{"sd_notify":true}}})",     // no effect: not of ours
+                      R"({"name":"x","services":{"a":{"detach":false}}})",       // no effect: not of ours
                       R"({"name":"x","services":{"a":{"rootfs":"relative"}}})",  // relative to what?
                       R"({"name":"x","services":{"a":{"volumes":["./x:/y"]}}})",
                       R"({"name":"x","services":{"a":{"volumes":["v:/y"]}}})",

@@ -137,10 +137,13 @@ Result<> RemoveFiles(const std::string& directory, bool keep_log) {
       TRY(RemoveFile(In(directory, file) + ".1"));
     }
   }
-  for (const auto file :
-       {kAtEndFile, kAgainFile, kHoldSocket, kPolicyFile, kNetworkFile, kLockFile, kLaunchFile, kStatusFile}) {
+  for (const auto file : {kAtEndFile, kPolicyFile, kNetworkFile, kLockFile, kLaunchFile, kStatusFile}) {
     sys::RemoveTemporaries(In(directory, file));
     TRY(RemoveFile(In(directory, file)));
+  }
+  // Of a unit that was started again to have the container once more.
+  if (!IsHeld(directory)) {
+    for (const auto file : {kAgainFile, kHoldSocket}) TRY(RemoveFile(In(directory, file)));
   }
   // Unless the files of the names part, or another resource's, are there still.
   if (!keep_log) sys::RemoveIfEmpty(directory, 2);

@@ -7,6 +7,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/pass_fd.hpp"
 #include "spec/core/names.hpp"
@@ -16,6 +18,7 @@ namespace nucleus::process {
 namespace {
 
 constexpr int kPatienceMs = 30'000;  // until somebody comes
+constexpr char kKeeps = 'k';
 constexpr std::string_view kSubject = "the unit's supervisor";
 
 // An address has room for 107 bytes; a descriptor of the directory makes every path short.
@@ -31,6 +34,22 @@ Result<sys::Fd> StreamSocket() {
   sys::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket) return FailSys("socket", kSubject);
   return socket;
+}
+
+struct Connection {
+  sys::Fd socket;
+  bool keeps = false;  // whoever made it makes the container
+};
+
+// The pipe, where that is what was sent; else what was said is noted.
+sys::Fd Hear(Connection& connection) {
+  char word = 0;
+  const ssize_t size = ::recv(connection.socket.get(), &word, 1, MSG_DONTWAIT | MSG_PEEK);
+  if (size == 0) connection.socket.reset();
+  if (size != 1) return {};
+  if (word != kKeeps) return sys::Fd(sys::ReceiveFd(connection.socket.get()));
+  connection.keeps = ::recv(connection.socket.get(), &word, 1, MSG_DONTWAIT) == 1;
+  return {};
 }
 
 }  // namespace
@@ -50,34 +69,38 @@ Result<HoldSocket> HoldSocket::Make(const std::string& directory) {
   return HoldSocket(path, std::move(listener));
 }
 
+std::unexpected<Error> HoldSocket::GiveUp(std::string_view who) const {
+  const std::string directory = path_.substr(0, path_.rfind('/'));
+  ::unlink(path_.c_str());
+  (void)ForgetAgain(directory);
+  sys::RemoveIfEmpty(directory, 2);
+  return Fail(ErrorCode::kInterrupted, "wait for", "container", std::string(who) + " ended before it was made");
+}
+
 Result<sys::Fd> HoldSocket::Await(const sys::Fd& helper) {
-  std::vector<sys::Fd> connections;
+  std::vector<Connection> connections;
   std::vector<pollfd> polls;
-  const auto gone = [this](std::string_view who) {
-    ::unlink(path_.c_str());
-    sys::RemoveIfEmpty(path_.substr(0, path_.rfind('/')), 2);
-    return Fail(ErrorCode::kInterrupted, "wait for", "container", std::string(who) + " ended before it was made");
-  };
   while (true) {
     polls = {{.fd = listener_.get(), .events = POLLIN, .revents = 0},
              {.fd = helper.get(), .events = POLLIN, .revents = 0}};
-    for (const auto& connection : connections)
-      polls.push_back({.fd = connection.get(), .events = POLLIN, .revents = 0});
-    const bool nobody = connections.empty() && !helper;
-    const int ready = ::poll(polls.data(), polls.size(), nobody ? kPatienceMs : -1);
+    for (const auto& one : connections) polls.push_back({.fd = one.socket.get(), .events = POLLIN, .revents = 0});
+    const bool kept = helper || std::ranges::any_of(connections, &Connection::keeps);
+    const int ready = ::poll(polls.data(), polls.size(), kept ? -1 : kPatienceMs);
     if (ready < 0 && errno != EINTR) return FailSys("poll", kSubject);
-    if (ready == 0) return gone("who makes it");
+    if (ready == 0) return GiveUp("who makes it");
     for (std::size_t i = 0; i < connections.size(); ++i) {
       if (polls[i + 2].revents == 0) continue;
-      sys::Fd pipe(sys::ReceiveFd(connections[i].get()));
-      if (!pipe) return gone("who makes it");
-      ::unlink(path_.c_str());
-      return pipe;
+      if (sys::Fd pipe = Hear(connections[i])) {
+        ::unlink(path_.c_str());
+        return pipe;
+      }
+      if (connections[i].keeps && !connections[i].socket) return GiveUp("who makes it");
     }
-    if (polls[1].revents != 0) return gone("the command that makes it");
+    if (polls[1].revents != 0) return GiveUp("the command that makes it");
+    std::erase_if(connections, [](const Connection& one) { return !one.socket; });
     if (polls[0].revents == 0) continue;
     if (sys::Fd next(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)); next)
-      connections.push_back(std::move(next));
+      connections.push_back({std::move(next)});
   }
 }
 
@@ -92,8 +115,15 @@ Result<std::optional<sys::Fd>> ConnectHold(const std::string& directory) {
   return FailSys("connect to", kSubject);
 }
 
+Result<std::optional<sys::Fd>> KeepHold(const std::string& directory) {
+  auto connection = TRY(ConnectHold(directory));
+  if (connection && ::send(connection->get(), &kKeeps, 1, MSG_NOSIGNAL) != 1) return FailSys("tell", kSubject);
+  return connection;
+}
+
 bool IsHeld(const std::string& directory) {
-  return ::access((directory + "/" + std::string(kHoldSocket)).c_str(), F_OK) == 0;
+  const auto connection = ConnectHold(directory);
+  return connection && *connection;
 }
 
 Result<> WriteAgain(const std::string& directory, const std::vector<std::string>& command) {

@@ -3,9 +3,8 @@
 //
 // It waits at the socket "hold" of the service's directory. Whoever makes the container keeps a connection; the process
 // actuator makes another one, and sends by it the pipe on which it wants to hear how the start went (channel.hpp).
-// Where a connection ends before that,
-// or none is made within half a minute, nobody is left who would go on, and the supervisor gives up. Threads: any, one
-// a value.
+// Where the one that is kept ends before that, or none is within half a minute, nobody is left who would go on, and the
+// supervisor gives up. Threads: any, one a value.
 #pragma once
 
 #include <optional>
@@ -28,6 +27,7 @@ class HoldSocket {
   Result<sys::Fd> Await(const sys::Fd& helper);
 
  private:
+  [[nodiscard]] std::unexpected<Error> GiveUp(std::string_view who) const;
   HoldSocket(std::string path, sys::Fd listener) : path_(std::move(path)), listener_(std::move(listener)) {}
   std::string path_;
   sys::Fd listener_;
@@ -35,8 +35,8 @@ class HoldSocket {
 
 // A connection to who waits in a directory; none: nobody does.
 Result<std::optional<sys::Fd>> ConnectHold(const std::string& directory);
-
-// Whether one waits there, or was killed while it did.
+// The same to keep, as long as the container is being made.
+Result<std::optional<sys::Fd>> KeepHold(const std::string& directory);
 bool IsHeld(const std::string& directory);
 
 inline constexpr std::string_view kAgainFile = "again";

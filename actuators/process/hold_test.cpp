@@ -25,9 +25,10 @@ TEST_F(HoldTest, GoesOnWithThePipeThatItIsSent) {
   struct stat st{};
   ASSERT_EQ(::stat((directory + "/hold").c_str(), &st), 0);
   EXPECT_EQ(st.st_mode & 0777U, 0600U);
-  const auto guard = ConnectHold(directory);
+  const auto guard = KeepHold(directory);
   ASSERT_TRUE(guard && *guard);
   auto awaited = std::async([&] { return hold->Await({}); });
+  EXPECT_TRUE(IsHeld(directory));  // to look is no matter
   const auto go = ConnectHold(directory);
   ASSERT_TRUE(go && *go);
   std::array<int, 2> ends{};
@@ -47,7 +48,7 @@ TEST_F(HoldTest, GoesOnWithThePipeThatItIsSent) {
 TEST_F(HoldTest, GivesUpWithWhoeverMakesTheContainer) {
   auto hold = HoldSocket::Make(directory);
   ASSERT_TRUE(hold);
-  auto guard = ConnectHold(directory);
+  auto guard = KeepHold(directory);
   ASSERT_TRUE(guard && *guard);
   auto awaited = std::async([&] { return hold->Await({}); });
   guard = std::optional<sys::Fd>();
@@ -59,8 +60,10 @@ TEST_F(HoldTest, GivesUpWithWhoeverMakesTheContainer) {
 
 TEST_F(HoldTest, OneThatWasKilledWaitsNoMore) {
   EXPECT_FALSE(ConnectHold(directory).value().has_value());
-  { ASSERT_TRUE(HoldSocket::Make(directory)); }
-  EXPECT_TRUE(IsHeld(directory));
+  {
+    ASSERT_TRUE(HoldSocket::Make(directory));
+  }
+  EXPECT_FALSE(IsHeld(directory));
   EXPECT_FALSE(ConnectHold(directory).value().has_value());
   EXPECT_TRUE(HoldSocket::Make(directory));
 }

@@ -91,7 +91,11 @@ Result<int> RunInside(const Launch& launch, const std::vector<std::string>& argv
     pipes = TRY(StandardPipes::Make(files.input, OutsideUid(space, launch.identity.uid),
                                     OutsideGid(space, launch.identity.gid)));
   const Stdio stdio = files.terminal ? Stdio{.terminal = true, .size = CallersSize()} : pipes.stdio();
-  Running command = TRY(SpawnInside(prepared, container.pidfd, cgroup.get(), stdio, kPatienceMs, true));
+  auto spawned = SpawnInside(prepared, container.pidfd, cgroup.get(), stdio, kPatienceMs, true);
+  // An ordinary user's group may be one of the user's manager, into which nobody comes from a session.
+  if (!spawned && spawned.error().sys_errno == EACCES && spawned.error().operation == "clone3")
+    spawned = SpawnInside(prepared, container.pidfd, -1, stdio, kPatienceMs, true);
+  Running command = TRY(std::move(spawned));
   pipes.Started();
   std::optional<TerminalRelay> relay;
   if (files.terminal) relay.emplace(std::move(command.terminal));

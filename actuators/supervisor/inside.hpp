@@ -3,6 +3,8 @@
 // is its exit code the caller's. Every signal that would end the caller is the command's; it does not outlive the
 // caller.
 //
+// Where the caller may not move processes into the container's control group it stays in the caller's.
+//
 // It enters as a health probe does, by the launch: all namespaces, the control group, identity, limits, Landlock and
 // seccomp. Errors: those of a start (child.hpp, ExitCodeOf); kConflict where the container is paused. Threads: the
 // process's first, and no other; the caller's signals stay blocked afterwards.

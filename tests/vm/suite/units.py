@@ -283,10 +283,31 @@ def test_an_ordinary_users_comes_back_after_its_supervisor_was_killed_and_goes_w
     guest.wait_for("it is removed", lambda: users_row("brief") is None)
 
 
+# ---- the next boot ----
+
+def test_what_is_there_before_the_machine_goes_down():
+    template = (guest.HERE / "nucleus-containers.service.in").read_text()
+    pathlib.Path("/etc/systemd/system/nucleus-containers.service").write_text(
+        template.replace("@CMAKE_INSTALL_FULL_BINDIR@", str(guest.HERE / "bin")))
+    assert not guest.run("systemd-analyze", "verify", "--man=no", "nucleus-containers.service")
+    guest.run("systemctl", "enable", "nucleus-containers.service")
+    script = "trap 'echo stopped >> /mark/said; exit 0' TERM; echo up >> /mark/said; while :; do sleep 0.1; done"
+    pathlib.Path("/opt/mark").mkdir(exist_ok=True)
+    detached("--name", "always", "--restart", "always", "--volume", "/opt/mark:/mark:rw", "--", "sh", "-c", script)
+    detached("--name", "once", "--", "sleep", "1000")
+    guest.run("sync")
+
+
 @guest.boot(2)
-def test_after_a_reboot_what_ran_is_listed_as_ended_and_may_be_removed():
-    guest.nucleus("ps", "--all")
-    identity = detached("--name", "fresh", "--", "sleep", "1000")
-    assert show(unit_of(identity), "ActiveState")["ActiveState"] == "active"
-    guest.nucleus("rm", "-f", "fresh")
-    nothing_left("fresh", identity)
+def test_what_runs_always_comes_back_and_the_rest_is_listed():
+    there = guest.wait_for("it is back", lambda: (now := row("always")) and now["state"] == "running" and now, 120)
+    unit = unit_of(there["id"])
+    seen = show(unit, "ActiveState", "MainPID")
+    assert seen["ActiveState"] == "active" and int(seen["MainPID"]) == there["supervisor_pid"], seen
+    assert guest.wait_for("it says so", lambda: pathlib.Path("/opt/mark/said").read_text().count("up") == 2)
+    # It went down with the machine in its own way.
+    assert pathlib.Path("/opt/mark/said").read_text().splitlines()[:2] == ["up", "stopped"]
+    assert row("once") is not None and row("once")["state"] != "running", row("once")
+    guest.nucleus("rm", "once")
+    guest.nucleus("rm", "-f", "always")
+    nothing_left("always", there["id"])
