@@ -57,8 +57,8 @@ void AddVolumes(const spec::Topology& topology, sys::WatchedFiles& watched) {
   }
 }
 
-std::optional<std::string> GroupPath(const std::string& relative) {
-  auto path = cgroup::AbsolutePath(relative);
+std::optional<std::string> GroupPath(const std::string& project, const Address& address) {
+  auto path = cgroup::AbsolutePath(project, CgroupPath(project, address));
   return path ? std::optional(*std::move(path)) : std::nullopt;
 }
 
@@ -110,12 +110,12 @@ Result<> WatchSources::Want(const std::set<std::string>& files, const spec::Topo
   if (topology != nullptr) {
     for (const auto& [name, service] : topology->services) {
       const Address address{Kind::kService, name};
-      AddService(directories_.ServiceDir(project_, address), GroupPath(CgroupPath(project_, address)), watched);
+      AddService(directories_.ServiceDir(project_, address), GroupPath(project_, address), watched);
       pins.push_back(directories_.NetnsPin(project_, address));
     }
     // What comes and goes among them.
     watched.all_names[directories_.ProjectDir(project_)] |= kMachine;
-    const auto group = GroupPath(CgroupPath(project_, {Kind::kService, "any"}));
+    const auto group = GroupPath(project_, {Kind::kService, "any"});
     if (group) watched.all_names[group->substr(0, group->rfind('/'))] |= kMachine;
     AddSettings(project_, *topology, watched);
     AddVolumes(*topology, watched);

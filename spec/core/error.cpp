@@ -36,6 +36,13 @@ ErrorCode CodeOfErrno(int err) {
 
 }  // namespace
 
+Error::Error() = default;
+Error::Error(const Error& other) = default;
+Error::Error(Error&& other) noexcept = default;
+Error& Error::operator=(const Error& other) = default;
+Error& Error::operator=(Error&& other) noexcept = default;
+Error::~Error() = default;
+
 Error Error::Sys(std::string_view operation, std::string_view subject, int err) {
   Error e;
   e.sys_errno = err;

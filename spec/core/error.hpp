@@ -35,6 +35,14 @@ enum class ErrorCode {
 };
 
 struct Error {
+  // Not inline: they would be a third of all code, in paths that are hardly ever taken.
+  Error();
+  Error(const Error& other);
+  Error(Error&& other) noexcept;
+  Error& operator=(const Error& other);
+  Error& operator=(Error&& other) noexcept;
+  ~Error();
+
   ErrorCode code = ErrorCode::kInternal;
   std::string operation;
   std::string subject;
