@@ -1,6 +1,5 @@
 #include "actuators/netns/nft_library.hpp"
 
-#include <dlfcn.h>
 #include <nftables/libnftables.h>
 
 #include <csignal>
@@ -8,6 +7,8 @@
 #include <mutex>
 #include <optional>
 #include <string_view>
+
+#include "actuators/sys/load_library.hpp"
 
 namespace nucleus::netns {
 
@@ -26,22 +27,12 @@ struct Functions {
   decltype(&nft_run_cmd_from_buffer) run = nullptr;
 };
 
-template <class Function>
-bool Resolve(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(::dlsym(library, name));
-  return function != nullptr;
-}
-
 // None: why says what is missing.
 std::optional<Functions> Load(std::string& why) {
-  // RTLD_NODELETE: it stays until the process ends, so the handle need not be kept.
-  void* library = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  if (library == nullptr) {
-    const char* error = ::dlerror();
-    why = error == nullptr ? "not found" : error;
-    return std::nullopt;
-  }
+  void* library = sys::LoadLibrary(kLibrary, why);
+  if (library == nullptr) return std::nullopt;
   Functions f;
+  using sys::Resolve;
   const bool complete = Resolve(library, "nft_ctx_new", f.create) && Resolve(library, "nft_ctx_free", f.destroy) &&
                         Resolve(library, "nft_ctx_output_set_flags", f.set_flags) &&
                         Resolve(library, "nft_ctx_buffer_output", f.buffer_output) &&
@@ -49,7 +40,6 @@ std::optional<Functions> Load(std::string& why) {
                         Resolve(library, "nft_ctx_buffer_error", f.buffer_error) &&
                         Resolve(library, "nft_ctx_get_error_buffer", f.error) &&
                         Resolve(library, "nft_run_cmd_from_buffer", f.run);
-  ::dlclose(library);
   if (complete) return f;
   why = "too old: a function is missing";
   return std::nullopt;

@@ -4,13 +4,13 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/pass_fd.hpp"
+#include "actuators/sys/unix_address.hpp"
 #include "spec/core/names.hpp"
 
 namespace nucleus::process {
@@ -20,15 +20,6 @@ namespace {
 constexpr int kPatienceMs = 30'000;  // until somebody comes
 constexpr char kKeeps = 'k';
 constexpr std::string_view kSubject = "the unit's supervisor";
-
-// An address has room for 107 bytes; a descriptor of the directory makes every path short.
-sockaddr_un HoldAddress(const sys::Fd& directory) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string path = "/proc/self/fd/" + std::to_string(directory.get()) + "/" + std::string(kHoldSocket);
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  return address;
-}
 
 Result<sys::Fd> StreamSocket() {
   sys::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -61,7 +52,7 @@ Result<HoldSocket> HoldSocket::Make(const std::string& directory) {
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return FailSys("remove", path);
   sys::Fd listener = TRY(StreamSocket());
   // As long as it cannot be connected to, nobody takes it for one that waits.
-  const sockaddr_un address = HoldAddress(inside);
+  const sockaddr_un address = sys::AddressIn(inside, kHoldSocket);
   if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     return FailSys("bind", path);
   if (::chmod(path.c_str(), 0600) != 0) return FailSys("chmod", path);
@@ -109,7 +100,7 @@ Result<std::optional<sys::Fd>> ConnectHold(const std::string& directory) {
   if (!inside && inside.error().sys_errno == ENOENT) return std::nullopt;
   if (!inside) return Fail(std::move(inside).error());
   sys::Fd socket = TRY(StreamSocket());
-  const sockaddr_un address = HoldAddress(*inside);
+  const sockaddr_un address = sys::AddressIn(*inside, kHoldSocket);
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return socket;
   if (errno == ENOENT || errno == ECONNREFUSED) return std::nullopt;
   return FailSys("connect to", kSubject);

@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/unix_address.hpp"
 #include "spec/core/names.hpp"
 
 namespace nucleus::process {
@@ -26,15 +27,6 @@ constexpr auto kPassedOn =
 
 bool IsPassedOn(std::string_view line) {
   return std::ranges::any_of(kPassedOn, [line](std::string_view key) { return line.starts_with(key); });
-}
-
-// An address has room for 107 bytes; a descriptor of the directory makes every path short.
-sockaddr_un AddressIn(const sys::Fd& directory, std::string_view name) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string path = "/proc/self/fd/" + std::to_string(directory.get()) + "/" + std::string(name);
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  return address;
 }
 
 void CloseAll(msghdr& message) {
@@ -72,7 +64,7 @@ Result<NotifySocket> NotifySocket::Make(const std::string& directory) {
   if (::unlinkat(inside.get(), name.c_str(), 0) != 0 && errno != ENOENT) return FailSys("remove", place + "/" + name);
   sys::Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return FailSys("socket", place);
-  const sockaddr_un address = AddressIn(inside, name);
+  const sockaddr_un address = sys::AddressIn(inside, name);
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     return FailSys("bind", place + "/" + name);
   // Whoever the workload runs as, and whatever our umask is.

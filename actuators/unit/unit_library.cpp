@@ -1,6 +1,5 @@
 #include "actuators/unit/unit_library.hpp"
 
-#include <dlfcn.h>
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
@@ -10,6 +9,8 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+
+#include "actuators/sys/load_library.hpp"
 
 namespace nucleus::unit {
 
@@ -40,21 +41,12 @@ struct Functions {
   decltype(&sd_bus_error_free) free_error = nullptr;
 };
 
-template <class Function>
-bool Resolve(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(::dlsym(library, name));
-  return function != nullptr;
-}
-
 // None: why says what is missing.
 std::optional<Functions> Load(std::string& why) {
-  void* library = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  if (library == nullptr) {
-    const char* error = ::dlerror();
-    why = error == nullptr ? "not found" : error;
-    return std::nullopt;
-  }
+  void* library = sys::LoadLibrary(kLibrary, why);
+  if (library == nullptr) return std::nullopt;
   Functions f;
+  using sys::Resolve;
   const bool complete =
       Resolve(library, "sd_bus_new", f.create) && Resolve(library, "sd_bus_set_address", f.set_address) &&
       Resolve(library, "sd_bus_start", f.start) && Resolve(library, "sd_bus_flush_close_unref", f.close) &&
@@ -67,7 +59,6 @@ std::optional<Functions> Load(std::string& why) {
       Resolve(library, "sd_bus_message_read", f.read) && Resolve(library, "sd_bus_message_unref", f.unref) &&
       Resolve(library, "sd_bus_call", f.call) && Resolve(library, "sd_bus_process", f.process) &&
       Resolve(library, "sd_bus_wait", f.wait) && Resolve(library, "sd_bus_error_free", f.free_error);
-  ::dlclose(library);
   if (complete) return f;
   why = std::string(kLibrary) + " is too old: a function is missing";
   return std::nullopt;
@@ -94,7 +85,7 @@ std::string Literal(const std::string& word) {
   return literal;
 }
 
-using Error = std::unique_ptr<sd_bus_error, void (*)(sd_bus_error*)>;
+using BusError = std::unique_ptr<sd_bus_error, void (*)(sd_bus_error*)>;
 
 class Caller {
  public:
@@ -222,7 +213,7 @@ UnitAnswer StartUnit(const UnitOrder& order) {
     return {UnitOutcome::kUnreachable, "the manager does not answer: " + std::string(std::strerror(-done))};
   for (int tries = 1;; ++tries) {
     sd_bus_error refused{};
-    const Error freed(&refused, functions->free_error);
+    const BusError freed(&refused, functions->free_error);
     const int done = caller.Start(order, refused);
     if (done >= 0) break;
     const bool there =
