@@ -51,15 +51,19 @@ Result<std::optional<WaitingUnit>> WaitingUnit::Start(Console& console, const De
   const auto manager = unit::ManagerHere();
   if (!manager) return std::nullopt;
   const auto order = TRY(OrderOf(wanted, *manager));
-  auto start = TRY(unit::UnitStart::Begin(order));
+  const auto without = [&](const std::string& why) {
+    console.Warn("no unit of systemd watches it: " + why);
+    return std::nullopt;
+  };
+  auto begun = unit::UnitStart::Begin(order);
+  if (!begun && begun.error().code == ErrorCode::kNotFound) return without(begun.error().Message());
+  auto start = TRY(std::move(begun));
   for (int i = 0; i < kTries; ++i) {
-    if (auto guard = TRY(process::KeepHold(directory)))
-      return WaitingUnit(wanted, std::move(start), std::move(*guard));
+    if (auto guard = TRY(process::KeepHold(directory))) return WaitingUnit(wanted, std::move(start), std::move(*guard));
     const auto answer = TRY(start.Look(kPauseMs));
     if (!answer) continue;
-    if (answer->outcome != unit::UnitOutcome::kUnreachable) return NotStarted(wanted, answer->text);
-    console.Warn("no unit of systemd watches it: " + answer->text);
-    return std::nullopt;
+    if (answer->outcome == unit::UnitOutcome::kUnreachable) return without(answer->text);
+    return NotStarted(wanted, answer->text);
   }
   return NotStarted(wanted, "its supervisor does not come up");
 }

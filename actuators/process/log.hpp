@@ -23,7 +23,7 @@ namespace nucleus::process {
 // blank, of which "message", always the last one, goes to the end of the line.
 //
 //     start pid=12 · stop timeout_ms=10000 · exit code=137 reason=oom · restart number=1 delay_ms=100
-//     fail code=127 message=... · oom · health state=healthy · pause · unpause
+//     fail code=127 message=... · oom · ready · health state=healthy · pause · unpause
 inline constexpr std::string_view kEventsFile = "events";
 inline constexpr std::uint64_t kEventsMaxBytes = 256 << 10;
 

@@ -41,6 +41,7 @@ Millis Supervisor::NextDeadline() const {
   if (probe_) next = std::min(next, probe_->deadline());
   if (write_trace_at_ != 0) next = std::min(next, write_trace_at_);
   if (network_at_ != 0) next = std::min(next, network_at_);
+  if (hear_at_ != 0) next = std::min(next, hear_at_);
   if (MayProbe()) next = std::min(next, Tracker().next());
   return next;
 }
@@ -60,7 +61,7 @@ void Supervisor::Step(int timeout_ms) {
   // cgroups(7): a change of it is an exceptional condition.
   polls[7] = {.fd = group_events_.get(), .events = POLLPRI, .revents = 0};
   watch(8, network_ ? network_->output().get() : -1);
-  watch(9, notify_ ? notify_->fd() : -1);
+  watch(9, notify_ && hear_at_ == 0 ? notify_->fd() : -1);
   const auto relayed = std::span(polls).last<TerminalRelay::kPolls>();
   for (auto& poll : relayed) poll.fd = -1;
   if (relay_) relay_->Watch(relayed);
@@ -95,6 +96,7 @@ void Supervisor::ReapStrangers() {
 void Supervisor::HandleTime() {
   const Millis now = Now();
   WriteTraceInTime(now);
+  if (hear_at_ != 0 && now >= hear_at_) hear_at_ = 0;
   if (network_at_ != 0 && now >= network_at_ && !TakeNetwork()) WriteStatus();
   if (probe_ && now >= probe_->deadline()) FinishProbe(true);
   if (kill_at_ != 0 && now >= kill_at_) {

@@ -155,6 +155,7 @@ class Supervisor {
   Backoff backoff_;
   HealthTracker health_, readiness_;
   std::optional<NotifySocket> notify_;  // where the workload is to say when it is ready
+  Millis hear_at_ = 0;                  // when it is listened to again; 0: it is
   Manager manager_;
   Intent intent_ = Intent::kNone;
   bool done_ = false;

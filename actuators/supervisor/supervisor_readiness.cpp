@@ -1,6 +1,9 @@
 // When a workload is ready, and who is told.
 #include <unistd.h>
 
+#include <string>
+#include <utility>
+
 #include "actuators/process/log.hpp"
 #include "actuators/supervisor/clock.hpp"
 #include "actuators/supervisor/supervisor.hpp"
@@ -51,26 +54,29 @@ void Supervisor::TellStopping(Millis patience) const {
   manager_.Tell("STOPPING=1\nEXTEND_TIMEOUT_USEC=" + std::to_string((patience + kGrace) * 1'000) + "\n");
 }
 
-// A bounded number at a time: one that never stops talking must not keep us from the rest.
+// Some, then it rests: one that never stops talking must neither keep us from the rest nor have the manager's ear
+// alone.
 void Supervisor::HearWorkload() {
-  constexpr int kMost = 32;
+  constexpr int kMost = 8;
+  constexpr Millis kRest = 50;
   constexpr std::size_t kMostWords = 1024;
+  bool news = false;
   for (int i = 0; i < kMost; ++i) {
     const auto datagram = notify_->Receive();
-    if (!datagram) return;
+    if (!datagram) break;
     const Notification said = ReadNotification(*datagram);
     if (!workload_) continue;
     if (!said.passed_on.empty()) manager_.Tell(said.passed_on);
     const std::string words = said.words ? Escaped(said.words->substr(0, kMostWords)) : status_.words;
-    const bool news = std::exchange(status_.words, words) != words;
+    news |= std::exchange(status_.words, words) != words;
     if (said.ready && AwaitsReadiness()) {
       BecomeReady();
-    } else {
-      // After a reload it says so once more.
-      if (said.ready) manager_.Tell(ReadyLines(::getpid()));
-      if (news) WriteStatus();
+    } else if (said.ready) {
+      manager_.Tell(ReadyLines(::getpid()));  // after a reload it says so once more
     }
   }
+  hear_at_ = Now() + kRest;
+  if (news) WriteStatus();
 }
 
 }  // namespace nucleus::process

@@ -179,6 +179,18 @@ def test_detached_that_ends_before_it_is_ready_was_never_up(world):
     assert state_of(world, name) is None and left(world) == []
 
 
+def test_one_that_never_stops_talking_keeps_nobody_from_the_rest(world):
+    name = world.project + "loud"
+    talk = f"{SAY}\ns.send(b'READY=1')\nimport itertools\nfor i in itertools.count(): s.send(b'STATUS=%d' % i)"
+    world.nucleus("run", "-d", "--name", name, "--sd-notify", "--health-cmd", "true", "--", "python3", "-c", talk)
+    until(lambda: state_of(world, name)["health"] == "healthy")
+    before = state_of(world, name)["status"]
+    until(lambda: state_of(world, name)["status"] != before)
+    world.nucleus("stop", "--timeout", "0s", name)
+    assert state_of(world, name)["state"] == "stopped"
+    world.nucleus("rm", name)
+
+
 # ---- in files ----
 
 FILE = """name = "PROJECT"

@@ -93,7 +93,6 @@ def test_it_is_a_unit_with_the_container_in_its_group():
 
 
 def test_systemctl_stop_stops_as_nucleus_stop_does():
-    script = "trap 'echo bye; exit 7' INT; echo up; while :; do sleep 0.1; done"
     identity = detached("--name", "polite", "--", "sh", "-c", "trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.1; done")
     guest.wait_for("it is up", lambda: "up" in guest.nucleus("logs", "polite"))
     guest.run("systemctl", "stop", unit_of(identity))
@@ -106,7 +105,15 @@ def test_systemctl_stop_stops_as_nucleus_stop_does():
     assert said == ["up", "bye"], lines
     guest.nucleus("rm", "polite")
     nothing_left("polite", identity)
-    assert script
+
+
+def test_a_stop_takes_as_long_as_the_container_may():
+    identity = detached("--name", "patient", "--stop-timeout", "60s", "--", "sh", "-c", "trap 'sleep 35; exit 0' TERM; echo up; while :; do sleep 0.1; done")
+    guest.wait_for("it is up", lambda: "up" in guest.nucleus("logs", "patient"))
+    guest.run("systemctl", "stop", unit_of(identity))
+    assert (row("patient")["state"], row("patient")["exit_code"]) == ("stopped", 0), row("patient")
+    guest.nucleus("rm", "patient")
+    nothing_left("patient", identity)
 
 
 def test_nucleus_stop_kill_wait_and_rm_end_the_unit():
@@ -143,6 +150,22 @@ def test_what_cannot_start_says_why_and_leaves_no_unit():
     assert "not found inside the container" in said, said
     assert row("never") is None
     assert not [line for line in guest.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "nucleus-*").splitlines() if "topology" not in line]
+
+
+def test_where_no_unit_can_be_had_it_starts_without():
+    program = guest.HERE / "bin/nucleus-unit"
+    program.rename(guest.HERE / "elsewhere")
+    try:
+        said = guest.nucleus("run", "-d", "--name", "alone", "--", "sleep", "1000")
+    finally:
+        (guest.HERE / "elsewhere").rename(program)
+    assert "no unit of systemd watches it" in said and row("alone")["state"] == "running", said
+    assert pathlib.Path("/sys/fs/cgroup/nucleus/alone/service.alone").exists()
+    guest.nucleus("rm", "-f", "alone")
+    # Where the mounts are others, the manager would not find what it is to execute.
+    identity = guest.run("unshare", "--mount", guest.NUCLEUS, "run", "-d", "--name", "apart", "--", "sleep", "1000").strip()
+    assert not loaded(unit_of(identity)) and row("apart")["state"] == "running"
+    guest.nucleus("rm", "-f", "apart")
 
 
 def test_a_start_that_is_cut_off_leaves_no_unit():
