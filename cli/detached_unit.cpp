@@ -70,8 +70,9 @@ Result<std::optional<WaitingUnit>> WaitingUnit::Start(Console& console, const De
 
 Result<> WaitingUnit::Finish() {
   constexpr int kPatienceMs = 30'000;
-  const auto revive = TRY(OwnCommand(wanted_.directories, {"__revive", wanted_.name}));
-  if (!wanted_.remove) TRY(process::WriteAgain(DirectoryOf(wanted_), revive));
+  // Where we do not know where we lie, nobody makes it again.
+  const auto revive = OwnCommand(wanted_.directories, {"__revive", wanted_.name});
+  if (revive && !wanted_.remove) TRY(process::WriteAgain(DirectoryOf(wanted_), *revive));
   // One that has ended by now was up.
   (void)TRY(start_.Look(kPatienceMs));
   return {};
