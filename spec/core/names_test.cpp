@@ -65,5 +65,15 @@ TEST(Names, LinksFitAndTellProjectsApart) {
   EXPECT_EQ(FirewallComment("shop"), "nucleus:shop");
 }
 
+TEST(Names, AUnitIsCalledAsTheIdOfItsContainerBegins) {
+  EXPECT_EQ(UnitName("0123456789ab"), "nucleus-0123456789ab.service");  // of one that nobody gave a name
+  const std::string digits = UnitDigits("agent");
+  EXPECT_EQ(digits.size(), 12U);
+  EXPECT_EQ(digits.find_first_not_of("0123456789abcdef"), std::string::npos);
+  EXPECT_EQ(UnitName("agent"), "nucleus-" + digits + ".service");
+  EXPECT_NE(UnitDigits("agent2"), digits);
+  EXPECT_NE(UnitDigits("0123456789AB"), "0123456789AB");
+}
+
 }  // namespace
 }  // namespace nucleus
