@@ -3,13 +3,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
+#include <span>
+#include <thread>
 
 #include "actuators/netns/denials.hpp"
+#include "actuators/process/probe.hpp"
 #include "cli/nearest.hpp"
 #include "cli/session.hpp"
 #include "cli/table.hpp"
-#include "reconcile/observe.hpp"
+#include "spec/core/threads.hpp"
 #include "spec/load.hpp"
 #include "spec/net.hpp"
 #include "state/parts/launch.hpp"
@@ -70,13 +74,64 @@ ServiceRow RowOf(const std::string& project, const Address& address, const Obser
 }
 
 // Those started by hand: no store knows them, they are where their directories are.
-Result<std::vector<ServiceRow>> ListByHand(const std::map<Part, Prober*>& process_only) {
+Result<std::vector<ServiceRow>> ListByHand(const Directories& directories) {
   std::vector<ServiceRow> rows;
+  process::ProcessProber prober(directories);
   const std::string project(kContainersProject);
-  std::map<PartKey, Wanted> none;
-  const Observations found = TRY(reconcile::Observe(project, none, process_only));
-  for (const auto& [key, seen] : found) rows.push_back(RowOf(project, key.address, seen, "stopped"));
+  for (const auto& [key, seen] : TRY(prober.Probe({.project = project, .parts = {}})))
+    rows.push_back(RowOf(project, key.address, seen, "stopped"));
   return rows;
+}
+
+// A service that is to be looked at, and what came of it.
+struct Listed {
+  PartKey key;
+  bool completed = false;
+  bool networked = true;
+  bool alone = false;
+  std::vector<spec::PortForward> ports;
+  Result<Observation> seen = {};
+
+  Listed(std::string project, std::string name, bool done)
+      : key{std::move(project), {Kind::kService, std::move(name)}, Part::kProcess}, completed(done) {}
+};
+
+// What can be said without reading what most of them do not have.
+Result<Listed> ReadListed(const state::ListedProject& project, const state::ListedProject::Service& service) {
+  const auto mentions = [&](std::string_view key) { return service.spec_json.find(key) != std::string::npos; };
+  Listed listed(project.name, service.name, service.completed);
+  listed.networked = mentions("\"networks\"");
+  if (mentions("\"port_forwards\""))
+    listed.ports = TRY_IN(listed.key.Text(), spec::ServiceFromJson(service.spec_json)).port_forwards;
+  return listed;
+}
+
+Result<> AddServices(state::Store& store, const Directories& directories, const state::ListedProject& project,
+                     std::vector<Listed>& services) {
+  const auto first = static_cast<std::ptrdiff_t>(services.size());
+  if (project.settled) {
+    for (const auto& service : project.services) services.push_back(TRY(ReadListed(project, service)));
+  } else {
+    const World world = TRY(LoadWorld(store, project.name));
+    const spec::Topology known = TRY(AppliedAndBegun(store, directories, world));
+    for (const auto& [name, service] : known.services)
+      services.emplace_back(project.name, name, world.applied.completed_jobs.contains(name)).ports =
+          service.port_forwards;
+  }
+  for (auto& service : std::span(services).subspan(static_cast<std::size_t>(first)))
+    service.alone = project.single_container;
+  return {};
+}
+
+// Of many, several at a time.
+void LookAtThem(const Directories& directories, std::vector<Listed>& services) {
+  constexpr std::size_t kOfThread = 64, kMostThreads = 8;
+  const process::Glance glance(directories);
+  std::atomic<std::size_t> next = 0;
+  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  RunTogether(std::min({cores - 1, kMostThreads - 1, services.size() / kOfThread}), [&] {
+    for (std::size_t i = next++; i < services.size(); i = next++) services[i].seen = glance.At(services[i].key);
+  });
 }
 
 }  // namespace
@@ -111,32 +166,22 @@ std::string ServiceRow::Name() const {
 
 Result<std::vector<ServiceRow>> ListServices(state::Store& store, const Directories& directories,
                                              const std::string& only) {
+  std::vector<Listed> services;
+  for (const state::ListedProject& project : TRY(store.ListProjects()))
+    if (only.empty() || project.name == only) TRY(AddServices(store, directories, project, services));
+  LookAtThem(directories, services);
   std::vector<ServiceRow> rows;
-  const Probers probers(directories);
-  std::map<Part, Prober*> process_only = probers.by_part();
-  std::erase_if(process_only, [](const auto& entry) { return entry.first != Part::kProcess; });
-  const Host host = TRY(LookAtHost(""));
-  reconcile::Options options;
-  options.directories = directories;
-  for (const std::string& project : TRY(store.Projects())) {
-    if (!only.empty() && project != only) continue;
-    const World world = TRY(LoadWorld(store, project));
-    const spec::Topology listed = TRY(AppliedAndBegun(store, directories, world));
-    auto wanted = TRY(reconcile::WantedParts(&listed, world.applied, host, world.taken, options));
-    std::erase_if(wanted, [](const auto& entry) { return entry.first.part != Part::kProcess; });
-    const Observations seen = TRY(reconcile::Observe(project, wanted, process_only));
-    for (const auto& [name, service] : listed.services) {
-      const auto found = seen.find({project, {Kind::kService, name}, Part::kProcess});
-      const bool completed = world.applied.completed_jobs.contains(name);
-      ServiceRow row = RowOf(project, {Kind::kService, name}, found == seen.end() ? Observation{} : found->second,
-                             completed ? "completed" : "stopped");
-      row.alone = listed.single_container;
-      for (const spec::PortForward& port : service.port_forwards) row.ports.push_back(spec::Format(port));
-      rows.push_back(std::move(row));
-    }
+  rows.reserve(services.size());
+  for (Listed& service : services) {
+    const auto& [project, address, part] = service.key;
+    const Observation seen = TRY_IN(service.key.Text(), std::move(service.seen));
+    ServiceRow& row = rows.emplace_back(RowOf(project, address, seen, service.completed ? "completed" : "stopped"));
+    row.alone = service.alone;
+    row.networked = service.networked;
+    for (const spec::PortForward& port : service.ports) row.ports.push_back(spec::Format(port));
   }
   if (only.empty()) {
-    for (ServiceRow& row : TRY(ListByHand(process_only))) rows.push_back(std::move(row));
+    for (ServiceRow& row : TRY(ListByHand(directories))) rows.push_back(std::move(row));
   }
   return rows;
 }
@@ -146,7 +191,7 @@ void CountDenials(const Directories& directories, std::vector<ServiceRow>& rows)
   std::vector<std::string> namespaces;
   for (ServiceRow& row : rows) {
     const bool pinned = row.address.kind == Kind::kService;
-    if (!pinned && row.pid <= 0) continue;
+    if (!row.networked || (!pinned && row.pid <= 0)) continue;
     counted.push_back(&row);
     namespaces.push_back(pinned ? directories.NetnsPin(row.project, row.address)
                                 : "/proc/" + std::to_string(row.pid) + "/ns/net");

@@ -16,6 +16,7 @@ namespace nucleus::cli {
 struct ServiceRow {
   std::string project;
   Address address;
+  bool networked = true;  // there are networks it may be on
   bool alone = false;     // a container in the background: all there is in its project, and called as that is
   std::string id;         // 32 digits; empty where there is no process
   std::string state;      // running, paused, starting, backoff, stopping, exited, failed, stopped; completed for a job

@@ -62,6 +62,19 @@ struct HostLeases {
   std::vector<std::pair<std::string, std::pair<std::string, spec::PortForward>>> ports;  // project, service, port
 };
 
+// What a listing needs of a project.
+struct ListedProject {
+  std::string name;
+  bool single_container = false;
+  bool settled = true;  // its newest revision was applied in full
+  struct Service {
+    std::string name;
+    std::string spec_json;
+    bool completed = false;  // a job that is done
+  };
+  std::vector<Service> services;  // by name
+};
+
 // How many revisions of a project are kept.
 inline constexpr std::int64_t kKeptRevisions = 100;
 
@@ -92,6 +105,7 @@ class Store {
   // ---- applied.db ----
   Result<std::vector<std::string>> Projects();
   Result<std::optional<ProjectRow>> LoadProject(std::string_view project);
+  Result<std::vector<ListedProject>> ListProjects();  // all of them in one look, by name
   Result<HostLeases> Leases();
 
   using Ports = std::vector<std::pair<std::string, spec::PortForward>>;  // service, port

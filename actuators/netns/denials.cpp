@@ -13,6 +13,7 @@
 #include <sched.h>
 
 #include <array>
+#include <atomic>
 
 #include "actuators/netns/namespace.hpp"
 #include "actuators/netns/netlink.hpp"
@@ -64,16 +65,15 @@ Result<std::optional<std::uint64_t>> DeniedIn(const sys::Fd& network) {
 
 std::vector<std::optional<std::uint64_t>> DeniedIn(const std::vector<std::string>& paths) {
   std::vector<std::optional<std::uint64_t>> all(paths.size());
-  if (paths.empty()) return all;
-  (void)OnThread([&]() -> Result<> {
+  std::atomic<std::size_t> next = 0;
+  OnThreads(paths.size(), [&] {
     auto buffer = Netlink::MakeBuffer();
-    for (std::size_t i = 0; i < paths.size(); ++i) {
+    for (std::size_t i = next++; i < paths.size(); i = next++) {
       const sys::Fd network(::open(paths[i].c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
       if (!network || ::setns(network.get(), CLONE_NEWNET) != 0) continue;
       auto netlink = Netlink::Open(NETLINK_NETFILTER, &buffer);
       if (const auto denied = netlink ? Ask(*netlink) : Fail(netlink.error())) all[i] = *denied;
     }
-    return {};
   });
   return all;
 }

@@ -8,8 +8,6 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
-#include <system_error>
-#include <thread>
 
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/mount_api.hpp"
@@ -17,10 +15,6 @@
 namespace nucleus::netns {
 
 namespace {
-
-// Below this many, starting a second thread costs more than it saves.
-constexpr std::size_t kPinsPerThread = 32;
-constexpr std::size_t kMaxThreads = 8;
 
 std::string SysctlPath(std::string_view setting, std::string_view link) {
   std::string path = "/proc/sys/";
@@ -124,15 +118,7 @@ std::vector<Result<Inside>> LookInside(const std::vector<Pin>& pins, const std::
     auto buffer = Netlink::MakeBuffer();
     for (std::size_t i = next++; i < pins.size(); i = next++) answers[i] = Look(pins[i], buffer, scopes[i]);
   };
-  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
-  const std::size_t wanted = std::min({cores, kMaxThreads, (pins.size() + kPinsPerThread - 1) / kPinsPerThread});
-  std::vector<std::jthread> threads;
-  try {
-    for (std::size_t i = 0; i < wanted; ++i) threads.emplace_back(work);
-  } catch (const std::system_error&) {
-    // Fewer threads do the same work; with none at all the answers say so.
-  }
-  threads.clear();
+  OnThreads(pins.size(), work);
   return answers;
 }
 

@@ -92,9 +92,10 @@ const Header* HeaderOf(nlmsghdr* message) {
 }
 
 // The table is the first attribute of whatever it is about.
-static_assert(NFTA_TABLE_NAME == NFTA_CHAIN_TABLE && NFTA_TABLE_NAME == NFTA_RULE_TABLE &&
-              NFTA_TABLE_NAME == NFTA_SET_TABLE && NFTA_TABLE_NAME == NFTA_SET_ELEM_LIST_TABLE &&
-              NFTA_TABLE_NAME == NFTA_OBJ_TABLE && NFTA_TABLE_NAME == NFTA_FLOWTABLE_TABLE);
+constexpr int kTable = NFTA_TABLE_NAME;
+static_assert(int{NFTA_CHAIN_TABLE} == kTable && int{NFTA_RULE_TABLE} == kTable && int{NFTA_SET_TABLE} == kTable &&
+              int{NFTA_SET_ELEM_LIST_TABLE} == kTable && int{NFTA_OBJ_TABLE} == kTable &&
+              int{NFTA_FLOWTABLE_TABLE} == kTable);
 
 bool IsElement(int type) {
   return type == NFT_MSG_NEWSETELEM || type == NFT_MSG_DELSETELEM;
@@ -162,7 +163,7 @@ bool NetWatch::RuleConcerns(nlmsghdr* message, bool inside) const {
   if (message->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES) return false;
   const int type = message->nlmsg_type & 0xff;
   if (type == NFT_MSG_NEWGEN) return false;
-  const std::string table = TextOf(nlmsg_find_attr(message, sizeof(nfgenmsg), NFTA_TABLE_NAME));
+  const std::string table = TextOf(nlmsg_find_attr(message, sizeof(nfgenmsg), kTable));
   // Inside, the elements are addresses of names, which change as names do.
   if (inside) return table == kEgressTable && !IsElement(type);
   return table == table_ || (!IsElement(type) && !table.starts_with("nucleus_"));

@@ -94,8 +94,8 @@ std::optional<bool> IsNetnsOf(const sys::Fd& pidfd, pid_t pid, const std::string
 
 // Where one looks from.
 struct Place {
-  sys::Fd cgroup_root;     // below which the groups are; none where there are none
-  bool wandering = false;  // on a thread of its own, which may go into other namespaces
+  const sys::Fd& cgroup_root;  // below which the groups are; none where there are none
+  bool wandering = false;      // on a thread of its own, which may go into other namespaces
 };
 
 // Whether somebody has changed from outside what confines it. Nothing is said where it may not be looked at, nor of a
@@ -132,6 +132,11 @@ void AddGround(const Found& found, const ProcessWanted& wanted, const Place& pla
   if (!wanted.netns.empty() && IsNetnsOf(pidfd, pid, wanted.netns) == false) facts["network namespace"] = "another";
   if (place.wandering && found.status->state == Status::State::kRunning)
     AddPosture(*found.status, pidfd, wanted, facts);
+}
+
+// None where there is none.
+sys::Fd OpenRoot(const Result<std::string>& path) {
+  return sys::Fd(path ? ::open(path->c_str(), O_PATH | O_CLOEXEC) : -1);
 }
 
 Result<Observation> Look(const PartKey& key, const std::string& directory, const Place& place,
@@ -185,6 +190,17 @@ Result<Observations> LookAtAll(const Directories& directories, const ProbeReques
 
 }  // namespace
 
+Glance::Glance(Directories directories) : directories_(std::move(directories)) {
+  if (auto groups = cgroup::Roots::Find()) groups_ = *std::move(groups);
+  if (groups_) shared_root_ = OpenRoot(groups_->shared());
+}
+
+Result<Observation> Glance::At(const PartKey& key) const {
+  const auto unit = groups_ ? groups_->UnitOf(key.project) : std::nullopt;
+  const sys::Fd root = unit ? OpenRoot(*unit) : sys::Fd();
+  return Look(key, directories_.ServiceDir(key.project, key.address), Place{unit ? root : shared_root_}, nullptr);
+}
+
 Result<Found> Find(const std::string& directory) {
   Found found;
   found.supervisor = TRY(SupervisorOf(directory));
@@ -203,9 +219,8 @@ std::string StagedFile(const std::string& directory, std::string_view destinatio
 
 // What is just applied (only_asked) is confined as it was a moment ago; else a thread goes round.
 Result<Observations> ProcessProber::Probe(const ProbeRequest& request) {
-  Place place;
-  if (const auto root = cgroup::AbsolutePath(request.project, ""))
-    place.cgroup_root.reset(::open(root->c_str(), O_PATH | O_CLOEXEC));
+  const sys::Fd root = OpenRoot(cgroup::AbsolutePath(request.project, ""));
+  Place place{root};
   if (request.only_asked || request.parts.empty()) return LookAtAll(directories_, request, place);
   place.wandering = true;
   Result<Observations> answer;

@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "actuators/sys/cgroup_control.hpp"
+#include "actuators/sys/fd.hpp"
 #include "spec/core/names.hpp"
 #include "state/parts/actuator.hpp"
 #include "state/parts/launch.hpp"
@@ -25,6 +27,19 @@ class ProcessProber final : public Prober {
 
  private:
   Directories directories_;
+};
+
+// What is seen of one after the other by itself, compared with nothing: for listings. Facts but those of what it was
+// asked to be.
+class Glance {
+ public:
+  explicit Glance(Directories directories);
+  [[nodiscard]] Result<Observation> At(const PartKey& key) const;
+
+ private:
+  Directories directories_;
+  std::optional<cgroup::Roots> groups_;  // none where there are none
+  sys::Fd shared_root_;
 };
 
 // What a service directory says of its process, and whether a supervisor is behind it.

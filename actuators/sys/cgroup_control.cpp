@@ -191,6 +191,17 @@ Result<std::string> MakeSupervisorGroup(std::string_view project) {
   return MakeSupervisorGroup(TRY(RootOf(project)), project);
 }
 
+Result<Roots> Roots::Find() {
+  auto root = TRY(sys::FindCgroupRoot());
+  return Roots(std::move(root.base), root.mount + TRY(UnitSlice()));
+}
+
+std::optional<std::string> Roots::UnitOf(std::string_view project) const {
+  std::string unit = units_ + UnitName(project);
+  if (::access((unit + "/cgroup.controllers").c_str(), F_OK) != 0) return std::nullopt;
+  return unit;
+}
+
 Result<sys::CgroupRoot> RootOf(std::string_view project) {
   sys::CgroupRoot root = TRY(sys::FindCgroupRoot());
   const std::string unit = root.mount + TRY(UnitSlice()) + UnitName(project);

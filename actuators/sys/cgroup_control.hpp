@@ -2,6 +2,7 @@
 // All take the absolute directory of a group on a cgroup2 file system. A group that is not there is empty and killed.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -30,6 +31,19 @@ inline constexpr int kVanishedTries = 100;
 // The root for a project's groups: that of its unit, where a systemd unit watches it (UnitName of names.hpp), else the
 // one that all share.
 Result<sys::CgroupRoot> RootOf(std::string_view project);
+
+// The same of one project after the other: what they share is found once.
+class Roots {
+ public:
+  static Result<Roots> Find();
+  [[nodiscard]] const std::string& shared() const { return shared_; }
+  // None where no unit watches it: the shared one.
+  [[nodiscard]] std::optional<std::string> UnitOf(std::string_view project) const;
+
+ private:
+  Roots(std::string shared, std::string units) : shared_(std::move(shared)), units_(std::move(units)) {}
+  std::string shared_, units_;
+};
 
 // Makes "nucleus/PROJECT" (and "nucleus") below the root, tagged. The directory's path.
 Result<std::string> MakeProjectGroup(const sys::CgroupRoot& root, std::string_view project);
