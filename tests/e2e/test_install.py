@@ -60,6 +60,8 @@ def test_the_unit_names_the_program_that_is_installed():
     text = (BUILD / "units/nucleus-topology@.service").read_text()
     assert "ExecStart=/usr/local/bin/nucleus __revive\n" in (BUILD / "units/nucleus-containers.service").read_text()
     assert "@" not in text.replace("nucleus-topology@", "") and "ExecStart=/usr/local/bin/nucleus apply -f /etc/nucleus/%i.toml\n" in text
+    watch = (BUILD / "units/nucleus-watch@.service").read_text()
+    assert "Type=notify\n" in watch and "ExecStart=/usr/local/bin/nucleus apply --watch -f /etc/nucleus/%i.toml\n" in watch
 
 
 def test_firewalld_finds_a_zone_and_a_policy_of_names_that_it_takes(prefix):
