@@ -190,6 +190,7 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
   launch.mount_audit = production;
   launch.chroot_fallback = service.allow_chroot_fallback;
   launch.degraded = service.allow_degraded_security;
+  launch.hooks = service.hooks;
   launch.policy = process::PolicyOf(wanted);
   return launch;
 }

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "cli/command_texts.hpp"
+#include "cli/operands.hpp"
 #include "cli/run_options.hpp"
 
 namespace nucleus::cli {
@@ -241,56 +242,22 @@ constexpr std::array kSeccompDiffOptions{&kDetailedDiff, &kOutputJson};
 constexpr std::array kExplainOptions{&kOutputJson};
 constexpr Option kForce{.name = "force", .letter = 'f', .summary = "Also one that runs: it is stopped first."};
 constexpr std::array kRmOptions{&kForce};
+constexpr Option kCheckpointOut{.name = "output",
+                                .letter = 'o',
+                                .type = kDirectory,
+                                .value = "DIR",
+                                .summary = "Where the checkpoint is written; made, or there and empty."};
+constexpr Option kLeaveRunning{.name = "leave-running", .summary = "Let it go on afterwards; else it is stopped."};
+constexpr Option kAllowSecrets{.name = "allow-secrets",
+                               .summary =
+                                   "Also of a container with secrets: its memory, which may hold them, is "
+                                   "written to files."};
+constexpr Option kRestoreIn{
+    .name = "input", .letter = 'i', .type = kDirectory, .value = "DIR", .summary = "What `checkpoint` has written."};
+constexpr Option kRestoreName{.name = "name", .type = kText, .value = "NAME", .summary = "Another name than it had."};
+constexpr std::array kCheckpointOptions{&kCheckpointOut, &kLeaveRunning, &kAllowSecrets};
+constexpr std::array kRestoreOptions{&kRestoreIn, &kRestoreName};
 constexpr std::array kVersionOptions{&kOutputJson};
-
-// ---- operands ----
-
-using enum OperandType;
-constexpr std::array kPlanOperand{Operand{"PLAN", kPlan, false, "A plan saved with --out, instead of files."}};
-constexpr std::array kProjectOperand{Operand{"NAME", kProject, false, "The project's name, instead of files."}};
-constexpr std::array kShowOperand{Operand{"PLAN|NAME", kPlanOrProject, true, "A saved plan, or a project's name."}};
-constexpr std::array kHistoryOperand{Operand{"NAME", kProject, true, "The project's name."}};
-constexpr std::array kRollbackOperands{Operand{"NAME", kProject, true, "The project's name."},
-                                       Operand{"REVISION", kWord, true, "A number that `history` shows."}};
-constexpr std::array kLogsOperand{
-    Operand{"SERVICE", kService, true, "A service as SERVICE or TOPOLOGY/SERVICE, or the beginning of an id."}};
-constexpr std::array kRmOperand{
-    Operand{"NAME", kService, true, "Containers by name or by the beginning of an id.", true}};
-constexpr std::array kVerifyOperand{
-    Operand{"NAME", kService, false,
-            "A topology, a service as SERVICE or TOPOLOGY/SERVICE, a container, or the beginning of an id.", true}};
-constexpr std::array kInspectOperand{
-    Operand{"NAME", kService, true,
-            "A service as SERVICE or TOPOLOGY/SERVICE, a container, or the beginning of an id; network.NAME or "
-            "volume.NAME, with TOPOLOGY/ before it where several have it. The kind may also be a word of its own: "
-            "network NAME.",
-            true}};
-constexpr std::array kCommandOperand{
-    Operand{"CMD", kProgram, true, "The program, looked up in PATH inside, and its arguments; behind --.", true}};
-constexpr std::string_view kNameText =
-    "A service as SERVICE or TOPOLOGY/SERVICE, a container, or the beginning of an id.";
-constexpr std::array kNameOperand{Operand{"NAME", kService, false, kNameText}};
-constexpr std::array kNamesOperand{Operand{"NAME", kService, true, kNameText, true}};
-constexpr std::array kAnyNamesOperand{Operand{"NAME", kService, false, kNameText, true}};
-constexpr std::array kExecOperands{
-    Operand{"NAME", kService, true, kNameText},
-    Operand{"CMD", kProgram, true, "The program, looked up in PATH inside, and its arguments; behind --.", true}};
-constexpr std::array kAttachOperands{
-    Operand{"NAME", kService, true, kNameText},
-    Operand{"CMD", kProgram, false, "Instead of a shell, as for exec; behind --.", true}};
-constexpr std::array kCpOperands{
-    Operand{"FROM", kWord, true, "A path, or NAME:PATH in a container."},
-    Operand{"TO", kWord, true, "The same; one of both is in a container. A directory: it is put into it."}};
-constexpr std::array kRootfsOperand{Operand{"DIR", kWord, true, "The root file system."}};
-constexpr std::array kTracesOperand{Operand{"TRACE", kWord, true, "Files of recorded calls.", true}};
-constexpr std::array kProfilesOperand{Operand{"FIRST", kWord, true, "A profile."},
-                                      Operand{"SECOND", kWord, true, "Another."}};
-constexpr std::array kProfileOperand{Operand{"PROFILE", kWord, true, "A profile."}};
-constexpr std::array kShellOperand{Operand{"SHELL", kShell, true, "bash, zsh or fish."}};
-constexpr std::array kHelpOperand{Operand{"COMMAND", kCommand, false, "A command; none: the list of them."},
-                                  Operand{"SUBCOMMAND", kWord, false, "Of compose or rootfs."}};
-constexpr std::array kManualOperand{Operand{"FORMAT", kWord, false, "man, markdown or file-format."}};
-constexpr std::array kCompleteOperand{Operand{"WHAT", kWord, true, "projects, services or revisions."}};
 
 // ---- commands ----
 
@@ -401,6 +368,18 @@ constexpr std::array kCommands{
             "Takes away what is left of a container that was started in the background: its listing, log, network and "
             "control group. Services are removed by way of their topology's file, or with `destroy`.",
             kRmOptions, kRmOperand},
+    Command{CommandId::kCheckpoint, "checkpoint", "Write down a container that runs, with all its processes",
+            "By CRIU, as root. The container is one in the background that was started with --allow-checkpoint. The "
+            "directory has its memory: mode 0700, with a list of digests that is signed with a key of this machine. "
+            "Its volumes are not in it. Connections are closed, those that listen stay.",
+            kCheckpointOptions, kCheckpointOperand},
+    Command{CommandId::kRestore,
+            "restore",
+            "Have a container go on from where it was written down",
+            "In the background, on the machine that wrote it down. What was changed in the directory since is refused, "
+            "and so is a name that is taken: `rm` it first. Prints the id.",
+            kRestoreOptions,
+            {}},
     Command{CommandId::kVerify, "verify", "Compare how containers are confined with what was asked for them",
             "Without NAME: everything that runs. Each line is something that was asked when it was started, and what "
             "/proc and the kernel say of it now: identity, capabilities, no_new_privs, seccomp, namespaces, mounts, "

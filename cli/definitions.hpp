@@ -76,6 +76,8 @@ enum class CommandId : std::uint8_t {
   kEvents,
   kLogs,
   kRm,
+  kCheckpoint,
+  kRestore,
   kVerify,
   kInspect,
   kRootfsSeal,

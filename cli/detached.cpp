@@ -100,30 +100,24 @@ Result<> CheckNotDetached(const Directories& directories, const std::string& nam
                   .Hint("give this one another --name, or see `nucleus ps --all`"));
 }
 
-Result<int> RunDetached(Context& context) {
-  const Arguments& arguments = context.arguments;
-  for (const std::string_view option : {"tty", "dry-run"}) {
-    if (arguments.Has(option))
-      return UsageFault(context, "--" + std::string(option) + " is for the foreground: not with --detach");
-  }
-  const Directories directories = TRY(DirectoriesOf(arguments));
-  const std::string name = TRY(NameOf(arguments));
+Result<> StartDetached(Context& context, const Directories& directories, const std::string& name,
+                       spec::Topology topology, const DetachedStart& start) {
   TRY(CheckNotInForeground(directories, name));
   Goal goal;
   goal.project = name;
-  goal.desired = TRY(TellProblems(
-      context, spec::LoadFlags(name, name, FlagsOf(arguments), arguments.operands(), spec::Outside::Real())));
+  goal.desired = std::move(topology);
   const std::string directory = directories.ServiceDir(name, {Kind::kService, name});
   const bool restart = goal.desired->services.begin()->second.restart != spec::RestartPolicy::kNo;
   std::optional<WaitingUnit> unit;
   // Before anybody looks: what there is of limits is found in the unit's control group.
   goal.admit = [&](state::Store& store, const World& world) -> Result<> {
     TRY(CheckNew(store, world));
-    unit = TRY(WaitingUnit::Start(context.console, {directories, name, restart, arguments.Has("rm")}));
+    unit = TRY(WaitingUnit::Start(context.console, {directories, name, restart, start.remove}));
     return {};
   };
   goal.before = [&]() -> Result<> {
-    if (unit || !arguments.Has("rm")) return process::ForgetAtEnd(directory);
+    if (start.before) TRY(start.before());
+    if (unit || !start.remove) return process::ForgetAtEnd(directory);
     const auto remove = TRY(OwnCommand(directories, {"rm", "--force"}));
     return process::WriteAtEnd(directory, remove);
   };
@@ -137,6 +131,20 @@ Result<int> RunDetached(Context& context) {
   TRY(ConvergeQuietly(context, std::move(goal), note_id));
   TRY(PrintId(context.console, id, name));
   RemoveForgotten(context, directories);
+  return {};
+}
+
+Result<int> RunDetached(Context& context) {
+  const Arguments& arguments = context.arguments;
+  for (const std::string_view option : {"tty", "dry-run"}) {
+    if (arguments.Has(option))
+      return UsageFault(context, "--" + std::string(option) + " is for the foreground: not with --detach");
+  }
+  const Directories directories = TRY(DirectoriesOf(arguments));
+  const std::string name = TRY(NameOf(arguments));
+  spec::Topology topology = TRY(TellProblems(
+      context, spec::LoadFlags(name, name, FlagsOf(arguments), arguments.operands(), spec::Outside::Real())));
+  TRY(StartDetached(context, directories, name, std::move(topology), {.remove = arguments.Has("rm")}));
   return exit_code::kDone;
 }
 

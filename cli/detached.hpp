@@ -3,6 +3,7 @@
 // started it, its restart policy, limits, log and health are kept, and `ps`, `logs`, `inspect`, `drift` know it.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,14 @@ std::vector<spec::GivenFlag> FlagsOf(const Arguments& arguments);
 
 // `run -d`, `create -d`: prints the id once the workload is executed. Where that fails nothing is left.
 Result<int> RunDetached(Context& context);
+
+// Has a container of that name converge in the background, and prints its id.
+struct DetachedStart {
+  bool remove = false;                 // it goes once it has ended
+  std::function<Result<>()> before{};  // last before anything is made
+};
+Result<> StartDetached(Context& context, const Directories& directories, const std::string& name,
+                       spec::Topology topology, const DetachedStart& start);
 
 // kConflict where a container in the background, or a topology, is called that: two are not told apart by their name.
 Result<> CheckNotDetached(const Directories& directories, const std::string& name);

@@ -58,6 +58,8 @@ Machine MachineOf(const Arguments& arguments) {
     case CommandId::kSeccompGenerate:
     case CommandId::kSeccompDiff:
     case CommandId::kSeccompExplain:
+    case CommandId::kCheckpoint:  // root's alone
+    case CommandId::kRestore:
     case CommandId::kVersion:
     case CommandId::kCompletion:
     case CommandId::kHelp:
@@ -151,6 +153,10 @@ Result<int> Run(Context& context) {
       return RunVerify(context);
     case CommandId::kRm:
       return RunRm(context);
+    case CommandId::kCheckpoint:
+      return RunCheckpoint(context);
+    case CommandId::kRestore:
+      return RunRestore(context);
     case CommandId::kRootfsSeal:
       return RunRootfsSeal(context);
     case CommandId::kRootfsVerify:

@@ -104,6 +104,7 @@ constexpr std::array kKeys{
     Switch("disable-cgroup-namespace", "Show it the host's tree of control groups, read-only."),
     Switch("allow-chroot-fallback", "Use chroot, with a warning, where pivot_root fails; agent mode."),
     Switch("allow-degraded-security", "Go on, with a warning, without a protection that cannot be had; agent mode."),
+    Switch("allow-checkpoint", "Go without Landlock, so that `nucleus checkpoint` can be used on it; agent mode."),
     Switch("allow-loader-variables", "Permit environment variables that lead the dynamic loader (LD_PRELOAD, ...)."),
     Word("trust-level", "LEVEL", "trusted|untrusted",
          "How far its program is trusted: untrusted demands gVisor, or --allow-degraded-security."),

@@ -28,6 +28,7 @@ constexpr auto kRules = std::to_array<FieldRule>({
 
     {Scope::kService, "additional_groups", kRestart, kWorkload, kValue},
     {Scope::kService, "address", kRestart, kWorkload, kValue},
+    {Scope::kService, "allow_checkpoint", kRestart, kWorkload, kValue},
     {Scope::kService, "allow_chroot_fallback", kRestart, kWorkload, kValue},
     {Scope::kService, "allow_degraded_security", kRestart, kWorkload, kValue},
     {Scope::kService, "allow_host_network", kLive, kRecord, kValue},
@@ -56,6 +57,7 @@ constexpr auto kRules = std::to_array<FieldRule>({
     {Scope::kService, "health_retries", kLive, kPolicy, kValue},
     {Scope::kService, "health_start_period", kLive, kPolicy, kValue},
     {Scope::kService, "health_timeout", kLive, kPolicy, kValue},
+    {Scope::kService, "hooks", kRestart, kWorkload, kName},
     {Scope::kService, "hostname", kRestart, kWorkload, kValue},
     {Scope::kService, "init", kRestart, kWorkload, kValue},
     {Scope::kService, "io_limits", kLive, kPart, kName},

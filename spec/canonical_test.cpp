@@ -124,6 +124,7 @@ Service AService(const std::string& name, const Topology& topology) {
   service.hostname = *rc::gen::element<std::string>("", "db", "db.local");
   service.user = AnOwner();
   if (*rc::gen::arbitrary<bool>()) service.additional_groups = {"5", "audio"};
+  if (*rc::gen::arbitrary<bool>()) service.hooks.poststop = {{.path = *Path(), .timeout = Duration(500)}};
   AddLimits(service);
   AddMounts(service, topology);
   for (const auto& [network_name, network] : topology.networks) {

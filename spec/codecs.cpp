@@ -484,15 +484,4 @@ Value Sha::Write(const std::string& value) {
   return Value::String(value);
 }
 
-std::optional<Value> Anything::Read(const Value& value, std::string_view key, Reader& reader) {
-  bool good = value.type == Type::kArray;
-  for (const auto& item : value.items) good = good && (IsString(item) || item.type == Type::kTable);
-  if (good) return value;
-  reader.WrongType(key, value, "a list of strings or tables");
-  return std::nullopt;
-}
-Value Anything::Write(const Value& value) {
-  return value;
-}
-
 }  // namespace nucleus::spec

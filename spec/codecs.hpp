@@ -93,9 +93,7 @@ NUCLEUS_SPEC_CODEC(Sha, std::string, "SHA-256 digest", R"({"type":"string","patt
 NUCLEUS_SPEC_CODEC(
     Subnets, std::vector<IpNet>, "list of networks; an empty text stands for none",
     R"({"type":"array","items":{"type":"string","pattern":"^([0-9]+(\\.[0-9]+){3}/[0-9]{1,2}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*/[0-9]{1,3}|.*\\$\\{.*)?$"}})");
-// For keys whose effect comes later: lists whose items have a form of their own by then.
-NUCLEUS_SPEC_CODEC(Anything, Value, "list of strings or tables",
-                   R"({"type":"array","items":{"type":["string","object"]}})");
+NUCLEUS_SPEC_CODEC(OciHooks, Hooks, "table of lists of tables", R"({"$ref":"#/definitions/hooks"})");
 
 #undef NUCLEUS_SPEC_CODEC
 

@@ -72,6 +72,13 @@ INSTANTIATE_TEST_SUITE_P(
                       StructuredReads{"health_check = 'x'\nhealth_interval = 30", "health_interval", ""},
                       StructuredReads{"health_check = 'x'\non_unhealthy = 'stop'", "on_unhealthy", R"("stop")"}));
 
+INSTANTIATE_TEST_SUITE_P(
+    Moments, Structured,
+    ::testing::Values(StructuredReads{"hooks = { poststop = [], startContainer = [{ path = '/a//b', timeout = 30 }] }",
+                                      "hooks", R"({"startContainer":[{"path":"/a/b"}]})"},
+                      StructuredReads{"hooks = { startContainer = [{ path = '/a', args = ['x'], env = ['A=1'] }] }",
+                                      "hooks", R"({"startContainer":[{"args":["x"],"env":["A=1"],"path":"/a"}]})"}));
+
 struct StructuredRefuses {
   const char* lines;
   const char* problem;

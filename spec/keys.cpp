@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "spec/codecs.hpp"
+#include "spec/core/text.hpp"
 #include "spec/table.hpp"
 
 namespace nucleus::spec {
@@ -312,6 +313,10 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     Key<&Service::reload_signal, Signal>(
         "reload_signal", "Signal sent when a file mounted read-only has changed, instead of a restart."),
     Key<&Service::init, Flag>("init", "A small init as PID 1 in agent mode; production always has it."),
+    Key<&Service::hooks, OciHooks>(
+        "hooks",
+        "OCI hooks, each { path, args, env, timeout }: createRuntime, createContainer, startContainer, poststart, "
+        "poststop."),
     Key<&Service::labels, Labels>("labels", "Words of your own, shown by inspect."),
 
     Later<Word<kRuntimeWords, AnyWord>>(kService, "runtime", "What runs it.", R"("native")"),
@@ -372,13 +377,14 @@ constexpr auto kKeys = std::to_array<KeySpec>({
                                                "Use chroot, with a warning, where pivot_root fails; agent mode."),
     Key<&Service::allow_loader_variables, Flag>(
         "allow_loader_variables", "Permit environment variables that lead the dynamic loader (LD_PRELOAD, ...)."),
+    Key<&Service::allow_checkpoint, Flag>(
+        "allow_checkpoint", "Go without Landlock, so that `nucleus checkpoint` can be used on it; agent mode."),
     Key<&Service::time_namespace, Flag>("time_namespace", "A time namespace of its own."),
     Key<&Service::disable_cgroup_namespace, Flag>("disable_cgroup_namespace",
                                                   "Show it the host's tree of control groups, read-only."),
     Key<&Service::rootless, Flag>("rootless", "Run it in a user namespace; ordinary users always do."),
     Key<&Service::userns, Word<kUsernsWords, UserMap>>(
         "userns", "Ids of the user namespace: keep-id, auto or nomap; without one, the caller is root inside."),
-    Later<Anything>(kService, "hooks", "OCI hooks.", "[]"),
     Later<Flag>(kService, "detach", "Return at once; services always run in the background.", "true"),
     Later<Flag>(kService, "tty", "A terminal.", "false"),
 });

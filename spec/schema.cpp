@@ -52,6 +52,16 @@ constexpr std::string_view kDefinitions = R"json({
       "service": {"$ref": "#/definitions/name"},
       "condition": {"enum": ["started", "healthy", "completed"]},
       "restart": {"type": "boolean"}}}]},
+  "hook": {"type": "object", "additionalProperties": false, "required": ["path"], "properties": {
+    "path": {"type": "string", "minLength": 1},
+    "args": {"type": "array", "minItems": 1, "items": {"type": "string"}},
+    "env": {"type": "array", "items": {"type": "string", "pattern": "="}},
+    "timeout": {"$ref": "#/definitions/duration"}}},
+  "hook_list": {"type": "array", "items": {"$ref": "#/definitions/hook"}},
+  "hooks": {"type": "object", "additionalProperties": false, "properties": {
+    "createRuntime": {"$ref": "#/definitions/hook_list"}, "createContainer": {"$ref": "#/definitions/hook_list"},
+    "startContainer": {"$ref": "#/definitions/hook_list"}, "poststart": {"$ref": "#/definitions/hook_list"},
+    "poststop": {"$ref": "#/definitions/hook_list"}}},
   "health_check": {"oneOf": [
     {"type": "string", "minLength": 1},
     {"type": "array", "minItems": 1, "items": {"type": "string"}},

@@ -180,6 +180,22 @@ struct HealthCheck {
   bool operator==(const HealthCheck&) const = default;
 };
 
+// A program that is told the state of the container on its standard input, config.md of the OCI runtime specification,
+// "POSIX-platform Hooks".
+struct Hook {
+  std::string path;               // absolute; on the host, of startContainer inside the container
+  std::vector<std::string> args;  // with the zeroth; none: the path
+  std::vector<std::string> env;   // "NAME=value"; there is nothing else in its environment
+  Duration timeout{30'000};       // then it is killed, and has failed
+  bool operator==(const Hook&) const = default;
+};
+
+// By the moment at which they run, each list in its order.
+struct Hooks {
+  std::vector<Hook> create_runtime, create_container, start_container, poststart, poststop;
+  bool operator==(const Hooks&) const = default;
+};
+
 struct Service {
   std::string name;
   ServiceType type = ServiceType::kService;
@@ -217,6 +233,7 @@ struct Service {
   bool allow_degraded_security = false;
   bool allow_chroot_fallback = false;
   bool allow_loader_variables = false;
+  bool allow_checkpoint = false;
   bool time_namespace = false;
   bool disable_cgroup_namespace = false;
   bool rootless = false;
@@ -257,6 +274,7 @@ struct Service {
   Duration stop_timeout{10'000};
   int reload_signal = 0;  // sent when a file mounted read-only has changed its contents; 0: restart instead
   bool init = false;      // agent mode: mini-init as PID 1; production always has it
+  Hooks hooks;
   std::map<std::string, std::string> labels;
 
   // Digests of the contents that keys point at (key or "volumes:/dest" -> digest), made when the file was read.

@@ -55,6 +55,7 @@ void ValidateWeakening(const Service& service, Reader& reader) {
   for (const auto& [asked, key, value] :
        {Weakening{service.allow_degraded_security, "allow_degraded_security", "true"},
         Weakening{service.allow_chroot_fallback, "allow_chroot_fallback", "true"},
+        Weakening{service.allow_checkpoint, "allow_checkpoint", "true"},
         Weakening{service.allow_host_network, "allow_host_network", "true"}, Weakening{host, "network", "\"host\""},
         Weakening{trace, "seccomp_mode", "\"trace\""}}) {
     if (!production || !asked) continue;
@@ -75,6 +76,10 @@ void ValidateWeakening(const Service& service, Reader& reader) {
     reader.Report(PlaceOf(service, trace ? "seccomp_mode" : "seccomp_log"),
                   trace ? "seccomp_mode: a trace needs a file to go to, seccomp_log"
                         : "seccomp_log: nothing is recorded without " + Spelled("seccomp_mode", "\"trace\"", reader));
+  }
+  if (service.allow_checkpoint && !service.landlock_policy.empty()) {
+    reader.Report(PlaceOf(service, "landlock_policy"),
+                  "landlock_policy: " + Spelled("allow_checkpoint", "true", reader) + " goes without Landlock");
   }
   for (const auto& [given, key] : {std::pair(!service.seccomp_profile.empty(), "seccomp_profile"),
                                    std::pair(service.seccomp_log_denied, "seccomp_log_denied")}) {

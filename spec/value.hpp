@@ -55,7 +55,6 @@ std::string_view TypeName(Value::Type type);  // "a string", "a list"
 // Compact, the keys of every object sorted by bytes.
 std::string ToCompactJson(const Value& value);
 void AppendCompactJson(std::string& out, const Value& value);
-void AppendJsonString(std::string& out, std::string_view text);
 // The inverse; kCorrupt where it is not JSON, too deep, or has a number that is neither.
 Result<Value> FromCompactJson(std::string_view text);
 

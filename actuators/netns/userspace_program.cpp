@@ -1,8 +1,8 @@
 #include "actuators/netns/userspace_program.hpp"
 
-#include <sys/stat.h>
-
 #include <array>
+
+#include "actuators/sys/trusted.hpp"
 
 namespace nucleus::netns {
 
@@ -20,12 +20,6 @@ constexpr std::array kUserspacePrograms = {KnownProgram{NatBackend::kSlirp4netns
 // Where root installs programs. On NixOS the last one, a link into the store.
 constexpr std::array kDirectories = {"/usr/bin/", "/usr/local/bin/", "/run/current-system/sw/bin/"};
 
-bool BelongsToRoot(const struct stat& file) {
-  // In a user namespace of an ordinary user the machine's root is nobody.
-  constexpr uid_t kNobody = 65534;
-  return (file.st_uid == 0 || file.st_uid == kNobody) && (file.st_mode & (S_IWGRP | S_IWOTH)) == 0;
-}
-
 }  // namespace
 
 std::string_view UserspaceProgram::name() const {
@@ -38,9 +32,7 @@ Result<UserspaceProgram> FindUserspaceProgram(NatBackend backend) {
     if (named && known.backend != backend) continue;
     for (const char* directory : kDirectories) {
       std::string path = directory + std::string(known.name);
-      struct stat file{};
-      if (::stat(path.c_str(), &file) == 0 && S_ISREG(file.st_mode) && BelongsToRoot(file))
-        return UserspaceProgram{known.backend, std::move(path)};
+      if (sys::CheckTrusted(path)) return UserspaceProgram{known.backend, std::move(path)};
     }
   }
   const KnownProgram& missing = kUserspacePrograms[backend == NatBackend::kPasta ? 1 : 0];

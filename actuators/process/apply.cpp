@@ -23,6 +23,7 @@
 #include "actuators/sys/openat2.hpp"
 #include "actuators/sys/own_programs.hpp"
 #include "actuators/sys/process.hpp"
+#include "state/parts/restore_order.hpp"
 
 namespace nucleus::process {
 
@@ -137,7 +138,7 @@ Result<> RemoveFiles(const std::string& directory, bool keep_log) {
       TRY(RemoveFile(In(directory, file) + ".1"));
     }
   }
-  for (const auto file : {kAtEndFile, kPolicyFile, kNetworkFile, kLockFile, kLaunchFile, kStatusFile}) {
+  for (const auto file : {kAtEndFile, kRestoreFile, kPolicyFile, kNetworkFile, kLockFile, kLaunchFile, kStatusFile}) {
     sys::RemoveTemporaries(In(directory, file));
     TRY(RemoveFile(In(directory, file)));
   }

@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "actuators/process/channel.hpp"
+#include "actuators/process/child_answer.hpp"
 #include "actuators/process/child_data.hpp"
 #include "actuators/process/child_listener.hpp"
 #include "actuators/process/user_namespace.hpp"
@@ -27,12 +28,6 @@ namespace nucleus::process {
 namespace {
 
 constexpr std::uint64_t kAllSignals = ~0ULL;
-constexpr char kReady = '+';  // written once nothing but exec is left to do
-constexpr char kReadyInChroot = '~';
-bool IsReady(char byte) {
-  return byte == kReady || byte == kReadyInChroot;
-}
-
 // Back to how a program expects to find them; signal(7). What the parent ignores would stay ignored over exec.
 void ResetSignals() {
   struct {
@@ -86,6 +81,15 @@ void ResetOomScore(const Child& child) {
   ::close(fd);
 }
 
+// What runs in the container's namespaces while its root is still the machine's has the parent start it.
+bool AwaitHooks(Child& child) {
+  const spec::Hooks& hooks = child.data.launch.hooks;
+  if (hooks.create_runtime.empty() && hooks.create_container.empty()) return true;
+  [[maybe_unused]] const auto wrote = ::write(child.channel, &kBuilt, 1);
+  AwaitParent(child);
+  return true;
+}
+
 bool SetUp(Child& child) {
   if (!TakeUserNamespace(child)) return false;
   // Nobody in the container may trace us or read our descriptors while we are on the way in (CVE-2016-9962).
@@ -98,7 +102,7 @@ bool SetUp(Child& child) {
   ResetOomScore(child);
   if (!EnterNamespaces(child)) return false;
   if (child.pidns_container < 0 &&
-      !(LeaveHostMounts(child) && BuildRoot(child) && EnterRoot(child) && AuditMounts(child)))
+      !(LeaveHostMounts(child) && BuildRoot(child) && AwaitHooks(child) && EnterRoot(child) && AuditMounts(child)))
     return false;
   return Confine(child);
 }
@@ -135,7 +139,7 @@ struct CloneRequest {
   int container = -1;
   bool join = false;  // the child moves itself into the cgroup
   int patience_ms = 60'000;
-  Inspection inspect = {}, meanwhile = {};
+  Inspection inspect = {}, meanwhile = {}, built = {};
 };
 
 struct SocketPair {
@@ -150,64 +154,6 @@ Result<SocketPair> MakeSocketPair(int type, std::string_view what) {
   pair.child.reset(::fcntl(low.get(), F_DUPFD_CLOEXEC, 4));
   if (!pair.child) return FailSys("duplicate", what);
   return pair;
-}
-
-Result<> GoOn(const sys::Fd& channel) {
-  if (::send(channel.get(), "+", 1, MSG_NOSIGNAL) == 1) return {};
-  return FailSys("send", "channel");
-}
-
-// What the child says until exec or death closes its end.
-struct Verdict {
-  bool ready = false;
-  bool in_chroot = false;
-  bool failed = false;
-  bool late = false;
-  std::optional<Error> refused;  // by who looked at it
-  Failure failure;
-};
-
-// inspect: where there is one, what it says of the process decides whether it may go on.
-Verdict ReadVerdict(const sys::Fd& channel, ListenerWait& listener, const CloneRequest& request, pid_t pid) {
-  using Clock = std::chrono::steady_clock;
-  const auto deadline = Clock::now() + std::chrono::milliseconds(request.patience_ms);
-  Verdict verdict;
-  std::array<char, 1 + sizeof(Failure)> buffer{};
-  std::size_t used = 0;
-  while (used < buffer.size()) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    std::array<pollfd, 2> polls{pollfd{.fd = channel.get(), .events = POLLIN, .revents = 0},
-                                pollfd{.fd = listener.fd(), .events = POLLIN, .revents = 0}};
-    const int ready = ::poll(polls.data(), polls.size(), static_cast<int>(std::max<std::int64_t>(left, 0)));
-    if (ready < 0 && errno == EINTR) continue;
-    if (ready == 0) {
-      verdict.late = true;
-      return verdict;
-    }
-    if (polls[1].revents != 0) listener.Take();
-    if (polls[0].revents == 0) continue;
-    const ssize_t got = ::read(channel.get(), buffer.data() + used, buffer.size() - used);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    const bool first = used == 0;
-    used += static_cast<std::size_t>(got);
-    if (!first || !IsReady(buffer[0])) continue;
-    if (auto seen = request.inspect ? request.inspect(pid) : Result<>(); !seen) {
-      verdict.refused = std::move(seen).error();
-      return verdict;
-    }
-    (void)GoOn(channel);  // where it has died in between it says no more, which tells
-  }
-  const char* at = buffer.data();
-  verdict.ready = used > 0 && used % sizeof(Failure) == 1 && IsReady(*at);
-  if (verdict.ready) {
-    verdict.in_chroot = *at == kReadyInChroot;
-    ++at;
-    --used;
-  }
-  verdict.failed = used == sizeof(Failure);
-  if (verdict.failed) std::memcpy(&verdict.failure, at, sizeof(Failure));
-  return verdict;
 }
 
 int Reap(pid_t pid) {
@@ -233,8 +179,8 @@ Result<std::array<sys::Fd, 3>> TakeStdio(const Stdio& stdio) {
 // Since cgroup.kill counts its uses, a kernel (seen on Linux 6.18) compares the count of the group that the parent is
 // in with that of the group it clones into, and kills the newborn where they differ: in a group that was ever killed no
 // child can be born. It can still be moved there, before it does anything else.
-bool KilledAtBirth(const CloneRequest& request, const Verdict& verdict, int status) {
-  return request.cgroup >= 0 && !request.join && !verdict.ready && !verdict.failed && WIFSIGNALED(status) &&
+bool KilledAtBirth(const CloneRequest& request, const ChildAnswer& answer, int status) {
+  return request.cgroup >= 0 && !request.join && !answer.ready && !answer.failed && WIFSIGNALED(status) &&
          WTERMSIG(status) == SIGKILL;
 }
 
@@ -286,24 +232,24 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
 
 // What the child said, as a result of Spawn().
 Result<Running> Conclude(Buffers& data, const Stdio& stdio, const CloneRequest& request, Running running,
-                         const Verdict& verdict, const sys::Fd& terminal) {
-  if (verdict.late) {
+                         const ChildAnswer& answer, const sys::Fd& terminal) {
+  if (answer.late) {
     KillAndReap(running);
     return Fail(Error::Of(ErrorCode::kTimeout, "start", data.launch.address,
                           "it was not set up within " + std::to_string(request.patience_ms) + " ms")
                     .Hint("a group that is frozen, or out of processor time, lets nothing start"));
   }
-  if (verdict.refused) {
+  if (answer.refused) {
     KillAndReap(running);
-    return Fail(*verdict.refused);
+    return Fail(*answer.refused);
   }
-  if (verdict.failed) {
+  if (answer.failed) {
     Reap(running.pid);
-    return Fail(Explain(verdict.failure, data));
+    return Fail(Explain(answer.failure, data));
   }
-  if (!verdict.ready) {
+  if (!answer.ready) {
     const int status = Reap(running.pid);
-    if (KilledAtBirth(request, verdict, status)) {
+    if (KilledAtBirth(request, answer, status)) {
       CloneRequest again = request;
       again.join = true;
       return Start(data, stdio, again);
@@ -322,7 +268,7 @@ Result<Running> Conclude(Buffers& data, const Stdio& stdio, const CloneRequest& 
   }
   running.warnings = data.warnings;
   running.without_seccomp = data.without_seccomp;
-  if (verdict.in_chroot) running.warnings.emplace_back("pivot_root failed: its root is a chroot");
+  if (answer.in_chroot) running.warnings.emplace_back("pivot_root failed: its root is a chroot");
   return running;
 }
 
@@ -389,9 +335,10 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
     KillAndReap(running);
     return Fail(std::move(done).error());
   }
-  const Verdict verdict = ReadVerdict(channel.parent, listener, request, running.pid);
+  const Looks looks{.built = request.built, .inspect = request.inspect};
+  const ChildAnswer answer = ReadAnswer(channel.parent, listener, looks, request.patience_ms, running.pid);
   running.listener = listener.Listener();
-  return Conclude(data, stdio, request, std::move(running), verdict, terminal.parent);
+  return Conclude(data, stdio, request, std::move(running), answer, terminal.parent);
 }
 
 }  // namespace
@@ -411,12 +358,14 @@ void ReportAndExit(Child& child) {
 }
 
 Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Inspection& inspect,
-                      const Inspection& meanwhile) {
+                      const Inspection& meanwhile, const Inspection& built) {
   Buffers& data = prepared.buffers();
   const Launch& launch = data.launch;
   const bool user = launch.user_namespace.enabled;
-  CloneRequest request{
-      .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS, .inspect = inspect, .meanwhile = meanwhile};
+  CloneRequest request{.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS,
+                       .inspect = inspect,
+                       .meanwhile = meanwhile,
+                       .built = built};
   if (user) request.flags |= CLONE_NEWUSER;
   if (launch.time_namespace) request.flags |= CLONE_NEWTIME;
   sys::Fd cgroup, netns;

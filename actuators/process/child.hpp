@@ -43,6 +43,8 @@ class Prepared {
   std::unique_ptr<Buffers> buffers_;
 };
 
+int NamespacesOf(const Launch& launch);  // CLONE_NEW* that a process of the container is in, but for the pid namespace
+
 // A whole container. kInvalid where the launch cannot be meant; kUnsupported where it asks for a protection that this
 // kernel does not have and that was said to be required. walk: of trees that are copied or verified; kInterrupted where
 // it was stopped.
@@ -75,9 +77,12 @@ struct Running {
 //
 // meanwhile: called before that, while the process sets itself up, for what can be done beside it; its error counts
 // too.
+//
+// built: where the launch has hooks for it, called with the process while it waits in its namespaces, with its mounts
+// in place and the machine's root.
 using Inspection = std::function<Result<>(pid_t pid)>;
 Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Inspection& inspect = {},
-                      const Inspection& meanwhile = {});
+                      const Inspection& meanwhile = {}, const Inspection& built = {});
 
 // Runs it in all namespaces of the process behind `container` (a pidfd of its PID 1), in the cgroup behind `cgroup`
 // (-1: the caller's). kTimeout where the program is not executed within patience_ms: in a frozen group nothing moves.

@@ -197,14 +197,13 @@ struct Child {
 };
 
 // Each is a part of the list in child.cpp; false: failure says why.
-bool TakeUserNamespace(Child& child);    // child_user.cpp: waits for the maps, and becomes root by them
-int NamespacesOf(const Launch& launch);  // child_user.cpp: CLONE_NEW* that a process of the container is in
-bool LeaveHostMounts(Child& child);      // child_pivot.cpp: a private copy of the host's mounts, rooted where we are
-bool BuildRoot(Child& child);            // child_root.cpp
-bool EnterRoot(Child& child);            // child_pivot.cpp: pivot_root, the old root is gone
-bool AuditMounts(Child& child);          // child_audit.cpp
-bool Confine(Child& child);              // child_confine.cpp: host name ... Landlock, close_range
-bool TakeTerminal(Child& child);         // standard input becomes the controlling terminal of this session
+bool TakeUserNamespace(Child& child);  // child_user.cpp: waits for the maps, and becomes root by them
+bool LeaveHostMounts(Child& child);    // child_pivot.cpp: a private copy of the host's mounts, rooted where we are
+bool BuildRoot(Child& child);          // child_root.cpp
+bool EnterRoot(Child& child);          // child_pivot.cpp: pivot_root, the old root is gone
+bool AuditMounts(Child& child);        // child_audit.cpp
+bool Confine(Child& child);            // child_confine.cpp: host name ... Landlock, close_range
+bool TakeTerminal(Child& child);       // standard input becomes the controlling terminal of this session
 bool LoadSeccomp(const sock_filter* program, std::size_t size, std::uint32_t flags = 0);
 // Forks; returns (true) in the process that becomes the workload, never in PID 1. child_init.cpp.
 bool BecomeInit(Child& child);

@@ -79,6 +79,8 @@ Result<Security> CompileSecurity(const SecurityInput& input) {
   security.seccomp_log = input.service->seccomp_log;
   security.seccomp_log_denied = input.service->seccomp_log_denied;
   const bool production = input.service->mode == spec::ServiceMode::kProduction;
+  // It is neither seen nor restored by what checkpoints (docs/decisions/0028).
+  if (input.service->allow_checkpoint) return security;
   security.landlock = input.landlock != nullptr ? *input.landlock : DefaultLandlock(input.mounts, production);
   return security;
 }

@@ -258,6 +258,7 @@ void Supervisor::WorkloadEnded() {
   status_.oom_killed = code == 128 + SIGKILL && OomKills() > oom_kills_;
   status_.ending = EndingNow();
   status_.workload = {};
+  RunPoststop();
   if (status_.oom_killed) Note("oom");
   Note("exit code=" + std::to_string(code) + " reason=" + std::string(EndingName(status_.ending)));
   AfterEnd(code);

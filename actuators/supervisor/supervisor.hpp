@@ -1,8 +1,9 @@
 // Watches one workload: starts it from the service directory's files, keeps its log, probes its health, restarts it by
 // policy, and says in the status file what it knows. One thread, one loop over poll(2).
 //
-// Files of the service directory (names.hpp): reads "launch" once, "policy" and "network" at the start and at SIGHUP;
-// writes "status" (replaced at every transition) and "log"; holds "lock".
+// Files of the service directory (names.hpp): reads "launch" once, "restore" before the first start
+// (restore_order.hpp), "policy" and "network" at the start and at SIGHUP; writes "status" (replaced at every
+// transition) and "log"; holds "lock".
 //
 // Signals: SIGTERM, SIGINT stop the workload (its stop signal, then after stop_timeout everything is killed) and end
 // the supervisor. SIGHUP reads "policy" and "network" again. SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH are passed on to the
@@ -24,10 +25,12 @@
 #include "actuators/process/log.hpp"
 #include "actuators/process/supervision.hpp"
 #include "actuators/supervisor/health_probe.hpp"
+#include "actuators/supervisor/hooks.hpp"
 #include "actuators/supervisor/network_helper.hpp"
 #include "actuators/supervisor/notify.hpp"
 #include "actuators/supervisor/syscall_answers.hpp"
 #include "actuators/supervisor/terminal_relay.hpp"
+#include "state/parts/restore_order.hpp"
 
 namespace nucleus::process {
 
@@ -124,6 +127,13 @@ class Supervisor {
   void Tell(const std::string& line);
   void WriteTrace();
   void WriteTraceInTime(Millis now);
+  // supervisor_hooks.cpp
+  Result<> RunHooksBefore(HookPoint point, pid_t pid);
+  void RunHooksAfter(HookPoint point);
+  void RunPoststop();
+  // supervisor_restore.cpp
+  [[nodiscard]] Result<std::optional<RestoreOrder>> TakeRestoreOrder() const;
+  Result<Running> RestoreWorkload(const RestoreOrder& order, const Prepared& prepared, const Stdio& stdio);
   // supervisor_network.cpp
   Result<> TakeNetwork();
   Result<> AwaitNetwork();
@@ -148,6 +158,7 @@ class Supervisor {
   bool terminal_ = false;
   std::unique_ptr<TerminalRelay> relay_;
   bool asked_to_end_ = false;  // by a signal that was passed on: an end is no reason to start again
+  bool hooks_begun_ = false;   // there is a container, and poststop has not run
   int ended_by_ = 0;           // the signal that the workload was killed instead of, having no handler for it
   std::optional<Running> workload_;
   std::optional<HealthProbe> probe_;

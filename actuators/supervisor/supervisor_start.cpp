@@ -155,7 +155,14 @@ Result<Running> Supervisor::SpawnWorkload(const Preparation& preparation) {
   if (!maybe) return Fail(maybe.error());
   const Prepared& prepared = *maybe;
   OwnNamespaces own;
-  const auto inspect = [&](pid_t pid) { return CheckPosture(pid, launch_, Moment::kBeforeExec, own); };
+  const auto inspect = [&](pid_t pid) -> Result<> {
+    TRY(CheckPosture(pid, launch_, Moment::kBeforeExec, own));
+    return RunHooksBefore(HookPoint::kStartContainer, pid);
+  };
+  const auto built = [&](pid_t pid) -> Result<> {
+    TRY(RunHooksBefore(HookPoint::kCreateRuntime, pid));
+    return RunHooksBefore(HookPoint::kCreateContainer, pid);
+  };
   const auto meanwhile = [&](pid_t pid) -> Result<> {
     if (status_.supervisor.pid == 0) TRY(Announce());
     if (preparation.meanwhile) TRY(preparation.meanwhile());
@@ -166,17 +173,19 @@ Result<Running> Supervisor::SpawnWorkload(const Preparation& preparation) {
     return {};
   };
   if (terminal_) {
-    Running running = TRY(Spawn(prepared, {.terminal = true, .size = CallersSize()}, inspect, meanwhile));
+    Running running = TRY(Spawn(prepared, {.terminal = true, .size = CallersSize()}, inspect, meanwhile, built));
     relay_ = std::make_unique<TerminalRelay>(std::move(running.terminal));
     return running;
   }
   if (attached_) TRY(sys::CheckStandardFiles());
   if (attached_)
-    return Spawn(prepared, {.in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO}, inspect, meanwhile);
+    return Spawn(prepared, {.in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO}, inspect, meanwhile, built);
   auto out = TRY(MakeLogPipe(launch_));
   auto error = TRY(MakeLogPipe(launch_));
+  const Stdio stdio{.in = -1, .out = out.write.get(), .err = error.write.get()};
+  const auto order = TRY(TakeRestoreOrder());
   Running running =
-      TRY(Spawn(prepared, {.in = -1, .out = out.write.get(), .err = error.write.get()}, inspect, meanwhile));
+      TRY(order ? RestoreWorkload(*order, prepared, stdio) : Spawn(prepared, stdio, inspect, meanwhile, built));
   out_ = std::move(out.read);
   error_ = std::move(error.read);
   return running;
@@ -186,7 +195,12 @@ Result<> Supervisor::StartWorkload(const Preparation& preparation) {
   started_ = Now();  // also of a start that fails: it has not run for long
   oom_kills_ = OomKills();
   ended_by_ = 0;
-  workload_ = TRY(SpawnWorkload(preparation));
+  auto spawned = SpawnWorkload(preparation);
+  if (!spawned) {
+    RunPoststop();
+    return Fail(std::move(spawned).error());
+  }
+  workload_ = std::move(*spawned);
   // What cannot be there is not looked for.
   if (workload_->without_seccomp) launch_.security.seccomp.clear();
   for (const auto& warning : workload_->warnings)
@@ -201,6 +215,7 @@ Result<> Supervisor::StartWorkload(const Preparation& preparation) {
     error_.reset();
     relay_.reset();
     kill_at_ = 0;
+    RunPoststop();
     return posture;
   }
   started_ = Now();
@@ -225,6 +240,7 @@ Result<> Supervisor::StartWorkload(const Preparation& preparation) {
     status_.health = health_.state();
   }
   BeginReadiness();
+  RunHooksAfter(HookPoint::kPoststart);
   WriteStatus();
   if (!attached_) {
     Note("start pid=" + std::to_string(workload_->pid));

@@ -48,6 +48,8 @@ Result<int> RunRootfsVerify(Context& context);
 Result<int> RunRun(Context& context);
 Result<int> RunRevive(Context& context);
 Result<int> RunRm(Context& context);
+Result<int> RunCheckpoint(Context& context);
+Result<int> RunRestore(Context& context);
 Result<int> RunExec(Context& context);
 Result<int> RunAttach(Context& context);
 Result<int> RunStop(Context& context);

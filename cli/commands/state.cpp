@@ -5,6 +5,7 @@
 #include "actuators/sys/cgroup_control.hpp"
 #include "cli/containers.hpp"
 #include "cli/session.hpp"
+#include "state/parts/oci_state.hpp"
 
 namespace nucleus::cli {
 
@@ -30,15 +31,15 @@ std::string_view StatusWord(const process::Found& found, bool paused) {
   return "stopped";
 }
 
-Json Annotations(const Container& container, const Status& status) {
-  Json json{{"nucleus.name", container.Name()},
-            {"nucleus.state", StateName(status.state)},
-            {"nucleus.restarts", std::to_string(status.restarts)}};
-  if (status.readiness != Status::Readiness::kNone) json["nucleus.readiness"] = ReadinessName(status.readiness);
-  if (status.health != Status::Health::kNone) json["nucleus.health"] = HealthName(status.health);
-  if (status.exit_code >= 0) json["nucleus.exit_code"] = std::to_string(status.exit_code);
-  if (status.ending != Status::Ending::kNone) json["nucleus.reason"] = EndingName(status.ending);
-  return json;
+std::map<std::string, std::string> Annotations(const Container& container, const Status& status) {
+  std::map<std::string, std::string> words{{"nucleus.name", container.Name()},
+                                           {"nucleus.state", std::string(StateName(status.state))},
+                                           {"nucleus.restarts", std::to_string(status.restarts)}};
+  if (status.readiness != Status::Readiness::kNone) words["nucleus.readiness"] = ReadinessName(status.readiness);
+  if (status.health != Status::Health::kNone) words["nucleus.health"] = HealthName(status.health);
+  if (status.exit_code >= 0) words["nucleus.exit_code"] = std::to_string(status.exit_code);
+  if (status.ending != Status::Ending::kNone) words["nucleus.reason"] = EndingName(status.ending);
+  return words;
 }
 
 }  // namespace
@@ -52,11 +53,11 @@ Result<int> RunState(Context& context) {
   if (!found.present()) return Fail(ErrorCode::kNotFound, "", container.Name(), "has never been started");
   const auto group = cgroup::AbsolutePath(container.project, CgroupPath(container.project, container.address));
   const std::string_view word = StatusWord(found, group && process::IsPaused(*group));
-  Json state{{"ociVersion", "1.2.0"}, {"id", found.status ? found.status->id : ""}, {"status", word}};
-  if (found.status && found.status->workload.pid != 0 && word != "stopped") state["pid"] = found.status->workload.pid;
-  state["bundle"] = container.directory;
-  if (found.status) state["annotations"] = Annotations(container, *found.status);
-  context.console.Out(state.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  OciState state{.id = found.status ? found.status->id : "", .status = word, .bundle = container.directory};
+  if (found.status && word != "stopped") state.pid = found.status->workload.pid;
+  if (found.status) state.annotations = Annotations(container, *found.status);
+  const Json json = Json::parse(Encode(state), nullptr, false);
+  context.console.Out(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   return exit_code::kDone;
 }
 

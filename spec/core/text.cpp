@@ -1,8 +1,14 @@
 #include "spec/core/text.hpp"
 
+#include <algorithm>
+
 namespace nucleus {
 
 namespace {
+
+bool StandsForItselfInJson(char c) {
+  return c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20;
+}
 
 std::size_t LengthByLead(unsigned char lead) {
   if (lead < 0x80) return 1;
@@ -61,6 +67,39 @@ std::string Printable(std::string_view text, std::string_view kept) {
     text.remove_prefix(sequence.size());
   }
   return out;
+}
+
+void AppendJsonString(std::string& out, std::string_view text) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  out += '"';
+  while (!text.empty()) {
+    const auto plain = std::ranges::find_if_not(text, StandsForItselfInJson);
+    out.append(text.begin(), plain);
+    text.remove_prefix(static_cast<std::size_t>(plain - text.begin()));
+    if (text.empty()) break;
+    const char c = text.front();
+    const auto byte = static_cast<unsigned char>(c);
+    text.remove_prefix(1);
+    switch (c) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        out += "\\u00";
+        out += kHex[byte >> 4];
+        out += kHex[byte & 15];
+    }
+  }
+  out += '"';
 }
 
 }  // namespace nucleus

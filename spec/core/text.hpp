@@ -15,4 +15,7 @@ std::size_t Utf8Length(std::string_view text);
 // characters that stay.
 std::string Printable(std::string_view text, std::string_view kept = "");
 
+// A string of JSON, in quotes; of UTF-8, text that is none stays as it is.
+void AppendJsonString(std::string& out, std::string_view text);
+
 }  // namespace nucleus

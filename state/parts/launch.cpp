@@ -13,7 +13,7 @@ namespace nucleus {
 
 namespace {
 
-constexpr std::uint64_t kVersion = 4;
+constexpr std::uint64_t kVersion = 5;
 constexpr std::string_view kMagic = "NUC";
 
 class Writer {
@@ -243,6 +243,15 @@ void Walk(IO& io, T& v) {
   Fields(io, v.port, v.path);
 }
 
+template <class IO, Is<spec::Hook> T>
+void Walk(IO& io, T& v) {
+  Fields(io, v.path, v.args, v.env, v.timeout);
+}
+template <class IO, Is<spec::Hooks> T>
+void Walk(IO& io, T& v) {
+  Fields(io, v.create_runtime, v.create_container, v.start_container, v.poststart, v.poststop);
+}
+
 using Probe = decltype(spec::HealthCheck::probe);
 void Walk(Writer& io, const Probe& probe) {
   io.Number(probe.index());
@@ -272,7 +281,7 @@ template <class IO, Is<Launch> T>
 void Walk(IO& io, T& v) {
   Fields(io, v.project, v.address, v.id, v.digest, v.argv, v.env, v.workdir, v.hostname, v.identity, v.rlimits,
          v.cgroup, v.netns, v.host_network, v.host_cgroups, v.time_namespace, v.user_namespace, v.mounts, v.security,
-         v.init, v.notify, v.job, v.production, v.chroot_fallback, v.degraded, v.mount_audit, v.policy);
+         v.init, v.notify, v.job, v.production, v.chroot_fallback, v.degraded, v.hooks, v.mount_audit, v.policy);
 }
 
 template <class T>

@@ -190,7 +190,8 @@ struct Launch {
   bool production = false;       // whatever cannot be had is fatal
   bool chroot_fallback = false;  // where pivot_root fails
   bool degraded = false;         // go on without seccomp or Landlock where the kernel has none
-  bool mount_audit = false;      // compare the mounts' flags with what was asked, before the workload runs
+  spec::Hooks hooks{};
+  bool mount_audit = false;  // compare the mounts' flags with what was asked, before the workload runs
 
   Policy policy;
   bool operator==(const Launch&) const = default;

@@ -45,6 +45,20 @@ Policy AnyPolicy() {
   return policy;
 }
 
+spec::Hooks AnyHooks() {
+  const auto any = [] {
+    std::vector<spec::Hook> hooks(*rc::gen::inRange<std::size_t>(0, 3));
+    for (auto& hook : hooks) {
+      hook.path = *arbitrary<std::string>();
+      hook.args = *arbitrary<std::vector<std::string>>();
+      hook.env = *arbitrary<std::vector<std::string>>();
+      hook.timeout = Duration(*arbitrary<std::int64_t>());
+    }
+    return hooks;
+  };
+  return {any(), any(), any(), any(), any()};
+}
+
 MountOp AnyMount() {
   MountOp op;
   op.type = static_cast<MountOp::Type>(*rc::gen::inRange(0, 11));
@@ -75,6 +89,7 @@ Launch AnyLaunch() {
   }
   launch.init = *arbitrary<bool>();
   launch.mount_audit = *arbitrary<bool>();
+  launch.hooks = AnyHooks();
   launch.policy = AnyPolicy();
   return launch;
 }

@@ -12,7 +12,7 @@ import tempfile
 
 SUITE = "trixie"
 PACKAGES = """systemd systemd-sysv udev dbus iproute2 nftables libnftables1 procps python3 busybox-static curl kmod strace uidmap slirp4netns
-docker.io docker-cli firewalld iptables
+docker.io docker-cli firewalld iptables criu postgresql
 linux-image-cloud-amd64""".split()
 
 # What a guest for tests has no use for and would pay for at every boot. Its devices are few and known: MODULES instead of a coldplug.
@@ -22,7 +22,7 @@ systemd-firstboot.service modprobe@configfs.service modprobe@drm.service modprob
 sys-fs-fuse-connections.mount sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount dev-hugepages.mount
 proc-sys-fs-binfmt_misc.automount systemd-binfmt.service ldconfig.service systemd-hwdb-update.service
 systemd-journal-catalog-update.service systemd-update-done.service systemd-udev-trigger.service systemd-udev-load-credentials.service
-docker.service docker.socket containerd.service firewalld.service
+postgresql.service docker.service docker.socket containerd.service firewalld.service
 systemd-pcrmachine.service systemd-tpm2-setup-early.service systemd-tpm2-setup.service systemd-hibernate-clear.service""".split()
 MODULES = ["virtio_console", "virtio_net"]
 

@@ -1,0 +1,168 @@
+"""Checkpoint and restore: a program that counts, and a PostgreSQL server, go on where they were."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import time
+
+import guest
+
+IMAGES = pathlib.Path("/root/checkpoints")
+COUNTER = "echo up; i=0; while :; do i=$((i+1)); echo $i > /tmp/count; echo n $i; sleep 0.2; done"
+
+
+def run(name, *options, command=("sh", "-c", COUNTER), rootfs=None):
+    return guest.nucleus("run", "-d", "--name", name, "--rootfs", rootfs or guest.minimal_rootfs(), "--memory", "256M",
+                         "--allow-checkpoint", *options, "--", *command)
+
+
+def images(name):
+    IMAGES.mkdir(mode=0o700, exist_ok=True)
+    shutil.rmtree(IMAGES / name, ignore_errors=True)
+    return str(IMAGES / name)
+
+
+def state(name):
+    return json.loads(guest.nucleus("state", name))
+
+
+def inside(name, *command, **options):
+    return guest.nucleus("exec", name, "--", *command, **options)
+
+
+def count(name):
+    return int(guest.wait_for("it counts", lambda: inside(name, "cat", "/tmp/count").strip()))
+
+
+def remove(*names):
+    for name in names:
+        guest.nucleus("rm", "--force", name, status=None)
+
+
+def test_a_counter_goes_on_where_it_was():
+    run("counter", "--user", "65534", "--network", "bridge", "--publish", "8080:80", "--restart", "on-failure",
+        "--health-cmd", "test -s /tmp/count", "--health-interval", "1s")
+    guest.wait_for("it counts", lambda: count("counter") > 3)
+    address = inside("counter", "ip", "-4", "addr", "show", "eth0")
+    path = images("counter")
+    guest.nucleus("checkpoint", "counter", "--output", path)
+    assert os.stat(path).st_mode & 0o777 == 0o700
+    stopped = state("counter")
+    assert (stopped["status"], stopped["annotations"]["nucleus.reason"]) == ("stopped", "stopped")
+    last = int(re.findall(r"n (\d+)", guest.nucleus("logs", "counter"))[-1])
+    refused = guest.nucleus("restore", "--input", path, status=1)
+    assert "there is a container of that name" in refused, refused
+    guest.nucleus("rm", "counter")
+    guest.nucleus("restore", "--input", path)
+    assert state("counter")["status"] == "running"
+    first = int(re.findall(r"n (\d+)", guest.wait_for("it logs", lambda: guest.nucleus("logs", "counter")))[0])
+    assert last <= first <= last + 2, (last, first)
+    now = count("counter")
+    assert now >= last
+    guest.wait_for("it counts on", lambda: count("counter") > now)
+    # Held by what it was held by, and looked after as before.
+    guest.nucleus("verify", "counter", "--verbose")
+    assert re.findall(r"inet \S+", inside("counter", "ip", "-4", "addr", "show", "eth0")) == re.findall(r"inet \S+", address)
+    guest.wait_for("it is healthy", lambda: state("counter")["annotations"].get("nucleus.health") == "healthy")
+    pid = state("counter")["pid"]
+    assert pathlib.Path(f"/proc/{pid}/cgroup").read_text() == "0::/nucleus/counter/service.counter\n"
+    guest.nucleus("kill", "counter")
+    guest.wait_for("it is started again", lambda: state("counter").get("pid", pid) != pid and state("counter")["status"] == "running")
+    guest.nucleus("stop", "counter", "--timeout", "1s")
+    assert state("counter")["status"] == "stopped"
+    remove("counter")
+    assert not list(pathlib.Path("/var/lib/nucleus/restore").iterdir())
+
+
+def test_one_that_is_left_running_has_a_twin():
+    run("first")
+    guest.wait_for("it counts", lambda: count("first") > 3)
+    path = images("first")
+    pid = state("first")["pid"]
+    guest.nucleus("checkpoint", "first", "--output", path, "--leave-running")
+    before = count("first")
+    guest.wait_for("it goes on", lambda: count("first") > before)
+    assert state("first")["pid"] == pid
+    guest.nucleus("restore", "--input", path, "--name", "second")
+    assert inside("second", "hostname").strip() == "first"
+    guest.wait_for("both count", lambda: count("second") > 3 and count("first") > before)
+    guest.nucleus("verify", "second")
+    assert "not empty" in guest.nucleus("checkpoint", "first", "--output", path, status=1)
+    remove("first", "second")
+
+
+def test_what_was_tampered_with_is_refused():
+    run("victim")
+    guest.wait_for("it counts", lambda: count("victim") > 1)
+    path = pathlib.Path(images("victim"))
+    guest.nucleus("checkpoint", "victim", "--output", str(path))
+    remove("victim")
+    pages, listed = next(path.glob("pages-*.img")), path / "checkpoint.json"
+    for file in (pages, listed, path / "checkpoint.mac"):
+        whole = file.read_bytes()
+        file.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+        out = guest.nucleus("restore", "--input", str(path), status=1)
+        assert ("changed since" in out) and (file == path / "checkpoint.mac" or file.name in out), out
+        file.write_bytes(whole)
+    pages.rename(path / "away")
+    assert pages.name in guest.nucleus("restore", "--input", str(path), status=1)
+    (path / "away").rename(pages)
+    path.chmod(0o755)
+    assert "not root's alone" in guest.nucleus("restore", "--input", str(path), status=1)
+    path.chmod(0o700)
+    assert guest.nucleus("ps", "--all").count("victim") == 0
+    guest.nucleus("restore", "--input", str(path))
+    remove("victim")
+
+
+def test_what_cannot_be_restored_as_it_was_is_not_written_down():
+    def refused(name, words, *options):
+        out = guest.nucleus("checkpoint", name, "--output", images(name), *options, status=1)
+        assert words in out, out
+        assert state(name)["status"] == "running"
+        remove(name)
+
+    guest.nucleus("run", "-d", "--name", "landlock", "--rootfs", guest.minimal_rootfs(), "--", "sleep", "1000")
+    refused("landlock", "Landlock")
+    secret = pathlib.Path("/root/secret")
+    secret.write_text("word\n")
+    run("secrets", "--secret", f"{secret}:/run/secrets/word")
+    refused("secrets", "--allow-secrets")
+    run("init", "--init")
+    refused("init", "mini-init")
+    run("counted", "--seccomp-log-denied")
+    refused("counted", "answers system calls")
+    out = guest.nucleus("run", "--service-mode", "production", "--memory", "64M", "--rootfs", guest.minimal_rootfs(), "--allow-checkpoint",
+                        "--", "true", status=125)
+    assert "production refuses" in out, out
+
+
+def test_a_postgresql_server_survives():
+    binaries = next(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
+    data = pathlib.Path("/srv/pg")
+    data.mkdir()
+    guest.run("chown", "postgres:postgres", data)
+    root = pathlib.Path("/opt/whole")
+    root.mkdir()
+    guest.run("mount", "--bind", "/", root)
+    setup = f"{binaries}/initdb -D /data -A trust >/dev/null && exec {binaries}/postgres -D /data -k /tmp -c listen_addresses=127.0.0.1 -c fsync=off"
+    run("pg", "--user", "postgres", "--volume", f"{data}:/data", command=("sh", "-c", setup), rootfs=str(root))
+
+    def sql(words, status=0):
+        return inside("pg", f"{binaries}/psql", "-h", "/tmp", "-U", "postgres", "-Atc", words, "postgres", status=status).strip()
+
+    guest.wait_for("it answers", lambda: "1" == sql("select 1", status=None), seconds=240)
+    sql("create table t (n int); insert into t select generate_series(1, 1000)")
+    started = sql("select pg_postmaster_start_time()")
+    path = images("pg")
+    guest.nucleus("checkpoint", "pg", "--output", path)
+    remove("pg")
+    guest.nucleus("restore", "--input", path)
+    assert sql("select sum(n) from t") == "500500"
+    assert sql("select pg_postmaster_start_time()") == started
+    sql("insert into t values (1)")
+    guest.nucleus("verify", "pg")
+    guest.nucleus("stop", "pg", "--timeout", "60s")
+    assert state("pg")["annotations"]["nucleus.exit_code"] == "0"
+    remove("pg")
