@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fault"))
 import snapshot
 
 # Probes come and go: two looks at the world would differ.
-QUIET = STACK.replace('"100ms"', '"1h"').replace('owner = "0:0"', 'owner = "0:0"\nmode = "0750"') + 'additional_groups = ["4"]\n'
+QUIET = STACK.replace('"300ms"', '"1h"').replace('owner = "0:0"', 'owner = "0:0"\nmode = "0750"') + 'additional_groups = ["4"]\n'
 
 # Of others: as much like ours as it may be.
 STRANGERS = """

@@ -22,7 +22,7 @@ networks = ["internal"]
 volumes = ["data:/data", "cache:/cache"]
 port_forwards = ["127.0.0.1:18000:8000"]
 health_check = { http = 8000 }
-health_interval = "100ms"
+health_interval = "300ms"
 
 [services.fill]
 type = "job"
@@ -194,7 +194,7 @@ name = "PROJECT"
 [services.a]
 command = ["/bin/sleep", "infinity"]
 health_check = "echo no pulse; exit 3"
-health_interval = "100ms"
+health_interval = "300ms"
 health_retries = 2
 on_unhealthy = "none"
 """)
