@@ -104,6 +104,9 @@ static void Replace(struct Task* task, struct user_regs_struct* registers) {
   if (name == NULL || strstr(path, "/cgroup") == NULL) return;
   ++name;
   if (strncmp(name, "memory.", 7) != 0 && strcmp(name, "cgroup.controllers") != 0 && strcmp(name, "cgroup.subtree_control") != 0) return;
+  char group[sizeof path];
+  snprintf(group, sizeof group, "%.*s", (int)(name - path), path);
+  if (access(group, F_OK) != 0) return; /* there is no such group */
   here = (struct iovec){instead, (size_t)snprintf(instead, sizeof instead, "%s/%s", controllers, name) + 1};
   there = (struct iovec){(void*)(registers->rsp - 4096), here.iov_len};
   if (process_vm_writev(task->pid, &here, 1, &there, 1, 0) != (ssize_t)here.iov_len) exit(99);
