@@ -17,6 +17,19 @@ int WaitWhileBusy(void* /*unused*/, int tries) {
   return 1;
 }
 
+// Who may only read and looks in the moment between a writer's two last steps, the journal gone and the lock not asked
+// for yet, is told that a writer was killed there. The next look tells.
+template <class Call>
+int AskedTwice(const Call& call) {
+  constexpr int kTries = 10;
+  int code = call();
+  for (int i = 0; i < kTries && code == SQLITE_READONLY_ROLLBACK; ++i) {
+    ::usleep(1000);
+    code = call();
+  }
+  return code;
+}
+
 ErrorCode CodeOf(int primary) {
   switch (primary) {
     case SQLITE_CORRUPT:
@@ -74,7 +87,7 @@ Statement& Statement::Bind(std::nullopt_t) {
 
 Result<bool> Statement::Step() {
   if (bind_error_ != SQLITE_OK) return Fail(database_->Failure(bind_error_));
-  const int code = sqlite3_step(handle_);
+  const int code = AskedTwice([this] { return sqlite3_step(handle_); });
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
   return Fail(database_->Failure(code));
@@ -142,8 +155,10 @@ Result<Statement> Database::Prepare(std::string_view sql) {
   auto found = statements_.find(sql);
   if (found == statements_.end()) {
     sqlite3_stmt* prepared = nullptr;
-    const int code = sqlite3_prepare_v3(handle_.get(), sql.data(), static_cast<int>(sql.size()),
-                                        SQLITE_PREPARE_PERSISTENT, &prepared, nullptr);
+    const int code = AskedTwice([&] {
+      return sqlite3_prepare_v3(handle_.get(), sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
+                                &prepared, nullptr);
+    });
     if (code != SQLITE_OK) return Fail(Failure(code));
     found = statements_.emplace(std::string(sql), prepared).first;
   }
