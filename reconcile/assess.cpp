@@ -139,7 +139,8 @@ class Assessor {
   [[nodiscard]] bool IsOver(const PartState& part) const {
     const auto& question = model_.question();
     if (!question.options.drift_only || part.part != Part::kProcess || r_.service.desired == nullptr) return false;
-    return question.desired->single_container && StaysEnded(part, *r_.service.desired);
+    const auto& topology = question.desired != nullptr ? *question.desired : question.applied->topology;
+    return topology.single_container && part.present() && StaysEnded(part, *r_.service.desired);
   }
 
   [[nodiscard]] bool IsAsked(const std::set<std::string>& asked) const {

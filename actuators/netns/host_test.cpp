@@ -287,10 +287,10 @@ TEST_F(NetnsHost, WhatCarriesOurTagsIsFoundAndOthersAreNot) {
 
 // ---- the firewall's drift ----
 
-// The handle of the rule with that comment, as nft lists it.
+// The handle of the rule with that comment, as nft lists it: of several, in several chains, the last one's.
 std::string HandleOf(const std::string& table, const std::string& name) {
   const auto json = ListTableJson(table).value();
-  const auto handle = json.rfind("\"handle\": ", json.find(name + "\"")) + 10;
+  const auto handle = json.rfind("\"handle\": ", json.rfind(name + "\"")) + 10;
   return json.substr(handle, json.find_first_of(",}", handle) - handle);
 }
 
@@ -302,7 +302,7 @@ TEST_F(NetnsHost, FirewallDriftIsNoticedByName) {
   const auto back = BridgeLink("shop", "back");  // the name of its chain as well
   OK(nft("delete rule inet " + table + " " + back + " handle " + HandleOf(table, "rule forward back no way out")));
   ExpectRepair("topology/firewall: rule forward back no way out: ");
-  OK(nft("replace rule inet " + table + " prerouting handle " + HandleOf(table, "port service.web 8080/tcp") +
+  OK(nft("replace rule inet " + table + " output handle " + HandleOf(table, "port service.web 8080/tcp") +
          " tcp dport 8081 accept comment \"9 port service.web 8080/tcp\""));
   ExpectRepair("topology/firewall: port service.web 8080/tcp:");
   OK(nft("insert rule inet " + table + " forward accept"));
