@@ -283,6 +283,12 @@ void PinSecrets(const Directories& directories, const World& world, Goal& goal) 
   if (goal.desired && spec::ToJson(*goal.desired) == spec::ToJson(*goal.sources_now)) goal.desired = goal.sources_now;
 }
 
+// Who had the lock before may have taken the project away.
+Result<> Admit(const Goal& goal, state::Store& store, const World& world) {
+  if (goal.must_be_known) TRY(KnownProject(store, goal.project));
+  return goal.admit ? goal.admit(store, world) : Result<>();
+}
+
 Result<Work> Prepare(Context& context, Goal& goal) {
   const Directories directories = TRY(DirectoriesOf(context.arguments));
   goal.options.directories = directories;
@@ -291,7 +297,10 @@ Result<Work> Prepare(Context& context, Goal& goal) {
   if (goal.must_be_known) TRY(KnownProject(store, goal.project));
   state::ProjectLock lock = TRY(TakeLock(context, directories, goal.project));
   World world = TRY(LoadWorld(store, goal.project));
-  if (goal.admit) TRY(goal.admit(store, world));
+  if (const auto admitted = Admit(goal, store, world); !admitted) {
+    if (!world.known) lock.Remove(directories, goal.project);  // nobody else would
+    return Fail(admitted.error());
+  }
   PinSecrets(directories, world, goal);
   Work work{context,          goal,   directories,      std::move(store), std::move(lock), Probers(directories),
             std::move(world), Plan{}, spec::Topology{}, Timings{}};
