@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <climits>
 #include <cstring>
 
 #include "actuators/process/child_target.hpp"
@@ -16,8 +17,6 @@
 namespace nucleus::process {
 
 namespace {
-
-constexpr std::size_t kPathMax = 4096;
 
 bool FailOp(Child& child, int index, Call call, int err = errno) {
   return child.Fail(Step::kMount, call, index, err);
@@ -284,7 +283,7 @@ bool DoSymlink(Child& child, int index, const PreparedOp& prepared) {
            FailOp(child, index, Call::kChown);
   }
   // The same link that is there already will do.
-  char there[kPathMax];
+  char there[PATH_MAX];
   const ssize_t size = ::readlinkat(spot.parent, spot.name, there, sizeof there);
   if (size != static_cast<ssize_t>(text.size()) || std::memcmp(there, text.data(), text.size()) != 0)
     return FailOp(child, index, Call::kSymlink, size >= 0 ? EEXIST : errno);

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <climits>
 #include <cstring>
 
 #include "actuators/sys/openat2.hpp"
@@ -12,7 +13,6 @@ namespace nucleus::process {
 namespace {
 
 constexpr std::uint64_t kTarget = sys::kInRoot | RESOLVE_NO_SYMLINKS;
-constexpr std::size_t kPathMax = 4096;
 
 int BaseOf(const Child& child) {
   return child.skeleton >= 0 ? child.skeleton : child.root;
@@ -31,7 +31,7 @@ void Forget(Child& child) {
 
 // Opens the directory component by component and makes what is missing. -1: errno says why.
 int MakeParents(const Child& child, const char* path, std::size_t size) {
-  char buffer[kPathMax];
+  char buffer[PATH_MAX];
   std::memcpy(buffer, path, size);
   buffer[size] = '\0';
   int parent = sys::OpenAt2(BaseOf(child), ".", O_PATH | O_DIRECTORY, sys::kInRoot);
@@ -57,7 +57,7 @@ int MakeParents(const Child& child, const char* path, std::size_t size) {
 
 int OpenDirectory(const Child& child, const char* path, std::size_t size) {
   if (size == 0) return sys::OpenAt2(BaseOf(child), ".", O_PATH | O_DIRECTORY, sys::kInRoot);
-  char buffer[kPathMax];
+  char buffer[PATH_MAX];
   std::memcpy(buffer, path, size);
   buffer[size] = '\0';
   const int fd = sys::OpenAt2(BaseOf(child), buffer, O_PATH | O_DIRECTORY, kTarget);
@@ -100,7 +100,7 @@ int OpenTarget(const Child& child, const char* target, std::uint64_t flags) {
 bool FindSpot(Child& child, const MountOp& op, Spot& spot) {
   const char* path = WithoutSlashes(op.target.c_str());
   const std::size_t length = std::strlen(path);
-  if (length == 0 || length >= kPathMax) {
+  if (length == 0 || length >= PATH_MAX) {
     errno = length == 0 ? EEXIST : ENAMETOOLONG;
     return false;
   }

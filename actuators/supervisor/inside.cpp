@@ -22,12 +22,12 @@ namespace nucleus::process {
 namespace {
 
 constexpr int kPatienceMs = 10'000;
-constexpr std::array kPassedOn = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+constexpr std::array kForwarded = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
 
 Result<sys::Fd> TakeSignals() {
   sigset_t taken;
   ::sigemptyset(&taken);
-  for (const int signal : kPassedOn) ::sigaddset(&taken, signal);
+  for (const int signal : kForwarded) ::sigaddset(&taken, signal);
   ::sigaddset(&taken, SIGWINCH);
   ::sigaddset(&taken, SIGPIPE);  // a reader that is gone is the relay's to see
   ::sigprocmask(SIG_BLOCK, &taken, nullptr);

@@ -97,10 +97,10 @@ void PassWatchdogOn(Launch& launch) {
 }
 
 // The parts of one container. What is made is taken away again in reverse order, whatever comes in between.
-class Container {
+class OwnContainer {
  public:
   // bridge: none, or the one that it is to have.
-  Container(const Asked& asked, const reconcile::Side& side, RunNetwork* bridge, Console& console)
+  OwnContainer(const Asked& asked, const reconcile::Side& side, RunNetwork* bridge, Console& console)
       : asked_(asked),
         side_(side),
         bridge_(bridge),
@@ -108,9 +108,9 @@ class Container {
         service_(asked.topology.services.begin()->second),
         directory_(asked.directories.ServiceDir(asked.key.project, asked.key.address)),
         names_(asked.directories) {}
-  Container(const Container&) = delete;
-  Container& operator=(const Container&) = delete;
-  ~Container() {
+  OwnContainer(const OwnContainer&) = delete;
+  OwnContainer& operator=(const OwnContainer&) = delete;
+  ~OwnContainer() {
     if (lock_) Remove();
   }
 
@@ -278,7 +278,7 @@ Result<int> Run(Context& context) {
   const reconcile::Leases leases = bridge ? bridge->leases() : reconcile::Leases();
   const reconcile::Side side(asked.topology, leases, asked.host, asked.directories, Kind::kContainer);
   TRY(CheckLimits(context, service, side));
-  Container container(asked, side, bridge.get(), context.console);
+  OwnContainer container(asked, side, bridge.get(), context.console);
   if (for_real) {
     TRY(process::CheckTraceFile(service.seccomp_log));
     return container.Run(network ? &*network : nullptr);
