@@ -12,6 +12,7 @@
 #include "cli/signals.hpp"
 #include "cli/watch_calm.hpp"
 #include "cli/watch_sources.hpp"
+#include "reconcile/plan_digest.hpp"
 #include "spec/core/text.hpp"
 #include "spec/load.hpp"
 
@@ -247,11 +248,12 @@ class Watch {
         Settled(*seen);
         return exit_code::kDone;
       }
-      if (!calm_.MayTry(seen->plan.digest, WatchSources::Now())) {
-        calm_.Await(seen->plan.digest);
+      const Digest work = reconcile::WorkDigestOf(seen->plan);
+      if (!calm_.MayTry(work, WatchSources::Now())) {
+        calm_.Await(work);
         return exit_code::kDone;
       }
-      const int code = Try(seen->plan.digest);
+      const int code = Try(work);
       if (code == exit_code::kInterrupted || declined_) return code;
       if (!Listen()) return exit_code::kDone;
     }
@@ -284,7 +286,7 @@ class Watch {
     context_.console.Fail("apply", error);
   }
 
-  int Try(const Digest& plan) {
+  int Try(const Digest& work) {
     const bool again = !complaints_.empty();
     if (!ready_) Tell("converging");
     Context context{arguments_, context_.console};
@@ -293,7 +295,7 @@ class Watch {
     if (!code && code.error().code == ErrorCode::kStale) code = exit_code::kStale;  // another command was quicker
     if (!code) context_.console.Fail("apply", code.error());
     const auto said = context_.console.StopRecording();
-    calm_.Tried(plan, WatchSources::Now());
+    calm_.Tried(work, WatchSources::Now());
     const std::string complaints = Complaints(said.err);
     const int result = code.value_or(exit_code::kError);
     declined_ = result == exit_code::kError && complaints.empty() && !again;

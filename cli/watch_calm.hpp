@@ -36,19 +36,19 @@ class WatchCalm {
     recheck_at_ = ended + recheck_;
   }
 
-  // A plan is carried out: again and again the same one less and less often, whether it fails or does not last.
-  [[nodiscard]] bool MayTry(const Digest& plan, Millis now) const {
-    const auto tried = tried_.find(plan);
+  // Work is done: again and again the same less and less often, whether it fails or does not last.
+  [[nodiscard]] bool MayTry(const Digest& work, Millis now) const {
+    const auto tried = tried_.find(work);
     return tried == tried_.end() || now >= tried->second.again;
   }
-  void Tried(const Digest& plan, Millis now) {
+  void Tried(const Digest& work, Millis now) {
     std::erase_if(tried_, [&](const auto& entry) { return now - entry.second.again > kForgetAfter; });
-    Trial& trial = tried_[plan];
+    Trial& trial = tried_[work];
     trial.wait = std::clamp(trial.wait * 2, kFirstWait, kLongestWait);
     trial.again = now + trial.wait;
   }
-  // There is a plan that may not be tried yet.
-  void Await(const Digest& plan) { try_at_ = tried_.at(plan).again; }
+  // There is work that may not be tried yet.
+  void Await(const Digest& work) { try_at_ = tried_.at(work).again; }
   void AwaitNothing() { try_at_ = 0; }
   // Somebody has done something about it.
   void Forget() { tried_.clear(); }

@@ -1,16 +1,13 @@
 #include "reconcile/planner.hpp"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 
 #include "reconcile/assess.hpp"
 #include "reconcile/model.hpp"
-#include "reconcile/parallel.hpp"
 #include "reconcile/place.hpp"
+#include "reconcile/plan_digest.hpp"
 #include "reconcile/steps.hpp"
 #include "spec/net.hpp"
-#include "state/parts/facts.hpp"
 
 namespace nucleus::reconcile {
 
@@ -143,63 +140,6 @@ void AddLeases(const Scope& scope, Leases leases, Plan& plan) {
   }
   plan.addresses = std::move(leases.addresses);
   plan.subnets = std::move(leases.subnets);
-}
-
-// ---- the digest ----
-
-class Hash : private FactSink {
- public:
-  Hash& Field(std::string_view text) {
-    hash_.AddField(text);
-    return *this;
-  }
-  Hash& Number(std::uint64_t value) {
-    std::array<char, 20> digits{};
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-    return Field({digits.data(), end});
-  }
-  Hash& Facts(const Wanted& wanted) {
-    TellFacts(wanted, *this);
-    return *this;
-  }
-  Digest Finish() { return hash_.Finish(); }
-
- private:
-  void Fact(std::string_view name, std::string_view value) override { Field(name).Field(value); }
-
-  Sha256 hash_;
-};
-
-Digest DigestOf(const Step& step) {
-  Hash hash;
-  hash.Field(step.key.Text()).Number(static_cast<unsigned>(step.verb)).Number(static_cast<unsigned>(step.action));
-  hash.Number(static_cast<unsigned>(step.signal)).Number(step.delete_data).Number(step.after_completion);
-  for (const auto before : step.after) hash.Number(before);
-  if (step.wanted && step.verb == Verb::kApply) hash.Facts(*step.wanted);
-  return hash.Finish();
-}
-
-// Over the digests of the steps, which are many and of which each stands on its own.
-Digest DigestOf(const Plan& plan) {
-  std::vector<Digest> steps(plan.steps.size());
-  ForEachInParallel(steps.size(), [&](std::size_t i) { steps[i] = DigestOf(plan.steps[i]); });
-  Hash hash;
-  hash.Field(plan.project).Number(plan.base_revision);
-  hash.Number(plan.changes.size());
-  for (const auto& change : plan.changes) {
-    hash.Field(change.address.Text())
-        .Number(static_cast<unsigned>(change.action))
-        .Number(change.drift)
-        .Number(change.unknown);
-    hash.Number(change.reasons.size());
-    for (const auto& reason : change.reasons) hash.Number(static_cast<unsigned>(reason.type)).Field(reason.field);
-  }
-  hash.Number(steps.size());
-  for (const auto& step : steps) hash.Field({reinterpret_cast<const char*>(step.bytes.data()), step.bytes.size()});
-  for (const auto& name : plan.unheld) hash.Field(name);
-  for (const auto& [key, address] : plan.addresses) hash.Field(key).Number(address.value);
-  for (const auto& [key, net] : plan.subnets) hash.Field(key).Number(net.base.value).Number(net.prefix);
-  return hash.Finish();
 }
 
 }  // namespace

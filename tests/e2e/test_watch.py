@@ -33,7 +33,7 @@ class Watched:
         self.path = world.directory / f"watch.{time.monotonic_ns()}"
         self.process = world.popen(NUCLEUS, "apply", "--watch", *arguments, stdout=open(self.path, "w"), stderr=subprocess.STDOUT, **options)
         if until:
-            wait_for(until, lambda: until in self.said() or self.process.poll() is not None, 60)
+            wait_for(until, lambda: re.search(until, self.said()) or self.process.poll() is not None, 60)
             assert self.process.poll() is None, self.said()
 
     def said(self):
@@ -310,13 +310,23 @@ def test_what_fails_is_told_once_and_tried_again(world, watch):
     program.parent.mkdir()
     text = PLAIN.replace('command = ["/bin/sleep", "1000"]', f'command = ["/srv/program"]\nvolumes = ["{program.parent}:/srv:ro"]')
     watched = watch("-f", world.write(text), until="tries again")
-    wait_for("it to be tried again", lambda: int(world.json("history", world.project)["revisions"][0]["revision"]) >= 3, 60)
+    wait_for("it to be tried again", lambda: int(world.json("history", world.project)["revisions"][-1]["revision"]) >= 3, 60)
     assert watched.said().count("tries again") == 1
     assert len(re.findall("nucleus: apply:", watched.said())) <= 2, watched.said()
     program.write_text("#!/bin/sh\nexec sleep 1000\n")
     program.chmod(0o755)
     watched.tells("watched, revision")
     assert len(world.pids()) == 1
+
+
+@pytest.mark.parametrize("command, restart", [("/nowhere", "on-failure"), ("/bin/sleep\", \"0.3", "no")])
+def test_what_does_not_last_is_made_again_less_and_less_often(world, watch, command, restart):
+    text = PLAIN.replace('"/bin/sleep", "1000"', f'"{command}"') + f'restart = "{restart}"\n'
+    watch("-f", world.write(text), until="revision|tries again")
+    revisions = lambda: int(world.json("history", world.project)["revisions"][-1]["revision"])
+    wait_for("it to be tried again", lambda: revisions() >= 2)
+    time.sleep(8)
+    assert revisions() <= 6
 
 
 def test_gates_hold_and_rollbacks_stay(world, watch):
