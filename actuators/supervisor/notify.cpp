@@ -20,10 +20,11 @@ namespace nucleus::process {
 
 namespace {
 
-// What tells of the workload alone, and of no process, descriptor or right.
+// What tells of the workload alone, and of no process, descriptor or right. That it stops is no end of ours: it may be
+// started again. And how long it may be silent (WATCHDOG_USEC=) would hold while there is none.
 constexpr auto kPassedOn =
-    std::to_array<std::string_view>({"STATUS=", "ERRNO=", "BUSERROR=", "EXIT_STATUS=", "WATCHDOG=", "WATCHDOG_USEC=",
-                                     "EXTEND_TIMEOUT_USEC=", "RELOADING=", "STOPPING=", "MONOTONIC_USEC="});
+    std::to_array<std::string_view>({"STATUS=", "ERRNO=", "BUSERROR=", "EXIT_STATUS=", "WATCHDOG=",
+                                     "EXTEND_TIMEOUT_USEC=", "RELOADING=", "MONOTONIC_USEC="});
 
 bool IsPassedOn(std::string_view line) {
   return std::ranges::any_of(kPassedOn, [line](std::string_view key) { return line.starts_with(key); });

@@ -16,7 +16,8 @@ namespace nucleus::process {
 namespace {
 
 TEST(Notification, TellsOfTheWorkloadAlone) {
-  const auto said = ReadNotification("READY=1\nSTATUS=serving 3 of 4\nMAINPID=1\nFDSTORE=1\nWATCHDOG=1\nX=2");
+  const auto said = ReadNotification(
+      "READY=1\nSTATUS=serving 3 of 4\nMAINPID=1\nFDSTORE=1\nWATCHDOG=1\nX=2\nSTOPPING=1\nWATCHDOG_USEC=5");
   EXPECT_TRUE(said.ready);
   EXPECT_EQ(said.words, "serving 3 of 4");
   EXPECT_EQ(said.passed_on, "STATUS=serving 3 of 4\nWATCHDOG=1\n");

@@ -144,10 +144,9 @@ void Supervisor::PassOn(int signal) {
     return;
   }
   if (!workload_) return EndFor(Status::State::kExited);  // between two runs
-  if (signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT) {
-    asked_to_end_ = true;
-    TellStopping(0);
-  }
+  if (signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT) asked_to_end_ = true;
+  // The others mean a reload to many: a manager that was told of an end brings it about.
+  if (signal == SIGTERM) TellStopping(0);
   if (launch_.init || WouldNotice(workload_->pid, signal)) return Forward(signal);
   ended_by_ = signal;
   intent_ = Intent::kStop;
@@ -197,7 +196,9 @@ void Supervisor::BeginStop(Intent intent, int timeout_ms) {
   }
   if (intent_ != Intent::kNone) {
     if (intent != Intent::kStop) return;
-    if (std::exchange(intent_, intent) != intent) Note("stop timeout_ms=" + std::to_string(patience));
+    const Intent before = std::exchange(intent_, intent);
+    if (before != intent) Note("stop timeout_ms=" + std::to_string(patience));
+    if (before == Intent::kRestart) TellStopping(patience);
     // Once more, by who will not wait as long.
     if (timeout_ms >= 0 && kill_at_ != 0) kill_at_ = std::min(kill_at_, Now() + patience);
     return;

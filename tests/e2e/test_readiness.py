@@ -148,6 +148,41 @@ print("passed", flush=True)
     assert manager.hear()[0] == "READY=1"
 
 
+def test_the_end_of_a_workload_is_none_of_the_units(world, manager):
+    with foreground(world, manager, "--restart", "always", "--sd-notify", "--", *saying("READY=1", r"STOPPING=1\nWATCHDOG_USEC=1000000\nSTATUS=ends", then="exit 1")) as process:
+        until(lambda: (state_of(world, "unit") or {}).get("pid"))
+        go(world, "unit")
+        assert manager.hear() == ["READY=1", f"MAINPID={world.numbered(process)}"]
+        assert manager.hear() == ["STATUS=ends"]
+        until(lambda: (state_of(world, "unit") or {}).get("restarts"))
+        assert manager.silent() is None
+        end(world, process)
+
+
+def test_a_signal_that_the_workload_survives_is_no_end(world, manager):
+    script = "trap 'echo >> /run/got' HUP INT QUIT; echo >> /run/up; while :; do sleep 0.05; done"
+    with foreground(world, manager, "--", "sh", "-c", script) as process:
+        assert manager.hear()[0] == "READY=1"
+        until(lambda: world.nucleus("exec", "unit", "--", "test", "-e", "/run/up", status=None).returncode == 0)
+        for count, name in enumerate(("HUP", "INT", "QUIT"), 1):
+            world.run("kill", f"-{name}", world.numbered(process))
+            until(lambda: world.nucleus("exec", "unit", "--", "sh", "-c", "cat /run/got 2>/dev/null || true").stdout.count("\n") == count)
+        assert manager.silent() is None
+        end(world, process)
+        assert manager.hear()[0] == "STOPPING=1"
+        world.nucleus("kill", "--signal", "KILL", "unit", status=None)
+
+
+def test_a_restart_that_becomes_an_end_is_told(world, manager):
+    with foreground(world, manager, "--restart", "always", "--health-cmd", "false", "--health-interval", "1s", "--health-retries", "1", "--on-unhealthy", "restart",
+                    "--", "sh", "-c", "trap '' TERM; while :; do sleep 0.05; done") as process:
+        assert manager.hear()[0] == "READY=1"
+        until(lambda: (state_of(world, "unit") or {}).get("state") == "stopping")
+        assert manager.silent() is None
+        world.nucleus("stop", "--timeout", "0s", "unit")
+        assert manager.hear()[0] == "STOPPING=1"
+
+
 @pytest.mark.parametrize("options, words", [
     (["--sd-notify", "--readiness-tcp", "80"], "give one of them"),
     (["--readiness-tcp", "0"], "from 1 to 65535"),
