@@ -81,6 +81,7 @@ class Watch {
     TRY(ReadFirst());
     sources_.emplace(TRY(WatchSources::Open(directories_, desired_.name, wake)));
     Tell("converging");
+    read_again_ = true;  // what changed before it was listened for
     while (!Interrupted()) {
       TRY(Listen());
       if (const int code = Converged(); code != exit_code::kDone) {
@@ -109,9 +110,23 @@ class Watch {
     return topology;
   }
 
+  // What it warns of then is not told again by the next time.
   Result<> ReadFirst() {
-    desired_ = TRY(Read());
+    context_.console.Record(true);
+    auto read = Read();
+    problems_ = context_.console.StopRecording().err;
+    context_.console.Err(problems_);
+    desired_ = TRY(std::move(read));
     return {};
+  }
+
+  // Until nothing has changed since it was listened for: what the files newly name as well.
+  void ReadWhatChanged() {
+    while (std::exchange(read_again_, false)) {
+      const auto before = files_;
+      ReadAgain();
+      if (files_ != before && !Listen()) return;
+    }
   }
 
   // Keeps what was read last where there is something wrong, and says so once.
@@ -227,7 +242,7 @@ class Watch {
   // Looks, does what there is to do, and looks again, until there is nothing more, or it has to wait.
   int Converged() {
     while (!Interrupted()) {
-      if (std::exchange(read_again_, false)) ReadAgain();
+      ReadWhatChanged();
       calm_.AwaitNothing();
       const auto seen = LookInTime();
       if (!seen) {
@@ -288,6 +303,7 @@ class Watch {
 
   int Try(const Digest& work) {
     const bool again = !complaints_.empty();
+    begun_ = false;
     if (!ready_) Tell("converging");
     Context context{arguments_, context_.console};
     context_.console.Record(again);
@@ -312,7 +328,7 @@ class Watch {
   void Remark(int result, bool again) {
     if (result == exit_code::kDone || result == exit_code::kInterrupted || result == exit_code::kStale) return;
     Tell(complaints_.substr(0, complaints_.find('\n')));
-    if (arguments_.Value("on-failure") == "rollback") {
+    if (begun_ && arguments_.Value("on-failure") == "rollback") {
       (void)Leave("taken back, because it failed");
     } else if (!again && !declined_) {
       Say("tries again, less and less often");
@@ -330,6 +346,7 @@ class Watch {
     };
     goal.on_revision = [this](std::uint64_t revision) {
       revision_ = revision;
+      begun_ = true;
       // It was asked at the first time, if it was to be.
       if (!arguments_.Has("yes")) arguments_.Add("yes", "");
     };
@@ -385,6 +402,7 @@ class Watch {
   bool unreadable_ = false;            // as the files are now
   bool ready_ = false;                 // it was once as it is to be
   bool declined_ = false;              // by who was asked
+  bool begun_ = false;                 // a revision, by the last try
   bool deaf_ = false;                  // it was said that not all is noticed
   std::string problems_, complaints_;  // that were told
 };

@@ -1,5 +1,6 @@
 """`apply --watch`: what drifts is repaired without being asked, what the files say is followed, what others do by hand is left to them, and
 while nothing happens nothing is done."""
+import fcntl
 import os
 import pathlib
 import re
@@ -169,6 +170,18 @@ def test_a_file_that_changes_is_followed(world, watch, way):
     watched.tells("service.web +restart")
     wait_for("another process", lambda: world.pids().get(f"{world.project}/web") not in (pid, None))
     wait_for("order", lambda: in_order(world, asked))
+
+
+def test_a_file_that_is_named_before_it_is_there_is_waited_for(world, watch):
+    path = world.write(PLAIN)
+    watched = watch("-f", path, "--recheck", "0s")
+    idle(watched)
+    path.write_text(path.read_text() + 'env_file = "web.env"\n')
+    watched.tells("what was read before goes on being kept")
+    idle(watched)
+    (world.directory / "web.env").write_text("A=1\n")
+    watched.tells("service.web +restart(.*\n)*.*done, revision 2")
+    assert watched.said().count("goes on being kept") == 1
 
 
 def test_a_file_that_cannot_be_read_is_told_and_what_it_said_goes_on_being_kept(world, watch):
@@ -343,6 +356,22 @@ def test_gates_hold_and_rollbacks_stay(world, watch):
     watched.tells("taken back, because it failed: left alone")
     idle(watched)
     assert "1000" in world.run("cat", f"/proc/{world.pid('web')}/cmdline").stdout
+
+
+def test_with_rollbacks_it_is_not_given_up_before_something_was_begun(world, watch):
+    path = world.write(PLAIN)
+    watched = watch("-f", path, "--on-failure", "rollback", "--lock-timeout", "0s", "--fail-on", "destroy")
+    lock = next(world.directory.rglob(f"{world.project}.lock"))
+    with open(lock) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        path.write_text(path.read_text().replace("1000", "2000"))
+        watched.tells("tries again, less and less often")
+    watched.tells("command changed(.*\n)*.*done, revision 2")
+    path.write_text(path.read_text() + '[services.more]\ncommand = ["/bin/sleep", "1000"]\n')
+    watched.tells("done, revision 3")
+    path.write_text(path.read_text().partition("[services.more]")[0])
+    watched.tells("refused by --fail-on")
+    assert "left alone" not in watched.said()
 
 
 @pytest.mark.parametrize("arguments, words", [
