@@ -125,12 +125,17 @@ Result<> NetWatch::Want(const std::vector<std::string>& pins) {
     if (link.alias.starts_with(tag_)) links_.insert(link.index);
   const auto own = TRY(OwnNamespace());
   inside_.clear();
+  Result<> outcome;
   for (const auto& path : pins) {
     const auto pin = OpenPin(path, own);
     if (!pin || pin->state != PinState::kMounted) continue;
-    inside_.insert(TRY(NsidOf(netlink, pin->fd)));
+    if (auto number = NsidOf(netlink, pin->fd)) {
+      inside_.insert(*number);
+    } else if (outcome) {
+      outcome = Fail(std::move(number).error());
+    }
   }
-  return {};
+  return outcome;
 }
 
 bool NetWatch::RouteConcerns(nlmsghdr* message) const {

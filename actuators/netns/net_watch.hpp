@@ -27,7 +27,7 @@ class NetWatch {
   }  // readable: there is something
 
   // From here on what goes on inside these too, and on the links that have the project's tag now. Pins that are not
-  // mounted are passed over.
+  // mounted are passed over. The error is the first; what goes on in the others is heard all the same.
   Result<> Want(const std::vector<std::string>& pins);
   // Takes all that there is; whether any of it concerns the project.
   bool Heard();
