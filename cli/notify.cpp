@@ -21,7 +21,10 @@ sys::Fd Connect(std::string_view path) {
   if (path.front() == '@') address.sun_path[0] = '\0';  // unix(7): an abstract one
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
   sys::Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) return {};
+  // A manager that is busy is waited for; what it does not take by then is lost.
+  constexpr timeval kPatience{.tv_sec = 2, .tv_usec = 0};
+  if (!socket || ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience) != 0) return {};
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) return {};
   return socket;
 }
 
@@ -41,7 +44,7 @@ Notify::Notify() {
 }
 
 void Notify::Send(std::string_view text) {
-  if (socket_) (void)::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (socket_) (void)::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL);
 }
 
 void Notify::Ready(std::string_view status) {

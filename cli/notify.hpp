@@ -1,5 +1,5 @@
 // What a service tells its manager: sd_notify(3), as datagrams to the socket that NOTIFY_SOCKET names. Where there is
-// none, nothing is told. Nothing waits for an answer, and what is lost is lost.
+// none, nothing is told. No answer is waited for; a manager that is slow to listen is, for two seconds.
 #pragma once
 
 #include <string_view>
