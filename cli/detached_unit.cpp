@@ -21,7 +21,9 @@ Result<unit::UnitOrder> OrderOf(const DetachedUnit& wanted, unit::ManagerKind ma
   order.identifier = wanted.name;
   order.restart = wanted.restart && !wanted.remove;
   order.execute = {TRY(SupervisorPath()), DirectoryOf(wanted), std::string(process::kAsUnit)};
-  if (wanted.remove) order.after = TRY(OwnCommand(wanted.directories, {"rm", "--force", wanted.name}));
+  // By its address: a name that is gone by then may be how another one's id begins.
+  const std::string address = Address{Kind::kContainer, wanted.name}.Text();
+  if (wanted.remove) order.after = TRY(OwnCommand(wanted.directories, {"rm", "--force", address}));
   return order;
 }
 
