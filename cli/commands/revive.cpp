@@ -38,11 +38,14 @@ Result<> Revive(Context& context, const Directories& directories, const std::str
 Result<int> ReviveAll(Context& context, const Directories& directories) {
   state::Store store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
   int code = exit_code::kDone;
-  for (const std::string& name : TRY(store.Projects())) {
+  const auto revive = [&](const std::string& name) -> Result<> {
     auto container = ContainerOf(TRY(LoadWorld(store, name)));
-    if (!container || container->services.begin()->second.restart != spec::RestartPolicy::kAlways) continue;
-    if (TRY(process::SupervisorOf(directories.ServiceDir(name, {Kind::kService, name}))) != 0) continue;
-    if (const auto revived = Revive(context, directories, name, std::move(*container)); !revived) {
+    if (!container || container->services.begin()->second.restart != spec::RestartPolicy::kAlways) return {};
+    if (TRY(process::SupervisorOf(directories.ServiceDir(name, {Kind::kService, name}))) != 0) return {};
+    return Revive(context, directories, name, std::move(*container));
+  };
+  for (const std::string& name : TRY(store.Projects())) {
+    if (const auto revived = revive(name); !revived) {  // the others come back all the same
       context.console.Fail(name, revived.error());
       code = exit_code::kError;
     }
