@@ -5,11 +5,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "actuators/process/checkpoint.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/pending_signals.hpp"
 #include "cli/machine_key.hpp"
 #include "spec/core/text.hpp"
 #include "spec/load.hpp"
@@ -22,6 +25,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kMetadata = "checkpoint.json";
 constexpr const char* kMac = "checkpoint.mac";
+constexpr std::string_view kInventory = "inventory.img";  // of every dump
 constexpr std::size_t kMostMetadata = 16 << 20;
 constexpr std::size_t kPiece = 1 << 20;
 
@@ -123,17 +127,32 @@ Result<sys::Fd> OpenPrivate(const std::string& path) {
 
 }  // namespace
 
-Result<sys::Fd> MakeCheckpointDirectory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return FailSys("make", path);
+Result<CheckpointDirectory> MakeCheckpointDirectory(const std::string& path) {
+  const bool made = ::mkdir(path.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST) return FailSys("make", path);
   sys::Fd directory = TRY(OpenPrivate(path));
-  if (!TRY(NamesIn(directory, path)).empty()) return Fail(ErrorCode::kExists, "use", path, "it is not empty");
-  return directory;
+  const std::string log(process::kDumpLog);
+  const auto names = TRY(NamesIn(directory, path));
+  if (!names.empty() && names != std::vector{log}) return Fail(ErrorCode::kExists, "use", path, "it is not empty");
+  if (!names.empty() && ::unlinkat(directory.get(), log.c_str(), 0) != 0) return FailSys("remove", path + "/" + log);
+  return CheckpointDirectory{std::move(directory), made};
+}
+
+void DiscardCheckpoint(const CheckpointDirectory& directory, const std::string& path) {
+  const auto names = NamesIn(directory.fd, path);
+  if (!names) return;
+  for (const auto& name : *names)
+    if (name != process::kDumpLog) ::unlinkat(directory.fd.get(), name.c_str(), 0);
+  if (directory.made) ::rmdir(path.c_str());
 }
 
 Result<> Seal(const Directories& directories, const sys::Fd& directory, const std::string& path,
               Checkpoint checkpoint) {
   const auto names = TRY(NamesIn(directory, path));
+  if (std::ranges::count(names, kInventory) == 0)
+    return Fail(ErrorCode::kCorrupt, "seal", path, "criu has written no " + std::string(kInventory) + " there");
   for (const auto& name : names) {
+    if (sys::PendingEnd(true) != 0) return Fail(ErrorCode::kInterrupted, "seal", path, "somebody asked to stop");
     const sys::Fd file = TRY(OpenIn(directory, path, name, O_RDONLY));
     checkpoint.files[name] = TRY(DigestOfFile(file, path + "/" + name, nullptr));
     if (::fsync(file.get()) != 0) return FailSys("fsync", path + "/" + name);

@@ -22,9 +22,17 @@ struct Checkpoint {
   std::map<std::string, Digest> files;  // by name
 };
 
-// A new directory, or one that is there and empty; 0700, root's. kExists, kPermission.
-Result<sys::Fd> MakeCheckpointDirectory(const std::string& path);
-// Signs what is in the directory, to the disk. directory: as made above.
+struct CheckpointDirectory {
+  sys::Fd fd;
+  bool made = false;  // by us
+};
+// A new directory, or one that is there and empty but for the log of a checkpoint that failed; 0700, root's. kExists,
+// kPermission.
+Result<CheckpointDirectory> MakeCheckpointDirectory(const std::string& path);
+// Of one that failed: all goes but CRIU's log, and the directory where that leaves nothing of what we made.
+void DiscardCheckpoint(const CheckpointDirectory& directory, const std::string& path);
+// Signs what is in the directory, to the disk. directory: as made above. kCorrupt: it has no inventory of images;
+// kInterrupted: one of the signals that are held back has come.
 Result<> Seal(const Directories& directories, const sys::Fd& directory, const std::string& path, Checkpoint checkpoint);
 
 // kPermission: others than root could have changed it; kCorrupt: it was not signed here, or was changed since.

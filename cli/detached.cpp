@@ -1,5 +1,7 @@
 #include "cli/detached.hpp"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <utility>
 
@@ -12,6 +14,7 @@
 #include "cli/detached_unit.hpp"
 #include "cli/run_options.hpp"
 #include "spec/core/text.hpp"
+#include "state/parts/restore_order.hpp"
 
 namespace nucleus::cli {
 
@@ -116,6 +119,8 @@ Result<> StartDetached(Context& context, const Directories& directories, const s
     return {};
   };
   goal.before = [&]() -> Result<> {
+    // One that a restore left behind which was killed is of no start of ours.
+    ::unlink((directory + "/" + std::string(kRestoreFile)).c_str());
     if (start.before) TRY(start.before());
     if (unit || !start.remove) return process::ForgetAtEnd(directory);
     const auto remove = TRY(OwnCommand(directories, {"rm", "--force"}));

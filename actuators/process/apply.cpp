@@ -15,6 +15,7 @@
 #include "actuators/process/hold.hpp"
 #include "actuators/process/log.hpp"
 #include "actuators/process/probe.hpp"
+#include "actuators/process/running.hpp"
 #include "actuators/process/start_supervisor.hpp"
 #include "actuators/process/stop.hpp"
 #include "actuators/sys/cgroup_control.hpp"
@@ -138,7 +139,9 @@ Result<> RemoveFiles(const std::string& directory, bool keep_log) {
       TRY(RemoveFile(In(directory, file) + ".1"));
     }
   }
-  for (const auto file : {kAtEndFile, kRestoreFile, kPolicyFile, kNetworkFile, kLockFile, kLaunchFile, kStatusFile}) {
+  ::rmdir(In(directory, kRestoreStage).c_str());  // of a supervisor that was killed
+  for (const auto file :
+       {kAtEndFile, kRestoreFile, kCheckpointFile, kPolicyFile, kNetworkFile, kLockFile, kLaunchFile, kStatusFile}) {
     sys::RemoveTemporaries(In(directory, file));
     TRY(RemoveFile(In(directory, file)));
   }

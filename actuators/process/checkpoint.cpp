@@ -23,7 +23,7 @@ namespace nucleus::process {
 
 namespace {
 
-constexpr std::string_view kDumpLog = "dump.log";
+constexpr int kImages = 3;  // the directory, for criu
 
 std::string ProcOf(pid_t pid) {
   return "/proc/" + std::to_string(pid);
@@ -45,9 +45,9 @@ std::set<std::string> FilesOf(pid_t pid) {
   return files;
 }
 
-std::vector<pid_t> ProcessesOf(const RunningContainer& container) {
-  std::vector<pid_t> pids{container.status.workload.pid};
-  const auto text = sys::ReadFile(container.launch.cgroup + "/cgroup.procs");
+std::vector<pid_t> MembersOf(const Launch& launch) {
+  std::vector<pid_t> pids;
+  const auto text = sys::ReadFile(launch.cgroup + "/cgroup.procs");
   for (std::string_view rest = text ? *text : ""; !rest.empty();) {
     pid_t pid = 0;
     std::from_chars(rest.data(), rest.data() + rest.size(), pid);
@@ -85,21 +85,22 @@ Result<RestoreOrder> OrderOf(const RunningContainer& container) {
     order.mounts.push_back({mount.mount_point, "m" + std::to_string(order.mounts.size())});
   }
   const auto supervisors = FilesOf(container.status.supervisor.pid);
-  const auto pids = ProcessesOf(container);
+  auto pids = MembersOf(container.launch);
+  pids.insert(pids.begin(), pid);
   order.output = PipeOf(pids, STDOUT_FILENO, supervisors);
   order.error = PipeOf(pids, STDERR_FILENO, supervisors);
   return order;
 }
 
 Result<std::vector<std::string>> DumpArguments(const RunningContainer& container, const RestoreOrder& order,
-                                               const std::string& images, bool leave_running) {
+                                               bool leave_running) {
   const pid_t pid = container.status.workload.pid;
   struct stat network{};
   if (::stat((ProcOf(pid) + "/ns/net").c_str(), &network) != 0) return FailSys("stat", "network namespace");
   std::vector<std::string> words{
       "criu",         "dump",
       "--tree",       std::to_string(pid),
-      "--images-dir", images,
+      "--images-dir", "/proc/self/fd/" + std::to_string(kImages),
       "--log-file",   std::string(kDumpLog),
       "-v2",          "--manage-cgroups=ignore",
       "--tcp-close",  "--file-locks",
@@ -112,10 +113,14 @@ Result<std::vector<std::string>> DumpArguments(const RunningContainer& container
   return words;
 }
 
-Result<int> RunCriu(const std::string& program, std::vector<std::string> words) {
+// Until it is through: one that is killed leaves processes that its own code is in.
+Result<int> RunCriu(const std::string& program, std::vector<std::string> words, const sys::Fd& images) {
   sys::FileActions actions;
-  for (int fd = 0; fd < 3; ++fd) actions.Open(fd, "/dev/null", O_RDWR);
-  actions.CloseFrom(3);
+  const sys::Fd above(::fcntl(images.get(), F_DUPFD_CLOEXEC, kImages + 1));
+  if (!above) return FailSys("duplicate", "directory of the images");
+  actions.Give(above.get(), kImages);
+  for (int fd = 0; fd < kImages; ++fd) actions.Open(fd, "/dev/null", O_RDWR);
+  actions.CloseFrom(kImages + 1);
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -160,20 +165,25 @@ Result<> CheckCanCheckpoint(const RunningContainer& container, const std::string
   return Fail(ErrorCode::kUnsupported, "checkpoint", subject, why);
 }
 
-Result<RestoreOrder> WriteImages(const RunningContainer& container, const std::string& subject,
-                                 const std::string& images, bool leave_running) {
+Result<RestoreOrder> WriteImages(const RunningContainer& container, const std::string& subject, const sys::Fd& images,
+                                 bool leave_running) {
   const std::string program = TRY(FindCriu());
   RestoreOrder order = TRY(OrderOf(container));
-  auto words = TRY(DumpArguments(container, order, images, leave_running));
-  const int status = TRY(RunCriu(program, std::move(words)));
+  auto words = TRY(DumpArguments(container, order, leave_running));
+  const int status = TRY(RunCriu(program, std::move(words), images));
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return order;
-  const std::string why = CriuError(images + "/" + std::string(kDumpLog));
+  const std::string why = CriuError("/proc/self/fd/" + std::to_string(images.get()) + "/" + std::string(kDumpLog));
   return Fail(ErrorCode::kSystem, "checkpoint", subject,
               why.empty() ? "criu failed, and does not say why" : "criu: " + why);
 }
 
 void LetGoOn(const RunningContainer& container) {
-  for (const pid_t pid : ProcessesOf(container)) ::kill(pid, SIGCONT);
+  sys::PidfdSendSignal(container.pidfd.get(), SIGCONT);
+  for (const pid_t pid : MembersOf(container.launch)) {
+    const sys::Fd pidfd(sys::PidfdOpen(pid));
+    // Its number may be another's since: of who is in the group now it is that process's.
+    if (pidfd && std::ranges::count(MembersOf(container.launch), pid) != 0) sys::PidfdSendSignal(pidfd.get(), SIGCONT);
+  }
 }
 
 }  // namespace nucleus::process

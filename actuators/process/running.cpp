@@ -1,6 +1,7 @@
 #include "actuators/process/running.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "actuators/process/channel.hpp"
@@ -51,6 +52,20 @@ bool IsPaused(const std::string& cgroup) {
   if (cgroup.empty()) return false;
   const auto text = sys::ReadBriefIfThere(AT_FDCWD, cgroup + "/cgroup.freeze");
   return text && *text && (*text)->starts_with('1');
+}
+
+Result<sys::Fd> HoldForCheckpoint(const std::string& directory) {
+  const std::string path = directory + "/" + std::string(kCheckpointFile);
+  sys::Fd file = TRY(sys::Open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return file;
+  if (errno != EWOULDBLOCK) return FailSys("lock", path);
+  return Fail(ErrorCode::kLocked, "lock", path, "a checkpoint is being made");
+}
+
+bool IsHeldForCheckpoint(const std::string& directory) {
+  const std::string path = directory + "/" + std::string(kCheckpointFile);
+  const sys::Fd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  return file && ::flock(file.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
 }  // namespace nucleus::process

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "actuators/sys/fd.hpp"
 #include "spec/core/error.hpp"
@@ -25,5 +26,11 @@ Result<RunningContainer> OpenRunning(const std::string& directory, const std::st
 
 // Whether its processes stand still, or are about to. False where there is no group.
 bool IsPaused(const std::string& cgroup);
+
+// A file of the directory that is locked (flock(2)) by who has its processes written down: meanwhile they stand still,
+// and what a health probe says is of no account. The lock goes with its holder. kLocked: somebody has it.
+inline constexpr std::string_view kCheckpointFile = "checkpoint";
+Result<sys::Fd> HoldForCheckpoint(const std::string& directory);
+bool IsHeldForCheckpoint(const std::string& directory);
 
 }  // namespace nucleus::process

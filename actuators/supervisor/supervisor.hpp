@@ -9,7 +9,8 @@
 // the supervisor. SIGHUP reads "policy" and "network" again. SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH are passed on to the
 // workload; SIGRTMIN sent by sigqueue(3) with value N passes on signal N. The stop signal (process/stop_signal.hpp) is
 // that of the foreground too. What becomes of the workload is written to "events" (process/log.hpp). While its group is
-// frozen, by whomever, it is not probed. A supervisor that is killed takes the workload along.
+// frozen, by whomever, or its checkpoint is made (process/running.hpp), it is not probed. A supervisor that is killed
+// takes the workload along.
 //
 // A NOTIFY_SOCKET of the environment is told when the workload is ready, and what it says of itself: notify.hpp.
 #pragma once

@@ -40,7 +40,7 @@ void Supervisor::DropProbe() {
 }
 
 void Supervisor::StartProbe() {
-  if (IsPaused(launch_.cgroup)) return Tracker().Postpone(Now());
+  if (IsPaused(launch_.cgroup) || IsHeldForCheckpoint(directory_)) return Tracker().Postpone(Now());
   const spec::HealthCheck& check = AwaitsReadiness() ? policy_.readiness : policy_.health;
   auto probe = HealthProbe::Start(launch_, check, workload_->pidfd, Now());
   if (probe) {
@@ -55,7 +55,7 @@ void Supervisor::StartProbe() {
 void Supervisor::FinishProbe(bool timed_out) {
   auto outcome = probe_->Finish(timed_out);
   probe_.reset();
-  if (timed_out && IsPaused(launch_.cgroup)) return Tracker().Postpone(Now());
+  if ((timed_out && IsPaused(launch_.cgroup)) || IsHeldForCheckpoint(directory_)) return Tracker().Postpone(Now());
   TakeResult(outcome.healthy, std::move(outcome.output));
 }
 

@@ -22,7 +22,7 @@ Result<std::optional<RestoreOrder>> Supervisor::TakeRestoreOrder() const {
 
 // stdio: the log's ends of the pipes.
 Result<Running> Supervisor::RestoreWorkload(const RestoreOrder& order, const Prepared& prepared, const Stdio& stdio) {
-  const std::string stage = directory_ + "/restored";
+  const std::string stage = directory_ + "/" + std::string(kRestoreStage);
   if (::mkdir(stage.c_str(), 0700) != 0 && errno != EEXIST) return FailSys("mkdir", stage);
   auto restored =
       Restore(prepared, order, stdio, stage, [this] { return sys::PendingEnd(attached_, StopSignal()) != 0; });

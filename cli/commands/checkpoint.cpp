@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -7,12 +8,15 @@
 #include "cli/checkpoint_files.hpp"
 #include "cli/containers.hpp"
 #include "cli/session.hpp"
+#include "cli/signals.hpp"
 #include "reconcile/allocate.hpp"
 #include "spec/load.hpp"
 
 namespace nucleus::cli {
 
 namespace {
+
+constexpr Duration kLockPatience{10'000};
 
 Result<> CheckIsRoots(std::string_view command) {
   if (::geteuid() == 0) return {};
@@ -49,17 +53,62 @@ Result<> CheckSecrets(const Arguments& arguments, const Container& container, co
                   .Hint("--allow-secrets writes them all the same"));
 }
 
-Result<> WriteDown(const Directories& directories, const Container& container, const process::RunningContainer& running,
-                   Checkpoint checkpoint, const std::string& path, bool leave_running) {
-  const sys::Fd directory = TRY(MakeCheckpointDirectory(path));
+// Another run of it, or another container of that name, is not what was looked at.
+Result<> CheckSame(const Container& container, const process::RunningContainer& running) {
+  const auto now = TRY(process::OpenRunning(container.directory, container.Name()));
+  const Status &was = running.status, &is = now.status;
+  const bool same = was.id == is.id && was.workload == is.workload && was.supervisor == is.supervisor;
+  if (same && is.state == Status::State::kRunning) return {};
+  return Fail(ErrorCode::kConflict, "checkpoint", container.Name(), "it was stopped or started meanwhile");
+}
+
+// An interrupt waits until what was begun is finished or undone: the container is not left standing still.
+class HeldSignals {
+ public:
+  HeldSignals() {
+    sigset_t ends;
+    ::sigemptyset(&ends);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&ends, signal);
+    ::pthread_sigmask(SIG_BLOCK, &ends, &before_);
+  }
+  ~HeldSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  HeldSignals(const HeldSignals&) = delete;
+  HeldSignals& operator=(const HeldSignals&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+struct Target {
+  const Directories& directories;
+  const Container& container;
+  std::string path;
+  bool leave_running;
+};
+
+Result<> WriteFiles(const Target& target, const process::RunningContainer& running, Checkpoint checkpoint,
+                    const sys::Fd& directory) {
   checkpoint.id = running.launch.id;
-  checkpoint.order = TRY(process::WriteImages(running, container.Name(), path, leave_running));
-  auto sealed = Seal(directories, directory, path, std::move(checkpoint));
-  if (!sealed && !leave_running) process::LetGoOn(running);
-  if (!sealed || leave_running) return sealed;
-  const PartKey key{container.project, container.address, Part::kProcess};
-  (void)TRY(process::Stop(key, container.directory, Duration{0}, {}));
-  return {};
+  checkpoint.order = TRY(process::WriteImages(running, target.container.Name(), directory, target.leave_running));
+  TRY(CheckSame(target.container, running));
+  return Seal(target.directories, directory, target.path, std::move(checkpoint));
+}
+
+Result<> WriteDown(const Target& target, const process::RunningContainer& running, Checkpoint checkpoint) {
+  const HeldSignals held;
+  if (Interrupted()) return Fail(ErrorCode::kInterrupted, "checkpoint", target.container.Name(), "interrupted");
+  const CheckpointDirectory directory = TRY(MakeCheckpointDirectory(target.path));
+  const std::string& own = target.container.directory;
+  const sys::Fd hold = TRY(process::HoldForCheckpoint(own));
+  auto done = WriteFiles(target, running, std::move(checkpoint), directory.fd);
+  if (!done && !target.leave_running) process::LetGoOn(running);
+  if (!done) DiscardCheckpoint(directory, target.path);
+  if (done && !target.leave_running) {
+    const PartKey key{target.container.project, target.container.address, Part::kProcess};
+    if (auto stopped = process::Stop(key, own, Duration{0}, {}); !stopped) done = Fail(std::move(stopped).error());
+  }
+  ::unlink((own + "/" + std::string(process::kCheckpointFile)).c_str());
+  return done;
 }
 
 }  // namespace
@@ -72,6 +121,8 @@ Result<int> RunCheckpoint(Context& context) {
   const Container container = TRY(FindContainer(directories, arguments.Operand(0)));
   const auto running = TRY(process::OpenRunning(container.directory, container.Name()));
   TRY(process::CheckCanCheckpoint(running, container.Name()));
+  const auto lock = TRY(state::ProjectLock::Take(directories, container.project, kLockPatience));
+  TRY(CheckSame(container, running));
   Checkpoint checkpoint;
   checkpoint.topology = TRY(TopologyOf(arguments, container));
   TRY(CheckSecrets(arguments, container, checkpoint.topology.services.begin()->second));
@@ -81,7 +132,7 @@ Result<int> RunCheckpoint(Context& context) {
   service.time_namespace = true;
   std::error_code failed;
   const std::string path = std::filesystem::absolute(arguments.Value("output"), failed).lexically_normal().string();
-  TRY(WriteDown(directories, container, running, std::move(checkpoint), path, arguments.Has("leave-running")));
+  TRY(WriteDown({directories, container, path, arguments.Has("leave-running")}, running, std::move(checkpoint)));
   context.console.Out(path + "\n");
   return exit_code::kDone;
 }

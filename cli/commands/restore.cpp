@@ -1,8 +1,8 @@
-#include <signal.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <filesystem>
 #include <vector>
 
@@ -32,42 +32,60 @@ Result<std::string> Rename(const Arguments& arguments, spec::Topology& topology)
   return topology.name = other;
 }
 
-// What restores that were killed have left: each is called as the process was that made it.
+// A lock that goes with us, and no later: flock(2).
+Result<sys::Fd> LockDirectory(const std::string& path, int how) {
+  sys::Fd directory = TRY(sys::Open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  while (::flock(directory.get(), how) != 0)
+    if (errno != EINTR) return FailSys("lock", path);
+  return directory;
+}
+
+// What restores that were killed have left: nobody has it locked. all: locked by us, so none is just being made.
 void RemoveOrphans(const std::string& all) {
   std::error_code failed;
   std::vector<std::string> orphans;
-  for (const auto& entry : std::filesystem::directory_iterator(all, failed)) {
-    const std::string text = entry.path().extension().string();
-    pid_t pid = 0;
-    if (text.size() > 1) std::from_chars(text.data() + 1, text.data() + text.size(), pid);
-    if (pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH) orphans.push_back(entry.path().string());
-  }
-  for (const auto& orphan : orphans) (void)sys::RemoveTree(orphan);
+  for (const auto& entry : std::filesystem::directory_iterator(all, failed)) orphans.push_back(entry.path().string());
+  for (const auto& orphan : orphans)
+    if (const auto lock = LockDirectory(orphan, LOCK_EX | LOCK_NB)) (void)sys::RemoveTree(orphan);
 }
 
-// A directory of ours that goes with this object.
+// The images as they were verified, and the order to restore from them. Both go with this object.
 class PrivateCopy {
  public:
-  static Result<PrivateCopy> Make(const Directories& directories, const std::string& name) {
+  // directory: of the container.
+  static Result<PrivateCopy> Make(const Directories& directories, const std::string& name,
+                                  const std::string& directory) {
     const std::string all = directories.state + "/restore";
     TRY(sys::MakeDirectories(directories.state, 0755));
     if (::mkdir(all.c_str(), 0700) != 0 && errno != EEXIST) return FailSys("mkdir", all);
+    const sys::Fd lock = TRY(LockDirectory(all, LOCK_EX));
     RemoveOrphans(all);
-    PrivateCopy copy(all + "/" + name + "." + std::to_string(::getpid()));
-    TRY(sys::RemoveTree(copy.path_));
-    if (::mkdir(copy.path_.c_str(), 0700) != 0) return FailSys("mkdir", copy.path_);
+    std::string path = all + "/" + name + "." + std::to_string(::getpid());
+    if (::mkdir(path.c_str(), 0700) != 0) return FailSys("mkdir", path);
+    PrivateCopy copy(std::move(path), directory + "/" + std::string(kRestoreFile));
+    copy.lock_ = TRY(LockDirectory(copy.path_, LOCK_EX | LOCK_NB));
     return copy;
   }
-  PrivateCopy(PrivateCopy&& other) noexcept : path_(std::exchange(other.path_, "")) {}
+  PrivateCopy(PrivateCopy&& other) noexcept
+      : path_(std::exchange(other.path_, "")), order_(std::move(other.order_)), lock_(std::move(other.lock_)) {}
   PrivateCopy& operator=(PrivateCopy&&) = delete;
   ~PrivateCopy() {
-    if (!path_.empty()) (void)sys::RemoveTree(path_);
+    if (path_.empty()) return;
+    if (ordered_) ::unlink(order_.c_str());
+    (void)sys::RemoveTree(path_);
   }
   [[nodiscard]] const std::string& path() const { return path_; }
+  // For the supervisor, which takes it at its first start.
+  Result<> Order(const RestoreOrder& order) {
+    ordered_ = true;
+    return sys::ReplaceFile(order_, Encode(order), 0600);
+  }
 
  private:
-  explicit PrivateCopy(std::string path) : path_(std::move(path)) {}
-  std::string path_;
+  PrivateCopy(std::string path, std::string order) : path_(std::move(path)), order_(std::move(order)) {}
+  std::string path_, order_;
+  sys::Fd lock_;
+  bool ordered_ = false;
 };
 
 }  // namespace
@@ -82,13 +100,13 @@ Result<int> RunRestore(Context& context) {
   const sys::Fd directory = TRY(OpenCheckpointDirectory(path));
   Checkpoint checkpoint = TRY(ReadCheckpoint(directories, directory, path));
   const std::string name = TRY(Rename(arguments, checkpoint.topology));
-  const PrivateCopy images = TRY(PrivateCopy::Make(directories, name));
+  const std::string own = directories.ServiceDir(name, {Kind::kService, name});
+  PrivateCopy images = TRY(PrivateCopy::Make(directories, name, own));
   TRY(CopyImages(checkpoint, directory, path, images.path()));
   checkpoint.order.images = images.path();
-  const std::string own = directories.ServiceDir(name, {Kind::kService, name});
   const auto order = [&]() -> Result<> {
     TRY(sys::MakeDirectories(own, 0755));
-    return sys::ReplaceFile(own + "/" + std::string(kRestoreFile), Encode(checkpoint.order), 0600);
+    return images.Order(checkpoint.order);
   };
   TRY(StartDetached(context, directories, name, std::move(checkpoint.topology), {.before = order}));
   return exit_code::kDone;

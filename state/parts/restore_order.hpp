@@ -26,6 +26,8 @@ std::string Encode(const RestoreOrder& order);
 Result<RestoreOrder> DecodeRestoreOrder(std::string_view data);  // kCorrupt
 
 inline constexpr std::string_view kRestoreFile = "restore";
+// Where the root is built meanwhile.
+inline constexpr std::string_view kRestoreStage = "restored";
 // The name that the images have for the network namespace.
 inline constexpr std::string_view kNetworkKey = "net";
 
