@@ -5,16 +5,23 @@
 
 #include <array>
 #include <climits>
+#include <cstdint>
+#include <sstream>
+
+#include "actuators/sys/file.hpp"
 
 namespace nucleus::sys {
 
 namespace {
 
-constexpr int kMostLinks = 40;  // as the kernel, path_resolution(7)
+constexpr uid_t kNobody = 65534;  // /proc/sys/kernel/overflowuid
+constexpr int kMostLinks = 40;    // as the kernel, path_resolution(7)
 
 bool IsRoots(const struct stat& file) {
-  constexpr uid_t kNobody = 65534;
-  return file.st_uid == 0 || file.st_uid == kNobody;
+  if (file.st_uid == 0) return true;
+  if (file.st_uid != kNobody) return false;
+  const auto map = ReadFile("/proc/self/uid_map");
+  return map && IsNobodyUnmapped(*map);
 }
 
 Result<> CheckOwner(const std::string& path, const struct stat& file) {
@@ -33,6 +40,14 @@ Result<std::string> TargetOf(const std::string& link) {
 }
 
 }  // namespace
+
+bool IsNobodyUnmapped(std::string_view uid_map) {
+  std::istringstream lines{std::string(uid_map)};
+  bool any = false;
+  for (std::uint64_t inside = 0, outside = 0, count = 0; lines >> inside >> outside >> count; any = true)
+    if (inside == outside && inside <= kNobody && kNobody - inside < count) return false;
+  return any && lines.eof();
+}
 
 Result<> CheckTrusted(const std::string& path) {
   if (!path.starts_with('/')) return Fail(ErrorCode::kInvalid, "trust", path, "not an absolute path");

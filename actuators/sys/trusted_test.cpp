@@ -17,6 +17,10 @@ class Trusted : public ::testing::Test {
     ASSERT_EQ(::mkdir((root_ + "/bin").c_str(), 0755), 0);
     ASSERT_TRUE(ReplaceFile(program_, "#!/bin/sh\n", 0755));
   }
+  static bool MapsAll() {
+    const auto map = ReadFile("/proc/self/uid_map");
+    return map && !IsNobodyUnmapped(*map);
+  }
   TemporaryDirectory directory_;
   std::string root_ = directory_.path();
   std::string program_ = root_ + "/bin/program";
@@ -39,6 +43,23 @@ TEST_F(Trusted, WhatOthersMayWriteIsNot) {
   EXPECT_TRUE(CheckTrusted(program_));
   ASSERT_EQ(::chown(program_.c_str(), 12345, 0), 0);
   EXPECT_FALSE(CheckTrusted(program_));
+}
+
+TEST_F(Trusted, NobodyIsNotRoot) {
+  if (!MapsAll()) GTEST_SKIP() << "65534 is not a user of this user namespace";
+  ASSERT_EQ(::chown(program_.c_str(), 65534, 0), 0);
+  EXPECT_FALSE(CheckTrusted(program_));
+}
+
+TEST(NobodyUnmapped, OnlyWhereTheMapLeavesHimOut) {
+  EXPECT_FALSE(IsNobodyUnmapped("         0          0 4294967295\n"));
+  EXPECT_FALSE(IsNobodyUnmapped("0 1000 1\n1 1 65534\n"));
+  EXPECT_FALSE(IsNobodyUnmapped("65534 65534 1\n"));
+  EXPECT_TRUE(IsNobodyUnmapped("0 1000 1\n"));
+  EXPECT_TRUE(IsNobodyUnmapped("0 1000 1\n1 100000 65536\n"));
+  EXPECT_TRUE(IsNobodyUnmapped("0 0 65534\n"));
+  EXPECT_FALSE(IsNobodyUnmapped(""));
+  EXPECT_FALSE(IsNobodyUnmapped("words\n"));
 }
 
 TEST_F(Trusted, NorAreOthersLinksOnTheWay) {
