@@ -20,6 +20,17 @@ namespace {
 constexpr Duration kGrace{5'000};  // beyond what the policy grants, before force
 constexpr Duration kKillPatience{10'000};
 
+// How long its hooks may take once the workload has ended.
+Duration PoststopTimeOf(const std::string& directory) {
+  constexpr Duration kToBeKilled{2'000};
+  const auto text = sys::ReadFile(directory + "/" + std::string(kLaunchFile));
+  const auto launch = text ? DecodeLaunch(*text) : Fail(text.error());
+  Duration time{0};
+  if (!launch) return time;
+  for (const spec::Hook& hook : launch->hooks.poststop) time += hook.timeout + kToBeKilled;
+  return time;
+}
+
 // In the foreground there is no file of the policy: it is the launch's.
 Duration StopTimeoutOf(const std::string& directory) {
   if (const auto text = sys::ReadFile(directory + "/" + std::string(kPolicyFile))) {
@@ -52,9 +63,11 @@ Result<> StopSupervisor(const PartKey& key, const std::string& directory, std::o
   TRY(Thaw(key));
   const auto most = [](Duration time) { return static_cast<int>(std::min<std::int64_t>(time.count(), INT_MAX)); };
   TRY(sys::QueueSignal(holder->pidfd, StopSignal(), timeout ? most(*timeout) : -1, "supervisor"));
-  const Duration patience = timeout.value_or(StopTimeoutOf(directory)) + kGrace;
+  const Duration hooks = PoststopTimeOf(directory);
+  const Duration patience = timeout.value_or(StopTimeoutOf(directory)) + hooks + kGrace;
   if (TRY(sys::WaitForExit(holder->pidfd, most(patience)))) return {};
-  if (progress) progress("does not stop: killing it");
+  const std::string_view cut = hooks == Duration{0} ? "" : ", and its poststop hooks are cut short";
+  if (progress) progress("does not stop: killing it" + std::string(cut));
   // The workload dies with it: PR_SET_PDEATHSIG.
   TRY(sys::SendSignal(holder->pidfd, SIGKILL, "supervisor"));
   (void)TRY(sys::WaitForExit(holder->pidfd, most(kKillPatience)));
