@@ -55,8 +55,21 @@ std::string StateOf(HookPoint point, const HookSubject& subject) {
   return Encode(state);
 }
 
-std::string HookGroup(const Launch& launch) {
+std::string HookGroups(const Launch& launch) {
   return launch.cgroup.empty() ? std::string() : launch.cgroup + "/hook";
+}
+
+// A new one: nobody is born in one that was killed, and what an earlier hook has left running is in its own.
+Result<std::string> MakeHookGroup(const HookSubject& subject) {
+  const std::string groups = subject.grouped ? HookGroups(subject.launch) : "";
+  if (groups.empty()) return groups;
+  if (::mkdir(groups.c_str(), 0755) != 0 && errno != EEXIST) return FailSys("mkdir", groups);
+  for (int number = 0;; ++number) {
+    const std::string group = groups + "/" + std::to_string(number);
+    ::rmdir(group.c_str());
+    if (::mkdir(group.c_str(), 0755) == 0) return group;
+    if (errno != EEXIST) return FailSys("mkdir", group);
+  }
 }
 
 struct HookPipe {
@@ -151,17 +164,19 @@ Result<Running> SpawnAsWorkload(const HookStart& start) {
                      static_cast<int>(std::min<std::int64_t>(start.hook.timeout.count(), 60'000)));
 }
 
-// Also what it has started, in other sessions too.
-void KillHook(const Launch& launch, const Running* running) {
-  const std::string group = HookGroup(launch);
-  if (!group.empty()) {
-    (void)cgroup::Kill(group);
-    (void)cgroup::WaitEmpty(group, Duration(2'000));
-    ::rmdir(group.c_str());
-  } else if (running != nullptr) {
-    ::kill(-running->pid, SIGKILL);
-  }
-  if (running != nullptr) sys::PidfdSendSignal(running->pidfd.get(), SIGKILL);
+void KillGroup(const std::string& group) {
+  (void)cgroup::Kill(group);
+  (void)cgroup::WaitEmpty(group, Duration(2'000));
+  (void)cgroup::RemoveGroups(group);
+}
+
+// Not yet reaped. Also what it has started, in other sessions too where it has a group.
+void KillHook(const std::string& group, const Running& running) {
+  if (!group.empty())
+    KillGroup(group);
+  else
+    ::kill(-running.pid, SIGKILL);
+  sys::PidfdSendSignal(running.pidfd.get(), SIGKILL);
 }
 
 void ReadTail(const sys::Fd& output, std::string& tail) {
@@ -177,18 +192,23 @@ void ReadTail(const sys::Fd& output, std::string& tail) {
 enum class HookEnd : std::uint8_t { kItself, kTimeout, kInterrupted };
 
 HookEnd AwaitHook(const HookStart& start, const Running& running, std::string& tail) {
-  const bool before = start.point < HookPoint::kPoststart;
+  const auto wait = [&](std::span<pollfd> polls, int timeout_ms) {
+    const HookWait& own = start.subject.wait;
+    return own ? own(polls, timeout_ms) : ::poll(polls.data(), polls.size(), timeout_ms);
+  };
   const Millis deadline = Now() + start.hook.timeout.count();
   while (true) {
     const Millis left = deadline - Now();
     if (left <= 0) return HookEnd::kTimeout;
-    if (before && sys::PendingEnd(start.subject.foreground, StopSignal()) != 0) return HookEnd::kInterrupted;
+    if (start.point != HookPoint::kPoststop && sys::PendingEnd(start.subject.foreground, StopSignal()) != 0)
+      return HookEnd::kInterrupted;
     std::array<pollfd, 2> polls{pollfd{running.pidfd.get(), POLLIN, 0}, pollfd{start.out.read.get(), POLLIN, 0}};
-    if (::poll(polls.data(), polls.size(), static_cast<int>(std::min<Millis>(left, kLookMs))) <= 0) continue;
+    if (wait(polls, static_cast<int>(std::min<Millis>(left, kLookMs))) <= 0) continue;
     if ((polls[1].revents & POLLIN) != 0) ReadTail(start.out.read, tail);
     if (polls[0].revents != 0) return HookEnd::kItself;
     // Whoever has closed it would wake us for nothing until the end.
-    if ((polls[1].revents & POLLIN) == 0 && polls[1].revents != 0) ::poll(polls.data(), 1, kLookMs);
+    if ((polls[1].revents & POLLIN) == 0 && polls[1].revents != 0)
+      (void)wait(std::span(polls).first<1>(), static_cast<int>(std::min<Millis>(left, kLookMs)));
   }
 }
 
@@ -214,24 +234,21 @@ Result<> RunHook(HookPoint point, const spec::Hook& hook, const HookSubject& sub
   if (point == HookPoint::kCreateContainer)
     start.root = TRY(sys::Open("/proc/" + std::to_string(subject.pid) + "/root", O_PATH | O_DIRECTORY));
   if (subject.pid != 0) start.container.reset(sys::PidfdOpen(subject.pid));
-  if (const std::string group = HookGroup(subject.launch); !group.empty()) {
-    ::rmdir(group.c_str());  // a new one where that can be: nobody is born in one that was killed
-    if (::mkdir(group.c_str(), 0755) != 0 && errno != EEXIST) return FailSys("mkdir", group);
-    start.group = TRY(sys::Open(group, O_PATH | O_DIRECTORY));
-  }
+  const std::string group = TRY(MakeHookGroup(subject));
+  if (!group.empty()) start.group = TRY(sys::Open(group, O_PATH | O_DIRECTORY));
   Running running = TRY(point == HookPoint::kStartContainer ? SpawnAsWorkload(start) : SpawnOutside(start));
   start.out.write.reset();
   start.in.read.reset();
   ::fcntl(start.out.read.get(), F_SETFL, O_NONBLOCK);
   std::string tail;
   const HookEnd end = AwaitHook(start, running, tail);
-  if (end != HookEnd::kItself) KillHook(subject.launch, &running);
+  if (end != HookEnd::kItself) KillHook(group, running);
   siginfo_t info{};
   while (::waitid(P_PIDFD, static_cast<id_t>(running.pidfd.get()), &info, WEXITED | __WALL) != 0 && errno == EINTR) {
   }
   ReadTail(start.out.read, tail);
   auto judged = Judge(end, info, start, std::move(tail));
-  if (!judged) KillHook(subject.launch, nullptr);
+  if (!judged && !group.empty()) KillGroup(group);
   return judged;
 }
 
@@ -243,13 +260,14 @@ std::vector<Error> RunHooks(HookPoint point, const HookSubject& subject) {
     auto done = RunHook(point, hook, subject);
     if (done) continue;
     failures.push_back(std::move(done).error());
-    if (point < HookPoint::kPoststart) break;
+    if (point < HookPoint::kPoststart || failures.back().code == ErrorCode::kInterrupted) break;
   }
   return failures;
 }
 
 void EndHooks(const Launch& launch) {
-  if (launch.hooks != spec::Hooks()) KillHook(launch, nullptr);
+  const std::string groups = HookGroups(launch);
+  if (launch.hooks != spec::Hooks() && !groups.empty()) KillGroup(groups);
 }
 
 }  // namespace nucleus::process

@@ -8,10 +8,15 @@
 //     poststop         in our namespaces, once it has ended, or could not be started after createRuntime
 //
 // The program has the environment that its hook says and nothing else; startContainer aside, it is one that only root
-// could have put there (sys/trusted.hpp), in a control group "hook" below the container's. One that takes longer than
-// its time is killed with all that it has started. The one that runs is waited for.
+// could have put there (sys/trusted.hpp), in a control group of its own, "hook/N" below the container's. One that takes
+// longer than its time, or fails, is killed with all that it has started, and nothing else. The one that runs is waited
+// for.
 #pragma once
 
+#include <poll.h>
+
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,16 +26,21 @@ namespace nucleus::process {
 
 enum class HookPoint : std::uint8_t { kCreateRuntime, kCreateContainer, kStartContainer, kPoststart, kPoststop };
 
+// As poll(2), for who has something else to attend to meanwhile.
+using HookWait = std::function<int(std::span<pollfd> polls, int timeout_ms)>;
+
 struct HookSubject {
   const Launch& launch;
   const std::string& directory;  // of the container: its bundle
   pid_t pid = 0;                 // of its first process; 0: it has ended
   std::uint32_t restarts = 0;
   bool foreground = false;  // SIGHUP asks for an end
+  bool grouped = true;      // the container's control group is still its own
+  HookWait wait{};
 };
 
-// What failed, in words. Those before the workload: until the first that fails, or until somebody asks for an end
-// (kInterrupted). Those after it: all of them.
+// What failed, in words. Those before the workload: until the first that fails. Those after it: all of them. Once
+// somebody asks for an end it is the last (kInterrupted), but poststop is what comes at the end.
 std::vector<Error> RunHooks(HookPoint point, const HookSubject& subject);
 
 // After the container has ended: what hooks have left running, and their control group.

@@ -20,6 +20,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "actuators/process/child.hpp"
@@ -131,6 +132,7 @@ class Supervisor {
   // supervisor_hooks.cpp
   Result<> RunHooksBefore(HookPoint point, pid_t pid);
   void RunHooksAfter(HookPoint point);
+  int WaitBeside(std::span<pollfd> polls, int timeout_ms);
   void RunPoststop();
   // supervisor_restore.cpp
   [[nodiscard]] Result<std::optional<RestoreOrder>> TakeRestoreOrder() const;

@@ -240,8 +240,12 @@ Result<> Supervisor::StartWorkload(const Preparation& preparation) {
     status_.health = health_.state();
   }
   BeginReadiness();
-  RunHooksAfter(HookPoint::kPoststart);
   WriteStatus();
+  if (!launch_.hooks.poststart.empty()) {
+    RunHooksAfter(HookPoint::kPoststart);
+    if (policy_.has_health) health_.Start(policy_.health, Now());  // as long as they took nobody asked after it
+    WriteStatus();
+  }
   if (!attached_) {
     Note("start pid=" + std::to_string(workload_->pid));
     group_events_.reset();

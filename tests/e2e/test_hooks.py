@@ -1,9 +1,10 @@
 """OCI hooks: when they run, where, with what they are told, and what comes of one that fails."""
 import json
 import os
+import subprocess
 
 import pytest
-from world import wait_for
+from world import NUCLEUS, wait_for
 
 SERVICE = """
 name = "PROJECT"
@@ -113,6 +114,59 @@ def test_one_that_takes_too_long_is_killed_with_what_it_started(world, root):
     assert "sleep 4321" not in world.run("ps", "-e", "-o", "args=").stdout
     world.nucleus("destroy", world.project, "--yes")
     world.nothing_left()
+
+
+def test_one_that_takes_too_long_takes_no_other_along(world, root):
+    stays = script(world, "#!/bin/sh\nsetsid sleep 4322 </dev/null >/dev/null 2>&1 &\n", "stays")
+    slow = script(world, "#!/bin/sh\nsetsid sleep 4323 &\nexec sleep 4323\n", "slow")
+    path = service(world, root, f'poststart = [{{ path = "{stays}" }}, {{ path = "{slow}", timeout = "300ms" }}]\n')
+    world.apply(path)
+    assert "within 300 ms" in world.nucleus("logs", "a").stderr + world.nucleus("logs", "a").stdout
+    running = world.run("ps", "-e", "-o", "args=").stdout
+    assert "sleep 4322" in running and "sleep 4323" not in running
+    assert world.container("a")["state"] == "running"
+    world.nucleus("destroy", world.project, "--yes")
+    assert "sleep 4322" not in world.run("ps", "-e", "-o", "args=").stdout
+    world.nothing_left()
+
+
+def test_the_workload_is_attended_to_during_poststart(world, root):
+    # It writes more than a pipe holds before it says that it is through, which the hook waits for.
+    through, begun = world.directory / "through", world.directory / "begun"
+    through.mkdir()
+    wait = script(world, f"#!/bin/sh\ntouch {begun}\nwhile [ ! -e {through}/it ]; do sleep 0.05; done\n")
+    text = service(world, root, listed("poststart", wait)).read_text()
+    text = text.replace("echo workload; exec sleep 1000", "i=0; while [ $i -lt 9999 ]; do echo more than a pipe holds; i=$((i+1)); done; touch /through/it; exec sleep 1000")
+    text = text.replace("[services.a.hooks]", f'volumes = ["{through}:/through"]\n[services.a.hooks]')
+    world.apply(world.write(text, "writes.toml"))
+    assert begun.exists() and (through / "it").exists()
+
+
+def test_a_stop_ends_a_poststart_hook_and_asks_the_workload(world, root):
+    begun, asked = world.directory / "begun", world.directory / "asked"
+    hook = script(world, f"#!/bin/sh\ntouch {begun}\nexec sleep 4324\n")
+    other = script(world, TELL, "other")
+    hooks = f'poststart = [{{ path = "{hook}", timeout = "500s" }}, {{ path = "{other}", args = ["other", "{world.directory}/other-told"] }}]\n'
+    asked.mkdir()
+    text = service(world, root, hooks).read_text()
+    text = text.replace("echo workload; exec sleep 1000", "trap 'touch /asked/it; exit 7' TERM; while :; do sleep 0.1; done")
+    text = text.replace("[services.a.hooks]", f'volumes = ["{asked}:/asked"]\n[services.a.hooks]')
+    applying = world.popen(NUCLEUS, "apply", "-f", world.write(text, "stopped.toml"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for("the hook runs", begun.exists)
+    assert world.container("a")["state"] == "running"
+    world.nucleus("stop", "a")
+    applying.wait(60)
+    assert (asked / "it").exists()
+    assert not (world.directory / "other-told").exists()
+    assert "sleep 4324" not in world.run("ps", "-e", "-o", "args=").stdout
+
+
+def test_poststop_has_its_time_at_a_stop(world, root):
+    done = world.directory / "done"
+    hook = script(world, f"#!/bin/sh\nsleep 7\ntouch {done}\n")
+    world.apply(service(world, root, listed("poststop", hook)))
+    world.nucleus("stop", "a", "--timeout", "0s")
+    assert done.exists()
 
 
 def test_one_that_fails_afterwards_is_logged_and_the_others_run(world, root):
