@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
 import time
 
 import guest
@@ -90,6 +91,45 @@ def test_one_that_is_left_running_has_a_twin():
     guest.nucleus("verify", "second")
     assert "not empty" in guest.nucleus("checkpoint", "first", "--output", path, status=1)
     remove("first", "second")
+
+
+def test_one_that_is_interrupted_goes_on_and_can_be_tried_again():
+    # Nobody calls it unhealthy for standing still meanwhile.
+    moves = "a=$(cat /tmp/count); sleep 1; test \"$(cat /tmp/count)\" != \"$a\""
+    run("again", "--restart", "on-failure", "--health-cmd", moves, "--health-interval", "500ms", "--health-retries", "2",
+        "--on-unhealthy", "restart")
+    guest.wait_for("it counts", lambda: count("again") > 3)
+    guest.wait_for("it is healthy", lambda: state("again")["annotations"].get("nucleus.health") == "healthy")
+    path, pid = pathlib.Path(images("again")), state("again")["pid"]
+    begun = subprocess.Popen([guest.NUCLEUS, "checkpoint", "again", "--output", str(path)], stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True)
+    guest.wait_for("criu is at work", lambda: (path / "dump.log").exists())
+    for _ in range(2):
+        begun.terminate()
+        time.sleep(0.1)
+    out = begun.communicate(timeout=300)[0]
+    assert begun.returncode > 0 and "asked to stop" in out, (begun.returncode, out)
+    assert [file.name for file in path.iterdir()] == ["dump.log"]
+    now = count("again")
+    guest.wait_for("it goes on", lambda: count("again") > now)
+    guest.nucleus("checkpoint", "again", "--output", str(path), "--leave-running")
+    now = count("again")
+    guest.wait_for("it goes on", lambda: count("again") > now)
+    assert state("again")["pid"] == pid
+    assert not list(pathlib.Path(state("again")["bundle"]).glob("checkpoint*"))
+    guest.nucleus("checkpoint", "again", "--output", images("other"))
+    remove("again")
+    # What a restore that was killed has left is nobody's order, and goes.
+    bundle, orphan = pathlib.Path("/run/nucleus/projects/again/service.again"), pathlib.Path("/var/lib/nucleus/restore/again.1")
+    bundle.mkdir(parents=True, exist_ok=True)
+    (bundle / "restore").write_text("old")
+    orphan.mkdir(parents=True, exist_ok=True)
+    run("again")
+    remove("again")
+    guest.nucleus("restore", "--input", str(path))
+    assert not orphan.exists()
+    assert state("again")["status"] == "running"
+    remove("again")
 
 
 def test_what_was_tampered_with_is_refused():
