@@ -103,19 +103,19 @@ bool IsElement(int type) {
 
 }  // namespace
 
-NetWatch::NetWatch(std::string project, sys::Fd routes, sys::Fd rules)
+NetWatch::NetWatch(const std::string& project, sys::Fd routes, sys::Fd rules)
     : tag_(std::string(kAliasTag) + project + "/"),
       table_(FirewallTable(project)),
       routes_(std::move(routes)),
       rules_(std::move(rules)) {}
 
-Result<NetWatch> NetWatch::Open(std::string project) {
+Result<NetWatch> NetWatch::Open(const std::string& project) {
   const std::array rules{static_cast<int>(NFNLGRP_NFTABLES)};
   std::array<int, kRouteGroups.size()> routes{};
   std::ranges::copy(kRouteGroups, routes.begin());
   auto on_routes = TRY(Listen(NETLINK_ROUTE, routes));
   auto on_rules = TRY(Listen(NETLINK_NETFILTER, rules));
-  return NetWatch(std::move(project), std::move(on_routes), std::move(on_rules));
+  return NetWatch(project, std::move(on_routes), std::move(on_rules));
 }
 
 Result<> NetWatch::Want(const std::vector<std::string>& pins) {

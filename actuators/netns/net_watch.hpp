@@ -21,7 +21,7 @@ namespace nucleus::netns {
 
 class NetWatch {
  public:
-  static Result<NetWatch> Open(std::string project);
+  static Result<NetWatch> Open(const std::string& project);
   [[nodiscard]] std::array<int, 2> fds() const {
     return {routes_.get(), rules_.get()};
   }  // readable: there is something
@@ -33,7 +33,7 @@ class NetWatch {
   bool Heard();
 
  private:
-  NetWatch(std::string project, sys::Fd routes, sys::Fd rules);
+  NetWatch(const std::string& project, sys::Fd routes, sys::Fd rules);
   bool HeardOn(const sys::Fd& socket);
   [[nodiscard]] bool Concerns(nlmsghdr* message, int nsid) const;
   [[nodiscard]] bool RouteConcerns(nlmsghdr* message) const;

@@ -47,8 +47,8 @@ std::set<std::string> FilesOf(pid_t pid) {
 
 std::vector<pid_t> MembersOf(const Launch& launch) {
   std::vector<pid_t> pids;
-  const auto text = sys::ReadFile(launch.cgroup + "/cgroup.procs");
-  for (std::string_view rest = text ? *text : ""; !rest.empty();) {
+  const std::string text = sys::ReadFile(launch.cgroup + "/cgroup.procs").value_or("");
+  for (std::string_view rest = text; !rest.empty();) {
     pid_t pid = 0;
     std::from_chars(rest.data(), rest.data() + rest.size(), pid);
     if (pid > 0) pids.push_back(pid);
