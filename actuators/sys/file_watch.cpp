@@ -85,9 +85,9 @@ Result<> FileWatch::Want(const WatchedFiles& wanted) {
   std::map<int, Interest> interests;
   Result<> first;
   const auto add = [&](const std::string& path, std::uint32_t events, const auto& note) {
-    auto interest = Add(path, events, interests);
-    if (!interest && first) first = Fail(std::move(interest).error());
+    const auto interest = Add(path, events, interests);
     if (interest && *interest != nullptr) note(**interest);
+    if (!interest && first) first = Fail(interest.error());
   };
   for (const auto& [directory, names] : wanted.names) {
     add(directory, kNames, [&](Interest& interest) {
