@@ -48,10 +48,8 @@ std::string_view BytesOf(const Digest& digest) {
   return {reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size()};
 }
 
-}  // namespace
-
-// Over the digests of the steps, which are many and of which each stands on its own.
-Digest WorkDigestOf(const Plan& plan) {
+// All but the revision. Over the digests of the steps, which are many and of which each stands on its own.
+Digest WhateverTheRevision(const Plan& plan) {
   std::vector<Digest> steps(plan.steps.size());
   ForEachInParallel(steps.size(), [&](std::size_t i) { steps[i] = DigestOf(plan.steps[i]); });
   Hash hash;
@@ -73,8 +71,20 @@ Digest WorkDigestOf(const Plan& plan) {
   return hash.Finish();
 }
 
+}  // namespace
+
 Digest DigestOf(const Plan& plan) {
-  return Hash().Number(plan.base_revision).Field(BytesOf(WorkDigestOf(plan))).Finish();
+  return Hash().Number(plan.base_revision).Field(BytesOf(WhateverTheRevision(plan))).Finish();
+}
+
+Digest WorkDigestOf(const Plan& plan) {
+  Hash hash;
+  hash.Field(BytesOf(WhateverTheRevision(plan)));
+  for (const auto& change : plan.changes) {
+    for (const auto& reason : change.reasons)
+      if (reason.type == Reason::Type::kDrift) hash.Field(reason.text);
+  }
+  return hash.Finish();
 }
 
 }  // namespace nucleus::reconcile

@@ -9,7 +9,8 @@ namespace nucleus::reconcile {
 // Over all of it but the texts for people: what Plan::digest is.
 Digest DigestOf(const Plan& plan);
 
-// The same but for the revision that it starts from, which every try moves on: what is to be done.
+// What is to be done, and about what: not the revision that it starts from, which every try moves on, but what was seen
+// instead of what is to be. Another thing that is wrong in the same place is another one.
 Digest WorkDigestOf(const Plan& plan);
 
 }  // namespace nucleus::reconcile
