@@ -25,22 +25,6 @@ std::string LogPath(const std::string& directory) {
   return directory + "/" + std::string(kLogFile);
 }
 
-// All of it or nothing, as long as the pipe's other end is read from.
-void Mirror(int fd, std::string_view line) {
-  constexpr int kPatienceMs = 100;
-  if (fd < 0) return;
-  std::string text(line);
-  text += '\n';
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    pollfd entry{.fd = fd, .events = POLLOUT, .revents = 0};
-    if (::poll(&entry, 1, kPatienceMs) != 1) return;
-    const ssize_t sent = ::send(fd, rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent <= 0) return;
-    rest.remove_prefix(static_cast<std::size_t>(sent));
-  }
-}
-
 // The end of a file: enough for the entries that are wanted, not the whole.
 Result<std::string> ReadTail(const std::string& path, std::size_t size) {
   auto file = sys::Open(path, O_RDONLY);
@@ -71,6 +55,26 @@ void Collect(std::string_view text, std::size_t count, std::vector<LogEntry>& en
 }
 
 }  // namespace
+
+void Mirror::Line(std::string_view line, std::int64_t now_ms) {
+  constexpr int kPatienceMs = 100;
+  constexpr std::int64_t kRestMs = 5'000;
+  if (fd_ < 0 || (now_ms < deaf_until_ && deaf_until_ - now_ms <= kRestMs)) return;  // the clock may have been set back
+  std::string text(is_cut_ ? "\n" : "");
+  (text += line) += '\n';
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    pollfd entry{.fd = fd_, .events = POLLOUT, .revents = 0};
+    const ssize_t sent =
+        ::poll(&entry, 1, kPatienceMs) == 1 ? ::send(fd_, rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL) : -1;
+    if (sent <= 0) {
+      deaf_until_ = now_ms + kRestMs;
+      return;
+    }
+    rest.remove_prefix(static_cast<std::size_t>(sent));
+    is_cut_ = !rest.empty();
+  }
+}
 
 bool ParseEntry(std::string_view line, LogEntry& entry) {
   const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), entry.time_ms);
@@ -111,7 +115,7 @@ void LogWriter::Entry(std::string& out, Stream stream, std::string_view line, st
   out += ' ';
   out += line;
   out += '\n';
-  Mirror(mirror_[stream == Stream::kOut ? 0 : 1], line);
+  mirrors_[stream == Stream::kOut ? 0 : 1].Line(line, now_ms);
 }
 
 bool LogWriter::Rotate() {

@@ -29,6 +29,20 @@ inline constexpr std::uint64_t kEventsMaxBytes = 256 << 10;
 
 enum class Stream : char { kOut = 'o', kError = 'e' };
 
+// Lines to a socket of which the other end may not be read from: who keeps us waiting once has nothing for some
+// seconds.
+class Mirror {
+ public:
+  Mirror() = default;
+  explicit Mirror(int fd) : fd_(fd) {}
+  void Line(std::string_view line, std::int64_t now_ms);
+
+ private:
+  int fd_ = -1;
+  std::int64_t deaf_until_ = 0;
+  bool is_cut_ = false;  // the last line that was sent has no end yet
+};
+
 class LogWriter {
  public:
   // directory: the service's. Appends to what is there. file: its name in the place of "log".
@@ -36,7 +50,7 @@ class LogWriter {
 
   // Whole lines of standard output and error go to these two descriptors as well: those of a unit lead to the journal.
   // A reader that does not keep up misses lines.
-  void MirrorTo(int out, int error) { mirror_ = {out, error}; }
+  void MirrorTo(int out, int error) { mirrors_ = {Mirror(out), Mirror(error)}; }
   void SetLimit(std::uint64_t max_bytes) { max_bytes_ = max_bytes; }
   void Add(Stream stream, std::string_view data, std::int64_t now_ms);
   // A line of the supervisor's own, in the midst of what the workload may not have finished.
@@ -54,7 +68,7 @@ class LogWriter {
   std::uint64_t size_ = 0;
   sys::Fd file_;
   std::string partial_out_, partial_error_;
-  std::array<int, 2> mirror_{-1, -1};
+  std::array<Mirror, 2> mirrors_;
 };
 
 // What a workload wrote as it may be shown to a person: control characters, which could reach for the terminal, as

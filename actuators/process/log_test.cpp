@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "actuators/sys/testing.hpp"
 
@@ -52,6 +54,30 @@ TEST(LogTest, IsRotatedAndNeverLargerThanTwoFiles) {
   const auto entries = LastEntries(directory.path(), 60).value();
   ASSERT_EQ(entries.size(), 60U) << "over the end of a file";
   for (std::size_t i = 0; i < entries.size(); ++i) EXPECT_EQ(entries[i].text, "line " + std::to_string(440 + i));
+}
+
+TEST(MirrorTest, WhoDoesNotReadMissesLinesAndGetsWholeOnesAgain) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()), 0);
+  const auto received = [&] {
+    std::string all;
+    std::array<char, 4096> buffer{};
+    for (ssize_t got = 0; (got = ::read(ends[1], buffer.data(), buffer.size())) > 0;)
+      all.append(buffer.data(), static_cast<std::size_t>(got));
+    return all;
+  };
+  Mirror mirror(ends[0]);
+  const std::string line(3'000, 'x');
+  for (int i = 0; i < 10'000; ++i) mirror.Line(line, 1'000);  // it waits for one of them, not for all
+  const std::string before = received();
+  EXPECT_TRUE(before.starts_with(line + "\n"));
+  mirror.Line("too early", 5'999);
+  EXPECT_EQ(received(), "");
+  mirror.Line("once more", 6'000);
+  EXPECT_EQ(received(), before.ends_with('\n') ? "once more\n" : "\nonce more\n");
+  mirror.Line("and on", 6'001);
+  EXPECT_EQ(received(), "and on\n");
+  for (const int end : ends) ::close(end);
 }
 
 TEST(LogTest, WhereItCannotBeRotatedItDoesNotGrow) {
