@@ -175,7 +175,7 @@ def test_a_signal_that_the_workload_survives_is_no_end(world, manager):
 
 def test_a_restart_that_becomes_an_end_is_told(world, manager):
     with foreground(world, manager, "--restart", "always", "--health-cmd", "false", "--health-interval", "1s", "--health-retries", "1", "--on-unhealthy", "restart",
-                    "--", "sh", "-c", "trap '' TERM; while :; do sleep 0.05; done") as process:
+                    "--", "sh", "-c", "trap : TERM; while :; do sleep 0.05; done") as process:
         assert manager.hear()[0] == "READY=1"
         until(lambda: (state_of(world, "unit") or {}).get("state") == "stopping")
         assert manager.silent() is None
