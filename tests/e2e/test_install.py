@@ -58,7 +58,8 @@ def test_manual_and_completions_are_what_the_program_says(prefix):
 
 def test_the_unit_names_the_program_that_is_installed():
     text = (BUILD / "units/nucleus-topology@.service").read_text()
-    assert "ExecStart=/usr/local/bin/nucleus __revive\n" in (BUILD / "units/nucleus-containers.service").read_text()
+    containers = (BUILD / "units/nucleus-containers.service").read_text()
+    assert all(line + "\n" in containers for line in ("ExecStart=/usr/local/bin/nucleus __revive", "KillMode=process", "RemainAfterExit=yes"))
     assert "@" not in text.replace("nucleus-topology@", "") and "ExecStart=/usr/local/bin/nucleus apply -f /etc/nucleus/%i.toml\n" in text
     watch = (BUILD / "units/nucleus-watch@.service").read_text()
     assert "Type=notify\n" in watch and "ExecStart=/usr/local/bin/nucleus apply --watch -f /etc/nucleus/%i.toml\n" in watch
