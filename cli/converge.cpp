@@ -437,7 +437,7 @@ Result<> ConvergeQuietly(Context& context, Goal goal, const std::function<Result
   Command command = *FindCommand("apply");
   command.name = context.arguments.command().name;
   Arguments arguments(command);
-  for (const std::string_view option : {"state-dir", "runtime-dir"})
+  for (const std::string_view option : {"state-dir", "runtime-dir", "lock-timeout"})
     if (context.arguments.Has(option)) arguments.Add(option, context.arguments.Value(option));
   Context quiet{arguments, context.console};
   Work work = TRY(Prepare(quiet, goal));

@@ -211,6 +211,7 @@ constexpr std::array kRollbackOptions{&kYes,         &kExpect,  &kDetailed,   &k
                                       &kLockTimeout, &kTimeout, &kDeleteData, &kOutput, &kSummary};
 constexpr std::array kComposeUpOptions{&kFiles,       &kYes,         &kDetailed, &kFailOn, &kOnFailure,
                                        &kParallelism, &kLockTimeout, &kTimeout,  &kOutput, &kSummary};
+constexpr std::array kReviveOptions{&kLockTimeout};
 constexpr std::array kComposePsOptions{&kFiles, &kPsAll, &kOutputJson};
 constexpr std::array kComposeDownOptions{&kFiles,       &kYes,     &kDeleteData, &kDetailed, &kParallelism,
                                          &kLockTimeout, &kTimeout, &kOutput,     &kSummary};
@@ -413,7 +414,7 @@ constexpr std::array kCommands{
             kShellOperand},
     Command{CommandId::kHelp, "help", "Show what a command does and takes", "", {}, kHelpOperand},
     Command{CommandId::kManual, "manual", "Print the manual page", "", {}, kManualOperand, true},
-    Command{CommandId::kRevive, "__revive", "Make containers once more", "", {}, kProjectOperand, true},
+    Command{CommandId::kRevive, "__revive", "Make containers once more", "", kReviveOptions, kProjectOperand, true},
     Command{CommandId::kComplete, "__complete", "Names for completion scripts", "", {}, kCompleteOperand, true},
 };
 

@@ -1,6 +1,7 @@
 #include "cli/detached_unit.hpp"
 
 #include "actuators/process/hold.hpp"
+#include "actuators/sys/file.hpp"
 #include "actuators/sys/own_programs.hpp"
 #include "cli/converge_wiring.hpp"
 #include "spec/core/names.hpp"
@@ -20,6 +21,7 @@ Result<unit::UnitOrder> OrderOf(const DetachedUnit& wanted, unit::ManagerKind ma
   order.description = "Container " + wanted.name + " of nucleus";
   order.identifier = wanted.name;
   order.restart = wanted.restart && !wanted.remove;
+  order.try_again = process::kTryAgain;
   order.execute = {TRY(SupervisorPath()), DirectoryOf(wanted), std::string(process::kAsUnit)};
   // By its address: a name that is gone by then may be how another one's id begins.
   const std::string address = Address{Kind::kContainer, wanted.name}.Text();
@@ -53,10 +55,16 @@ Result<std::optional<WaitingUnit>> WaitingUnit::Start(Console& console, const De
   const auto manager = unit::ManagerHere();
   if (!manager) return std::nullopt;
   const auto order = TRY(OrderOf(wanted, *manager));
+  const auto forget = [&] {
+    (void)process::ForgetAgain(directory);
+    sys::RemoveIfEmpty(directory, 2);
+  };
   const auto without = [&](const std::string& why) {
+    forget();
     console.Warn("no unit of systemd watches it: " + why);
     return std::nullopt;
   };
+  TRY(process::WriteAgain(directory, {}));
   auto begun = unit::UnitStart::Begin(order);
   if (!begun && begun.error().code == ErrorCode::kNotFound) return without(begun.error().Message());
   auto start = TRY(std::move(begun));
@@ -65,15 +73,17 @@ Result<std::optional<WaitingUnit>> WaitingUnit::Start(Console& console, const De
     const auto answer = TRY(start.Look(kPauseMs));
     if (!answer) continue;
     if (answer->outcome == unit::UnitOutcome::kUnreachable) return without(answer->text);
+    forget();
     return NotStarted(wanted, answer->text);
   }
+  forget();
   return NotStarted(wanted, "its supervisor does not come up");
 }
 
 Result<> WaitingUnit::Finish() {
   constexpr int kPatienceMs = 30'000;
   // Where we do not know where we lie, nobody makes it again.
-  const auto revive = OwnCommand(wanted_.directories, {"__revive", wanted_.name});
+  const auto revive = OwnCommand(wanted_.directories, {"__revive", "--lock-timeout", "5m", wanted_.name});
   if (revive && !wanted_.remove) TRY(process::WriteAgain(DirectoryOf(wanted_), *revive));
   // One that has ended by now was up.
   (void)TRY(start_.Look(kPatienceMs));

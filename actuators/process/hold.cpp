@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -68,6 +69,14 @@ std::unexpected<Error> HoldSocket::GiveUp(std::string_view who) const {
   return Fail(ErrorCode::kInterrupted, "wait for", "container", std::string(who) + " ended before it was made");
 }
 
+std::unexpected<Error> HoldSocket::HelperEnded(const sys::Fd& helper) const {
+  siginfo_t end{};
+  const bool known = ::waitid(P_PIDFD, static_cast<id_t>(helper.get()), &end, WEXITED) == 0;
+  if (known && end.si_code == CLD_EXITED && end.si_status == 0) return GiveUp("the command that makes it");
+  ::unlink(path_.c_str());
+  return Fail(ErrorCode::kLocked, "make again", "container", "the command that makes it did not come through");
+}
+
 Result<sys::Fd> HoldSocket::Await(const sys::Fd& helper) {
   std::vector<Connection> connections;
   std::vector<pollfd> polls;
@@ -87,7 +96,7 @@ Result<sys::Fd> HoldSocket::Await(const sys::Fd& helper) {
       }
       if (connections[i].keeps && !connections[i].socket) return GiveUp("who makes it");
     }
-    if (polls[1].revents != 0) return GiveUp("the command that makes it");
+    if (polls[1].revents != 0) return HelperEnded(helper);
     std::erase_if(connections, [](const Connection& one) { return !one.socket; });
     if (polls[0].revents == 0) continue;
     if (sys::Fd next(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)); next)
@@ -118,6 +127,7 @@ bool IsHeld(const std::string& directory) {
 }
 
 Result<> WriteAgain(const std::string& directory, const std::vector<std::string>& command) {
+  TRY(sys::MakeDirectories(directory, 0755));
   std::string words;
   for (const std::string& word : command) words += word + '\0';
   return sys::ReplaceFile(directory + "/" + std::string(kAgainFile), words, 0600);
@@ -129,10 +139,10 @@ Result<> ForgetAgain(const std::string& directory) {
   return {};
 }
 
-Result<std::vector<std::string>> ReadAgain(const std::string& directory) {
+Result<std::optional<std::vector<std::string>>> ReadAgain(const std::string& directory) {
   const auto text = TRY(sys::ReadFileIfThere(directory + "/" + std::string(kAgainFile)));
+  if (!text) return std::nullopt;
   std::vector<std::string> words;
-  if (!text) return words;
   for (std::string_view rest = *text; rest.contains('\0'); rest.remove_prefix(rest.find('\0') + 1))
     words.emplace_back(rest.substr(0, rest.find('\0')));
   return words;

@@ -6,6 +6,7 @@
 
 #include <future>
 
+#include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/pass_fd.hpp"
 #include "actuators/sys/testing.hpp"
@@ -69,14 +70,30 @@ TEST_F(HoldTest, OneThatWasKilledWaitsNoMore) {
 }
 
 TEST_F(HoldTest, WhatMakesItAgainReadsBack) {
-  ASSERT_TRUE(sys::MakeDirectories(directory, 0755));
-  EXPECT_TRUE(ReadAgain(directory).value().empty());
+  EXPECT_EQ(ReadAgain(directory).value(), std::nullopt);
+  ASSERT_TRUE(WriteAgain(directory, {}));
+  EXPECT_EQ(ReadAgain(directory).value(), std::vector<std::string>());
   const std::vector<std::string> command{"/bin/nucleus", "", "a b\n"};
   ASSERT_TRUE(WriteAgain(directory, command));
   EXPECT_EQ(ReadAgain(directory).value(), command);
   ASSERT_TRUE(ForgetAgain(directory));
   ASSERT_TRUE(ForgetAgain(directory));
-  EXPECT_TRUE(ReadAgain(directory).value().empty());
+  EXPECT_EQ(ReadAgain(directory).value(), std::nullopt);
+}
+
+TEST_F(HoldTest, WhatFailedMayComeThroughAnotherTime) {
+  for (const int code : {0, 5}) {
+    auto hold = HoldSocket::Make(directory);
+    ASSERT_TRUE(hold);
+    ASSERT_TRUE(WriteAgain(directory, {"/bin/nucleus"}));
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(code);
+    const auto pipe = hold->Await(sys::Fd(sys::PidfdOpen(child)));
+    ASSERT_FALSE(pipe);
+    EXPECT_EQ(pipe.error().code, code == 0 ? ErrorCode::kInterrupted : ErrorCode::kLocked);
+    EXPECT_EQ(ReadAgain(directory).value().has_value(), code != 0);
+    EXPECT_FALSE(IsHeld(directory));
+  }
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <climits>
 
 #include "actuators/process/channel.hpp"
+#include "actuators/process/hold.hpp"
 #include "actuators/process/probe.hpp"
 #include "actuators/process/stop_signal.hpp"
 #include "actuators/sys/cgroup_control.hpp"
@@ -68,6 +69,8 @@ Result<> StopSupervisor(const PartKey& key, const std::string& directory, std::o
   if (TRY(sys::WaitForExit(holder->pidfd, most(patience)))) return {};
   const std::string_view cut = hooks == Duration{0} ? "" : ", and its poststop hooks are cut short";
   if (progress) progress("does not stop: killing it" + std::string(cut));
+  // A unit would have it brought back.
+  TRY(ForgetAgain(directory));
   // The workload dies with it: PR_SET_PDEATHSIG.
   TRY(sys::SendSignal(holder->pidfd, SIGKILL, "supervisor"));
   (void)TRY(sys::WaitForExit(holder->pidfd, most(kKillPatience)));

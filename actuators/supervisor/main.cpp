@@ -83,7 +83,7 @@ int AsUnit(char** argv) {
   if (pipe) return Supervise(argv[1], std::move(*pipe), true);
   const std::string words = "nucleus-supervisor: " + pipe.error().Message() + "\n";
   [[maybe_unused]] const auto told = nucleus::sys::WriteAll(STDERR_FILENO, words, "journal");
-  return kFailed;
+  return pipe.error().code == nucleus::ErrorCode::kLocked ? nucleus::process::kTryAgain : kFailed;
 }
 
 }  // namespace

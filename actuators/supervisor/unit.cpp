@@ -53,9 +53,15 @@ Result<> LeaveTopGroup(const std::string& project) {
   return sys::WriteKernelFile(group + "/cgroup.procs", "0");
 }
 
-// A pidfd of the command that makes the container once more; none: it has not been up yet.
-Result<sys::Fd> MakeAgain(const std::string& directory) {
+// What makes the container once more; no words: it has not been up yet.
+Result<std::vector<std::string>> HowToMakeAgain(const std::string& directory) {
   auto words = TRY(ReadAgain(directory));
+  if (!words) return Fail(ErrorCode::kNotFound, "make again", "container", "it was ended, and stays so");
+  return *std::move(words);
+}
+
+// A pidfd of the command; none: there is none.
+Result<sys::Fd> MakeAgain(std::vector<std::string> words) {
   if (words.empty()) return sys::Fd();
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
@@ -76,8 +82,9 @@ Result<sys::Fd> AwaitInUnit(char** argv) {
   TRY(JoinMachine(directory));
   TRY(RunFromClone(argv, environ, Renewal::kExecutedAgain));
   TRY(LeaveTopGroup(ProjectOf(directory)));
+  auto again = TRY(HowToMakeAgain(directory));
   auto hold = TRY(HoldSocket::Make(directory));
-  const sys::Fd helper = TRY(MakeAgain(directory));
+  const sys::Fd helper = TRY(MakeAgain(std::move(again)));
   return hold.Await(helper);
 }
 

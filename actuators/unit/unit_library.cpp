@@ -165,6 +165,11 @@ class Caller {
     if (done >= 0) done = text("OOMPolicy", "continue");
     if (done >= 0) done = text("Restart", order.restart ? "on-abnormal" : "no");
     if (done >= 0) done = number("RestartUSec", kSecond);
+    // However often, it has an end.
+    if (done >= 0 && order.restart)
+      done = f_.append(call, "(sv)", "RestartForceExitStatus", "(aiai)", 1, order.try_again, 0);
+    if (done >= 0) done = number("StartLimitIntervalUSec", 600 * kSecond);
+    if (done >= 0) done = f_.append(call, "(sv)", "StartLimitBurst", "u", 20U);
     if (done >= 0) done = text("SyslogIdentifier", order.identifier.c_str());
     // It was asked to end by SIGTERM.
     if (done >= 0) done = f_.append(call, "(sv)", "SuccessExitStatus", "(aiai)", 1, 143, 0);

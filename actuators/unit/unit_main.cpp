@@ -1,10 +1,11 @@
 // nucleus-unit PARENT KEY=VALUE...: libsystemd for nucleus, which is linked statically and can load no library. Keys:
-// manager, name, description, identifier, restart, and, once for each word, execute and after. Why it did not go well
-// is standard output, and how it ended is the exit code: unit_order.hpp.
+// manager, name, description, identifier, restart, try-again, and, once for each word, execute and after. Why it did
+// not go well is standard output, and how it ended is the exit code: unit_order.hpp.
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <string>
 #include <string_view>
 
@@ -30,6 +31,8 @@ bool Take(nucleus::unit::UnitOrder& order, std::string_view word) {
     order.identifier = std::move(value);
   } else if (key == "restart") {
     order.restart = value == "yes";
+  } else if (key == "try-again") {
+    std::from_chars(value.data(), value.data() + value.size(), order.try_again);
   } else if (key == "execute") {
     order.execute.push_back(std::move(value));
   } else if (key == "after") {

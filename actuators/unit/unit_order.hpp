@@ -17,6 +17,7 @@ struct UnitOrder {
   std::string description;
   std::string identifier;            // SyslogIdentifier=
   bool restart = false;              // where what it starts is killed
+  int try_again = 0;                 // the exit code for which it is started again as well; with restart
   std::vector<std::string> execute;  // ExecStart=, absolute
   std::vector<std::string> after;    // ExecStopPost=; none: nothing
 };

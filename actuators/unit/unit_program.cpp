@@ -44,7 +44,8 @@ std::vector<std::string> WordsFor(const UnitOrder& order) {
                                  "name=" + order.name,
                                  "description=" + order.description,
                                  "identifier=" + order.identifier,
-                                 std::string("restart=") + (order.restart ? "yes" : "no")};
+                                 std::string("restart=") + (order.restart ? "yes" : "no"),
+                                 "try-again=" + std::to_string(order.try_again)};
   for (const auto& word : order.execute) words.push_back("execute=" + word);
   for (const auto& word : order.after) words.push_back("after=" + word);
   return words;

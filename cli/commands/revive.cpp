@@ -64,7 +64,10 @@ Result<int> RunRevive(Context& context) {
     return ContainerOf(TRY(LoadWorld(store, name)));
   }();
   if (!container) return Fail(std::move(container).error());
-  if (!*container) return Fail(ErrorCode::kNotFound, "", "'" + name + "'", "is no container in the background");
+  if (!*container) {  // who asks is not to ask again
+    context.console.Warn("'" + name + "' is no container in the background");
+    return exit_code::kDone;
+  }
   TRY(Revive(context, directories, name, std::move(**container)));
   return exit_code::kDone;
 }
