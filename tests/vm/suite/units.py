@@ -1,7 +1,9 @@
 """A container in the background is a unit of systemd: started, ready, stopped, killed, logged, and those of an ordinary user."""
+import fcntl
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import time
 
@@ -237,6 +239,35 @@ def test_a_supervisor_that_is_killed_is_started_again_with_the_container():
     nothing_left("tough", identity)
 
 
+def test_a_stop_that_has_to_kill_the_supervisor_is_an_end():
+    identity = detached("--name", "stuck", "--restart", "always", "--", "sleep", "1000")
+    os.kill(row("stuck")["supervisor_pid"], signal.SIGSTOP)
+    guest.nucleus("stop", "--timeout", "0s", "stuck")
+    gone(unit_of(identity))
+    assert row("stuck")["state"] != "running", row("stuck")
+    guest.nucleus("rm", "stuck")
+    nothing_left("stuck", identity)
+
+
+def reviving(name):
+    return guest.run("pgrep", "-f", f"nucleus __revive.*{name}", status=None).split()
+
+
+def test_what_stands_in_the_way_of_coming_back_is_waited_for():
+    identity = detached("--name", "late", "--restart", "always", "--", "sleep", "1000")
+    unit, before = unit_of(identity), row("late")
+    with open("/run/nucleus/locks/late.lock") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        os.kill(before["supervisor_pid"], signal.SIGKILL)
+        helper = guest.wait_for("it is made again", lambda: reviving("late"), 120)
+        os.kill(int(helper[0]), signal.SIGKILL)
+        guest.wait_for("it is tried again", lambda: reviving("late") not in ([], helper), 120)
+        assert int(show(unit, "NRestarts")["NRestarts"]) >= 2
+    comes_back("it is back", unit, lambda: (now := row("late")) and now["state"] == "running" and now["pid"] != before["pid"])
+    guest.nucleus("rm", "-f", "late")
+    nothing_left("late", identity)
+
+
 def test_want_of_memory_is_told_by_the_record():
     identity = detached("--name", "greedy", "--memory", "32M", "--swap", "0", "--", "tail", "/dev/zero")
     guest.wait_for("it has ended", lambda: row("greedy")["state"] == "exited")
@@ -304,6 +335,22 @@ def test_an_ordinary_users_comes_back_after_its_supervisor_was_killed_and_goes_w
     users("rm", "-f", "tough")
     users("run", "-d", "--rm", "--name", "brief", "--", "sh", "-c", "sleep 1")
     guest.wait_for("it is removed", lambda: users_row("brief") is None)
+
+
+def test_an_ordinary_users_come_back_with_the_users_manager_and_stay():
+    log_in()
+    units = HOME / ".config/systemd/user"
+    as_user("mkdir", "-p", units)
+    template = (guest.HERE / "nucleus-containers.service.in").read_text()
+    (units / "nucleus-containers.service").write_text(template.replace("@CMAKE_INSTALL_FULL_BINDIR@", str(guest.HERE / "bin")))
+    as_user("systemctl", "--user", "daemon-reload")
+    users("run", "-d", "--name", "mine", "--restart", "always", "--", "sleep", "1000")
+    guest.run("systemctl", "restart", f"user@{USER}.service")
+    guest.wait_for("the user's manager", lambda: pathlib.Path(f"/run/user/{USER}/systemd/private").exists())
+    as_user("systemctl", "--user", "start", "nucleus-containers.service")
+    assert users_row("mine")["state"] == "running", users_row("mine")
+    assert users("exec", "mine", "--", "id", "-u") == "0\n"
+    users("rm", "-f", "mine")
 
 
 # ---- the next boot ----
