@@ -1,6 +1,7 @@
 """`run -d`: a container in the background is up when its id is printed, or nothing of it is left; `rm` takes it away."""
 import json
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -279,3 +280,23 @@ def test_one_that_was_to_go_by_itself_and_whose_supervisor_was_killed_goes_with_
     assert sorted(rows(world)) == [name(world, "next"), name(world, "runs")]
     world.nucleus("rm", "-f", name(world, "next"), name(world, "runs"))
     assert rows(world) == {} and left(world) == []
+
+
+def test_its_address_is_never_the_beginning_of_another_ones_id(world):
+    identity = detached(world, "--name", name(world, "one"), "--", "sleep", "1000").stdout.strip()
+    world.nucleus("rm", "--force", f"container.{identity[:12]}", status=1)
+    assert list(rows(world)) == [name(world, "one")]
+    world.nucleus("rm", "--force", f"container.{name(world, 'one')}")
+    assert rows(world) == {} and left(world) == []
+
+
+def test_what_runs_always_comes_back_beside_one_that_cannot_be_read(world):
+    for word in ("one", "two", "zed"):
+        detached(world, "--name", name(world, word), "--restart", "always", "--", "sleep", "1000")
+        world.run("kill", "-KILL", rows(world)[name(world, word)]["supervisor_pid"])
+    with sqlite3.connect(world.state / "applied.db") as store:
+        assert store.execute("UPDATE resource SET spec_json = '[' WHERE project = ?", (name(world, "two"),)).rowcount > 0
+    store.close()
+    assert name(world, "two") in world.nucleus("__revive", status=1).stderr
+    running = world.run("pgrep", "-c", "-x", "sleep").stdout
+    assert running == "2\n"
