@@ -18,7 +18,7 @@ pids = 30
 
 
 def row():
-    return next(iter(json.loads(guest.nucleus("ps", "--output", "json"))["services"]), None)
+    return next((one for one in json.loads(guest.nucleus("ps", "--output", "json"))["services"] if one["project"] == "kept"), None)
 
 
 def shown(field):
