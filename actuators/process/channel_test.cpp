@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "actuators/process/running.hpp"
 #include "actuators/sys/testing.hpp"
 
 namespace nucleus::process {
@@ -71,6 +72,20 @@ TEST(SupervisorLockTest, SaysWhoHoldsItAndGoesWithItsHolder) {
   ::waitpid(holder, nullptr, 0);
   EXPECT_FALSE(FindSupervisor(directory.path())->has_value());
   EXPECT_TRUE(TakeSupervisorLock(directory.path()));
+}
+
+TEST(CheckpointLock, GoesWithItsHolder) {
+  const sys::TemporaryDirectory directory;
+  EXPECT_FALSE(IsHeldForCheckpoint(directory.path()));
+  {
+    const auto hold = HoldForCheckpoint(directory.path());
+    ASSERT_TRUE(hold);
+    EXPECT_TRUE(IsHeldForCheckpoint(directory.path()));
+    const auto second = HoldForCheckpoint(directory.path());
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, ErrorCode::kLocked);
+  }
+  EXPECT_FALSE(IsHeldForCheckpoint(directory.path()));
 }
 
 }  // namespace
