@@ -129,7 +129,8 @@ Result<> Tag(const Launch& launch) {
 // Last what says that something is there: where one cannot be removed, or whoever removes them is killed, somebody
 // comes back for the rest.
 Result<> RemoveFiles(const std::string& directory, bool keep_log) {
-  for (const auto tree : {std::string_view("files"), kNetworkDirectory, kNotifyDirectory}) {
+  const std::string mounts = std::string(kRestoreStage) + std::string(kRestoreMounts);
+  for (const auto tree : {std::string_view("files"), kNetworkDirectory, kNotifyDirectory, std::string_view(mounts)}) {
     if (auto removed = sys::RemoveTree(In(directory, tree)); !removed && removed.error().sys_errno != ENOENT)
       return removed;
   }

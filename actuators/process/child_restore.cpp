@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <array>
@@ -12,9 +13,11 @@
 #include <chrono>
 
 #include "actuators/process/child_data.hpp"
+#include "actuators/process/child_target.hpp"
 #include "actuators/process/criu.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/mount_api.hpp"
 
 namespace nucleus::process {
 
@@ -24,6 +27,11 @@ constexpr int kLookMs = 100;
 constexpr auto kMostTime = std::chrono::minutes(10);
 constexpr std::string_view kRestoreLog = "restore.log", kPidFile = "restored.pid";
 
+// A mount of the container's, and the place for criu to find it.
+struct External {
+  std::string destination, path;
+};
+
 // What the child needs, made before it is there.
 struct RestoreStart {
   Child& child;
@@ -31,7 +39,27 @@ struct RestoreStart {
   const char* stage;
   char* const* argv;
   int netns, own_netns, null;
+  const std::vector<External>& externals;
 };
+
+// Where criu finds each: its path leads through no directory that somebody else may write to.
+bool PlaceExternals(const RestoreStart& start) {
+  Child& child = start.child;
+  for (const External& external : start.externals) {
+    const char* path = external.path.c_str();
+    const int there = OpenTarget(child, external.destination.c_str(), O_PATH);
+    sys::MountIdentity identity;
+    if (there < 0 || !sys::IdentifyMount(there, identity)) return child.Fail(Step::kMount, Call::kOpenTarget);
+    const bool made = S_ISDIR(identity.mode) ? ::mkdir(path, 0700) == 0 : ::mknod(path, S_IFREG | 0600, 0) == 0;
+    if (!made) return child.Fail(Step::kMount, Call::kMkdir);
+    const int mount = sys::OpenTree(there, "", sys::kOpenTreeClone | sys::kOpenTreeCloexec | AT_EMPTY_PATH);
+    if (mount < 0) return child.Fail(Step::kMount, Call::kOpenTree);
+    const int place = ::open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (place < 0 || sys::MoveMount(mount, place) != 0) return child.Fail(Step::kMount, Call::kMoveMount);
+    for (const int fd : {there, mount, place}) ::close(fd);
+  }
+  return true;
+}
 
 bool PrepareMounts(const RestoreStart& start) {
   Child& child = start.child;
@@ -43,7 +71,8 @@ bool PrepareMounts(const RestoreStart& start) {
   if (!LeaveHostMounts(child)) return false;
   child.old_root = ::open(start.stage, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (child.old_root < 0) return child.Fail(Step::kMount, Call::kOpen);
-  return BuildRoot(child) && (::setns(start.own_netns, CLONE_NEWNET) == 0 || child.Fail(Step::kNetwork));
+  if (!BuildRoot(child) || !PlaceExternals(start)) return false;
+  return ::setns(start.own_netns, CLONE_NEWNET) == 0 || child.Fail(Step::kNetwork);
 }
 
 [[noreturn]] void BecomeCriu(const RestoreStart& start) {
@@ -75,6 +104,10 @@ Result<sys::Fd> Lent(int fd, std::string_view what) {
   return lent;
 }
 
+std::string PlaceOf(const std::string& stage, std::size_t number) {
+  return stage + std::string(kRestoreMounts) + "/" + std::to_string(number);
+}
+
 std::vector<std::string> Arguments(const RestoreOrder& order, const std::string& stage) {
   std::vector<std::string> words{"criu",
                                  "restore",
@@ -92,11 +125,18 @@ std::vector<std::string> Arguments(const RestoreOrder& order, const std::string&
                                  "--restore-sibling",
                                  "--tcp-close",
                                  "--file-locks"};
-  for (const auto& [destination, key] : order.mounts) {
+  for (std::size_t i = 0; i < order.mounts.size(); ++i) {
     words.emplace_back("--external");
-    words.push_back("mnt[" + key + "]:" + stage + destination);
+    words.push_back("mnt[" + order.mounts[i].key + "]:" + PlaceOf(stage, i));
   }
   return words;
+}
+
+std::vector<External> ExternalsOf(const RestoreOrder& order, const std::string& stage) {
+  std::vector<External> externals;
+  for (std::size_t i = 0; i < order.mounts.size(); ++i)
+    externals.push_back({order.mounts[i].destination, PlaceOf(stage, i)});
+  return externals;
 }
 
 void Inherit(std::vector<std::string>& words, const sys::Fd& fd, std::string_view key) {
@@ -185,8 +225,9 @@ Result<Running> Restore(const Prepared& prepared, const RestoreOrder& order, con
   Child child{.data = data};
   child.join_cgroup = group.get();
   child.channel = told.get();
+  const std::vector<External> externals = ExternalsOf(order, stage);
   const RestoreStart start{child,       program.c_str(), stage.c_str(), argv.data(),
-                           netns.get(), own_netns.get(), null.get()};
+                           netns.get(), own_netns.get(), null.get(),    externals};
   const Running criu = TRY(StartCriu(start, heard, told));
   const int status = TRY(AwaitCriu(criu, stop));
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return TakeRestored(order);

@@ -24,9 +24,13 @@ Result<std::optional<RestoreOrder>> Supervisor::TakeRestoreOrder() const {
 Result<Running> Supervisor::RestoreWorkload(const RestoreOrder& order, const Prepared& prepared, const Stdio& stdio) {
   const std::string stage = directory_ + "/" + std::string(kRestoreStage);
   if (::mkdir(stage.c_str(), 0700) != 0 && errno != EEXIST) return FailSys("mkdir", stage);
+  const std::string mounts = stage + std::string(kRestoreMounts);
+  TRY(sys::RemoveTree(mounts));
+  if (::mkdir(mounts.c_str(), 0700) != 0) return FailSys("mkdir", mounts);
   auto restored =
       Restore(prepared, order, stdio, stage, [this] { return sys::PendingEnd(attached_, StopSignal()) != 0; });
   ::rmdir(stage.c_str());
+  (void)sys::RemoveTree(mounts);
   if (!restored) KillGroup();  // what it had made by then
   return restored;
 }

@@ -28,6 +28,8 @@ Result<RestoreOrder> DecodeRestoreOrder(std::string_view data);  // kCorrupt
 inline constexpr std::string_view kRestoreFile = "restore";
 // Where the root is built meanwhile.
 inline constexpr std::string_view kRestoreStage = "restored";
+// Behind that name: where the mounts of it are that CRIU does not make.
+inline constexpr std::string_view kRestoreMounts = ".mounts";
 // The name that the images have for the network namespace.
 inline constexpr std::string_view kNetworkKey = "net";
 
