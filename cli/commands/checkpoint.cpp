@@ -117,6 +117,7 @@ Result<int> RunCheckpoint(Context& context) {
   const Arguments& arguments = context.arguments;
   if (!arguments.Has("output")) return UsageFault(context, "--output is required", "the directory of the checkpoint");
   TRY(CheckIsRoots("checkpoint"));
+  CatchSignals();
   const Directories directories = TRY(DirectoriesOf(arguments));
   const Container container = TRY(FindContainer(directories, arguments.Operand(0)));
   const auto running = TRY(process::OpenRunning(container.directory, container.Name()));
