@@ -252,7 +252,10 @@ Result<> RemoveEmptyParents(const sys::CgroupRoot& root, std::string_view projec
     // A supervisor whose directory somebody took away ends by itself once its workload has.
     if (!TRY(WaitEmpty(supervisors, kLastPatience)) || !TRY(RemoveIfEmpty(supervisors))) return {};
   }
-  if (TRY(RemoveIfEmpty(directory))) (void)TRY(RemoveIfEmpty(top));
+  if (!TRY(RemoveIfEmpty(directory))) return {};
+  // Where the unit of an ordinary user's is gone, with its groups, this is root's.
+  const auto removed = RemoveIfEmpty(top);
+  if (!removed && removed.error().code != ErrorCode::kPermission) return Fail(removed.error());
   return {};
 }
 

@@ -121,7 +121,7 @@ on_unhealthy = "none"
     world.apply(path, status=6)
     assert "nothing to do" in world.nucleus("drift", world.project, "--fail-on", "destroy,drift").stdout
     world.run("kill", "-KILL", world.container("a")["supervisor_pid"])
-    assert "a" in world.nucleus("drift", world.project, "--detailed-exitcode", status=2).stdout
+    wait_for("its end", lambda: world.nucleus("drift", world.project, "--detailed-exitcode", status=None).returncode == 2)
 
 
 def test_drift_of_all_projects_is_one_document(world):

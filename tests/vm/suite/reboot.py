@@ -84,7 +84,7 @@ def test_a_unit_for_the_next_boot():
     template = (guest.HERE / "nucleus-topology@.service.in").read_text()
     text = template.replace("@CMAKE_INSTALL_FULL_BINDIR@", str(guest.HERE / "bin"))
     pathlib.Path("/etc/systemd/system/nucleus-topology@.service").write_text(text)
-    pathlib.Path("/etc/nucleus").mkdir()
+    pathlib.Path("/etc/nucleus").mkdir(exist_ok=True)
     pathlib.Path("/etc/nucleus/stack.toml").write_text(FILE.read_text())
     assert not guest.run("systemd-analyze", "verify", "--man=no", UNIT)
     guest.run("systemctl", "enable", UNIT)
