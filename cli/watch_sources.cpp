@@ -7,6 +7,7 @@
 #include <array>
 
 #include "actuators/cgroup/limits.hpp"
+#include "actuators/netns/inside.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/sys/cgroup_control.hpp"
 #include "actuators/sys/file.hpp"
@@ -23,12 +24,6 @@ constexpr sys::WatchedFiles::Kinds kDesired = 1, kStore = 2, kMachine = 4;
 constexpr std::array kServiceFiles{kStatusFile, kLaunchFile, kPolicyFile,   kNetworkFile,
                                    kHostsFile,  kResolvFile, kHostnameFile, std::string_view(process::kLockFile)};
 
-std::string SysctlPath(std::string_view setting, std::string_view link) {
-  std::string path = "/proc/sys/" + std::string(setting);
-  if (const auto at = path.find('%'); at != std::string::npos) path.replace(at, 1, link);
-  return path;
-}
-
 void AddService(const std::string& directory, const std::optional<std::string>& group, sys::WatchedFiles& watched) {
   for (const auto name : kServiceFiles) watched.names[directory][std::string(name)] |= kMachine;
   watched.all_names[directory + "/files"] |= kMachine;  // what is staged for it
@@ -44,7 +39,7 @@ void AddService(const std::string& directory, const std::optional<std::string>& 
 void AddSettings(const std::string& project, const spec::Topology& topology, sys::WatchedFiles& watched) {
   for (const auto& [name, network] : topology.networks)
     for (const auto& [setting, value] : BridgeSysctls(network.subnet6.has_value()))
-      watched.contents[SysctlPath(setting, BridgeLink(project, name))] |= kMachine;
+      watched.contents[netns::SysctlPath(setting, BridgeLink(project, name))] |= kMachine;
   for (const auto* path : {"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"})
     watched.contents[path] |= kMachine;
 }

@@ -16,13 +16,6 @@ namespace nucleus::netns {
 
 namespace {
 
-std::string SysctlPath(std::string_view setting, std::string_view link) {
-  std::string path = "/proc/sys/";
-  path += setting;
-  if (const auto at = path.find('%'); at != std::string::npos) path.replace(at, 1, link);
-  return path;
-}
-
 // An instance of proc of our own; the machine's /proc where we may not have one. Thread-safe.
 std::shared_ptr<const sys::Fd> ProcInstance() {
   constexpr int kUses = 16;  // of namespaces
@@ -67,6 +60,13 @@ Result<Inside> Look(const Pin& pin, Netlink::Buffer& buffer, const Scope& scope)
 }
 
 }  // namespace
+
+std::string SysctlPath(std::string_view setting, std::string_view link) {
+  std::string path = "/proc/sys/";
+  path += setting;
+  if (const auto at = path.find('%'); at != std::string::npos) path.replace(at, 1, link);
+  return path;
+}
 
 Facts ReadSysctls(std::span<const std::pair<std::string_view, std::string_view>> settings, std::string_view link) {
   const auto proc = ProcInstance();

@@ -28,6 +28,9 @@ struct Scope {
 // One answer per pin, in order. Pins that are not mounted get kNotFound.
 std::vector<Result<Inside>> LookInside(const std::vector<Pin>& pins, const std::vector<Scope>& scopes);
 
+// "net/ipv6/conf/%/forwarding" of a link as a path in the machine's /proc.
+std::string SysctlPath(std::string_view setting, std::string_view link);
+
 // In the namespace of the calling thread. `link` stands for "%" in a setting's path. A setting that this kernel does
 // not have (no IPv6) counts as held: there is nothing that it could restrict.
 //

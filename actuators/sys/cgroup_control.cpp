@@ -204,6 +204,7 @@ std::optional<std::string> Roots::UnitOf(std::string_view project) const {
 
 Result<sys::CgroupRoot> RootOf(std::string_view project) {
   sys::CgroupRoot root = TRY(sys::FindCgroupRoot());
+  if (project == kContainersProject) return root;  // in the foreground, where nobody waits for a unit
   const std::string unit = root.mount + TRY(UnitSlice()) + UnitName(project);
   const auto controllers = TRY(sys::ReadBriefIfThere(AT_FDCWD, unit + "/cgroup.controllers"));
   if (!controllers) return root;
