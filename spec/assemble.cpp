@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <span>
 #include <unordered_map>
 
 #include "spec/parse.hpp"
@@ -48,20 +49,43 @@ void ResolveAliases(Value& document, Reader& reader) {
   }
 }
 
+// The members that a table has now, by name: few are looked through, many are hashed. They must stay where they are.
+class MemberIndex {
+ public:
+  explicit MemberIndex(Value& table) : members_(table.members) {
+    constexpr std::size_t kMany = 24;
+    if (members_.size() < kMany) return;
+    for (auto& member : members_) hashed_.emplace(member.name, &member);
+  }
+
+  [[nodiscard]] Member* Find(std::string_view name) const {
+    if (hashed_.empty()) {
+      const auto found = std::ranges::find(members_, name, &Member::name);
+      return found == members_.end() ? nullptr : &*found;
+    }
+    const auto found = hashed_.find(name);
+    return found == hashed_.end() ? nullptr : found->second;
+  }
+
+ private:
+  std::span<Member> members_;
+  std::unordered_map<std::string_view, Member*> hashed_;
+};
+
 // Adds what is not in `above` yet. Tables of tables are merged down to the keys of a resource, and tables of plain
 // strings (environment, labels) by entry; any other value is one whole.
 constexpr int kDocument = 3;  // levels of a document: sections, resources, keys
 constexpr int kResource = 1;
 void MergeBelow(Value& above, Value below, int levels) {
-  std::unordered_map<std::string, std::size_t> known;
-  for (std::size_t i = 0; i < above.members.size(); ++i) known.emplace(above.members[i].name, i);
+  above.members.reserve(above.members.size() + below.members.size());  // so that the members stay where they are
+  const MemberIndex known(above);
   for (auto& member : below.members) {
-    const auto found = known.find(member.name);
-    if (found == known.end()) {
+    Member* found = known.Find(member.name);
+    if (found == nullptr) {
       above.members.push_back(std::move(member));
       continue;
     }
-    Member& own = above.members[found->second];
+    Member& own = *found;
     const bool tables = own.value.type == Type::kTable && member.value.type == Type::kTable;
     const bool by_entry = member.name == "environment" || member.name == "labels";
     if (!tables) continue;

@@ -134,6 +134,7 @@ class Converter {
         break;
       case toml::node_type::array:
         value.type = Value::Type::kArray;
+        value.items.reserve(node.as_array()->size());
         for (const auto& item : *node.as_array()) value.items.push_back(Convert(item, depth + 1));
         break;
       case toml::node_type::string:
@@ -166,6 +167,7 @@ class Converter {
 
   void Table(const toml::table& table, int depth, Value& value) {
     value.type = Value::Type::kTable;
+    value.members.reserve(std::min(table.size() + kDefaults, kFew));
     for (const auto& [key, node] : table) {
       value.members.push_back({std::string(key.str()), At(key.source()), Convert(node, depth + 1)});
       // A value without a place of its own (a table made by a dotted key) is where its key is.
@@ -206,6 +208,8 @@ class Converter {
   }
 
   static constexpr std::size_t kMostExpanded = std::size_t{64} << 20;
+  // Small tables, which most are, are not moved as they grow, nor when they are given defaults.
+  static constexpr std::size_t kFew = 16, kDefaults = 2;
 
   std::uint32_t file_;
   Reader& reader_;

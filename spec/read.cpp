@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "spec/inputs.hpp"
 #include "spec/net.hpp"
@@ -25,26 +26,30 @@ std::vector<std::string_view> KeyNames(Scope scope) {
   return names;
 }
 
-// besides: what is no key of its own, but known to the caller.
-void ReportUnknown(const Value& table, Scope scope, Reader& reader, std::string_view besides = "") {
+// The keys of a table, and where they stand in it; what is no key is reported, but for `besides`, which the caller
+// knows.
+std::vector<std::pair<const KeySpec*, const Member*>> KeysOf(const Value& table, Scope scope, Reader& reader,
+                                                             std::string_view besides = "") {
+  std::vector<std::pair<const KeySpec*, const Member*>> keys;
+  keys.reserve(table.members.size());
   for (const auto& member : table.members) {
-    if (FindKey(scope, member.name) != nullptr || (!besides.empty() && member.name == besides)) continue;
-    reader.Report(member.place,
-                  "unknown key '" + Shown(member.name) + "'" + reader.Suggestion(member.name, KeyNames(scope)));
+    if (const auto* key = FindKeySpec(scope, member.name)) {
+      keys.emplace_back(key, &member);
+    } else if (besides.empty() || member.name != besides) {
+      reader.Report(member.place,
+                    "unknown key '" + Shown(member.name) + "'" + reader.Suggestion(member.name, KeyNames(scope)));
+    }
   }
+  return keys;
 }
 
 template <class Resource>
 void ReadKeys(Scope scope, const Value& table, Reader& reader, Resource& resource, std::string_view besides = "") {
-  ReportUnknown(table, scope, reader, besides);
   // In the order of the keys, which build upon each other.
-  std::vector<std::pair<const KeySpec*, const Member*>> given;
-  for (const auto& member : table.members) {
-    const auto* key = FindKeySpec(scope, member.name);
-    if (key != nullptr && key->read != nullptr) given.emplace_back(key, &member);
-  }
+  auto given = KeysOf(table, scope, reader, besides);
   std::ranges::sort(given);
   for (const auto& [key, member] : given) {
+    if (key->read == nullptr) continue;
     resource.places.emplace(member->name, member->place);
     key->read(member->value, key->info.name, reader, &resource);
   }
@@ -143,11 +148,12 @@ void ReadSection(const Value& document, std::string_view section, Reader& reader
       reader.WrongType(std::string(section) + "." + Shown(member.name), member.value, "a table of keys");
       continue;
     }
-    Resource resource;
+    // Names come in their order from a file.
+    std::optional<Resource> unnamed;
+    Resource& resource = named ? resources.try_emplace(resources.end(), member.name)->second : unnamed.emplace();
     resource.name = member.name;
     resource.places[""] = member.place;
     ReadOne(member.value, reader, resource);
-    if (named) resources.emplace(member.name, std::move(resource));
   }
 }
 
@@ -226,7 +232,7 @@ Topology ReadSingle(const Value& table, const std::string& project, const std::s
 Topology ReadTopology(const Value& document, Reader& reader) {
   Topology topology;
   for (const auto& file : reader.files()) topology.files.push_back(file.name);
-  ReportUnknown(document, Scope::kTopology, reader);
+  (void)KeysOf(document, Scope::kTopology, reader);
   ReadName(document, reader, topology);
   ReadDefaults(document, reader);
   ReadSection(document, "networks", reader, topology.networks);

@@ -1,5 +1,6 @@
 #include "spec/validate.hpp"
 
+#include <algorithm>
 #include <array>
 #include <ranges>
 #include <set>
@@ -16,23 +17,28 @@ std::string Quoted(std::string_view name) {
 
 // Nodes are the services in the order of their names. left_out: services whose own dependencies do not count.
 dag::Graph DependencyGraph(const Topology& topology, const std::set<std::string>& left_out = {}) {
-  std::map<std::string_view, dag::Node> nodes;
-  for (const auto& [name, service] : topology.services) nodes.emplace(name, static_cast<dag::Node>(nodes.size()));
-  dag::Graph graph(topology.services.size());
+  std::vector<std::string_view> names;
+  names.reserve(topology.services.size());
+  for (const auto& [name, service] : topology.services) names.push_back(name);
+  dag::Graph graph(names.size());
+  dag::Node node = 0;
   for (const auto& [name, service] : topology.services) {
+    const dag::Node self = node++;
     if (left_out.contains(name)) continue;
     for (const auto& dependency : service.depends_on) {
-      const auto on = nodes.find(dependency.service);
-      if (on != nodes.end() && dependency.service != name) graph.AddEdge(on->second, nodes.at(name));
+      const auto on = std::ranges::lower_bound(names, std::string_view(dependency.service));
+      if (on == names.end() || *on != dependency.service || dependency.service == name) continue;
+      graph.AddEdge(static_cast<dag::Node>(on - names.begin()), self);
     }
   }
   return graph;
 }
 
 std::vector<std::string> NamesOf(const Topology& topology, const std::vector<dag::Node>& nodes) {
+  std::vector<std::string> names;
+  if (nodes.empty()) return names;
   std::vector<std::string_view> all;
   for (const auto& [name, service] : topology.services) all.push_back(name);
-  std::vector<std::string> names;
   names.reserve(nodes.size());
   for (const auto node : nodes) names.emplace_back(all[node]);
   return names;
@@ -112,30 +118,33 @@ void ValidateVolumes(const Topology& topology, Reader& reader) {
 }
 
 // Each replaces its file as a whole: of two that have the same one would be lost.
-void ValidateTraces(const Topology& topology, Reader& reader) {
-  std::map<std::string_view, const Service*> by_path;
-  for (const auto& [name, service] : topology.services) {
-    if (service.seccomp_log.empty()) continue;
-    const auto [other, is_new] = by_path.emplace(service.seccomp_log, &service);
-    if (is_new) continue;
+class TakenTraces {
+ public:
+  void Add(const Service& service, Reader& reader) {
+    if (service.seccomp_log.empty()) return;
+    const auto [other, is_new] = by_path_.emplace(service.seccomp_log, &service);
+    if (is_new) return;
     reader.Report(PlaceOf(service, "seccomp_log"), "seccomp_log: " + Shown(service.seccomp_log) +
                                                        " is that of service " + Quoted(other->second->name) + " at " +
                                                        reader.PlaceText(PlaceOf(*other->second, "seccomp_log")));
   }
+
+ private:
+  std::map<std::string_view, const Service*> by_path_;
+};
+
+void ValidateDependenciesOf(const Service& service, const Topology& topology, Reader& reader) {
+  if (service.depends_on.empty()) return;
+  std::set<std::string_view> seen;
+  for (const auto& dependency : service.depends_on) {
+    ValidateDependency(service, dependency, topology, reader);
+    if (seen.insert(dependency.service).second) continue;
+    reader.Report(PlaceOfItem(service, "depends_on", dependency.service),
+                  "depends_on: " + Quoted(dependency.service) + " is given twice");
+  }
 }
 
-}  // namespace
-
-void ValidateDependencies(const Topology& topology, Reader& reader) {
-  for (const auto& [name, service] : topology.services) {
-    std::set<std::string_view> seen;
-    for (const auto& dependency : service.depends_on) {
-      ValidateDependency(service, dependency, topology, reader);
-      if (seen.insert(dependency.service).second) continue;
-      reader.Report(PlaceOfItem(service, "depends_on", dependency.service),
-                    "depends_on: " + Quoted(dependency.service) + " is given twice");
-    }
-  }
+void ValidateNoCycle(const Topology& topology, Reader& reader) {
   // Each cycle is broken where it is reported, so that the next one is found as well.
   constexpr std::size_t kMostCycles = 16;
   std::set<std::string> broken;
@@ -152,6 +161,13 @@ void ValidateDependencies(const Topology& topology, Reader& reader) {
   }
 }
 
+}  // namespace
+
+void ValidateDependencies(const Topology& topology, Reader& reader) {
+  for (const auto& [name, service] : topology.services) ValidateDependenciesOf(service, topology, reader);
+  ValidateNoCycle(topology, reader);
+}
+
 std::vector<std::string> StartOrder(const Topology& topology) {
   return NamesOf(topology, DependencyGraph(topology).Order().value_or(std::vector<dag::Node>{}));
 }
@@ -160,15 +176,24 @@ void Validate(const Topology& topology, Reader& reader) {
   if (!reader.failed() && topology.services.empty() && topology.networks.empty() && topology.volumes.empty()) {
     reader.Report({}, "there is no service, network or volume in it", true);
   }
-  ValidateNetworks(topology, reader);
-  ValidateVolumes(topology, reader);
-  ValidateTraces(topology, reader);
+  Members members;
+  TakenAddresses addresses;
+  TakenPorts ports;
+  TakenTraces traces;
+  bool anyone_waits = false;
   for (const auto& [name, service] : topology.services) {
     ValidateService(service, topology, reader);
     ValidateMounts(service, topology, reader);
+    ValidateDependenciesOf(service, topology, reader);
+    for (const auto& network : service.networks) ++members[network];
+    addresses.Add(service, reader);
+    ports.Add(service, reader);
+    traces.Add(service, reader);
+    anyone_waits |= !service.depends_on.empty();
   }
-  ValidatePorts(topology, reader);
-  ValidateDependencies(topology, reader);
+  ValidateNetworks(topology, std::move(members), reader);
+  ValidateVolumes(topology, reader);
+  if (anyone_waits) ValidateNoCycle(topology, reader);
 }
 
 }  // namespace nucleus::spec

@@ -3,19 +3,56 @@
 // what the topology says about itself is checked.
 #pragma once
 
+#include <map>
+#include <optional>
+#include <string_view>
+#include <utility>
+
 #include "spec/reader.hpp"
 
 namespace nucleus::spec {
 
 void Validate(const Topology& topology, Reader& reader);
 
-// Services and networks among each other.
-void ValidateNetworks(const Topology& topology, Reader& reader);
-void ValidatePorts(const Topology& topology, Reader& reader);
-void ValidateDependencies(const Topology& topology, Reader& reader);
 // One service by itself.
 void ValidateService(const Service& service, const Topology& topology, Reader& reader);
 void ValidateMounts(const Service& service, const Topology& topology, Reader& reader);
+// Services among each other: who waits for whom.
+void ValidateDependencies(const Topology& topology, Reader& reader);
+
+using Members = std::map<std::string_view, std::size_t>;  // by network: how many services are on it
+void ValidateNetworks(const Topology& topology, Members members, Reader& reader);
+
+// What only one service of a topology can have. Each is told of all services in turn, which it points at: of many
+// services, whoever goes through them once more waits for memory.
+class TakenAddresses {
+ public:
+  void Add(const Service& service, Reader& reader);
+
+ private:
+  std::map<Ipv4, const Service*> taken_;
+};
+
+class TakenPorts {
+ public:
+  void Add(const Service& service, Reader& reader);
+
+ private:
+  struct Taken {
+    const PortForward* forward = nullptr;
+    const Service* service = nullptr;
+  };
+  // Of one port of the host, who has it: the first on each address, the first of each family, and the first at all. A
+  // forward without an address takes all of them, one with 0.0.0.0 or :: all of its family.
+  struct Holders {
+    std::map<std::optional<IpAddress>, Taken> by_address;
+    std::map<bool, Taken> by_family;
+    Taken first;
+    [[nodiscard]] const Taken* Of(const std::optional<IpAddress>& address) const;
+    [[nodiscard]] const Taken* InTheWayOf(const PortForward& forward) const;
+  };
+  std::map<std::pair<Protocol, std::uint16_t>, Holders> ports_;
+};
 
 // The place of a key, or of the resource where the key was not written.
 template <class Resource>

@@ -106,25 +106,18 @@ void ValidateOverlaps6(const Topology& topology, Reader& reader) {
   }
 }
 
-void ValidateAddresses(const Topology& topology, Reader& reader) {
-  std::map<Ipv4, const Service*> taken;
-  for (const auto& [name, service] : topology.services) {
-    if (!service.address || service.networks.empty()) continue;
-    const auto [other, fresh] = taken.try_emplace(*service.address, &service);
-    if (fresh) continue;
-    reader.Report(PlaceOf(service, "address"), "address: " + Format(*service.address) + " is that of '" +
-                                                   other->second->name + "' at " +
-                                                   reader.PlaceText(PlaceOf(*other->second, "address")));
-  }
-}
-
 }  // namespace
 
-void ValidateNetworks(const Topology& topology, Reader& reader) {
-  std::map<std::string_view, std::size_t> members;
-  for (const auto& [name, service] : topology.services) {
-    for (const auto& network : service.networks) ++members[network];
-  }
+void TakenAddresses::Add(const Service& service, Reader& reader) {
+  if (!service.address || service.networks.empty()) return;
+  const auto [other, fresh] = taken_.try_emplace(*service.address, &service);
+  if (fresh) return;
+  reader.Report(PlaceOf(service, "address"), "address: " + Format(*service.address) + " is that of '" +
+                                                 other->second->name + "' at " +
+                                                 reader.PlaceText(PlaceOf(*other->second, "address")));
+}
+
+void ValidateNetworks(const Topology& topology, Members members, Reader& reader) {
   const auto routes = reader.outside().host_routes && !topology.networks.empty() ? reader.outside().host_routes()
                                                                                  : std::vector<Ipv4Net>();
   for (const auto& [name, network] : topology.networks) {
@@ -134,51 +127,38 @@ void ValidateNetworks(const Topology& topology, Reader& reader) {
   }
   ValidateOverlaps(topology, reader);
   ValidateOverlaps6(topology, reader);
-  ValidateAddresses(topology, reader);
 }
 
-void ValidatePorts(const Topology& topology, Reader& reader) {
-  struct Taken {
-    const PortForward* forward;
-    const Service* service;
-  };
-  // Of one port of the host, who has it: the first on each address, the first of each family, and the first at all. A
-  // forward without an address takes all of them, one with 0.0.0.0 or :: all of its family.
-  struct Holders {
-    std::map<std::optional<IpAddress>, Taken> by_address;
-    std::map<bool, Taken> by_family;
-    Taken first{};
-  };
-  std::map<std::pair<Protocol, std::uint16_t>, Holders> ports;
-  for (const auto& [name, service] : topology.services) {
-    for (const auto& forward : service.port_forwards) {
-      const Taken self{&forward, &service};
-      auto& holders = ports[{forward.protocol, forward.host_port}];
-      const auto holder_of = [&](const std::optional<IpAddress>& address) -> const Taken* {
-        const auto found = holders.by_address.find(address);
-        return found == holders.by_address.end() ? nullptr : &found->second;
-      };
-      const Taken* other = holder_of(forward.host_ip);
-      if (other == nullptr) other = holder_of(std::nullopt);
-      if (other == nullptr && !forward.host_ip && !holders.by_address.empty()) other = &holders.first;
-      if (other == nullptr && forward.host_ip) {
-        const bool v6 = IsV6(*forward.host_ip);
-        other = holder_of(v6 ? IpAddress(Ipv6{}) : IpAddress(Ipv4{}));
-        const auto family = holders.by_family.find(v6);
-        if (other == nullptr && IsUnspecified(*forward.host_ip) && family != holders.by_family.end())
-          other = &family->second;
-      }
-      if (other != nullptr) {
-        reader.Report(PlaceOfItem(service, "port_forwards", Format(forward)),
-                      "port_forwards: " + Format(forward) + " clashes with " + Format(*other->forward) + " of '" +
-                          other->service->name + "' at " +
-                          reader.PlaceText(PlaceOfItem(*other->service, "port_forwards", Format(*other->forward))));
-        continue;
-      }
-      if (holders.by_address.empty()) holders.first = self;
-      holders.by_address.emplace(forward.host_ip, self);
-      if (forward.host_ip) holders.by_family.emplace(IsV6(*forward.host_ip), self);
+const TakenPorts::Taken* TakenPorts::Holders::Of(const std::optional<IpAddress>& address) const {
+  const auto found = by_address.find(address);
+  return found == by_address.end() ? nullptr : &found->second;
+}
+
+const TakenPorts::Taken* TakenPorts::Holders::InTheWayOf(const PortForward& forward) const {
+  if (by_address.empty()) return nullptr;
+  if (const Taken* same = Of(forward.host_ip)) return same;
+  if (const Taken* all = Of(std::nullopt)) return all;
+  if (!forward.host_ip) return &first;
+  const bool v6 = IsV6(*forward.host_ip);
+  if (const Taken* all_of_family = Of(v6 ? IpAddress(Ipv6{}) : IpAddress(Ipv4{}))) return all_of_family;
+  const auto family = by_family.find(v6);
+  return IsUnspecified(*forward.host_ip) && family != by_family.end() ? &family->second : nullptr;
+}
+
+void TakenPorts::Add(const Service& service, Reader& reader) {
+  for (const auto& forward : service.port_forwards) {
+    auto& holders = ports_[{forward.protocol, forward.host_port}];
+    if (const Taken* other = holders.InTheWayOf(forward)) {
+      reader.Report(PlaceOfItem(service, "port_forwards", Format(forward)),
+                    "port_forwards: " + Format(forward) + " clashes with " + Format(*other->forward) + " of '" +
+                        other->service->name + "' at " +
+                        reader.PlaceText(PlaceOfItem(*other->service, "port_forwards", Format(*other->forward))));
+      continue;
     }
+    const Taken self{&forward, &service};
+    if (holders.by_address.empty()) holders.first = self;
+    holders.by_address.emplace(forward.host_ip, self);
+    if (forward.host_ip) holders.by_family.emplace(IsV6(*forward.host_ip), self);
   }
 }
 
