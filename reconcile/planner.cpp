@@ -215,8 +215,7 @@ std::map<PartKey, Wanted>& Planner::parts() {
 }
 
 Result<Plan> Planner::MakePlan(const Observations& seen) && {
-  const auto prepared = std::move(prepared_);
-  auto& [question, scope, leases, known] = *prepared;
+  auto& [question, scope, leases, known] = *prepared_;
   Model& model = *known;
   TRY(CheckAsked(question.options, *scope.desired));
   TRY(CheckPorts(*scope.desired, scope, *question.taken));
