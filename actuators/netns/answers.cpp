@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/attr.h>
@@ -43,19 +45,44 @@ bool IsInternet(int family) {
   return family == AF_INET || family == AF_INET6;
 }
 
+const nlattr* Within(const nlattr* nest, int type) {
+  return nest == nullptr ? nullptr : nla_find(static_cast<nlattr*>(nla_data(nest)), nla_len(nest), type);
+}
+
 bool Hairpin(const nlattr* kind, const nlattr* data) {
   if (kind == nullptr || data == nullptr || TextOf(kind) != "bridge") return false;
-  const nlattr* mode = nla_find(static_cast<nlattr*>(nla_data(data)), nla_len(data), IFLA_BRPORT_MODE);
+  const nlattr* mode = Within(data, IFLA_BRPORT_MODE);
   return mode != nullptr && nla_len(mode) >= 1 && nla_get_u8(mode) != 0;
 }
 
 // data: of a bridge. An older kernel has no such option, and learns.
 bool LearnsOfGroups(const nlattr* data) {
   if (data == nullptr) return false;
-  const nlattr* options = nla_find(static_cast<nlattr*>(nla_data(data)), nla_len(data), IFLA_BR_MULTI_BOOLOPT);
+  const nlattr* options = Within(data, IFLA_BR_MULTI_BOOLOPT);
   br_boolopt_multi multi{};
   if (options != nullptr && nla_len(options) == sizeof multi) std::memcpy(&multi, nla_data(options), sizeof multi);
   return (multi.optval & 1U << BR_BOOLOPT_NO_LL_LEARN) == 0;
+}
+
+// Of numbers in a row, as many as this kernel has; 0 where it has fewer.
+int SettingAt(const nlattr* settings, std::size_t place) {
+  int value = 0;
+  if (settings != nullptr && static_cast<std::size_t>(nla_len(settings)) >= (place + 1) * sizeof value)
+    std::memcpy(&value, static_cast<const char*>(nla_data(settings)) + place * sizeof value, sizeof value);
+  return value;
+}
+
+// families: IFLA_AF_SPEC. What /proc/sys says of a link, without a file for each.
+void TellSettings(const nlattr* families, Link& link) {
+  if (const auto* v4 = Within(Within(families, AF_INET), IFLA_INET_CONF)) {
+    link.forwards = SettingAt(v4, IPV4_DEVCONF_FORWARDING - 1) != 0;
+    link.takes_redirects = SettingAt(v4, IPV4_DEVCONF_ACCEPT_REDIRECTS - 1) != 0;
+  }
+  if (const auto* v6 = Within(Within(families, AF_INET6), IFLA_INET6_CONF)) {
+    link.ipv6 = Ipv6Settings{SettingAt(v6, DEVCONF_ACCEPT_RA), SettingAt(v6, DEVCONF_AUTOCONF),
+                             SettingAt(v6, DEVCONF_ACCEPT_REDIRECTS), SettingAt(v6, DEVCONF_ACCEPT_DAD),
+                             SettingAt(v6, DEVCONF_DISABLE_IPV6)};
+  }
 }
 
 // What the kernel says about an error beyond its number; "" where it says nothing.
@@ -105,6 +132,7 @@ std::optional<Link> LinkOf(nlmsghdr* header) {
   if (const auto* mac = attributes[IFLA_ADDRESS]; mac != nullptr && nla_len(mac) == static_cast<int>(link.mac.size())) {
     std::memcpy(link.mac.data(), nla_data(mac), link.mac.size());
   }
+  TellSettings(attributes[IFLA_AF_SPEC], link);
   if (attributes[IFLA_LINKINFO] != nullptr) {
     std::array<nlattr*, IFLA_INFO_MAX + 1> details{};
     if (nla_parse_nested(details.data(), IFLA_INFO_MAX, attributes[IFLA_LINKINFO], nullptr) >= 0) {

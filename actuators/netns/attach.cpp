@@ -210,6 +210,7 @@ Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd, con
   const auto links = TRY(DumpLinks(inside));
   const auto names = TRY(NamesInside(host, links, wanted));
   for (const auto& link : links) {
+    if (link.forwards || (link.kind == "veth" && link.takes_redirects)) TRY(WriteSysctls(Ipv4LinkSysctls(), link.name));
     LinkChange up;
     up.up = true;
     if (link.name == "lo") TRY(ChangeLink(inside, link.index, link.name, Difference(link, up)));

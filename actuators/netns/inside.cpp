@@ -43,10 +43,9 @@ Result<Inside> LookHere(Netlink::Buffer& buffer, const Scope& scope) {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE, &buffer));
   Inside inside;
   inside.snapshot = TRY(DumpAll(netlink, scope.v6));
-  inside.sysctls = ReadSysctls(NetnsSysctls(), "");
-  for (const auto& link : inside.snapshot.links) {
-    if (scope.v6 && link.kind == "veth") inside.link_sysctls[link.index] = ReadSysctls(Ipv6LinkSysctls(), link.name);
-  }
+  inside.sysctls = ReadSysctls(NetnsSettingsInFiles(), "");
+  const bool forwards = std::ranges::any_of(inside.snapshot.links, &Link::forwards);
+  inside.sysctls[SettingName(kForwardSetting)] = forwards ? "1" : "0";
   inside.egress = ReadEgress(scope.egress);
   return inside;
 }

@@ -1,7 +1,6 @@
 // The inside of pinned network namespaces, many at a time: each is entered by a worker thread and asked by netlink.
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -14,8 +13,7 @@ namespace nucleus::netns {
 
 struct Inside {
   Snapshot snapshot;
-  Facts sysctls;                      // SettingName() -> value
-  std::map<int, Facts> link_sysctls;  // those of IPv6 of each veth, by its index
+  Facts sysctls;  // SettingName() -> value
   Result<Egress> egress;
 };
 

@@ -105,6 +105,15 @@ class Netlink {
 
 // ---- what there is ----
 
+// How IPv6 is on a link: /proc/sys/net/ipv6/conf/NAME, ip-sysctl.rst.
+struct Ipv6Settings {
+  int accept_ra = 0;
+  int autoconf = 0;
+  int accept_redirects = 0;
+  int accept_dad = 0;
+  int disable_ipv6 = 0;
+};
+
 struct Link {
   int index = 0;
   std::string name;
@@ -117,6 +126,9 @@ struct Link {
   bool hairpin = false;           // as a port of a bridge
   bool learns_of_groups = false;  // bridge: also from frames to the bridge group's addresses, see links.hpp
   int peer = 0;                   // veth: index of the other end, in the other end's namespace
+  bool forwards = false;          // what comes in by it, of IPv4: forwarding in /proc/sys/net/ipv4/conf/NAME
+  bool takes_redirects = false;   // accept_redirects there
+  std::optional<Ipv6Settings> ipv6 = std::nullopt;  // none: this kernel has none
 };
 
 // Whether `inner` is the inside of an attachment of ours whose outside is `outer`, under the name it was given: its

@@ -96,6 +96,31 @@ bool HasIpv6Address(const Snapshot& snapshot, int link) {
   });
 }
 
+// What has become of the settings that it begins with.
+std::string SettingsText(const Link& link, bool v6) {
+  std::string text = link.takes_redirects ? ", takes redirects" : "";
+  if (!v6 && link.ipv6 && link.ipv6->disable_ipv6 == 0) text += ", has IPv6";
+  return text;
+}
+
+// As Ipv6LinkSysctls() has them. A setting that this kernel does not have counts as held.
+Facts Ipv6Facts(const Link& link) {
+  static constexpr std::array<std::pair<std::string_view, int Ipv6Settings::*>, 5> kSettings{
+      {{"accept_ra", &Ipv6Settings::accept_ra},
+       {"autoconf", &Ipv6Settings::autoconf},
+       {"accept_redirects", &Ipv6Settings::accept_redirects},
+       {"accept_dad", &Ipv6Settings::accept_dad},
+       {"disable_ipv6", &Ipv6Settings::disable_ipv6}}};
+  Facts facts;
+  for (const auto& [path, expected] : Ipv6LinkSysctls()) {
+    auto& fact = facts[SettingName(path)] = expected;
+    const auto found =
+        std::ranges::find(kSettings, path.substr(path.rfind('/') + 1), [](const auto& s) { return s.first; });
+    if (link.ipv6 && found != kSettings.end()) fact = std::to_string(*link.ipv6.*found->second);
+  }
+  return facts;
+}
+
 void ObserveEgress(const Result<Egress>& egress, Observation& observation) {
   if (!egress) {
     observation.facts["egress rules"] = egress.error().Message();
@@ -136,12 +161,12 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
       // Tunnels and the like that the kernel puts into every namespace are nobody's doing.
       if (link.kind != "veth") continue;
       const auto name = FactNameOf(&link, host, job);
-      observation.facts[name] = InsideText(snapshot.AddressesOf(link.index), link.mac, link.mtu, link.up);
       const auto* attachment = AttachmentOf(link, host, job.wanted);
-      const auto settings = inside->link_sysctls.find(link.index);
       const bool v6 = (attachment != nullptr && attachment->v6) || HasIpv6Address(snapshot, link.index);
-      if (v6 && settings != inside->link_sysctls.end()) {
-        for (const auto& [setting, value] : settings->second) observation.facts[name + " " + setting] = value;
+      observation.facts[name] =
+          InsideText(snapshot.AddressesOf(link.index), link.mac, link.mtu, link.up) + SettingsText(link, v6);
+      if (v6) {
+        for (const auto& [setting, value] : Ipv6Facts(link)) observation.facts[name + " " + setting] = value;
       }
       const Link* end = host.Find(link.peer);
       if (end == nullptr || end->kind != "veth" || end->peer != link.index) continue;

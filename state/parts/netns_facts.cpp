@@ -1,9 +1,8 @@
 // The facts of bridge, firewall, netns and names parts.
 //   bridge    link, type, alias, address (all of them), mac, mtu, up, "learns of group frames", and one per sysctl
 //   firewall  see firewall_model.hpp
-//   netns     pin, lo, one per sysctl; for each of its networks NetworkFact() and the same with "host end", for any
-//   other
-//             veth its name; "default route"; egress_model.hpp
+//   netns     pin, lo, one per sysctl, but for how links begin; for each of its networks NetworkFact() and the same
+//             with "host end", for any other veth its name; "default route"; egress_model.hpp
 //   names     SHA-256 of each file
 #include "state/parts/netns_facts.hpp"
 
@@ -22,7 +21,7 @@ namespace {
 using Setting = std::pair<std::string_view, std::string_view>;
 
 constexpr Setting kNetnsSysctls[] = {
-    {"net/ipv4/ip_forward", "0"},  // the first: it sets others back, ip-sysctl.rst
+    {kForwardSetting, "0"},  // the first: it sets others back, ip-sysctl.rst
     {"net/ipv4/ip_unprivileged_port_start", "0"},
     {"net/ipv4/ping_group_range", "0 2147483647"},
     {"net/ipv4/conf/all/accept_redirects", "0"},
@@ -32,7 +31,7 @@ constexpr Setting kNetnsSysctls[] = {
 
 // The first group is the only one that is there for certain.
 constexpr Setting kNestedSysctls[] = {
-    {"net/ipv4/ip_forward", "0"},
+    {kForwardSetting, "0"},
     {"net/ipv4/ip_unprivileged_port_start", "0"},
     {"net/ipv4/ping_group_range", "0 0"},
     {"net/ipv4/conf/all/accept_redirects", "0"},
@@ -46,6 +45,10 @@ constexpr Setting kUserspaceSysctls[] = {
     {"net/ipv6/conf/default/disable_ipv6", "1"},
 };
 
+bool SaysHowLinksBegin(const Setting& setting) {
+  return setting.first.find("/conf/default/") != std::string_view::npos;
+}
+
 constexpr Setting kBridgeSysctls[] = {
     {"net/ipv4/conf/%/route_localnet", "1"},
     {"net/ipv6/conf/%/disable_ipv6", "1"},
@@ -57,6 +60,11 @@ constexpr Setting kDualBridgeSysctls[] = {
     {"net/ipv4/conf/%/route_localnet", "1"}, {"net/ipv6/conf/%/accept_ra", "0"},
     {"net/ipv6/conf/%/autoconf", "0"},       {"net/ipv6/conf/%/accept_redirects", "0"},
     {"net/ipv6/conf/%/accept_dad", "0"},     {"net/ipv6/conf/%/disable_ipv6", "0"},
+};
+
+constexpr Setting kIpv4LinkSysctls[] = {
+    {"net/ipv4/conf/%/forwarding", "0"},
+    {"net/ipv4/conf/%/accept_redirects", "0"},
 };
 
 constexpr Setting kIpv6LinkSysctls[] = {
@@ -98,6 +106,19 @@ std::span<const Setting> UserspaceSysctls() {
 std::span<const Setting> BridgeSysctls(bool v6) {
   return v6 ? std::span<const Setting>(kDualBridgeSysctls) : kBridgeSysctls;
 }
+std::span<const Setting> NetnsSettingsInFiles() {
+  static const auto in_files = [] {
+    std::vector<Setting> settings;
+    for (const auto& setting : kNetnsSysctls) {
+      if (setting.first != kForwardSetting && !SaysHowLinksBegin(setting)) settings.push_back(setting);
+    }
+    return settings;
+  }();
+  return in_files;
+}
+std::span<const Setting> Ipv4LinkSysctls() {
+  return kIpv4LinkSysctls;
+}
 std::span<const Setting> Ipv6LinkSysctls() {
   return kIpv6LinkSysctls;
 }
@@ -115,7 +136,9 @@ namespace {
 
 Facts NamedSettings(std::span<const Setting> settings) {
   Facts facts;
-  for (const auto& [path, value] : settings) facts.emplace(SettingName(path), value);
+  for (const auto& setting : settings) {
+    if (!SaysHowLinksBegin(setting)) facts.emplace(SettingName(setting.first), setting.second);
+  }
   return facts;
 }
 

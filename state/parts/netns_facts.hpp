@@ -29,13 +29,19 @@ std::string Format(const MacAddress& mac);
 // traffic with them, and the host itself sends some when two containers meet through a published port.
 // nested: in a user namespace, where the first group is the only one that is there for certain.
 std::span<const std::pair<std::string_view, std::string_view>> NetnsSysctls(bool nested = false);
+// Of these, what is looked up in files: every link tells with its other properties what became of the rest, of how
+// links begin (conf/default) and of kForwardSetting, which is set for each.
+std::span<const std::pair<std::string_view, std::string_view>> NetnsSettingsInFiles();
+inline constexpr std::string_view kForwardSetting = "net/ipv4/ip_forward";
 // The same where a program in user space makes the link, in a namespace of an ordinary user's: of the groups there the
 // first is the only one that is there for certain.
 std::span<const std::pair<std::string_view, std::string_view>> UserspaceSysctls();
 // The same for a bridge; "%" stands for the link's name. 127.0.0.1 may be answered to (see firewall_model.hpp), and a
 // container cannot make itself the host's IPv6 router.
 std::span<const std::pair<std::string_view, std::string_view>> BridgeSysctls(bool v6);
-// And for a link inside whose network has IPv6. Only its own address and a link-local one, at once: nobody else can
+// And for a link inside: as it begins, unless somebody has changed it.
+std::span<const std::pair<std::string_view, std::string_view>> Ipv4LinkSysctls();
+// The same of one whose network has IPv6. Only its own address and a link-local one, at once: nobody else can
 // have chosen them. The last lets IPv6 begin.
 std::span<const std::pair<std::string_view, std::string_view>> Ipv6LinkSysctls();
 // "net/ipv4/conf/%/route_localnet" -> "ipv4.conf.route_localnet", the fact's name.

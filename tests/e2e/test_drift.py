@@ -83,6 +83,9 @@ ROWS = {
     "setting of the bridge": ("network.internal", "route_localnet 0 → 1", "echo 0 > /proc/sys/net/ipv4/conf/$BRIDGE/route_localnet"),
     "setting of the namespace": ("service.client", "ip_unprivileged_port_start 1024 → 0",
                                  f"{IN} sh -c 'echo 1024 > /proc/sys/net/ipv4/ip_unprivileged_port_start'"),
+    "link inside that forwards": ("service.client", "ip_forward 1 → 0", f"{IN} sysctl -qw net.ipv4.conf.eth0.forwarding=1"),
+    "link inside that takes redirects": ("service.client", "takes redirects", f"{IN} sysctl -qw net.ipv4.conf.eth0.accept_redirects=1"),
+    "link inside with IPv6": ("service.client", "has IPv6", f"{IN} sysctl -qw net.ipv6.conf.eth0.disable_ipv6=0"),
     # ---- the firewall ----
     "table deleted": ("topology", "nft table missing", "nft delete table inet $TABLE"),
     "table flushed": ("topology", "rule forward internal isolation missing", "nft flush table inet $TABLE"),
