@@ -198,6 +198,7 @@ struct Executed {
   Outcome outcome;
   std::uint64_t revision = 0;
   int code = exit_code::kDone;
+  std::optional<Error> unsettled;  // it came through, but what it needs of the machine besides is not there
   [[nodiscard]] bool failed() const { return !outcome.ok() && !outcome.interrupted; }
 };
 
@@ -212,7 +213,7 @@ std::string DocumentOf(const Work& work, const Executed& executed, std::string_v
 
 // The one document of --output json is not printed here: a rollback may belong to it.
 void Tell(const Work& work, const Executed& executed) {
-  const auto& [outcome, revision, code] = executed;
+  const auto& [outcome, revision, code, unsettled] = executed;
   const std::string_view name = work.arguments().command().name;
   for (const auto& [step, error] : outcome.failed) {
     if (step >= work.plan.steps.size()) {
@@ -341,12 +342,7 @@ Result<> SettleStore(Work& work) {
 Result<> SettleUsersMachine(Work& work) {
   if (!work.world.observed.host.nested) return {};
   if (TRY(work.store.Projects()).empty()) return EndUsersMachine(work.directories);
-  std::vector<spec::PortForward> ports;
-  for (const auto& [port, owner] : reconcile::ToTaken(TRY(work.store.Leases()), "").ports) {
-    ports.push_back(port);
-    ports.back().container_port = port.host_port;  // from where its table leads on
-  }
-  return PublishOfUsersMachine(work.directories, std::move(ports));
+  return SetWayOutOfUsersMachine(work.directories, reconcile::ToTaken(TRY(work.store.Leases()), ""));
 }
 
 // The machine is as it was asked to be: nothing is left open, and what is not needed any more is given back.
@@ -372,8 +368,10 @@ Result<Executed> Execute(Work& work, const reconcile::Machinery& machinery) {
     TRY(work.store.FinishRevision(work.world.project, executed.revision,
                                   ok ? state::RevisionState::kApplied : state::RevisionState::kFailed));
   }
-  if (ok) TRY(Settle(work));
-  if (work.quiet) return executed;
+  if (ok) {
+    if (auto settled = Settle(work); !settled) executed.unsettled = std::move(settled).error();
+  }
+  if (work.quiet || executed.unsettled) return executed;
   Tell(work, executed);
   if (work.arguments().Has("timings")) work.console().Err(work.timings.Text());
   return executed;
@@ -412,6 +410,7 @@ Result<std::string> GoBack(Work& work, const reconcile::Machinery& machinery, st
   if (!work.quiet && OutputFormOf(again.arguments()) != OutputForm::kJson) PrintPlan(again.context, again.plan, {});
   if (again.plan.empty() && !again.plan.HasChanges()) return std::string();
   const Executed executed = TRY(Execute(again, machinery));
+  if (executed.unsettled) return Fail(*executed.unsettled);
   if (again.quiet && !executed.outcome.ok()) {
     Error error = executed.outcome.failed.empty() ? Error::Of(ErrorCode::kSystem, "", back.project, "it is there still")
                                                   : executed.outcome.failed.front().second;
@@ -449,6 +448,10 @@ Result<> ConvergeQuietly(Context& context, Goal goal, const std::function<Result
   const Actuators actuators = TRY(Actuators::Make(work.directories));
   const reconcile::Machinery machinery = actuators.With(work.probers);
   const Executed executed = TRY(Execute(work, machinery));
+  if (executed.unsettled) {
+    if (work.goal.desired && !work.goal.keeps_what_failed) (void)GoBack(work, machinery, executed.revision);
+    return Fail(*executed.unsettled);
+  }
   if (executed.outcome.ok()) return after ? after() : Result<>();
   if (work.goal.desired && !work.goal.keeps_what_failed) TRY(GoBack(work, machinery, executed.revision));
   if (executed.outcome.interrupted) return Fail(ErrorCode::kInterrupted, "", work.world.project, "interrupted");
@@ -482,6 +485,7 @@ Result<int> Converge(Context& context, Goal goal) {
   const Actuators actuators = TRY(Actuators::Make(work.directories));
   const reconcile::Machinery machinery = actuators.With(work.probers);
   const Executed executed = TRY(Execute(work, machinery));
+  if (executed.unsettled) return Fail(*executed.unsettled);
   std::string rollback;
   if (executed.failed() && context.arguments.Value("on-failure") == "rollback") {
     rollback = TRY(GoBack(work, machinery, executed.revision));

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "reconcile/plan.hpp"
 #include "spec/core/error.hpp"
 #include "spec/core/names.hpp"
 #include "spec/types.hpp"
@@ -25,8 +26,9 @@ Result<> NeedUsersMachine(const Directories& directories);
 std::string UsersMachine(const Directories& directories);
 // Whether this process is in one.
 bool InUsersMachine(const Directories& directories);
-// Inside: these ports of the machine lead to it, and no others.
-Result<> PublishOfUsersMachine(const Directories& directories, std::vector<spec::PortForward> ports);
+// Inside: what all projects there have taken decides whether it has a way out, by a program of user space, and which
+// ports of the machine lead to it; no others do.
+Result<> SetWayOutOfUsersMachine(const Directories& directories, const reconcile::Taken& taken);
 // Nothing needs it any more.
 Result<> EndUsersMachine(const Directories& directories);
 

@@ -131,11 +131,15 @@ Result<> NeedUsersMachine(const Directories& directories) {
   return {};
 }
 
-Result<> PublishOfUsersMachine(const Directories& directories, std::vector<spec::PortForward> ports) {
+Result<> SetWayOutOfUsersMachine(const Directories& directories, const reconcile::Taken& taken) {
   NetworkHelp help;
   help.pin = PinOf(directories);
-  help.backend = spec::NatBackend::kUserspace;
-  help.ports = std::move(ports);
+  for (const auto& [port, owner] : taken.ports) {
+    help.ports.push_back(port);
+    help.ports.back().container_port = port.host_port;  // from where its table leads on
+  }
+  // What is on no network needs no program, which may be missing.
+  if (!taken.subnets.empty() || !taken.ports.empty()) help.backend = spec::NatBackend::kUserspace;
   std::ranges::sort(help.ports);
   const std::string digest = DigestOf(help).Hex();
   if (const auto now = StateOf(directories); now.digest == digest && now.why.empty()) return {};
