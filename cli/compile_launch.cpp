@@ -2,6 +2,7 @@
 
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdlib>
@@ -59,11 +60,20 @@ Result<std::map<std::string, std::string>> CredentialsOf(const spec::Service& se
   if (service.systemd_credentials.empty()) return paths;
   const char* directory = std::getenv("CREDENTIALS_DIRECTORY");
   if (directory == nullptr || *directory != '/') {
-    return Fail(Error::Of(ErrorCode::kNotFound, "give", "systemd credentials", "CREDENTIALS_DIRECTORY is not set")
+    return Fail(Error::Of(ErrorCode::kNotFound, "give", "systemd credentials",
+                          directory == nullptr ? "CREDENTIALS_DIRECTORY is not set"
+                                               : "CREDENTIALS_DIRECTORY is no absolute path")
                     .Hint("a systemd unit sets it, with LoadCredential= or SetCredential="));
   }
-  for (const auto& credential : service.systemd_credentials)
-    paths.emplace(credential.source, std::string(directory) + "/" + credential.source);
+  for (const auto& credential : service.systemd_credentials) {
+    const std::string path = std::string(directory) + "/" + credential.source;
+    if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) {
+      return Fail(Error::Of(ErrorCode::kNotFound, "give", "systemd credential " + credential.source,
+                            "the calling unit has none of that name")
+                      .Hint("LoadCredential=" + credential.source + ":PATH in the unit gives it one"));
+    }
+    paths.emplace(credential.source, path);
+  }
   return paths;
 }
 

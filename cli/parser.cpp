@@ -188,6 +188,19 @@ void AddOption(CLI::App& app, const Option& option, Arguments& arguments) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
+// what: CLI11's words, which begin with the option.
+UsageError LacksValue(const Command& command, std::string_view what) {
+  const std::string name(command.name);
+  const auto given = what.substr(0, what.find(':'));
+  for (const auto options : {std::span<const Option* const>(command.options), CommonOptions()}) {
+    for (const Option* option : options)
+      if (given == "--" + std::string(option->name))
+        return {name, "option '" + std::string(given) + "' needs " + std::string(option->value),
+                "see `nucleus help " + name + "`"};
+  }
+  return {name, std::string(what), "see `nucleus help " + name + "`"};
+}
+
 // Whether a word may be the option: `--name`, `--name=value`, or its letter, perhaps after others. Only those are told
 // to CLI11, which compares each with all that it knows.
 bool MayBeGiven(const Option& option, const Words& words) {
@@ -220,7 +233,7 @@ std::variant<Arguments, UsageError> ParseOptions(const Command& command, Words w
     std::ranges::reverse(words);  // App::parse takes its vector from the back
     app.parse(words);
   } catch (const CLI::ArgumentMismatch& e) {
-    return UsageError{name, e.what(), "see `nucleus help " + name + "`"};
+    return LacksValue(command, e.what());
   } catch (const CLI::ParseError& e) {
     return UsageError{name, e.what(), "see `nucleus help " + name + "`"};
   }

@@ -14,10 +14,12 @@
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/landlock.hpp"
 #include "actuators/sys/lockdown.hpp"
+#include "cli/given_paths.hpp"
 #include "policy/capability_policy.hpp"
 #include "policy/landlock_policy.hpp"
 #include "policy/seccomp_compile.hpp"
 #include "reconcile/wanted.hpp"
+#include "spec/validate.hpp"
 
 namespace nucleus::cli {
 
@@ -85,6 +87,8 @@ Result<Landlock> CompileLandlock(const spec::Service& service) {
 
 class Checker {
  public:
+  explicit Checker(const spec::Topology& topology) : topology_(topology) {}
+
   void Check(const spec::Service& service) {
     const bool production = IsProduction(service);
     std::uint64_t kept = 0;
@@ -107,7 +111,8 @@ class Checker {
     if (const auto text = TextOf(service.seccomp_profile, inputs))
       Add(policy::BuildSeccomp(*text, service.seccomp_profile, InputsOf(service, kept), "").problems);
     if (service.seccomp_profile.empty() && !service.seccomp_allow.empty()) {
-      problems_.push_back({.file = "", .message = "seccomp_allow: there is no seccomp_profile it could add to"});
+      problems_.push_back(ProblemAt(topology_, spec::PlaceOf(service, "seccomp_allow"),
+                                    "seccomp_allow: there is no seccomp_profile it could add to"));
     }
   }
   std::vector<spec::Problem> Take() { return std::move(problems_); }
@@ -130,6 +135,7 @@ class Checker {
     }
   }
 
+  const spec::Topology& topology_;
   std::set<std::pair<std::string, std::string>> seen_;
   std::vector<spec::Problem> problems_;
 };
@@ -179,15 +185,9 @@ std::vector<spec::Problem> CheckMachine(const spec::Topology& topology) {
   std::vector<spec::Problem> problems;
   CheckFirewalld(topology, problems);
   const auto report = [&](const spec::Service& service, std::string_view key, const Error& error) {
-    const auto place = service.places.find(key);
-    spec::Problem problem;
-    if (place != service.places.end() && place->second.file < topology.files.size()) {
-      problem.file = topology.files[place->second.file];
-      problem.line = place->second.line;
-      problem.column = place->second.column;
-    }
-    problem.message = std::string(key) + ": " + error.Message() + (error.hint.empty() ? "" : "; " + error.hint);
-    problems.push_back(std::move(problem));
+    const std::string hint = error.hint.empty() ? "" : "; " + error.hint;
+    problems.push_back(
+        ProblemAt(topology, spec::PlaceOf(service, key), std::string(key) + ": " + error.Message() + hint));
   };
   for (const auto& [name, service] : topology.services) {
     if (const auto checked = CheckLockdown(service); !checked)
@@ -199,8 +199,18 @@ std::vector<spec::Problem> CheckMachine(const spec::Topology& topology) {
   return problems;
 }
 
+std::string PlaceOfLandlockRule(const std::string& policy, const std::string& path) {
+  const auto text = sys::ReadFile(policy);
+  if (!text) return "";
+  const auto read = policy::ReadLandlockPolicy(*text, policy);
+  if (!read.policy) return "";
+  const auto rule = std::ranges::find(read.policy->rules, path, &policy::LandlockPathRule::path);
+  if (rule == read.policy->rules.end()) return "";
+  return policy + ":" + std::to_string(rule->place.line) + ":" + std::to_string(rule->place.column);
+}
+
 std::vector<spec::Problem> CheckPolicies(const spec::Topology& topology) {
-  Checker checker;
+  Checker checker(topology);
   for (const auto& [name, service] : topology.services) checker.Check(service);
   return checker.Take();
 }

@@ -23,6 +23,9 @@ std::vector<spec::Problem> CheckMachine(const spec::Topology& topology);
 // The same of one service, when it is started.
 Result<> CheckLockdown(const spec::Service& service);
 
+// "app.toml:6:8", where the rule of that path is in a policy; empty: it has none.
+std::string PlaceOfLandlockRule(const std::string& policy, const std::string& path);
+
 // What seccomp profiles are resolved with on this machine, for a container without capabilities.
 policy::SeccompInputs MachineInputs();
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "actuators/sys/file.hpp"
+#include "cli/given_paths.hpp"
 #include "cli/nearest.hpp"
 #include "cli/policies.hpp"
 #include "cli/users_machine.hpp"
@@ -15,6 +16,7 @@
 #include "reconcile/plan_json.hpp"
 #include "reconcile/saved_plan.hpp"
 #include "spec/core/text.hpp"
+#include "spec/flags.hpp"
 #include "spec/load.hpp"
 
 namespace nucleus::cli {
@@ -80,9 +82,14 @@ Result<state::Store> OpenToRead(const Arguments& arguments) {
 Result<spec::Topology> TellProblems(Context& context, spec::Loaded loaded) {
   if (loaded.ok()) {
     for (auto& problem : CheckPolicies(*loaded.topology)) loaded.problems.push_back(std::move(problem));
+    if (const auto directories = DirectoriesOf(context.arguments))
+      for (auto& problem : CheckGivenPaths(*loaded.topology, *directories))
+        loaded.problems.push_back(std::move(problem));
     // What is validated may be meant for another machine.
     if (context.arguments.command().name != "validate")
       for (auto& problem : CheckMachine(*loaded.topology)) loaded.problems.push_back(std::move(problem));
+    // What was read from no file was given as options.
+    if (loaded.topology->files.empty()) std::ranges::for_each(loaded.problems, spec::SayAsFlags);
   }
   std::size_t errors = 0;
   for (const spec::Problem& problem : loaded.problems) {
@@ -245,7 +252,7 @@ Result<> WriteSavedPlan(const Arguments& arguments, const World& world, const sp
   saved.digest = plan.digest;
   saved.document = reconcile::PlanJson(plan, desired != nullptr ? desired->files : std::vector<std::string>{});
   constexpr mode_t kPrivate = 0600;  // it holds what the desired state holds
-  return sys::ReplaceFile(arguments.Value("out"), reconcile::Encode(saved), kPrivate);
+  return sys::WriteOut(arguments.Value("out"), reconcile::Encode(saved), kPrivate);
 }
 
 std::vector<std::string> Unreadable(const World& world) {

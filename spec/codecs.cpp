@@ -314,7 +314,11 @@ std::optional<std::string> Id::Read(const Value& value, std::string_view key, Re
     return std::nullopt;
   }
   auto id = detail::NormalId(text);
-  if (!id) reader.Wrong(key, value, id.error().cause);
+  const bool pair = key == "user" && text.find(':') != std::string::npos;
+  if (!id)
+    reader.Wrong(key, value,
+                 pair ? "the group is said by itself: " + std::string(reader.for_flags() ? "--group" : "group")
+                      : id.error().cause);
   return id ? std::optional(*std::move(id)) : std::nullopt;
 }
 Value Id::Write(const std::string& value) {

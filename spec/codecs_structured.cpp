@@ -251,8 +251,13 @@ struct TmpfsItem {
     auto destination = detail::NormalContainerPath(std::string_view(*text).substr(0, colon));
     const auto size =
         colon == std::string::npos ? Result<Bytes>(0) : ParseBytes(std::string_view(*text).substr(colon + 1));
-    if (destination && size) return TmpfsMount{*std::move(destination), *size};
-    reader.Wrong(key, value, destination ? size.error().cause : destination.error().cause);
+    // To tmpfs(5) it would be a size without a limit.
+    const bool nothing = size && *size == 0 && colon != std::string::npos;
+    if (destination && size && !nothing) return TmpfsMount{*std::move(destination), *size};
+    reader.Wrong(key, value,
+                 !destination ? destination.error().cause
+                 : nothing    ? "nothing fits into no memory"
+                              : size.error().cause);
     return std::nullopt;
   }
   static Value Write(const T& mount) {
@@ -320,7 +325,8 @@ struct IoLimitItem {
     const auto zero = [](const std::optional<std::uint64_t>& rate) { return rate == 0; };
     std::string cause;
     if (!GoodDevice(limit.device)) cause = "the device must be MAJOR:MINOR or a path under /dev";
-    if (!limit.read_bps && !limit.write_bps && !limit.read_iops && !limit.write_iops) cause = "limits nothing";
+    if (!limit.read_bps && !limit.write_bps && !limit.read_iops && !limit.write_iops)
+      cause = "limits nothing; write for example \"8:0 rbps=10M wiops=100\"";
     if (zero(limit.read_bps) || zero(limit.write_bps) || zero(limit.read_iops) || zero(limit.write_iops)) {
       cause = "a limit of 0 would stop the workload";
     }

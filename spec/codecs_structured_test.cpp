@@ -135,6 +135,7 @@ INSTANTIATE_TEST_SUITE_P(
         StructuredRefuses{"volumes = ['vv:/d']", "12: volumes: there is no volume 'vv', did you mean 'v'?"},
         StructuredRefuses{"volumes = ['/nowhere:/d']", "12: volumes: there is no '/nowhere' on this machine"},
         StructuredRefuses{"tmpfs = ['run']", "10: tmpfs: 'run': must be an absolute path inside the container"},
+        StructuredRefuses{"tmpfs = ['/run:0']", "10: tmpfs: '/run:0': nothing fits into no memory"},
         StructuredRefuses{"tmpfs = ['/run:big']",
                           "10: tmpfs: '/run:big': not a size; write for example 512M, 1.5G or 4096"}));
 
@@ -143,7 +144,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         StructuredRefuses{"io_limits = [{ device = 'sda', read_bps = 1 }]",
                           "14: io_limits: the device must be MAJOR:MINOR or a path under /dev"},
-        StructuredRefuses{"io_limits = [{ device = '8:0' }]", "14: io_limits: limits nothing"},
+        StructuredRefuses{"io_limits = [{ device = '8:0' }]",
+                          "14: io_limits: limits nothing; write for example \"8:0 rbps=10M wiops=100\""},
         StructuredRefuses{"io_limits = [{ device = '8:0', read_bps = 0 }]",
                           "14: io_limits: a limit of 0 would stop the workload"},
         StructuredRefuses{"io_limits = [{ device = '8:0', reed_bps = 1 }]",

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "spec/inputs.hpp"
+#include "spec/keys.hpp"
 #include "spec/read.hpp"
 #include "spec/table.hpp"
 #include "spec/validate.hpp"
@@ -49,15 +50,67 @@ Value ValueOf(const GivenFlag& flag, std::string_view key, Place place) {
   return value;
 }
 
-// "memory: '512Q': not a size" of the option --memory -> "'512Q': not a size"
-void NameTheFlag(Problem& problem) {
-  if (problem.file.empty()) return;
-  problem.line = problem.column = 0;
-  const std::string prefix = KeyOf(std::string_view(problem.file).substr(2)) + ": ";
-  if (problem.message.starts_with(prefix)) problem.message.erase(0, prefix.size());
+bool IsOfWord(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+// Keys of one word are words of the language too: only what a message begins with is a key then.
+bool NamesKey(std::string_view word, bool begins) {
+  return (begins || word.find('_') != std::string_view::npos) && FindKey(Scope::kService, word) != nullptr;
+}
+
+// What follows a key: ` = true` is the option alone, ` = "copy"` a value behind it.
+std::string TakeValue(std::string_view& rest) {
+  constexpr std::string_view kTrue = " = true", kText = " = \"";
+  if (rest.starts_with(kTrue)) rest.remove_prefix(kTrue.size());
+  if (!rest.starts_with(kText)) return "";
+  rest.remove_prefix(kText.size());
+  const auto value = rest.substr(0, rest.find('"'));
+  rest.remove_prefix(std::min(value.size() + 1, rest.size()));
+  return " " + std::string(value);
+}
+
+// What somebody wrote is quoted, and stays.
+std::string WithFlags(std::string_view text) {
+  std::string out;
+  bool quoted = false;
+  for (std::string_view rest = text; !rest.empty();) {
+    std::size_t size = 0;
+    while (size < rest.size() && IsOfWord(rest[size])) ++size;
+    const auto word = rest.substr(0, std::max<std::size_t>(size, 1));
+    rest.remove_prefix(word.size());
+    const bool alone = out.empty() || out.back() == ' ';
+    if (!quoted && alone && NamesKey(word, out.empty() && rest.starts_with(':'))) {
+      out += FlagOf(word);
+      out += TakeValue(rest);
+      continue;
+    }
+    // Not the one of "the host's".
+    if (word == "'") quoted = quoted ? !rest.empty() && IsOfWord(rest.front()) : alone;
+    out += word;
+  }
+  return out;
 }
 
 }  // namespace
+
+std::string FlagOf(std::string_view key) {
+  std::string flag(key);
+  for (const auto& alias : KeyAliases()) {
+    if (alias.scope == Scope::kService && alias.key == key) flag = alias.alias;
+  }
+  std::ranges::replace(flag, '_', '-');
+  return "--" + flag;
+}
+
+void SayAsFlags(Problem& problem) {
+  if (!problem.file.empty() && !problem.file.starts_with("--")) return;
+  problem.line = problem.column = 0;
+  problem.message = WithFlags(problem.message);
+  // "--memory: '512Q': not a size" of the option --memory
+  const std::string prefix = problem.file + ": ";
+  if (!problem.file.empty() && problem.message.starts_with(prefix)) problem.message.erase(0, prefix.size());
+}
 
 Loaded LoadFlags(const std::string& project, const std::string& name, std::span<const GivenFlag> flags,
                  const std::vector<std::string>& command, const Outside& outside) {
@@ -86,7 +139,7 @@ Loaded LoadFlags(const std::string& project, const std::string& name, std::span<
   Validate(topology, reader);
   if (!reader.failed()) loaded.topology = std::move(topology);
   loaded.problems = reader.TakeProblems();
-  for (auto& problem : loaded.problems) NameTheFlag(problem);
+  for (auto& problem : loaded.problems) SayAsFlags(problem);
   return loaded;
 }
 

@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "spec/load.hpp"
@@ -20,5 +21,12 @@ struct GivenFlag {
 // paths mean what they mean in the working directory.
 Loaded LoadFlags(const std::string& project, const std::string& name, std::span<const GivenFlag> flags,
                  const std::vector<std::string>& command, const Outside& outside);
+
+// "--swap" of the key memory_swap.
+std::string FlagOf(std::string_view key);
+
+// Says a problem in the words of a command line, wherever it was found: no place in a file, options in the place of
+// keys.
+void SayAsFlags(Problem& problem);
 
 }  // namespace nucleus::spec

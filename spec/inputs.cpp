@@ -37,18 +37,29 @@ class InputReader {
   }
 
  private:
-  using Variables = std::map<std::string, std::string>;
+  struct Variable {
+    std::string value, place;  // "app.env:3"
+  };
+  using Variables = std::map<std::string, Variable>;
 
   void ReadEnvFiles(Service& service) {
     if (service.env_files.empty()) return;
     Variables merged;
     for (const auto& path : service.env_files) {
-      for (const auto& [name, value] : EnvOf(path, PlaceOf(service, "env_file"))) merged[name] = value;
+      for (const auto& [name, variable] : EnvOf(path, PlaceOf(service, "env_file"))) merged[name] = variable;
     }
     // What reaches the service counts: comments, order and overridden variables do not.
     Sha256 hash;
-    for (const auto& [name, value] : merged) {
-      if (service.environment.emplace(name, value).second) hash.AddField(name).AddField(value);
+    for (const auto& [name, variable] : merged) {
+      if (service.environment.contains(name)) continue;
+      if (LeadsTheLoader(name) && !service.allow_loader_variables) {
+        reader_.Report(PlaceOf(service, "env_file"),
+                       "env_file: " + variable.place + ": " + Shown(name) + " leads the dynamic loader: " +
+                           Spelled("allow_loader_variables", "true", reader_) + " permits it");
+        continue;
+      }
+      service.environment.emplace(name, variable.value);
+      hash.AddField(name).AddField(variable.value);
     }
     service.inputs["env_file"] = hash.Finish();
   }
@@ -98,7 +109,8 @@ class InputReader {
     for (const auto& [line, cause] : problems) {
       reader_.Report(place, "env_file: " + Shown(path) + ":" + std::to_string(line) + ": " + cause);
     }
-    for (auto& [name, value] : pairs) found->second[std::move(name)] = std::move(value);
+    for (auto& pair : pairs)
+      found->second[pair.name] = {std::move(pair.value), Shown(path) + ":" + std::to_string(pair.line)};
     return found->second;
   }
 
@@ -142,7 +154,7 @@ EnvFile ParseEnvFile(std::string_view text) {
     const bool quoted =
         value.size() >= 2 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front();
     if (quoted) value = value.substr(1, value.size() - 2);
-    file.pairs.emplace_back(name, value);
+    file.pairs.push_back({std::string(name), std::string(value), number});
   }
   return file;
 }

@@ -16,8 +16,13 @@ void ReadInputs(Topology& topology, Reader& reader);
 // The policy files that a service's table names have the digests it gives for them.
 void CheckPolicyFiles(const Value& service, Reader& reader);
 
+struct EnvLine {
+  std::string name, value;
+  std::size_t line = 0;
+  bool operator==(const EnvLine&) const = default;
+};
 struct EnvFile {
-  std::vector<std::pair<std::string, std::string>> pairs;
+  std::vector<EnvLine> pairs;
   std::vector<std::pair<std::size_t, std::string>> problems;  // line, cause
 };
 // NAME=value lines; empty ones and those that begin with # are passed over, as is "export "; quotes around a whole

@@ -9,14 +9,18 @@ namespace {
 
 using testing::Files;
 using testing::Service;
-using Pairs = std::vector<std::pair<std::string, std::string>>;
+using EnvLines = std::vector<EnvLine>;
 
 TEST(EnvFile, LinesOfAllKinds) {
   const auto file = ParseEnvFile("\n# comment\nA=1\r\n export B=\"two words\" \nC='it''s'\nD=\nE=a=b\n_f2=\"\nG= x");
   EXPECT_TRUE(file.problems.empty());
-  EXPECT_EQ(
-      file.pairs,
-      (Pairs{{"A", "1"}, {"B", "two words"}, {"C", "it''s"}, {"D", ""}, {"E", "a=b"}, {"_f2", "\""}, {"G", " x"}}));
+  EXPECT_EQ(file.pairs, (EnvLines{{"A", "1", 3},
+                                  {"B", "two words", 4},
+                                  {"C", "it''s", 5},
+                                  {"D", "", 6},
+                                  {"E", "a=b", 7},
+                                  {"_f2", "\"", 8},
+                                  {"G", " x", 9}}));
 }
 
 TEST(EnvFile, EveryWrongLineIsToldOf) {
@@ -25,7 +29,7 @@ TEST(EnvFile, EveryWrongLineIsToldOf) {
   std::vector<std::size_t> lines;
   for (const auto& [line, cause] : file.problems) lines.push_back(line);
   EXPECT_EQ(lines, (std::vector<std::size_t>{2, 3, 4, 5, 6, 7}));
-  EXPECT_EQ(file.pairs, (Pairs{{"A", "1"}}));
+  EXPECT_EQ(file.pairs, (EnvLines{{"A", "1", 1}}));
 }
 
 Digest InputOf(const Files& files, std::string_view lines, const std::string& input) {
@@ -58,6 +62,14 @@ TEST(Inputs, ProblemsOfEnvFilesAreAtTheKey) {
   Files files;
   files.files["/w/bad.env"] = "A=1\nnothing\n";
   EXPECT_EQ(files.Problems(Service("env_file = 'bad.env'")), "shop.toml:6:1: env_file: /w/bad.env:2: not NAME=value\n");
+  files.files["/w/bad.env"] = "A=1\n\nLD_PRELOAD=/x\n";
+  EXPECT_EQ(files.Problems(Service("env_file = 'bad.env'")),
+            "shop.toml:6:1: env_file: /w/bad.env:3: LD_PRELOAD leads the dynamic loader: allow_loader_variables = true "
+            "permits it\n");
+  EXPECT_EQ(
+      files.Problems(Service("env_file = 'bad.env'\nenvironment = { LD_PRELOAD = '/y' }")),
+      "shop.toml:7:17: environment: LD_PRELOAD leads the dynamic loader: allow_loader_variables = true permits it\n");
+  EXPECT_EQ(files.Problems(Service("env_file = 'bad.env'\nallow_loader_variables = true")), "");
   EXPECT_NE(
       files.Problems(Service("env_file = ['no.env']")).find("shop.toml:6:1: env_file: read /w/no.env: No such file"),
       std::string::npos);

@@ -66,6 +66,15 @@ void NoteItems(const Value& table, std::string_view key, const std::vector<Item>
   }
 }
 
+// Of a table, or a list of "NAME=value", whose order the environment does not keep.
+void NoteVariables(const Value& table, Places& places) {
+  const Value* given = table.Find("environment");
+  if (given == nullptr) return;
+  for (const auto& member : given->members) places.insert_or_assign("environment:" + member.name, member.place);
+  for (const auto& item : given->items)
+    places.insert_or_assign("environment:" + item.text.substr(0, item.text.find('=')), item.place);
+}
+
 void NotePlacesOfItems(const Value& table, Service& service) {
   auto& places = service.places;
   NoteItems(table, "networks", service.networks, [](const std::string& name) { return name; }, places);
@@ -74,6 +83,11 @@ void NotePlacesOfItems(const Value& table, Service& service) {
   NoteItems(table, "volumes", service.volumes, [](const VolumeMount& m) { return m.destination; }, places);
   NoteItems(table, "tmpfs", service.tmpfs, [](const TmpfsMount& m) { return m.destination; }, places);
   NoteItems(table, "io_limits", service.io_limits, [](const IoLimit& l) { return l.device; }, places);
+  NoteItems(table, "secrets", service.secrets, [](const SecretMount& s) { return s.destination; }, places);
+  NoteItems(
+      table, "systemd_credentials", service.systemd_credentials, [](const SecretMount& s) { return s.destination; },
+      places);
+  NoteVariables(table, places);
 }
 
 // Keys whose value means nothing by itself, and is checked before it is lost.

@@ -99,6 +99,9 @@ void ValidateVolume(const Volume& volume, Reader& reader) {
   if (!persistent && !volume.path.empty()) {
     reader.Report(PlaceOf(volume, "path"), "path: an ephemeral volume is in memory and has none");
   }
+  if (!persistent && volume.size == 0 && volume.places.contains("size")) {
+    reader.Report(PlaceOf(volume, "size"), "size: nothing fits into no memory");
+  }
   if (persistent && volume.size != 0) {
     reader.Report(PlaceOf(volume, "size"), "size: a persistent volume has none; limit its file system instead");
   }

@@ -54,6 +54,11 @@ class TakenPorts {
   std::map<std::pair<Protocol, std::uint16_t>, Holders> ports_;
 };
 
+// ld.so(8): what leads the dynamic loader, or libc behind a program's back, to files and settings of somebody's choice.
+bool LeadsTheLoader(std::string_view variable);
+// "--allow-host-network" of a command line, "allow_host_network = true" of a file.
+std::string Spelled(std::string_view key, std::string_view value, const Reader& reader);
+
 // The place of a key, or of the resource where the key was not written.
 template <class Resource>
 Place PlaceOf(const Resource& resource, std::string_view key) {

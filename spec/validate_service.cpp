@@ -10,6 +10,17 @@ namespace nucleus::spec {
 
 namespace {
 
+// What has to be on the machine as a directory or a file; empty: nothing was named.
+void CheckKind(Place place, std::string_view key, const std::string& path, Outside::PathKind wanted, Reader& reader) {
+  if (path.empty() || !reader.outside().path_kind) return;
+  const auto kind = reader.outside().path_kind(path);
+  if (kind == wanted) return;
+  const std::string what = wanted == Outside::PathKind::kFile ? "file" : "directory";
+  reader.Report(place, std::string(key) + ": " +
+                           (kind == Outside::PathKind::kAbsent ? "there is no " + what + " " + Shown(path)
+                                                               : Shown(path) + " is no " + what));
+}
+
 void ValidateIsolation(const Service& service, Reader& reader) {
   if (service.mode == ServiceMode::kProduction) {
     const bool flags = reader.for_flags();
@@ -26,22 +37,22 @@ void ValidateIsolation(const Service& service, Reader& reader) {
   if (service.memory == 0) reader.Report(PlaceOf(service, "memory"), "memory: nothing runs in no memory");
   if (service.memory_high == 0)
     reader.Report(PlaceOf(service, "memory_high"), "memory_high: nothing runs in no memory");
-  if (!service.rootfs.empty() && reader.outside().path_kind &&
-      reader.outside().path_kind(service.rootfs) != Outside::PathKind::kDirectory) {
-    reader.Report(PlaceOf(service, "rootfs"), "rootfs: there is no directory " + Shown(service.rootfs));
-  }
+  CheckKind(PlaceOf(service, "rootfs"), "rootfs", service.rootfs, Outside::PathKind::kDirectory, reader);
   if (service.memory && service.memory_high && *service.memory_high > *service.memory) {
     reader.Report(PlaceOf(service, "memory_high"), "memory_high: is above memory, and so without effect");
   }
 }
 
-// "--allow-host-network" of a command line, "allow_host_network = true" of a file.
+}  // namespace
+
 std::string Spelled(std::string_view key, std::string_view value, const Reader& reader) {
   if (!reader.for_flags()) return std::string(key) + " = " + std::string(value);
   std::string flag(key);
   std::ranges::replace(flag, '_', '-');
   return "--" + flag + (value == "true" ? "" : " " + std::string(value.substr(1, value.size() - 2)));
 }
+
+namespace {
 
 // What weakens the isolation: needs its permission in agent mode, and is refused in production.
 void ValidateWeakening(const Service& service, Reader& reader) {
@@ -88,13 +99,16 @@ void ValidateWeakening(const Service& service, Reader& reader) {
   }
 }
 
-// ld.so(8): what leads the dynamic loader, or libc behind a program's back, to files and settings of somebody's choice.
+}  // namespace
+
 // Of what setuid programs are not given, those that ordinary programs are not given either.
 bool LeadsTheLoader(std::string_view variable) {
   constexpr std::array<std::string_view, 8> kOthers{"GLIBC_TUNABLES", "GCONV_PATH",   "GETCONF_DIR",      "HOSTALIASES",
                                                     "LOCPATH",        "MALLOC_TRACE", "RESOLV_HOST_CONF", "NLSPATH"};
   return variable.starts_with("LD_") || std::ranges::find(kOthers, variable) != kOthers.end();
 }
+
+namespace {
 
 void ValidateEnvironment(const Service& service, Reader& reader) {
   if (service.allow_loader_variables) return;
@@ -263,30 +277,22 @@ void ValidateNetworking(const Service& service, const Topology& topology, Reader
 void ValidateFiles(const Service& service, Reader& reader) {
   constexpr std::array<std::string_view, 4> kOfContext{"context_mode", "context_include", "context_exclude",
                                                        "verify_context_integrity"};
-  const auto path_kind = reader.outside().path_kind;
   for (const auto key : kOfContext) {
     if (service.context.empty() && IsGiven(service, key) && !IsGiven(service, "context"))
       reader.Report(PlaceOf(service, key), std::string(key) + ": there is no context");
   }
-  if (!service.context.empty() && path_kind && path_kind(service.context) != Outside::PathKind::kDirectory)
-    reader.Report(PlaceOf(service, "context"), "context: there is no directory " + Shown(service.context));
+  CheckKind(PlaceOf(service, "context"), "context", service.context, Outside::PathKind::kDirectory, reader);
   if (service.verify_context_integrity && service.context_mode == ContextMode::kBind) {
     reader.Report(PlaceOf(service, "verify_context_integrity"),
-                  "verify_context_integrity: a context that is bound is its source; context_mode = \"copy\" has two");
+                  "verify_context_integrity: a bound context is its source itself; there is something to compare with "
+                  "context_mode = \"copy\"");
   }
   if (service.verify_rootfs_attestation && service.rootfs.empty() && !IsGiven(service, "rootfs")) {
     reader.Report(PlaceOf(service, "verify_rootfs_attestation"), "verify_rootfs_attestation: there is no rootfs");
   }
-  std::set<std::string_view> destinations;
-  for (const auto& [secrets, key] :
-       {std::pair(&service.secrets, "secrets"), std::pair(&service.systemd_credentials, "systemd_credentials")}) {
-    for (const auto& secret : *secrets) {
-      if (!destinations.insert(secret.destination).second)
-        reader.Report(PlaceOf(service, key), std::string(key) + ": two secrets at '" + Shown(secret.destination) + "'");
-      if (secrets == &service.secrets && path_kind && path_kind(secret.source) != Outside::PathKind::kFile)
-        reader.Report(PlaceOf(service, key), std::string(key) + ": there is no file " + Shown(secret.source));
-    }
-  }
+  for (const auto& secret : service.secrets)
+    CheckKind(PlaceOfItem(service, "secrets", secret.destination), "secrets", secret.source, Outside::PathKind::kFile,
+              reader);
 }
 
 void ValidateDevices(const Service& service, Reader& reader) {
@@ -354,11 +360,15 @@ void ValidateService(const Service& service, const Topology& topology, Reader& r
 
 void ValidateMounts(const Service& service, const Topology& topology, Reader& reader) {
   std::vector<Destination> destinations;
+  if (!service.context.empty()) destinations.push_back({"/context", "context"});
   for (const auto& mount : service.volumes) {
     ValidateSource(mount, service, topology, reader);
     destinations.push_back({mount.destination, "volumes"});
   }
   for (const auto& mount : service.tmpfs) destinations.push_back({mount.destination, "tmpfs"});
+  for (const auto& secret : service.secrets) destinations.push_back({secret.destination, "secrets"});
+  for (const auto& secret : service.systemd_credentials)
+    destinations.push_back({secret.destination, "systemd_credentials"});
   for (const auto& destination : destinations) ValidateDestination(destination, service, reader);
   std::ranges::stable_sort(destinations, {}, &Destination::path);
   for (std::size_t i = 1; i < destinations.size(); ++i) {

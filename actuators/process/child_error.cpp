@@ -1,4 +1,8 @@
 // From {step, call, index, errno} to a message that a person can act on.
+#include <sys/resource.h>
+
+#include <algorithm>
+
 #include "actuators/process/child_data.hpp"
 #include "actuators/sys/mount_api.hpp"
 #include "spec/core/units.hpp"
@@ -118,6 +122,28 @@ std::string Ids(const std::vector<std::uint32_t>& ids) {
   return text;
 }
 
+std::string LimitText(const Rlimit& limit) {
+  const std::string name = limit.resource == RLIMIT_MEMLOCK ? "memlock" : std::to_string(limit.resource);
+  return name + " to " + FormatBytes(limit.hard);
+}
+
+bool HasOwnLandlock(const Launch& launch) {
+  return std::ranges::any_of(launch.security.landlock.rules, &LandlockRule::required);
+}
+
+// What to do about it; none: nothing that is known.
+std::string_view Advice(const Failure& failure, const Launch& launch) {
+  if (failure.step == Step::kSearch && failure.err == ENOENT)
+    return "the command is looked up in the container's root file system, not on the host";
+  if (failure.step == Step::kRlimit && failure.err == EPERM)
+    return "more than the caller may give itself (`ulimit -H`) is root's to give";
+  if (failure.step == Step::kLandlockRule && failure.err == ENOENT)
+    return "the Landlock policy has a rule for what is not in the container";
+  if ((failure.step == Step::kExec || failure.step == Step::kSearch) && failure.err == EACCES && HasOwnLandlock(launch))
+    return "where its mode is right, the Landlock policy has to allow 'execute' of it and of its loader";
+  return "";
+}
+
 Phrase Describe(const Failure& failure, const Buffers& data) {
   const Launch& launch = data.launch;
   const auto index = static_cast<std::size_t>(std::max(failure.index, 0));
@@ -152,8 +178,7 @@ Phrase Describe(const Failure& failure, const Buffers& data) {
     case Step::kWorkdir:
       return {"enter working directory", launch.workdir.empty() ? "/" : launch.workdir};
     case Step::kRlimit:
-      return {"set resource limit",
-              index < launch.rlimits.size() ? std::to_string(launch.rlimits[index].resource) : std::string()};
+      return {"set resource limit", index < launch.rlimits.size() ? LimitText(launch.rlimits[index]) : std::string()};
     case Step::kSession:
       return {"start", "session"};
     case Step::kLandlockRule:
@@ -222,8 +247,8 @@ Error Explain(const Failure& failure, const Buffers& data) {
     const bool searched = data.launch.argv.front().find('/') == std::string::npos;
     error.cause = searched ? "it is in no directory of PATH inside the container" : "not found inside the container";
     error.sys_errno = 0;
-    error.hint = "the command is looked up in the container's root file system, not on the host";
   }
+  error.hint = Advice(failure, data.launch);
   // The file itself was seen: what is missing is what its first line names, or the loader of a dynamic program.
   if (failure.step == Step::kExec && failure.err == ENOENT) error.cause = "its interpreter or loader is missing";
   if (const auto call = CallName(failure.call); !call.empty()) return std::move(error).In(call);

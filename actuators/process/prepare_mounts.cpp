@@ -115,6 +115,12 @@ ContextWords ReadWords(std::string_view data) {
   return words;
 }
 
+// A walk names what is below the context.
+Error Below(const MountOp& op, Error error) {
+  error.subject = op.source + (error.subject.empty() ? "" : "/" + error.subject);
+  return error;
+}
+
 // What was to be copied, beside the room that there was.
 Error TooLarge(Error error, const MountOp& op, const ContextWords& words, int source,
                const context::ContextFilter& filter, const attest::WalkOptions& walk) {
@@ -145,7 +151,7 @@ Result<sys::Fd> Context(Buffers& data, const MountOp& op, const attest::WalkOpti
   auto report = context::CopyContext(source.get(), copy.get(), filter, owner, walk);
   if (!report && report.error().sys_errno == ENOSPC)
     return Fail(TooLarge(std::move(report).error(), op, words, source.get(), filter, walk));
-  if (!report) return Fail(std::move(report).error());
+  if (!report) return Fail(Below(op, std::move(report).error()));
   if (report->changed > 0) {
     data.warnings.push_back("context " + op.source + ": " + std::to_string(report->changed) +
                             (report->changed == 1 ? " file or directory" : " files or directories") +

@@ -21,7 +21,8 @@ Result<std::uint32_t> ResolveGroup(const std::string& text, const sys::Accounts&
     if (group->gid == 0 && text != "root") return Fail(RootInDisguise("group", text, "/etc/group", where));
     return group->gid;
   }
-  return Fail(Error::Of(ErrorCode::kNotFound, "look up group", text, "it is not in /etc/group of " + where));
+  return Fail(Error::Of(ErrorCode::kNotFound, "look up group", text, "it is not in /etc/group of " + where)
+                  .Hint("a group can be given by its number too"));
 }
 
 // The user's entry; one is made up for a number that has none. A number's group is the same number, whatever the image

@@ -1,5 +1,6 @@
 // What a supervisor does about the system calls of its workload, where the seccomp program asks it.
 #include <signal.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,9 +18,17 @@ constexpr Millis kWriteEveryMs = 10'000;
 
 Result<> CheckTraceFile(const std::string& path) {
   if (path.empty()) return {};
+  struct stat st{};
+  // It is replaced as a whole, which a device or a pipe would not survive.
+  if (::lstat(path.c_str(), &st) == 0 && !S_ISREG(st.st_mode))
+    return Fail(Error::Of(ErrorCode::kInvalid, "write", path, "it is there, and no file").In("seccomp_log"));
   const std::string probe = path + ".writable";
   sys::RemoveTemporaries(path);
-  TRY(sys::ReplaceFile(probe, "", 0600));
+  if (auto made = sys::ReplaceFile(probe, "", 0600); !made) {
+    Error error = std::move(made).error();
+    error.subject = path;
+    return Fail(std::move(error).In("seccomp_log"));
+  }
   if (::unlink(probe.c_str()) != 0) return FailSys("remove", probe);
   return {};
 }

@@ -194,7 +194,9 @@ Result<> ReplaceFile(const std::string& path, std::string_view data, mode_t mode
   const std::string temporary = TRY(TemporaryName(path));
   if (auto written = WriteTemporary(temporary, data, mode, durable); !written) {
     ::unlink(temporary.c_str());
-    return written;
+    Error error = std::move(written).error();
+    error.subject = path;
+    return Fail(std::move(error));
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0) {
     const int err = errno;
@@ -206,6 +208,14 @@ Result<> ReplaceFile(const std::string& path, std::string_view data, mode_t mode
   const Fd fd = TRY(Open(directory, O_RDONLY | O_DIRECTORY));
   if (fsync(fd.get()) != 0) return FailSys("fsync", directory);
   return {};
+}
+
+Result<> WriteOut(const std::string& path, std::string_view data, mode_t mode) {
+  struct stat st{};
+  if (::lstat(path.c_str(), &st) != 0 || S_ISREG(st.st_mode)) return ReplaceFile(path, data, mode);
+  if (S_ISDIR(st.st_mode)) return FailSys("write", path, EISDIR);
+  const Fd fd = TRY(Open(path, O_WRONLY | O_TRUNC | O_NOCTTY));
+  return WriteAll(fd.get(), data, path);
 }
 
 void RemoveTemporaries(const std::string& path) {

@@ -27,6 +27,9 @@ Result<std::optional<std::string>> ReadBriefIfThere(int directory, const std::st
 Result<> WriteAll(int fd, std::string_view data, std::string_view subject);
 // One write(2) into an existing file of the kernel's (cgroup, proc, sysctl). The error carries path and data.
 Result<> WriteKernelFile(const std::string& path, std::string_view data);
+// Where somebody wants a result to be: a file is replaced as by ReplaceFile; a link, a device or a pipe (/dev/stdout)
+// is written to, and stays what it is.
+Result<> WriteOut(const std::string& path, std::string_view data, mode_t mode);
 // A new file beside it, then rename(2): readers see the old or the new. `durable`: fsync of file and directory.
 Result<> ReplaceFile(const std::string& path, std::string_view data, mode_t mode, bool durable = false);
 // What a ReplaceFile of that path left behind when it was killed. Not while somebody may be replacing it.

@@ -25,6 +25,7 @@
 #include "cli/commands/run_from_clone.hpp"
 #include "cli/compile_launch.hpp"
 #include "cli/detached.hpp"
+#include "cli/policies.hpp"
 #include "cli/run_network.hpp"
 #include "cli/run_options.hpp"
 #include "cli/run_preview.hpp"
@@ -33,6 +34,7 @@
 #include "cli/walk_progress.hpp"
 #include "reconcile/wanted.hpp"
 #include "spec/core/text.hpp"
+#include "spec/flags.hpp"
 
 namespace nucleus::cli {
 
@@ -77,7 +79,7 @@ Result<Asked> Read(Context& context) {
 
 Result<> CheckLimits(Context& context, const spec::Service& service, const reconcile::Side& side) {
   std::string missing;
-  for (const auto& key : side.Unheld(service)) missing += (missing.empty() ? "--" : ", --") + key;
+  for (const auto& key : side.Unheld(service)) missing += (missing.empty() ? "" : ", ") + spec::FlagOf(key);
   if (missing.empty()) return {};
   constexpr std::string_view kWhy = "this machine has no cgroup2 controller for it";
   if (service.mode == spec::ServiceMode::kProduction) {
@@ -295,14 +297,18 @@ Result<int> Run(Context& context) {
 }  // namespace
 
 Result<int> RunRun(Context& context) {
+  if (context.arguments.Has("output") && !context.arguments.Has("dry-run"))
+    return UsageFault(context, "--output is the form of what --dry-run prints: not without it");
   auto ended = context.arguments.Has("detach") ? RunDetached(context) : Run(context);
   if (ended) return ended;
-  context.console.Fail(context.arguments.command().name, ended.error());
+  Error error = std::move(ended).error();
+  if (error.operation == "add Landlock rule")
+    error = std::move(error).In(PlaceOfLandlockRule(context.arguments.Value("landlock-policy"), error.subject));
+  context.console.Fail(context.arguments.command().name, error);
   const int held = sys::PendingEnd(true, process::StopSignal());
-  if (const int signal = held != 0 ? held : InterruptedBy();
-      ended.error().code == ErrorCode::kInterrupted && signal != 0)
+  if (const int signal = held != 0 ? held : InterruptedBy(); error.code == ErrorCode::kInterrupted && signal != 0)
     return 128 + (signal == process::StopSignal() ? SIGTERM : signal);
-  return ended.error().operation == "execute" ? process::ExitCodeOf(ended.error()) : exit_code::kNotStarted;
+  return error.operation == "execute" ? process::ExitCodeOf(error) : exit_code::kNotStarted;
 }
 
 }  // namespace nucleus::cli

@@ -51,6 +51,8 @@ Result<int> RunSeccompGenerate(Context& context) {
     traces.push_back(*std::move(read.trace));
   }
   const policy::Trace merged = TRY(policy::MergeTraces(traces));
+  if (merged.empty())
+    return Fail(ErrorCode::kInvalid, "", "", "no call was recorded: a profile of none would allow nothing");
   policy::GenerateOptions options;
   options.arguments = context.arguments.Has("args");
   const std::string profile = policy::SeccompProfileJson(policy::GenerateSeccomp(merged, options));
@@ -58,7 +60,7 @@ Result<int> RunSeccompGenerate(Context& context) {
     context.console.Out(profile);
     return exit_code::kDone;
   }
-  TRY(sys::ReplaceFile(context.arguments.Value("output"), profile, 0644));
+  TRY(sys::WriteOut(context.arguments.Value("output"), profile, 0644));
   return exit_code::kDone;
 }
 

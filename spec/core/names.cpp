@@ -50,7 +50,9 @@ Result<std::string> UserRuntime() {
   }
   const std::string usual = "/run/user/" + std::to_string(geteuid());
   if (access(usual.c_str(), W_OK | X_OK) == 0) return usual + "/nucleus";
-  return Fail(Error::Of(ErrorCode::kNotFound, "find", "runtime directory", "XDG_RUNTIME_DIR is not set")
+  const std::string_view why =
+      Variable("XDG_RUNTIME_DIR").empty() ? "XDG_RUNTIME_DIR is not set" : "XDG_RUNTIME_DIR is no absolute path";
+  return Fail(Error::Of(ErrorCode::kNotFound, "find", "runtime directory", why)
                   .Hint("set XDG_RUNTIME_DIR or NUCLEUS_RUNTIME_DIR, or give --runtime-dir"));
 }
 

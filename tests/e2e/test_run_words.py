@@ -1,0 +1,131 @@
+"""What `nucleus run` says of options that it cannot hold: in the words of the command line, before anything is made, and what to do."""
+import json
+import os
+
+import pytest
+from ordinary import Ordinary
+
+PROFILE = '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["execve", "execveat"], "action": "SCMP_ACT_ERRNO"}]}'
+
+
+def refused(world, *options, status=125):
+    done = world.nucleus("run", *options, "--", "true", status=status)
+    assert done.stdout == ""
+    return done.stderr
+
+
+@pytest.fixture
+def given(world):
+    """What the options below name."""
+    top = world.directory
+    for name in ("ctx", "secrets.d"):
+        (top / name).mkdir()
+    for name, text in [("file", "x\n"), ("empty", ""), ("p.json", PROFILE),
+                       ("vars", "A=1\n\nLD_PRELOAD=/x\n"),
+                       ("absent.toml", 'min_abi = 1\n[[rules]]\npath = "/usr"\naccess = ["read", "execute"]\n'
+                                       '[[rules]]\npath = "/no/such"\naccess = ["read"]\n'),
+                       ("read.toml", '[[rules]]\npath = "/usr"\naccess = ["read"]\n')]:
+        (top / name).write_text(text)
+    return top
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--tmpfs", "/t:0"], "--tmpfs: '/t:0': nothing fits into no memory"),
+    (["--io-limit", "8:0"], '--io-limit: limits nothing; write for example "8:0 rbps=10M wiops=100"'),
+    (["--user", "1000:1000"], "--user: '1000:1000': the group is said by itself: --group"),
+    (["--seccomp-allow", "keyctl"], "--seccomp-allow: there is no --seccomp-profile it could add to"),
+    (["--seccomp-mode", "trace"], "--seccomp-mode: a trace needs a file to go to, --seccomp-log"),
+    (["--require-kernel-lockdown", "confidentiality"], "--require-kernel-lockdown: "),
+    (["--caps-policy-sha256", "0" * 64], "--caps-policy-sha256: there is no --caps-policy it could be the digest of"),
+    (["--context", "file"], "/file is no directory"),
+    (["--context", "nowhere"], "--context: there is no directory "),
+    (["--rootfs", "file"], "/file is no directory"),
+    (["--secret", "./secrets.d:/run/secrets/x"], "/secrets.d is no file"),
+    (["--secret", "./file:/proc/x"], "--secret: '/proc/x' would cover /proc, which is the kernel's"),
+    (["--secret", "./file:/etc/x", "--tmpfs", "/etc/x"], "two mounts on '/etc/x'"),
+    (["--context", "ctx", "--tmpfs", "/context"], "--tmpfs: two mounts on '/context'"),
+    (["--context", "ctx", "--context-mode", "bind", "--verify-context-integrity"], "with --context-mode copy"),
+    (["--context", "ctx", "--context-include", ""], "--context-include: an empty pattern"),
+    (["--context", "ctx", "--context-exclude", "!a"], "--context-exclude: !a: a pattern does not begin with '!'; write \\! "),
+    (["--context", "/"], "--context: '/' is given to nobody: it is the whole machine"),
+    (["--volume", "/:/data"], "--volume: '/' is given to nobody: it is the whole machine"),
+    (["--volume", "/etc/shadow:/data:ro"], "--volume: '/etc/shadow' is given to nobody: the machine's passwords"),
+    (["--env-file", "vars"], "/vars:3: LD_PRELOAD leads the dynamic loader: --allow-loader-variables permits it"),
+    (["--seccomp-mode", "trace", "--seccomp-log", "/no/such/trace"], "/no/such/trace: No such file"),
+    (["--seccomp-mode", "trace", "--seccomp-log", "ctx"], "/ctx: it is there, and no file"),
+    (["--seccomp-mode", "trace", "--seccomp-log", "/dev/null"], "/dev/null: it is there, and no file"),
+    (["--group", "nobodys"], "look up group nobodys: it is not in /etc/group of the host"),
+    (["--systemd-credential", "c:/run/secrets/c"], "CREDENTIALS_DIRECTORY is not set"),
+    (["--landlock-policy", "absent.toml"], "absent.toml:6:8"),
+])
+def test_what_is_wrong_is_said_as_it_was_given(world, given, options, words):
+    null = os.stat("/dev/null")
+    said = refused(world, *options)
+    assert words in said and ".writable" not in said, said
+    assert world.run("find", world.runtime / "projects", "-mindepth", 1, status=None).stdout == ""
+    assert os.stat("/dev/null").st_rdev == null.st_rdev
+
+
+def test_usage_is_told_as_usage(world):
+    assert "option '--memory' needs SIZE" in world.nucleus("run", "--memory", status=64).stderr
+    assert "--output is the form of what --dry-run prints" in refused(world, "--output", "json", status=64)
+
+
+def test_limits_that_are_not_held_are_called_as_options(world):
+    done = world.nucleus("run", "--swap", "1G", "--io-limit", "8:0 rbps=1M", "--", "true")
+    assert "warning: --swap, --io-limit: not held" in done.stderr or done.stderr == "", done.stderr
+
+
+def test_credentials_that_the_unit_has_not(world, given):
+    world.environment["CREDENTIALS_DIRECTORY"] = str(given)
+    said = refused(world, "--systemd-credential", "nothing:/run/secrets/c")
+    assert "systemd credential nothing: the calling unit has none of that name" in said and "LoadCredential=nothing:" in said
+    world.environment["CREDENTIALS_DIRECTORY"] = "ctx"
+    assert "is no absolute path" in refused(world, "--systemd-credential", "file:/run/secrets/c")
+
+
+def test_a_policy_that_lets_nothing_be_executed_is_named(world, given):
+    said = refused(world, "--landlock-policy", "read.toml", status=126)
+    assert "EACCES" in said and "the Landlock policy has to allow 'execute'" in said
+
+
+def test_results_are_written_to_what_is_no_file_and_leave_it_so(world, given):
+    """As root a file would take the place of the machine's /dev/stdout."""
+    (given / "trace").write_text('{"syscall":0,"name":"read","count":1}\n')
+    world.run("ln", "-s", "/proc/self/fd/1", "out")
+    assert json.loads(world.nucleus("seccomp", "generate", "trace", "-o", "out").stdout)["syscalls"]
+    assert (given / "out").is_symlink()
+    assert "/no/such/p.json: " in world.nucleus("seccomp", "generate", "trace", "-o", "/no/such/p.json", status=1).stderr
+    assert "no call was recorded" in world.nucleus("seccomp", "generate", "empty", status=1).stderr
+
+
+def test_validate_and_diff_refuse_what_is_given_to_nobody(world, given):
+    path = world.write('name = "PROJECT"\n[services.a]\ncommand = ["true"]\nvolumes = ["./ctx:/a",\n  "/:/data"]\ncontext = "/run"\n')
+    for command in ("validate", "diff", "apply"):
+        said = world.nucleus(command, "-f", path, status=1).stderr
+        assert f"{path}:7:3: volumes: '/' is given to nobody: it is the whole machine" in said, said
+        assert f"{path}:8:1: context: '/run' is given to nobody: " in said, said
+    assert world.cgroups() == []
+
+
+def test_an_ordinary_user_is_told_what_is_missing(world):
+    user = Ordinary(world)
+    world.run("install", "-d", "-m", "0700", "/mnt/roots")
+    assert "/mnt/roots: Permission denied" in user.nucleus("run", "--context", "/mnt/roots", "--", "true", status=125).stderr
+    said = user.nucleus("run", "--memlock", "1T", "--", "true", status=125).stderr
+    assert "set resource limit memlock to 1T" in said and "root's to give" in said
+    user.environment["XDG_RUNTIME_DIR"] = "relative"
+    assert "XDG_RUNTIME_DIR is no absolute path" in user.nucleus("run", "--", "true", status=125).stderr
+
+
+def test_a_container_on_no_network_needs_no_program_for_one(world):
+    """/dev/net/tun is root's alone here, and so a way out is not to be had."""
+    user = Ordinary(world)
+    world.run("sh", "-c", "mknod -m 0600 /mnt/tun c 10 200 && mount --bind /mnt/tun /dev/net/tun")
+    done = user.nucleus("run", "-d", "--name", "alone", "--", "sleep", "1000")
+    assert len(done.stdout.strip()) == 32
+    assert user.nucleus("rm", "--force", "alone").stdout == "alone\n"
+    # What wants one has none, and nothing of it is left.
+    said = user.nucleus("run", "-d", "--name", "out", "--network", "bridge", "--", "sleep", "1000", status=125).stderr
+    assert "/dev/net/tun" in said, said
+    assert json.loads(user.nucleus("ps", "--all", "--output", "json").stdout)["services"] == []
