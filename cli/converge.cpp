@@ -276,12 +276,15 @@ Result<std::optional<spec::Topology>> RevisionBefore(Work& work, std::uint64_t f
 }
 
 // Of a saved plan too: where a secret has changed since, the plan is another one now, and refused.
-void PinSecrets(const Directories& directories, const World& world, Goal& goal) {
-  if (goal.desired) AddSecretDigests(directories, world.applied.topology, *goal.desired);
-  if (!goal.sources_now) return;
-  AddSecretDigests(directories, world.applied.topology, *goal.sources_now);
+void PinSecrets(Console& console, const Directories& directories, state::Store& store, const World& world, Goal& goal) {
+  for (auto* topology : {&goal.sources_now, &goal.desired}) {
+    const bool given = topology->has_value();
+    const auto told = given ? AddSecretDigests(directories, store, world.applied.topology, **topology) : "";
+    if (topology == &goal.desired && !told.empty()) console.Warn(told);
+  }
   // Where they say the same, the files know the lines; where not, the plan is refused as stale.
-  if (goal.desired && spec::ToJson(*goal.desired) == spec::ToJson(*goal.sources_now)) goal.desired = goal.sources_now;
+  if (goal.desired && goal.sources_now && spec::ToJson(*goal.desired) == spec::ToJson(*goal.sources_now))
+    goal.desired = goal.sources_now;
 }
 
 // Who had the lock before may have taken the project away.
@@ -302,7 +305,7 @@ Result<Work> Prepare(Context& context, Goal& goal) {
     if (!world.known) lock.Remove(directories, goal.project);  // nobody else would
     return Fail(admitted.error());
   }
-  PinSecrets(directories, world, goal);
+  PinSecrets(context.console, directories, store, world, goal);
   Work work{context,          goal,   directories,      std::move(store), std::move(lock), Probers(directories),
             std::move(world), Plan{}, spec::Topology{}, Timings{}};
   TRY(CheckAddresses(goal.options, work.desired(), work.world.applied));
@@ -388,7 +391,7 @@ Result<std::string> GoBack(Work& work, const reconcile::Machinery& machinery, st
   back.project = work.goal.project;
   back.on_revision = work.goal.on_revision;
   back.desired = std::move(before);
-  if (back.desired) AddSecretDigests(work.directories, work.world.applied.topology, *back.desired);
+  if (back.desired) (void)AddSecretDigests(work.directories, work.store, work.world.applied.topology, *back.desired);
   back.options.directories = work.directories;
   back.options.destroy = !back.desired;
   Work again{work.context,

@@ -13,14 +13,26 @@ namespace {
 
 constexpr std::size_t kKeyBytes = 32;
 
-// None: it is not there, or is none that only its owner can have written and read.
-std::optional<std::string> ReadKey(const std::string& path) {
+// Not there: nothing is wrong with it.
+MachineKeyRead Read(const std::string& path) {
+  MachineKeyRead read;
   const auto file = sys::Open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!file) {
+    if (file.error().sys_errno != ENOENT) read.why = file.error().Message();
+    return read;
+  }
   struct stat st{};
-  if (!file || ::fstat(file->get(), &st) != 0 || !S_ISREG(st.st_mode)) return {};
-  if (st.st_uid != ::geteuid() || (st.st_mode & 077U) != 0) return {};
+  const bool own = ::fstat(file->get(), &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == ::geteuid();
   auto key = sys::ReadAll(file->get(), path, kKeyBytes);
-  return key && key->size() == kKeyBytes ? std::optional(std::move(*key)) : std::nullopt;
+  if (!own || (st.st_mode & 077U) != 0) {
+    read.why = path + " is not a file that its owner alone may read and write: remove it, and another is made";
+  } else if (!key || key->size() != kKeyBytes) {
+    read.why = path + " is damaged: remove it, and another is made";
+  } else {
+    read.key = std::move(*key);
+    read.since_ms = std::int64_t{st.st_mtim.tv_sec} * 1000 + st.st_mtim.tv_nsec / 1'000'000;
+  }
+  return read;
 }
 
 // Written beside and linked, so that of two who make one at once both have the same, and whole.
@@ -40,10 +52,14 @@ Result<> MakeKey(const Directories& directories) {
 
 }  // namespace
 
-std::optional<std::string> MachineKey(const Directories& directories) {
-  if (auto key = ReadKey(directories.KeyFile())) return key;
-  if (!MakeKey(directories)) return {};
-  return ReadKey(directories.KeyFile());
+MachineKeyRead ReadMachineKey(const Directories& directories) {
+  auto read = Read(directories.KeyFile());
+  if (read.key || !read.why.empty()) return read;
+  if (const auto made = MakeKey(directories); !made) {
+    read.why = made.error().Message();
+    return read;
+  }
+  return Read(directories.KeyFile());
 }
 
 }  // namespace nucleus::cli

@@ -6,14 +6,19 @@
 // nor the secret can guess nothing from them.
 #pragma once
 
+#include <string>
+
 #include "spec/core/names.hpp"
 #include "spec/types.hpp"
+#include "state/store.hpp"
 
 namespace nucleus::cli {
 
-// Puts them into Service::inputs, as "secrets:DESTINATION". The key is made where there is none, and the state
-// directory with it. Of what the caller may not read, the key or a secret, the digest is the one that was applied: it
-// counts as not changed.
-void AddSecretDigests(const Directories& directories, const spec::Topology& applied, spec::Topology& topology);
+// Puts them into Service::inputs, as "secrets:DESTINATION" and "systemd_credentials:DESTINATION". The key is made where
+// there is none, and the state directory with it. Of what the caller may not read, the key, a secret, or a credential
+// that the calling unit has not, the digest is the one that was applied: it counts as not changed.
+// A sentence for people where that, or a key that is another one than when it was applied, decides about secrets.
+std::string AddSecretDigests(const Directories& directories, state::Store& store, const spec::Topology& applied,
+                             spec::Topology& topology);
 
 }  // namespace nucleus::cli

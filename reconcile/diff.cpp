@@ -51,6 +51,7 @@ std::string FieldText(const FieldRule& rule, spec::Scope scope, const std::strin
   if (const auto hash = field.find('#'); hash != std::string::npos) {
     const auto colon = field.find(':');
     const auto from = colon == std::string::npos ? 0 : colon + 1;
+    if (field.starts_with("systemd_credentials:")) return "credential " + field.substr(from, hash - from) + " changed";
     if (field.starts_with("secrets:")) return "secret " + field.substr(from, hash - from) + " changed";
     return "contents of " + field.substr(from, hash - from) + " changed";
   }

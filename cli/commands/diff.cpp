@@ -14,7 +14,8 @@ Result<int> RunDiff(Context& context) {
   state::Store store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
   const reconcile::Options options = TRY(PlanOptionsOf(context.arguments));
   World world = TRY(LoadWorld(store, desired.name));
-  AddSecretDigests(directories, world.applied.topology, desired);
+  if (const auto told = AddSecretDigests(directories, store, world.applied.topology, desired); !told.empty())
+    context.console.Warn(told);
   TRY(CheckAddresses(options, &desired, world.applied));
   auto planner = TRY(Observe(world, Probers(directories), &desired, options));
   const reconcile::Plan plan = TRY(std::move(planner).MakePlan(world.observed.parts));

@@ -231,6 +231,47 @@ def test_a_secret_that_changed_is_a_change(world):
     world.nucleus("diff", "-f", file, status=1)
 
 
+def test_a_key_that_is_lost_or_damaged_is_told(world):
+    """Without it nobody can say whether a secret has changed."""
+    (world.directory / "key").write_text(SECRET)
+    file = world.write('name = "PROJECT"\n[services.s]\ncommand = ["sleep", "100000"]\nsecrets = ["./key:/run/secrets/a"]\n')
+    assert "whether" not in world.apply(file).stderr
+    assert "whether" not in world.nucleus("diff", "-f", file, "--detailed-exitcode").stderr
+    key = world.state / "secret-digest.key"
+    whole = key.read_bytes()
+    for damage, words in [(lambda: key.chmod(0o644), "is not a file that its owner alone may read and write: remove it"),
+                          (lambda: (key.chmod(0o600), key.write_bytes(b"short")), "is damaged: remove it")]:
+        damage()
+        for command in (("diff", "--detailed-exitcode"), ("apply",)):
+            told = world.nucleus(*command, "-f", file).stderr
+            assert "warning: whether secrets have changed is not known: " in told and words in told, told
+    key.write_bytes(whole)
+    key.unlink()
+    for command in (("diff", "--detailed-exitcode"), ("apply",)):  # diff makes another, and so knows that all count as changed
+        done = world.nucleus(*command, "-f", file, status=None)
+        assert "the key of secrets' digests is another one than when they were applied" in done.stderr, done.stderr
+        assert "secret /run/secrets/a changed" in done.stdout
+    done = world.nucleus("diff", "-f", file, "--detailed-exitcode")
+    assert "whether" not in done.stderr
+
+
+def test_a_credential_that_changed_is_a_change(world):
+    creds = world.directory / "creds"
+    creds.mkdir()
+    (creds / "db").write_text(SECRET)
+    file = world.write('name = "PROJECT"\n[services.s]\ncommand = ["sleep", "100000"]\nsystemd_credentials = ["db:/run/secrets/db"]\n')
+    world.environment["CREDENTIALS_DIRECTORY"] = str(creds)
+    world.apply(file)
+    world.nucleus("diff", "-f", file, "--detailed-exitcode")
+    (creds / "db").write_text("another")
+    del world.environment["CREDENTIALS_DIRECTORY"]  # a person at a terminal has none, and sees no change
+    world.nucleus("diff", "-f", file, "--detailed-exitcode")
+    world.environment["CREDENTIALS_DIRECTORY"] = str(creds)
+    assert "credential /run/secrets/db changed" in world.nucleus("diff", "-f", file, "--detailed-exitcode", status=2).stdout
+    world.apply(file)
+    world.nucleus("diff", "-f", file, "--detailed-exitcode")
+
+
 @pytest.mark.parametrize("to", ["/etc/shadow", "CANARY", "../../../../../../CANARY", "/proc/self/root"])
 @pytest.mark.parametrize("form", ["the place", "above it"])
 def test_a_secret_at_a_link_of_the_image_stays_inside(world, image, to, form):
