@@ -13,15 +13,16 @@
 #include <chrono>
 #include <csignal>
 
-#include "actuators/netns/links.hpp"
 #include "actuators/netns/namespace.hpp"
-#include "actuators/netns/netlink.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/process/user_namespace.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/loopback.hpp"
 #include "actuators/sys/own_programs.hpp"
+#include "actuators/sys/pipe.hpp"
 #include "actuators/sys/process.hpp"
 #include "state/parts/network_help.hpp"
+#include "state/permissions.hpp"
 
 namespace nucleus::cli {
 
@@ -43,14 +44,6 @@ std::uint64_t NewSerial() {
   return static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
 }
 
-Result<> RaiseLoopback() {
-  auto netlink = TRY(netns::Netlink::Open(NETLINK_ROUTE));
-  const auto link = TRY(netns::GetLink(netlink, "lo"));
-  netns::LinkChange up;
-  up.up = true;
-  return link ? netns::ChangeLink(netlink, link->index, "lo", up) : Result<>();
-}
-
 // A network namespace, mounted where commands look for it.
 Result<> MakePin(const std::string& path) {
   while (::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
@@ -60,7 +53,7 @@ Result<> MakePin(const std::string& path) {
     if (::unshare(CLONE_NEWNET) != 0) return FailSys("make", "network namespace");
     if (::mount("/proc/thread-self/ns/net", path.c_str(), nullptr, MS_BIND, nullptr) != 0)
       return FailSys("pin network namespace", path);
-    return RaiseLoopback();
+    return sys::RaiseLoopback() ? Result<>() : FailSys("raise", "loopback");
   });
 }
 
@@ -88,11 +81,8 @@ Result<> Become(const Directories& directories, const sys::Fd& said) {
 }
 
 Result<> Make(const Directories& directories) {
-  std::array<int, 2> said{}, failed{};
-  if (::pipe2(said.data(), O_CLOEXEC) != 0) return FailSys("pipe", "machine");
-  sys::Fd said_read(said[0]), said_write(said[1]);
-  if (::pipe2(failed.data(), O_CLOEXEC) != 0) return FailSys("pipe", "machine");
-  sys::Fd failed_read(failed[0]), failed_write(failed[1]);
+  auto [said_read, said_write] = TRY(sys::MakePipe("machine"));
+  auto [failed_read, failed_write] = TRY(sys::MakePipe("machine"));
   const pid_t pid = ::fork();
   if (pid < 0) return FailSys("fork", "machine");
   if (pid == 0) {
@@ -124,7 +114,7 @@ NetworkState StateOf(const Directories& directories) {
 
 Result<> NeedUsersMachine(const Directories& directories) {
   if (::geteuid() == 0 || TRY(JoinUsersMachine(directories))) return {};
-  TRY(sys::MakeDirectories(directories.runtime, 0700));
+  TRY(state::PrepareDirectory(directories.runtime, {}));
   TRY_IN("user namespace", Make(directories));
   if (!TRY(JoinUsersMachine(directories)))
     return Fail(ErrorCode::kSystem, "enter", "user namespace", "its program has ended");

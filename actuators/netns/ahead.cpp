@@ -1,16 +1,13 @@
 #include "actuators/netns/ahead.hpp"
 
 #include <fcntl.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <sched.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
+
+#include "actuators/sys/loopback.hpp"
 
 namespace nucleus::netns {
 
@@ -33,11 +30,7 @@ void NamespaceAhead::Make() {
 }
 
 void NamespaceAhead::RaiseLoopback() {
-  const sys::Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ifreq request{};
-  std::memcpy(request.ifr_name, "lo", 3);
-  request.ifr_flags = IFF_UP | IFF_RUNNING;
-  if (!socket || ::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0) not_raised_ = {"raise", "loopback", errno};
+  if (!sys::RaiseLoopback()) not_raised_ = {"raise", "loopback", errno};
 }
 
 NamespaceAhead::NamespaceAhead(sys::Fd closed) : closed_(std::move(closed)) {

@@ -10,6 +10,7 @@
 #include "actuators/netns/nft_library.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/own_programs.hpp"
+#include "actuators/sys/pipe.hpp"
 
 namespace nucleus::netns {
 
@@ -53,10 +54,7 @@ Result<pid_t> Spawn(const std::string& program, const sys::Fd& in, const sys::Fd
 Result<NftAnswer> AskNft(const std::string& commands, bool json) {
   const std::string program = TRY(sys::ProgramOfOurs("nucleus-nft"));
   const sys::Fd in = TRY(Written(commands));
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe2", "answer of nftables");
-  const sys::Fd reader(ends[0]);
-  sys::Fd writer(ends[1]);
+  auto [reader, writer] = TRY(sys::MakePipe("answer of nftables"));
   const pid_t pid = TRY(Spawn(program, in, writer, json));
   writer.reset();
   auto text = sys::ReadAll(reader.get(), "answer of nftables");

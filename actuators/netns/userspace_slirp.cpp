@@ -12,6 +12,7 @@
 #include "actuators/netns/userspace.hpp"
 #include "actuators/netns/userspace_start.hpp"
 #include "actuators/sys/clone3.hpp"
+#include "actuators/sys/pipe.hpp"
 #include "actuators/sys/spawn.hpp"
 #include "spec/core/text.hpp"
 #include "spec/net.hpp"
@@ -37,16 +38,6 @@ std::string FdPath(int fd) {
 // Never longer than a socket's address may be.
 std::string SocketPath(int directory) {
   return FdPath(directory) + "/" + kSocket;
-}
-
-struct PipeEnds {
-  sys::Fd read, write;
-};
-
-Result<PipeEnds> MakePipeEnds() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe", kSlirp);
-  return PipeEnds{sys::Fd(ends[0]), sys::Fd(ends[1])};
 }
 
 Result<sys::Fd> ConnectTo(const std::string& path) {
@@ -114,8 +105,8 @@ Result<> WithdrawFromSlirp(const UserspacePlace& place, const spec::PortForward&
 
 Result<UserspaceProcess> StartSlirp(const std::string& program, const UserspacePlace& place) {
   TRY(CheckTunDevice());
-  auto ready = TRY(MakePipeEnds());
-  auto exit = TRY(MakePipeEnds());
+  auto ready = TRY(sys::MakePipe(kSlirp));
+  auto exit = TRY(sys::MakePipe(kSlirp));
   const sys::Fd words(::memfd_create("slirp4netns", MFD_CLOEXEC));
   if (!words) return FailSys("memfd_create", kSlirp);
   RemoveTraces(place);

@@ -18,6 +18,7 @@
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/mount_api.hpp"
+#include "actuators/sys/pipe.hpp"
 
 namespace nucleus::process {
 
@@ -219,9 +220,7 @@ Result<Running> Restore(const Prepared& prepared, const RestoreOrder& order, con
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe2", "channel");
-  sys::Fd heard(ends[0]), told(ends[1]);
+  auto [heard, told] = TRY(sys::MakePipe("channel"));
   Child child{.data = data};
   child.join_cgroup = group.get();
   child.channel = told.get();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "actuators/sys/id_ranges.hpp"
 #include "state/parts/id_map.hpp"
 
 namespace nucleus::process {
@@ -158,14 +159,9 @@ std::optional<Posture> ParsePosture(std::string_view status) {
 
 std::optional<std::vector<IdRange>> ParseIdMap(std::string_view text) {
   std::vector<IdRange> ranges;
-  while (!text.empty()) {
-    const auto line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    const auto numbers = NumbersOf<std::uint32_t>(line);
-    if (!numbers || numbers->size() != 3) return std::nullopt;
-    ranges.push_back({(*numbers)[0], (*numbers)[1], (*numbers)[2]});
-  }
-  return ranges;
+  for (const auto& [inside, outside, count] : sys::ParseIdMap(text)) ranges.push_back({inside, outside, count});
+  const auto lines = std::ranges::count(text, '\n') + (text.empty() || text.ends_with('\n') ? 0 : 1);
+  return std::cmp_equal(ranges.size(), lines) ? std::optional(std::move(ranges)) : std::nullopt;
 }
 
 std::string HexMask(std::uint64_t mask) {

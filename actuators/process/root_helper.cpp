@@ -14,6 +14,7 @@
 #include "actuators/process/channel.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/pipe.hpp"
 #include "actuators/sys/process.hpp"
 #include "state/parts/id_map.hpp"
 
@@ -58,9 +59,7 @@ Result<RootHelper> RootHelper::Start(const RunningContainer& container, const st
   const sys::Fd root = TRY(sys::Open(path, O_PATH | O_DIRECTORY));
   // It is that process's, if that is still there.
   if (TRY(sys::WaitForExit(container.pidfd, 0))) return Fail(ErrorCode::kNotFound, "", subject, "has ended");
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe2", "helper");
-  sys::Fd answer(ends[0]), tell(ends[1]);
+  auto [answer, tell] = TRY(sys::MakePipe("helper"));
   sys::Fd group;
   if (!container.launch.cgroup.empty()) group = TRY(sys::Open(container.launch.cgroup, O_RDONLY | O_DIRECTORY));
   const pid_t parent = ::getpid();

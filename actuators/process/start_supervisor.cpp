@@ -16,6 +16,7 @@
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/mount_api.hpp"
 #include "actuators/sys/pass_fd.hpp"
+#include "actuators/sys/pipe.hpp"
 
 namespace nucleus::process {
 
@@ -94,10 +95,8 @@ Result<> StartSupervisor(const std::string& program, const std::string& director
   const sys::Fd null = TRY(Above(sys::Open("/dev/null", O_RDWR), "/dev/null"));
   sys::Fd group;
   if (!cgroup.empty()) group = TRY(Above(sys::Open(cgroup, O_RDONLY | O_DIRECTORY), cgroup));
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe2", "readiness");
-  sys::Fd reader(ends[0]);
-  sys::Fd writer = TRY(Above(sys::Fd(ends[1]), "readiness"));
+  auto [reader, low] = TRY(sys::MakePipe("readiness"));
+  sys::Fd writer = TRY(Above(std::move(low), "readiness"));
   if (const auto waiting = TRY(ConnectHold(directory))) {
     if (!sys::SendFd(waiting->get(), writer.get())) return FailSys("tell", "the unit's supervisor");
     writer.reset();

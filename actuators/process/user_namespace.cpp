@@ -17,6 +17,7 @@
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/id_ranges.hpp"
+#include "actuators/sys/pipe.hpp"
 
 namespace nucleus::process {
 
@@ -109,9 +110,7 @@ bool RunMapper(const char* program, pid_t pid, const std::vector<IdRange>& map) 
 class Outside {
  public:
   static Result<Outside> Start(const Lent& lent) {
-    std::array<int, 2> ends{};
-    if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe2", "id maps");
-    sys::Fd reader(ends[0]), writer(ends[1]);
+    auto [reader, writer] = TRY(sys::MakePipe("id maps"));
     const pid_t inside = ::getpid();
     const pid_t pid = ::fork();
     if (pid < 0) return FailSys("fork", "id maps");

@@ -17,6 +17,7 @@
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/pending_signals.hpp"
+#include "actuators/sys/pipe.hpp"
 #include "actuators/sys/trusted.hpp"
 #include "state/parts/id_map.hpp"
 #include "state/parts/oci_state.hpp"
@@ -72,15 +73,11 @@ Result<std::string> MakeHookGroup(const HookSubject& subject) {
   }
 }
 
-struct HookPipe {
-  sys::Fd read, write;
-};
-Result<HookPipe> MakeHookPipe() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe2", "hook");
+Result<sys::Pipe> MakeHookPipe() {
   constexpr int kAbove = 10;  // the standard files are put in place first
-  const sys::Fd read(ends[0]), write(ends[1]);
-  HookPipe pipe{sys::Fd(::fcntl(ends[0], F_DUPFD_CLOEXEC, kAbove)), sys::Fd(::fcntl(ends[1], F_DUPFD_CLOEXEC, kAbove))};
+  const auto low = TRY(sys::MakePipe("hook"));
+  sys::Pipe pipe{sys::Fd(::fcntl(low.read.get(), F_DUPFD_CLOEXEC, kAbove)),
+                 sys::Fd(::fcntl(low.write.get(), F_DUPFD_CLOEXEC, kAbove))};
   if (!pipe.read || !pipe.write) return FailSys("duplicate", "hook");
   return pipe;
 }
@@ -93,7 +90,7 @@ struct HookStart {
   sys::Fd container{};  // a pidfd
   sys::Fd root{};       // createContainer: the machine's, as the container's mount namespace has it
   sys::Fd group{};
-  HookPipe in{}, out{};
+  sys::Pipe in{}, out{};
 };
 
 [[noreturn]] void Execute(const HookStart& start, char* const* argv, char* const* environment) {

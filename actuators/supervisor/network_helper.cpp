@@ -8,6 +8,7 @@
 #include <csignal>
 
 #include "actuators/sys/clone3.hpp"
+#include "actuators/sys/pipe.hpp"
 #include "actuators/sys/spawn.hpp"
 
 namespace nucleus::process {
@@ -20,14 +21,12 @@ constexpr std::size_t kLongestLine = 4096;
 }  // namespace
 
 Result<std::unique_ptr<NetworkHelper>> NetworkHelper::Start(const std::string& program, const std::string& directory) {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe", program);
+  auto pipe = TRY(sys::MakePipe(program));
   std::unique_ptr<NetworkHelper> helper(new NetworkHelper);
-  helper->output_.reset(ends[0]);
-  sys::Fd low(ends[1]);
-  const sys::Fd write(::fcntl(low.get(), F_DUPFD_CLOEXEC, kOutputFd + 1));
-  low.reset();
-  if (!write || ::fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return FailSys("fcntl", program);
+  helper->output_ = std::move(pipe.read);
+  const sys::Fd write(::fcntl(pipe.write.get(), F_DUPFD_CLOEXEC, kOutputFd + 1));
+  pipe.write.reset();
+  if (!write || ::fcntl(helper->output_.get(), F_SETFL, O_NONBLOCK) != 0) return FailSys("fcntl", program);
   sys::FileActions actions;
   for (int fd = 0; fd < kOutputFd; ++fd) actions.Open(fd, "/dev/null", O_RDWR);
   actions.Give(write.get(), kOutputFd);

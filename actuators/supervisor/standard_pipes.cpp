@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "actuators/supervisor/relay.hpp"
+#include "actuators/sys/pipe.hpp"
 
 namespace nucleus::process {
 
@@ -22,9 +23,7 @@ bool SameTerminal(int one, int other) {
 // What the command is given.
 Result<int> StandardPipes::Add(int terminal, bool input, uid_t uid, gid_t gid) {
   if (::isatty(terminal) == 0) return terminal;
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe2", "standard files");
-  sys::Fd read(ends[0]), write(ends[1]);
+  auto [read, write] = TRY(sys::MakePipe("standard files"));
   Flow& flow = flows_.at(static_cast<std::size_t>(terminal));
   flow.terminal = terminal;
   flow.ours = std::move(input ? write : read);

@@ -14,6 +14,7 @@
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/id_ranges.hpp"
 #include "actuators/sys/own_programs.hpp"
+#include "actuators/sys/pipe.hpp"
 #include "actuators/sys/spawn.hpp"
 
 namespace nucleus::unit {
@@ -66,10 +67,7 @@ std::optional<ManagerKind> ManagerHere() {
 
 Result<UnitStart> UnitStart::Begin(const UnitOrder& order) {
   const std::string program = TRY(sys::ProgramOfOurs("nucleus-unit"));
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe2", "answer of nucleus-unit");
-  sys::Fd reader(ends[0]);
-  const sys::Fd writer(ends[1]);
+  auto [reader, writer] = TRY(sys::MakePipe("answer of nucleus-unit"));
   sys::FileActions files;
   files.Open(STDIN_FILENO, "/dev/null", O_RDONLY);
   files.Give(writer.get(), STDOUT_FILENO);

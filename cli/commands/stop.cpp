@@ -13,6 +13,7 @@
 #include "actuators/supervisor/notice.hpp"
 #include "actuators/sys/cgroup_control.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/pipe.hpp"
 #include "actuators/sys/process.hpp"
 #include "cli/commands/run_from_clone.hpp"
 #include "cli/containers.hpp"
@@ -27,10 +28,7 @@ using Act = std::function<Result<>(const Container&, const Directories&)>;
 
 // There is no way back out of a user namespace: an ordinary user has a process for each container.
 Result<> ActApart(const Act& act, const Container& container, const Directories& directories) {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe2", container.Name());
-  const sys::Fd read(ends[0]);
-  sys::Fd write(ends[1]);
+  auto [read, write] = TRY(sys::MakePipe(container.Name()));
   const pid_t child = ::fork();
   if (child < 0) return FailSys("fork", container.Name());
   if (child == 0) {
