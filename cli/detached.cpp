@@ -13,6 +13,7 @@
 #include "cli/converge.hpp"
 #include "cli/detached_unit.hpp"
 #include "cli/run_options.hpp"
+#include "cli/users_machine.hpp"
 #include "spec/core/text.hpp"
 #include "state/parts/restore_order.hpp"
 
@@ -149,6 +150,8 @@ Result<int> RunDetached(Context& context) {
   const std::string name = TRY(NameOf(arguments));
   spec::Topology topology = TRY(TellProblems(
       context, spec::LoadFlags(name, name, FlagsOf(arguments), arguments.operands(), spec::Outside::Real())));
+  // Not before it is known that there is something to start.
+  TRY(NeedUsersMachine(directories));
   TRY(StartDetached(context, directories, name, std::move(topology), {.remove = arguments.Has("rm")}));
   return exit_code::kDone;
 }

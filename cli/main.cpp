@@ -42,9 +42,8 @@ Machine MachineOf(const Arguments& arguments) {
     case CommandId::kVerify:
     case CommandId::kRm:
       return Machine::kEntered;
-    case CommandId::kRun:
+    case CommandId::kRun:  // in the background by itself, once there is something to start
     case CommandId::kCreate:
-      return arguments.Has("detach") ? Machine::kNeeded : Machine::kNone;
     case CommandId::kValidate:
     case CommandId::kComposeValidate:
     case CommandId::kShow:

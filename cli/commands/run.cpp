@@ -35,6 +35,7 @@
 #include "reconcile/wanted.hpp"
 #include "spec/core/text.hpp"
 #include "spec/flags.hpp"
+#include "state/permissions.hpp"
 
 namespace nucleus::cli {
 
@@ -251,6 +252,7 @@ void HoldSignals() {
 // An ordinary user is root of a user namespace from here on. Whose directories are used was decided before.
 Result<> BecomeRoot(const Arguments& arguments) {
   const Directories directories = TRY(DirectoriesOf(arguments));
+  TRY(state::PrepareDirectory(directories.runtime, {}));
   ::setenv("NUCLEUS_STATE_DIR", directories.state.c_str(), 1);
   ::setenv("NUCLEUS_RUNTIME_DIR", directories.runtime.c_str(), 1);
   return process::EnterOwnUserNamespace();

@@ -118,6 +118,29 @@ def test_an_ordinary_user_is_told_what_is_missing(world):
     assert "XDG_RUNTIME_DIR is no absolute path" in user.nucleus("run", "--", "true", status=125).stderr
 
 
+def test_what_is_not_started_leaves_no_program(world):
+    """An ordinary user's containers in the background live in namespaces that a program keeps."""
+    user = Ordinary(world)
+    assert "--memory: '12Q'" in user.nucleus("run", "-d", "--memory", "12Q", "--", "true", status=125).stderr
+    assert not [line for line in world.processes() if "nucleus-network" in line]
+
+
+def test_a_runtime_directory_of_somebody_elses_is_not_used(world):
+    """XDG_RUNTIME_DIR=/tmp, where anybody may have made a directory of that name before."""
+    user = Ordinary(world)
+    world.run("install", "-d", "-m", "1777", "/mnt/tmp")
+    user.environment["XDG_RUNTIME_DIR"] = "/mnt/tmp"
+    for options, words in (["-o", "1000", "-m", "0777"], "it belongs to user 1000"), (["-o", "33", "-m", "0777"], "others may write in it"):
+        world.run("install", "-d", *options, "/mnt/tmp/nucleus")
+        for command in (["run"], ["run", "-d"]):
+            said = user.nucleus(*command, "--", "true", status=125).stderr
+            assert words in said and "mode 0700" in said, said
+            assert world.run("find", "/mnt/tmp/nucleus", "-mindepth", 1).stdout == ""
+    world.run("rm", "-r", "/mnt/tmp/nucleus")
+    user.nucleus("run", "--", "true")
+    assert world.run("stat", "-c", "%u %a", "/mnt/tmp/nucleus").stdout == "33 700\n"
+
+
 def test_a_container_on_no_network_needs_no_program_for_one(world):
     """/dev/net/tun is root's alone here, and so a way out is not to be had."""
     user = Ordinary(world)
