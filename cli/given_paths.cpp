@@ -8,9 +8,9 @@ namespace nucleus::cli {
 
 namespace {
 
-class Checker {
+class PathChecker {
  public:
-  Checker(const spec::Topology& topology, const Directories& directories)
+  PathChecker(const spec::Topology& topology, const Directories& directories)
       : topology_(topology), directories_(directories) {}
 
   // Whether it may be written is its mounts' business.
@@ -64,7 +64,7 @@ spec::Problem ProblemAt(const spec::Topology& topology, spec::Place place, std::
 }
 
 std::vector<spec::Problem> CheckGivenPaths(const spec::Topology& topology, const Directories& directories) {
-  Checker checker(topology, directories);
+  PathChecker checker(topology, directories);
   for (const auto& [name, volume] : topology.volumes) checker.Check(volume);
   for (const auto& [name, service] : topology.services) checker.Check(service);
   return checker.Take();

@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kKeyBytes = 32;
 
 // Not there: nothing is wrong with it.
-MachineKeyRead Read(const std::string& path) {
+MachineKeyRead ReadKeyFile(const std::string& path) {
   MachineKeyRead read;
   const auto file = sys::Open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if (!file) {
@@ -53,13 +53,13 @@ Result<> MakeKey(const Directories& directories) {
 }  // namespace
 
 MachineKeyRead ReadMachineKey(const Directories& directories) {
-  auto read = Read(directories.KeyFile());
+  auto read = ReadKeyFile(directories.KeyFile());
   if (read.key || !read.why.empty()) return read;
   if (const auto made = MakeKey(directories); !made) {
     read.why = made.error().Message();
     return read;
   }
-  return Read(directories.KeyFile());
+  return ReadKeyFile(directories.KeyFile());
 }
 
 }  // namespace nucleus::cli

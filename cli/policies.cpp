@@ -2,11 +2,14 @@
 
 #include <linux/capability.h>
 #include <linux/seccomp.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <variant>
 
 #include "actuators/netns/passage.hpp"
 #include "actuators/netns/userspace_program.hpp"
@@ -14,12 +17,14 @@
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/landlock.hpp"
 #include "actuators/sys/lockdown.hpp"
+#include "actuators/sys/syscall_names.hpp"
 #include "cli/given_paths.hpp"
 #include "policy/capability_policy.hpp"
 #include "policy/landlock_policy.hpp"
 #include "policy/seccomp_compile.hpp"
 #include "reconcile/wanted.hpp"
 #include "spec/validate.hpp"
+#include "state/parts/seccomp_run.hpp"
 
 namespace nucleus::cli {
 
@@ -91,12 +96,7 @@ class Checker {
 
   void Check(const spec::Service& service) {
     const bool production = IsProduction(service);
-    std::uint64_t kept = 0;
-    if (const auto text = TextOf(service.caps_policy, production ? "production caps" : "caps")) {
-      const auto read = policy::ReadCapabilityPolicy(*text, service.caps_policy, production);
-      Add(read.problems);
-      if (read.sets) kept = read.sets->bounding;
-    }
+    const std::uint64_t kept = Kept(service, production);
     if (const auto checked = CheckEgress(service, kept); !checked) {
       problems_.push_back(
           {.file = service.caps_policy, .message = checked.error().cause + "; " + checked.error().hint});
@@ -106,10 +106,7 @@ class Checker {
       Add(read.problems);
       if (read.policy) Losses(service, *read.policy);
     }
-    std::string inputs = "seccomp " + std::to_string(kept);
-    for (const auto& name : service.seccomp_allow) inputs += " " + name;
-    if (const auto text = TextOf(service.seccomp_profile, inputs))
-      Add(policy::BuildSeccomp(*text, service.seccomp_profile, InputsOf(service, kept), "").problems);
+    if (DeniesExecve(service, kept)) TellShells(service);
     if (service.seccomp_profile.empty() && !service.seccomp_allow.empty()) {
       problems_.push_back(ProblemAt(topology_, spec::PlaceOf(service, "seccomp_allow"),
                                     "seccomp_allow: there is no seccomp_profile it could add to"));
@@ -128,6 +125,48 @@ class Checker {
   void Add(const std::vector<spec::Problem>& problems) {
     problems_.insert(problems_.end(), problems.begin(), problems.end());
   }
+  // Capabilities that it may have.
+  std::uint64_t Kept(const spec::Service& service, bool production) {
+    const auto [known, is_new] = kept_.try_emplace({service.caps_policy, production ? "production" : ""}, 0);
+    const auto text = is_new ? TextOf(service.caps_policy, production ? "production caps" : "caps") : std::nullopt;
+    if (!text) return known->second;
+    const auto read = policy::ReadCapabilityPolicy(*text, service.caps_policy, production);
+    Add(read.problems);
+    if (read.sets) known->second = read.sets->bounding;
+    return known->second;
+  }
+  // Its profile: what is executed first passes all the same, and executes nothing.
+  bool DeniesExecve(const spec::Service& service, std::uint64_t kept) {
+    std::string inputs = "seccomp " + std::to_string(kept);
+    for (const auto& name : service.seccomp_allow) inputs += " " + name;
+    const auto [known, is_new] = denies_execve_.try_emplace({service.seccomp_profile, inputs}, false);
+    const auto text = is_new ? TextOf(service.seccomp_profile, inputs) : std::nullopt;
+    if (!text) return known->second;
+    const auto built = policy::BuildSeccomp(*text, service.seccomp_profile, InputsOf(service, kept), "");
+    Add(built.problems);
+    seccomp_data call{};
+    call.nr = SYS_execve;
+    call.arch = sys::kNativeArchitecture;
+    const auto verdict =
+        built.program ? RunSeccomp(*built.program, call).value_or(SECCOMP_RET_ALLOW) : SECCOMP_RET_ALLOW;
+    const auto action = verdict & SECCOMP_RET_ACTION_FULL;
+    known->second = action != SECCOMP_RET_ALLOW && action != SECCOMP_RET_LOG;
+    return known->second;
+  }
+  void TellShells(const spec::Service& service) {
+    const auto* probe = service.health ? std::get_if<spec::CommandProbe>(&service.health->probe) : nullptr;
+    for (const auto& [argv, key] : {std::pair(probe != nullptr ? &probe->argv : nullptr, "health_check"),
+                                    std::pair(&service.readiness_exec, "readiness_exec")}) {
+      const bool shell = argv != nullptr && argv->size() > 1 && argv->front() == "/bin/sh" && (*argv)[1] == "-c";
+      if (!shell) continue;
+      auto problem = ProblemAt(topology_, spec::PlaceOf(service, key),
+                               std::string(key) +
+                                   ": the shell can execute no program, for the seccomp profile denies "
+                                   "execve; a list of arguments is executed itself, in a file");
+      problem.warning = true;
+      problems_.push_back(std::move(problem));
+    }
+  }
   void Losses(const spec::Service& service, const policy::LandlockPolicy& policy) {
     for (const auto& loss : policy::LandlockLosses(policy, sys::LandlockAbi())) {
       problems_.push_back(
@@ -136,7 +175,10 @@ class Checker {
   }
 
   const spec::Topology& topology_;
-  std::set<std::pair<std::string, std::string>> seen_;
+  using Looked = std::pair<std::string, std::string>;  // a file, and for what
+  std::set<Looked> seen_;
+  std::map<Looked, std::uint64_t> kept_;
+  std::map<Looked, bool> denies_execve_;
   std::vector<spec::Problem> problems_;
 };
 

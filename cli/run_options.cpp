@@ -59,7 +59,7 @@ constexpr std::array kKeys{
     List("systemd-credential", "NAME:DEST", "A credential of the calling systemd unit, given as secrets are."),
     Text("workdir", "DIR", "Working directory in the container; without one, /context where there is one, else /."),
     Text("hostname", "NAME", "Host name inside; without one, the container's name."),
-    Text("user", "USER", "User the workload runs as, by number or by the container's own passwd file.", 'u'),
+    Text("user", "USER[:GROUP]", "User the workload runs as, by number or by the container's own passwd file.", 'u'),
     Text("group", "GROUP", "Group the workload runs as; without one, the user's."),
     List("additional-group", "GROUP", "A supplementary group; it has exactly those given."),
     Text("memory", "SIZE", "Memory limit: beyond it the workload is killed.", 'm'),

@@ -50,6 +50,19 @@ Value ValueOf(const GivenFlag& flag, std::string_view key, Place place) {
   return value;
 }
 
+// --user USER:GROUP, as `exec` has it; a group that is given by itself as well is refused with the pair.
+void SplitUser(Value& table) {
+  Value* user = table.FindMember("user") != nullptr ? &table.FindMember("user")->value : nullptr;
+  if (user == nullptr || table.FindMember("group") != nullptr) return;
+  const auto colon = user->text.find(':');
+  if (colon == std::string::npos) return;
+  Value group = Value::String(user->text.substr(colon + 1));
+  group.place = user->place;
+  user->text.resize(colon);
+  const Place place = user->place;
+  table.members.push_back({"group", place, std::move(group)});
+}
+
 bool IsOfWord(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
@@ -127,6 +140,7 @@ Loaded LoadFlags(const std::string& project, const std::string& name, std::span<
     }
     table.members.push_back({key, place, ValueOf(flag, key, place)});
   }
+  SplitUser(table);
   std::vector<Value> words;
   for (const auto& word : command) words.push_back(Value::String(word));
   table.members.push_back({"command", {}, Value::Array(std::move(words))});

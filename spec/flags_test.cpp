@@ -35,6 +35,21 @@ TEST(Flags, WhatSomebodyWroteStays) {
   EXPECT_EQ(Said("p.toml", "context_mode: is none of its keys"), "p.toml:1:1: context_mode: is none of its keys");
 }
 
+TEST(Flags, AUserMayHaveItsGroupWithIt) {
+  const testing::Files files;
+  const auto said = [&](std::vector<GivenFlag> given) {
+    const auto loaded = LoadFlags("p", "a", given, {"true"}, files.outside());
+    return loaded.ok()
+               ? loaded.topology->services.at("a").user.user + " " + loaded.topology->services.at("a").user.group
+               : testing::Files::Lines(loaded);
+  };
+  EXPECT_EQ(said({{"user", {"1000:10"}, false}}), "1000 10");
+  EXPECT_EQ(said({{"user", {"1000"}, false}, {"group", {"7"}, false}}), "1000 7");
+  EXPECT_EQ(said({{"user", {"1000:10"}, false}, {"group", {"7"}, false}}),
+            "--user: '1000:10': the group is said by itself: --group\n");
+  EXPECT_NE(said({{"user", {"1000:"}, false}}).find("an empty user or group"), std::string::npos);
+}
+
 TEST(Flags, ProblemsNameTheOption) {
   const testing::Files files;
   const std::vector<GivenFlag> given{{"swap", {"x"}, false}, {"tmpfs", {"/t:0"}, true}, {"io-limit", {"8:0"}, true}};

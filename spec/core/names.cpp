@@ -52,8 +52,12 @@ Result<std::string> UserRuntime() {
   if (access(usual.c_str(), W_OK | X_OK) == 0) return usual + "/nucleus";
   const std::string_view why =
       Variable("XDG_RUNTIME_DIR").empty() ? "XDG_RUNTIME_DIR is not set" : "XDG_RUNTIME_DIR is no absolute path";
-  return Fail(Error::Of(ErrorCode::kNotFound, "find", "runtime directory", why)
-                  .Hint("set XDG_RUNTIME_DIR or NUCLEUS_RUNTIME_DIR, or give --runtime-dir"));
+  return Fail(
+      Error::Of(ErrorCode::kNotFound, "find", "runtime directory", why)
+          .Hint(
+              "set XDG_RUNTIME_DIR or NUCLEUS_RUNTIME_DIR, or give --runtime-dir; `loginctl enable-linger` has systemd "
+              "make one, /run/user/" +
+              std::to_string(geteuid())));
 }
 
 }  // namespace

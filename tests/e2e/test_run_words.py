@@ -32,7 +32,7 @@ def given(world):
 @pytest.mark.parametrize("options, words", [
     (["--tmpfs", "/t:0"], "--tmpfs: '/t:0': nothing fits into no memory"),
     (["--io-limit", "8:0"], '--io-limit: limits nothing; write for example "8:0 rbps=10M wiops=100"'),
-    (["--user", "1000:1000"], "--user: '1000:1000': the group is said by itself: --group"),
+    (["--user", "1000:1000", "--group", "5"], "--user: '1000:1000': the group is said by itself: --group"),
     (["--seccomp-allow", "keyctl"], "--seccomp-allow: there is no --seccomp-profile it could add to"),
     (["--seccomp-mode", "trace"], "--seccomp-mode: a trace needs a file to go to, --seccomp-log"),
     (["--require-kernel-lockdown", "confidentiality"], "--require-kernel-lockdown: "),
@@ -64,6 +64,20 @@ def test_what_is_wrong_is_said_as_it_was_given(world, given, options, words):
     assert words in said and ".writable" not in said, said
     assert world.run("find", world.runtime / "projects", "-mindepth", 1, status=None).stdout == ""
     assert os.stat("/dev/null").st_rdev == null.st_rdev
+
+
+def test_a_user_may_have_its_group_with_it(world):
+    assert world.nucleus("run", "-u", "1000:1001", "--", "sh", "-c", "id -u; id -G").stdout == "1000\n1001\n"
+
+
+def test_a_probe_by_the_shell_under_a_profile_without_execve_is_told(world, given):
+    path = world.write('name = "PROJECT"\n[services.a]\ncommand = ["true"]\nseccomp_profile = "p.json"\nhealth_check = "ls"\n'
+                       '[services.b]\ncommand = ["true"]\nseccomp_profile = "p.json"\nhealth_check = ["ls"]\nreadiness_exec = "ls"\n')
+    said = world.nucleus("validate", "-f", path).stderr
+    assert [line.split(": the shell")[0] for line in said.splitlines()] == [
+        f"{path}:7:1: warning: health_check", f"{path}:12:1: warning: readiness_exec"], said
+    done = world.nucleus("run", "--seccomp-profile", "p.json", "--health-cmd", "ls", "--", "true")
+    assert "--health-cmd: the shell can execute no program" in done.stderr
 
 
 def test_usage_is_told_as_usage(world):
