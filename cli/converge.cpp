@@ -10,6 +10,7 @@
 #include "cli/progress.hpp"
 #include "cli/published_ports.hpp"
 #include "cli/run_network.hpp"
+#include "cli/saved_secrets.hpp"
 #include "cli/secret_digests.hpp"
 #include "cli/signals.hpp"
 #include "cli/timings.hpp"
@@ -275,18 +276,6 @@ Result<std::optional<spec::Topology>> RevisionBefore(Work& work, std::uint64_t f
   return before;
 }
 
-// Of a saved plan too: where a secret has changed since, the plan is another one now, and refused.
-void PinSecrets(Console& console, const Directories& directories, state::Store& store, const World& world, Goal& goal) {
-  for (auto* topology : {&goal.sources_now, &goal.desired}) {
-    const bool given = topology->has_value();
-    const auto told = given ? AddSecretDigests(directories, store, world.applied.topology, **topology) : "";
-    if (topology == &goal.desired && !told.empty()) console.Warn(told);
-  }
-  // Where they say the same, the files know the lines; where not, the plan is refused as stale.
-  if (goal.desired && goal.sources_now && spec::ToJson(*goal.desired) == spec::ToJson(*goal.sources_now))
-    goal.desired = goal.sources_now;
-}
-
 // Who had the lock before may have taken the project away.
 Result<> Admit(const Goal& goal, state::Store& store, const World& world) {
   if (goal.must_be_known) TRY(KnownProject(store, goal.project));
@@ -466,6 +455,10 @@ Result<int> Converge(Context& context, Goal goal) {
   CatchSignals();
   Work work = TRY(Prepare(context, goal));
   if (const int stale = CheckSaved(work); stale != exit_code::kDone) return stale;
+  if (SeeSecrets(work.directories, work.store, work.world, goal)) {
+    work.plan = TRY(PlanFor(work.world, work.desired(), goal.options));
+    work.effective = TRY(reconcile::EffectiveTopology(work.desired(), work.world.applied, goal.options));
+  }
 
   const std::vector<std::string> files = work.desired() != nullptr ? work.desired()->files : std::vector<std::string>{};
   if (OutputFormOf(context.arguments) != OutputForm::kJson) PrintPlan(context, work.plan, files);

@@ -255,6 +255,24 @@ def test_a_key_that_is_lost_or_damaged_is_told(world):
     assert "whether" not in done.stderr
 
 
+def test_a_plan_may_be_saved_by_somebody_who_cannot_read_the_secrets(world):
+    """As a member of the group nucleus; here the key is not one to be used."""
+    (world.directory / "key").write_text(SECRET)
+    file = world.write('name = "PROJECT"\n[services.s]\ncommand = ["sleep", "100000"]\nsecrets = ["./key:/run/secrets/a"]\n')
+    world.nucleus("diff", "-f", file)
+    key = world.state / "secret-digest.key"
+    key.chmod(0o644)
+    assert "whether secrets have changed is not known" in world.nucleus("diff", "-f", file, "--out", "saved.plan").stderr
+    key.chmod(0o600)
+    world.nucleus("apply", "saved.plan")
+    world.nucleus("diff", "-f", file, "--detailed-exitcode")  # and what it holds is known from now on
+    key.chmod(0o644)
+    world.nucleus("diff", "-f", file, "--out", "saved.plan")
+    key.chmod(0o600)
+    (world.directory / "key").write_text("another")  # seen when it was applied: this is a change since
+    assert "stale" in world.nucleus("apply", "saved.plan", status=4).stderr
+
+
 def test_a_credential_that_changed_is_a_change(world):
     creds = world.directory / "creds"
     creds.mkdir()
