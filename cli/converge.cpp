@@ -456,7 +456,9 @@ Result<int> Converge(Context& context, Goal goal) {
   Work work = TRY(Prepare(context, goal));
   if (const int stale = CheckSaved(work); stale != exit_code::kDone) return stale;
   if (SeeSecrets(work.directories, work.store, work.world, goal)) {
+    const Digest digest = work.plan.digest;  // it is the plan that was read
     work.plan = TRY(PlanFor(work.world, work.desired(), goal.options));
+    work.plan.digest = digest;
     work.effective = TRY(reconcile::EffectiveTopology(work.desired(), work.world.applied, goal.options));
   }
 

@@ -27,7 +27,7 @@ constexpr Option kRuntimeDir{.name = "runtime-dir",
                              .value = "DIR",
                              .summary =
                                  "Where run-time state is, on tmpfs; also NUCLEUS_RUNTIME_DIR. For root "
-                                 "/run/nucleus, for others the XDG runtime directory."};
+                                 "/run/nucleus, for others below XDG_RUNTIME_DIR, or /run/user/UID without it."};
 constexpr std::array kCommon{&kHelp, &kVerbose, &kStateDir, &kRuntimeDir};
 
 constexpr Option kFiles{.name = "file",

@@ -1,10 +1,14 @@
 #include "cli/run_preview.hpp"
 
+#include <sys/resource.h>
+
 #include <nlohmann/json.hpp>
 
+#include "actuators/security/landlock_abi.hpp"
 #include "actuators/security/security_names.hpp"
 #include "cli/table.hpp"
 #include "spec/core/text.hpp"
+#include "spec/core/units.hpp"
 #include "spec/net.hpp"
 #include "state/parts/egress_model.hpp"
 
@@ -104,6 +108,27 @@ Json Network(const Preview& preview) {
   return json;
 }
 
+// landlock(7).
+Json LandlockOf(const Landlock& landlock) {
+  Json rules = Json::array();
+  for (const auto& rule : landlock.rules)
+    rules.push_back({{"path", rule.path}, {"access", security::LandlockWords(rule.access)}});
+  Json out = {
+      {"enabled", landlock.enabled}, {"required", landlock.required}, {"min_abi", landlock.min_abi}, {"rules", rules}};
+  // Each is restricted as a whole, or not at all.
+  for (const auto& [name, right] :
+       {std::pair("tcp_bind", security::kBindTcp), std::pair("tcp_connect", security::kConnectTcp)}) {
+    if ((landlock.handled_net & right) == 0) continue;
+    out[name] = Json::array();
+    for (const auto& port : landlock.ports)
+      if ((port.access & right) != 0) out[name].push_back(port.port);
+  }
+  out["scopes"] = Json::array();
+  if ((landlock.scoped & security::kScopeAbstractSocket) != 0) out["scopes"].push_back("abstract sockets");
+  if ((landlock.scoped & security::kScopeSignal) != 0) out["scopes"].push_back("signals");
+  return out;
+}
+
 Json Document(const Preview& preview) {
   const Launch& launch = preview.launch;
   Json json;
@@ -134,16 +159,12 @@ Json Document(const Preview& preview) {
                      {"instructions", security.seccomp_trace ? 0 : security.seccomp.size()},
                      {"log", Printable(security.seccomp_log)},
                      {"log_denied", security.seccomp_log_denied}};
-  Json rules = Json::array();
-  for (const auto& rule : launch.security.landlock.rules)
-    rules.push_back({{"path", rule.path}, {"access", security::LandlockWords(rule.access)}});
-  json["landlock"] = {{"enabled", launch.security.landlock.enabled},
-                      {"required", launch.security.landlock.required},
-                      {"min_abi", launch.security.landlock.min_abi},
-                      {"rules", rules}};
+  json["landlock"] = LandlockOf(launch.security.landlock);
   json["network"] = Network(preview);
   json["cgroup"] = launch.cgroup;
   json["limits"] = preview.limits;
+  for (const auto& limit : launch.rlimits)
+    if (limit.resource == RLIMIT_MEMLOCK) json["limits"]["memlock"] = std::to_string(limit.hard);
   Json mounts = Json::array();
   for (const auto& op : launch.mounts) {
     if (!IsMount(op)) continue;
@@ -185,6 +206,7 @@ std::string PreviewText(const Preview& preview) {
   };
   add("container", json["container"].get<std::string>() + ", " + json["mode"].get<std::string>() + " mode");
   add("command", Joined(json["command"]));
+  add("directory", json["workdir"].get<std::string>());
   add("identity", "uid " + json["identity"]["uid"].dump() + ", gid " + json["identity"]["gid"].dump() + ", groups " +
                       Joined(json["identity"]["groups"]));
   add("namespaces", Joined(json["namespaces"]));
@@ -201,9 +223,18 @@ std::string PreviewText(const Preview& preview) {
   for (const auto& [set, names] : json["capabilities"].items()) add("capabilities, " + set, Joined(names));
   add("seccomp", SeccompText(json["seccomp"]));
   const Json& landlock = json["landlock"];
-  add("landlock", !landlock["enabled"].get<bool>() ? "no"
-                                                   : std::to_string(landlock["rules"].size()) + " rules" +
-                                                         (landlock["required"].get<bool>() ? ", required" : ""));
+  const bool landlocked = landlock["enabled"].get<bool>();
+  add("landlock", !landlocked ? "no"
+                              : std::to_string(landlock["rules"].size()) + " rules" +
+                                    (landlock["required"].get<bool>() ? ", required" : ""));
+  for (const auto& [key, name] :
+       {std::pair("tcp_bind", "landlock, TCP bind"), std::pair("tcp_connect", "landlock, TCP connect")})
+    if (landlocked && landlock.contains(key)) add(name, Joined(landlock[key]));
+  if (landlocked && !landlock["scopes"].empty()) {
+    std::string scopes;
+    for (const auto& scope : landlock["scopes"]) scopes += (scopes.empty() ? "" : ", ") + scope.get<std::string>();
+    add("landlock, kept apart", scopes);
+  }
   const Json& network = json["network"];
   add("network", network["kind"].get<std::string>() +
                      (network.contains("backend") ? ", " + network["backend"].get<std::string>() : "") +
@@ -214,7 +245,7 @@ std::string PreviewText(const Preview& preview) {
     for (const auto& rule : network.value("egress", Json::array())) add("", rule.get<std::string>());
   }
   add("cgroup", json["cgroup"].get<std::string>().empty() ? "none" : json["cgroup"].get<std::string>());
-  for (const auto& [name, value] : preview.limits) add("limit, " + name, value);
+  for (const auto& [name, value] : json["limits"].items()) add("limit, " + name, value.get<std::string>());
   std::vector<std::vector<std::string>> mounts{{"MOUNT", "TYPE", "FLAGS", "SOURCE"}};
   for (const auto& mount : json["mounts"]) {
     mounts.push_back(

@@ -122,6 +122,15 @@ def test_dry_run_makes_nothing_and_says_what_would_be(world):
     document = json.loads(run(world, "--dry-run", "-o", "json", "--", "sh", "-c", "\x1b[2J").stdout)
     assert document["capabilities"]["bounding"] == [] and document["command"][2] == "\\x1b[2J"
     assert {"target": "/", "type": "sealed root", "flags": []} in document["mounts"]
+    assert document["landlock"]["scopes"] == ["abstract sockets", "signals"] and "tcp_bind" not in document["landlock"]
+    (world.directory / "ports.toml").write_text('scope = ["signals"]\ntcp_bind = [80]\ntcp_connect = []\n[[rules]]\npath = "/usr"\naccess = ["read", "execute"]\n')
+    options = ["--dry-run", "--memlock", "64K", "--workdir", "/usr", "--landlock-policy", "ports.toml"]
+    landlock = json.loads(run(world, *options, "-o", "json", "--", "true").stdout)["landlock"]
+    assert (landlock["scopes"], landlock["tcp_bind"], landlock["tcp_connect"]) == (["signals"], [80], [])
+    text = run(world, *options, "--", "true").stdout
+    for line in ("directory +/usr", "limit, memlock +65536", "landlock, TCP bind +80", "landlock, TCP connect +none", "landlock, kept apart +signals",
+                 "/usr +read.* execute"):
+        assert re.search(f"^{line}$", text, re.M), (line, text)
     assert left(world) == []
 
 
