@@ -21,13 +21,13 @@ Result<> CheckTraceFile(const std::string& path) {
   struct stat st{};
   // It is replaced as a whole, which a device or a pipe would not survive.
   if (::lstat(path.c_str(), &st) == 0 && !S_ISREG(st.st_mode))
-    return Fail(Error::Of(ErrorCode::kInvalid, "write", path, "it is there, and no file").In("seccomp_log"));
+    return Fail(ErrorCode::kInvalid, "write", path, "it is there, and no file");
   const std::string probe = path + ".writable";
   sys::RemoveTemporaries(path);
   if (auto made = sys::ReplaceFile(probe, "", 0600); !made) {
     Error error = std::move(made).error();
     error.subject = path;
-    return Fail(std::move(error).In("seccomp_log"));
+    return Fail(std::move(error));
   }
   if (::unlink(probe.c_str()) != 0) return FailSys("remove", probe);
   return {};

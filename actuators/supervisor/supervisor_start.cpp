@@ -110,7 +110,7 @@ Result<> Supervisor::Load() {
   }
   log_ = TRY(LogWriter::Open(directory_, policy_.log_max_bytes));
   events_ = TRY(LogWriter::Open(directory_, kEventsMaxBytes, kEventsFile));
-  TRY(CheckTraceFile(launch_.security.seccomp_log));
+  TRY_IN("seccomp_log", CheckTraceFile(launch_.security.seccomp_log));
   return TakeOver();
 }
 

@@ -284,7 +284,7 @@ Result<int> Run(Context& context) {
   TRY(CheckLimits(context, service, side));
   OwnContainer container(asked, side, bridge.get(), context.console);
   if (for_real) {
-    TRY(process::CheckTraceFile(service.seccomp_log));
+    TRY_IN("--seccomp-log", process::CheckTraceFile(service.seccomp_log));
     return container.Run(network ? &*network : nullptr);
   }
   const Launch launch = TRY(container.Compile());

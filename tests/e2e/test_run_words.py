@@ -51,7 +51,7 @@ def given(world):
     (["--volume", "/:/data"], "--volume: '/' is given to nobody: it is the whole machine"),
     (["--volume", "/etc/shadow:/data:ro"], "--volume: '/etc/shadow' is given to nobody: the machine's passwords"),
     (["--env-file", "vars"], "/vars:3: LD_PRELOAD leads the dynamic loader: --allow-loader-variables permits it"),
-    (["--seccomp-mode", "trace", "--seccomp-log", "/no/such/trace"], "/no/such/trace: No such file"),
+    (["--seccomp-mode", "trace", "--seccomp-log", "/no/such/trace"], "/no/such/trace: No such file or directory (ENOENT) <- --seccomp-log"),
     (["--seccomp-mode", "trace", "--seccomp-log", "ctx"], "/ctx: it is there, and no file"),
     (["--seccomp-mode", "trace", "--seccomp-log", "/dev/null"], "/dev/null: it is there, and no file"),
     (["--group", "nobodys"], "look up group nobodys: it is not in /etc/group of the host"),
