@@ -142,8 +142,9 @@ Result<std::uint64_t> Record(Work& work) {
       work.goal.saved == nullptr && !work.arguments().Has("expect") && !work.arguments().Has("out") &&
       std::ranges::any_of(work.effective.networks, [](const auto& entry) { return !entry.second.subnet; });
   for (int attempt = 1;; ++attempt) {
-    auto begun =
-        work.store.BeginRevision(reconcile::RevisionOf(work.plan, work.effective, reconcile::Summary(work.plan)));
+    auto revision = reconcile::RevisionOf(work.plan, work.effective, reconcile::Summary(work.plan));
+    revision.goes_at_its_end = work.goal.goes_at_its_end;
+    auto begun = work.store.BeginRevision(revision);
     if (begun || begun.error().code != ErrorCode::kConflict || !may_choose || attempt == kMostAttempts) return begun;
     work.world.taken = reconcile::ToTaken(TRY(work.store.Leases()), work.world.project);
     auto plan = TRY(PlanFor(work.world, work.desired(), work.goal.options));
@@ -354,13 +355,7 @@ Result<Executed> Execute(Work& work, const reconcile::Machinery& machinery) {
   if (work.goal.before) TRY(work.goal.before());
   executed.outcome = RunPlan(work, machinery, executed.revision);
   executed.code = ExitCodeOf(executed.outcome, work.arguments().Has("detailed-exitcode"));
-  const bool ok = executed.outcome.ok();
-  // One that was interrupted neither came through nor failed: it stays begun.
-  if (!executed.outcome.interrupted) {
-    TRY(work.store.FinishRevision(work.world.project, executed.revision,
-                                  ok ? state::RevisionState::kApplied : state::RevisionState::kFailed));
-  }
-  if (ok) {
+  if (executed.outcome.ok()) {
     if (auto settled = Settle(work); !settled) executed.unsettled = std::move(settled).error();
   }
   if (work.quiet || executed.unsettled) return executed;

@@ -8,6 +8,7 @@
 #include "actuators/process/at_end.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/process/probe.hpp"
+#include "actuators/sys/cgroup_control.hpp"
 #include "cli/compile_launch.hpp"
 #include "cli/containers.hpp"
 #include "cli/converge.hpp"
@@ -60,27 +61,30 @@ Result<> PrintId(Console& console, const std::string& id, const std::string& nam
                   .Hint("the container runs, and is called '" + name + "'"));
 }
 
+// What a unit has executed at its end is in its group.
+bool IsInUnit(const std::string& name) {
+  const auto root = cgroup::RootOf(name);
+  return root && root->base.ends_with(UnitName(name));
+}
+
 // Whoever was to remove it is gone, and did not.
-bool IsForgotten(const std::string& directory) {
-  if (!process::HasAtEnd(directory)) return false;
+bool IsForgotten(const std::string& name, const std::string& directory) {
   const auto supervisor = process::SupervisorOf(directory);
-  return supervisor && *supervisor == 0;
+  return supervisor && *supervisor == 0 && !process::IsCarriedOut(directory) && !IsInUnit(name);
 }
 
 }  // namespace
 
-void RemoveForgotten(Context& context, const Directories& directories) {
-  const auto projects = ProjectNames(directories);
-  if (!projects) return;
-  for (const std::string& name : *projects) {
+void RemoveForgotten(Context& context, const Directories& directories, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
     const std::string directory = directories.ServiceDir(name, {Kind::kService, name});
     // Somebody may be about to start it, or to take it away.
-    if (!IsForgotten(directory) || state::ProjectLock::IsHeld(directories, name)) continue;
+    if (!IsForgotten(name, directory) || state::ProjectLock::IsHeld(directories, name)) continue;
     Goal goal;
     goal.project = name;
     goal.must_be_known = true;
     goal.admit = [&](state::Store&, const World& world) -> Result<> {
-      if (world.applied.topology.single_container && IsForgotten(directory)) return {};
+      if (world.applied.topology.single_container && IsForgotten(name, directory)) return {};
       return Fail(ErrorCode::kConflict, "", "'" + name + "'", "is another one by now");
     };
     (void)ConvergeQuietly(context, std::move(goal));
@@ -110,12 +114,16 @@ Result<> StartDetached(Context& context, const Directories& directories, const s
   Goal goal;
   goal.project = name;
   goal.desired = std::move(topology);
+  goal.goes_at_its_end = start.remove;
   const std::string directory = directories.ServiceDir(name, {Kind::kService, name});
   const bool restart = goal.desired->services.begin()->second.restart != spec::RestartPolicy::kNo;
   std::optional<WaitingUnit> unit;
+  std::vector<std::string> forgotten;
   // Before anybody looks: what there is of limits is found in the unit's control group.
   goal.admit = [&](state::Store& store, const World& world) -> Result<> {
     TRY(CheckNew(store, world));
+    forgotten = TRY(store.ProjectsThatGoAtTheirEnd());
+    std::erase(forgotten, name);
     unit = TRY(WaitingUnit::Start(context.console, {directories, name, restart, start.remove}));
     return {};
   };
@@ -136,7 +144,7 @@ Result<> StartDetached(Context& context, const Directories& directories, const s
   };
   TRY(ConvergeQuietly(context, std::move(goal), note_id));
   TRY(PrintId(context.console, id, name));
-  RemoveForgotten(context, directories);
+  RemoveForgotten(context, directories, forgotten);
   return {};
 }
 

@@ -68,6 +68,7 @@ state::Store::Ports PortsOf(const spec::Topology& topology) {
 state::Store::NewRevision RevisionOf(const Plan& plan, const spec::Topology& desired, std::string summary) {
   state::Store::NewRevision revision{.project = plan.project,
                                      .single_container = desired.single_container,
+                                     .goes_at_its_end = {},
                                      .spec_json = spec::ToJson(desired),
                                      .summary = std::move(summary),
                                      .plan_digest = plan.digest.Hex(),

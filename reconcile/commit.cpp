@@ -86,11 +86,11 @@ void Commits::WriteWhatIsDue(bool idle) {
   if (idle || due) (void)Write();
 }
 
-Result<> Commits::Finish(bool all_well) {
+Result<> Commits::Finish(std::optional<state::RevisionState> end) {
   for (const auto& change : plan_.changes) {
-    if (all_well && !left_.contains(change.address)) Add(change.address);
+    if (end == state::RevisionState::kApplied && !left_.contains(change.address)) Add(change.address);
   }
-  return Write();
+  return end ? store_.FinishRevision(plan_.project, revision_, *end, pending_) : Write();
 }
 
 void Commits::Add(const Address& address) {

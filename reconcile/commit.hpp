@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -28,8 +29,8 @@ class Commits {
   void WriteWhatIsDue(bool idle);
   [[nodiscard]] bool pending() const { return !pending_.empty(); }
   // What is not written yet; and, if all went well, resources that changed without steps of their own (labels,
-  // published ports).
-  Result<> Finish(bool all_well);
+  // published ports). With it what has become of the revision; none: it stays begun.
+  Result<> Finish(std::optional<state::RevisionState> end);
 
  private:
   void Add(const Address& address);

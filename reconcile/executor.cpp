@@ -47,7 +47,7 @@ class Crew {
     const auto waits = std::count_if(plan_.steps.begin(), plan_.steps.end(), IsWait);
     const auto wanted = workers_ + std::min<std::size_t>(static_cast<std::size_t>(waits), kMostWaits);
     RunTogether(std::clamp<std::size_t>(plan_.steps.size(), 1, wanted) - 1, [this] { Work(); });
-    if (auto written = commits_.Finish(outcome_.ok()); !written)
+    if (auto written = commits_.Finish(End()); !written)
       outcome_.failed.emplace_back(static_cast<std::uint32_t>(plan_.steps.size()), std::move(written.error()));
     std::sort(outcome_.skipped.begin(), outcome_.skipped.end());
     return std::move(outcome_);
@@ -151,6 +151,12 @@ class Crew {
                  .skipped_because = plan_.steps[node].Text()});
       }
     }
+  }
+
+  // One that was interrupted neither came through nor failed: it stays begun.
+  [[nodiscard]] std::optional<state::RevisionState> End() const {
+    if (outcome_.interrupted) return std::nullopt;
+    return outcome_.ok() ? state::RevisionState::kApplied : state::RevisionState::kFailed;
   }
 
   [[nodiscard]] std::size_t Left() const {

@@ -1,7 +1,8 @@
 // Runs a plan: steps in order of the graph, independent ones in parallel, intent journalled before and result after.
 //
 // A failed step skips what depends on it, and says which; the rest goes on. After Apply the part is probed again, and
-// only the probe is believed. Threads: Run() blocks; Events are delivered one at a time.
+// only the probe is believed. The revision is finished with the last of the resources, unless it was interrupted.
+// Threads: Run() blocks; Events are delivered one at a time.
 #pragma once
 
 #include <atomic>

@@ -87,14 +87,14 @@ Result<> Performer::Change(const Step& step, const ProgressSink& progress) {
   if (step.action == Action::kAdopt && step.verb == Verb::kApply) return Adopt(step);
   const auto intent = TRY(store_.JournalIntent(step.key, VerbName(step.verb), step.Text()));
   TRY(Act(step, progress));
-  if (step.verb != Verb::kSignal) TRY(Verify(step));
-  return store_.JournalDone(intent);
+  if (step.verb == Verb::kSignal) return store_.JournalDone(intent);
+  return store_.JournalDone(intent, step.key, TRY(Verify(step)));
 }
 
 // It is there already, or leaves nothing there: looked at and written down, touched by nobody.
 Result<> Performer::Adopt(const Step& step) {
-  if (step.wanted) return Verify(step);
-  return {};
+  if (!step.wanted) return {};
+  return store_.PutObservation(step.key, TRY(Verify(step)));
 }
 
 Result<> Performer::Act(const Step& step, const ProgressSink& progress) {
@@ -113,8 +113,8 @@ Result<> Performer::Act(const Step& step, const ProgressSink& progress) {
   return actuator->second->Undo(step.key, step.wanted ? &*step.wanted : nullptr, options, progress);
 }
 
-Result<> Performer::Verify(const Step& step) {
-  const auto seen = TRY(ProbeAgain(step));
+Result<Observation> Performer::Verify(const Step& step) {
+  auto seen = TRY(ProbeAgain(step));
   if (seen.presence == Presence::kUnreadable) {
     return Fail(ErrorCode::kPermission, "probe", step.Text(), seen.detail);
   }
@@ -122,7 +122,7 @@ Result<> Performer::Verify(const Step& step) {
     if (seen.presence == Presence::kPresent && !StaysAfterUndo(step)) {
       return Fail(ErrorCode::kSystem, "undo", step.Text(), "it is still there");
     }
-    return store_.PutObservation(step.key, Observation{});
+    return Observation{};
   }
   if (seen.presence != Presence::kPresent) {
     return Fail(ErrorCode::kSystem, "apply", step.Text(), "it is not there after it was made");
@@ -131,7 +131,7 @@ Result<> Performer::Verify(const Step& step) {
   if (!differences.empty()) {
     return Fail(ErrorCode::kSystem, "apply", step.Text(), "the kernel says otherwise: " + differences);
   }
-  return store_.PutObservation(step.key, seen);
+  return seen;
 }
 
 Result<Observation> Performer::ProbeAgain(const Step& step) {

@@ -20,7 +20,7 @@ class Performer {
   Result<> Change(const Step& step, const ProgressSink& progress);
   Result<> Adopt(const Step& step);
   Result<> Act(const Step& step, const ProgressSink& progress);
-  Result<> Verify(const Step& step);
+  Result<Observation> Verify(const Step& step);  // what there is now
   Result<> Wait(const Step& step, Milestone milestone);
   Result<Observation> ProbeAgain(const Step& step);
 

@@ -1,10 +1,11 @@
--- applied.db, schema 2: what people asked for. Times are Unix milliseconds, addresses IPv4 as numbers and IPv6 as text,
+-- applied.db, schema 3: what people asked for. Times are Unix milliseconds, addresses IPv4 as numbers and IPv6 as text,
 -- digests 64 hexadecimal digits, resource addresses "service.web".
 
 CREATE TABLE project (
   name TEXT PRIMARY KEY,
   revision INTEGER NOT NULL,           -- the newest
-  single_container INTEGER NOT NULL
+  single_container INTEGER NOT NULL,
+  goes_at_its_end INTEGER NOT NULL DEFAULT 0  -- once its container has ended nothing of it is kept
 ) STRICT, WITHOUT ROWID;
 
 -- The history. Outlives its project, so that numbers are never given twice.

@@ -201,6 +201,7 @@ TEST_F(StoreFiles, SchemaTwoIsRead) {
   EXPECT_EQ(spec::Format(ports[0].second.second), "127.0.0.1:8080:80/tcp");
   EXPECT_EQ(spec::Format(ports[1].second.second), "[2001:db8::1]:8081:80/tcp");
   EXPECT_EQ(spec::Format(ports[2].second.second), "8082:80/udp");
+  EXPECT_TRUE(store->ProjectsThatGoAtTheirEnd().value().empty()) << "schema 3";
 }
 
 // The way from older schemas, with a schema 3 of the test's own above the fixture's 1.

@@ -10,14 +10,15 @@ constexpr int kAppliedId = 0x6e75636c;   // "nucl"
 constexpr int kObservedId = 0x6e75636f;  // "nuco"
 
 constexpr Migration kAppliedMigrations[] = {
-    {1, "ALTER TABLE port_lease ADD COLUMN host_ip6 TEXT; ALTER TABLE subnet_lease ADD COLUMN subnet6 TEXT;"}};
+    {1, "ALTER TABLE port_lease ADD COLUMN host_ip6 TEXT; ALTER TABLE subnet_lease ADD COLUMN subnet6 TEXT;"},
+    {2, "ALTER TABLE project ADD COLUMN goes_at_its_end INTEGER NOT NULL DEFAULT 0;"}};
 
 }  // namespace
 
 const Schema& AppliedSchema() {
   static constexpr Schema kSchema{.name = "applied",
                                   .application_id = kAppliedId,
-                                  .version = 2,
+                                  .version = 3,
                                   .sql = kAppliedSql,
                                   .migrations = kAppliedMigrations};
   return kSchema;

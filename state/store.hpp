@@ -104,6 +104,7 @@ class Store {
 
   // ---- applied.db ----
   Result<std::vector<std::string>> Projects();
+  Result<std::vector<std::string>> ProjectsThatGoAtTheirEnd();
   Result<std::optional<ProjectRow>> LoadProject(std::string_view project);
   Result<std::vector<ListedProject>> ListProjects();  // all of them in one look, by name
   Result<HostLeases> Leases();
@@ -115,6 +116,7 @@ class Store {
   struct NewRevision {
     std::string project;
     bool single_container = false;
+    std::optional<bool> goes_at_its_end = {};  // none: as it was before, or no
     std::string spec_json;
     std::string summary;
     std::string plan_digest;
@@ -127,7 +129,6 @@ class Store {
   Result<std::uint64_t> BeginRevision(const NewRevision& revision);
   // The kernel publishes these ports now and no others: what was taken beyond is given back.
   Result<> SettlePorts(std::string_view project, const Ports& ports);
-  Result<> FinishRevision(std::string_view project, std::uint64_t number, RevisionState state);
   Result<std::vector<RevisionRow>> Revisions(std::string_view project);
   Result<std::optional<RevisionRow>> LastRevision(std::string_view project);
 
@@ -136,6 +137,10 @@ class Store {
     std::optional<ResourceRow> row;  // none: removed, and its leases
   };
   Result<> ChangeResources(std::string_view project, std::span<const ResourceChange> changes);  // all or none
+  // changes: the last ones of the revision, all or none with its state: each transaction is waited for until it is on
+  // the disk.
+  Result<> FinishRevision(std::string_view project, std::uint64_t number, RevisionState state,
+                          std::span<const ResourceChange> changes = {});
   Result<> PutResource(std::string_view project, const ResourceRow& row);
   Result<> RemoveResource(std::string_view project, const Address& address);
   Result<> PutCompletedJob(std::string_view project, std::string_view service, const std::optional<Digest>& digest);
@@ -145,6 +150,7 @@ class Store {
   // ---- observed.db ----
   Result<std::uint64_t> JournalIntent(const PartKey& key, std::string_view verb, std::string_view step);
   Result<> JournalDone(std::uint64_t id);
+  Result<> JournalDone(std::uint64_t id, const PartKey& key, const Observation& observation);  // and what came of it
   Result<std::vector<JournalRow>> OpenIntents(std::string_view project);
   Result<> CloseIntents(std::string_view project);
 

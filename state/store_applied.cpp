@@ -78,6 +78,14 @@ Result<std::vector<std::string>> Store::Projects() {
   return names;
 }
 
+Result<std::vector<std::string>> Store::ProjectsThatGoAtTheirEnd() {
+  const std::lock_guard lock(impl_->mutex);
+  auto rows = TRY(impl_->applied.Prepare("SELECT name FROM project WHERE goes_at_its_end = 1 ORDER BY name"));
+  std::vector<std::string> names;
+  while (TRY(rows.Step())) names.push_back(rows.Text(0));
+  return names;
+}
+
 Result<std::optional<ProjectRow>> Store::LoadProject(std::string_view project) {
   const std::lock_guard lock(impl_->mutex);
   Database& db = impl_->applied;
@@ -130,8 +138,12 @@ Result<std::uint64_t> Store::BeginRevision(const NewRevision& revision) {
              "VALUES (?, ?, ?, ?, ?, ?, ?)",
              revision.project, number, NowMs(), StateText(RevisionState::kApplying), revision.summary,
              revision.spec_json, revision.plan_digest));
-  TRY(db.Run("INSERT OR REPLACE INTO project (name, revision, single_container) VALUES (?, ?, ?)", revision.project,
-             number, std::int64_t{revision.single_container}));
+  TRY(
+      db.Run("INSERT INTO project (name, revision, single_container, goes_at_its_end) VALUES (?1, ?2, ?3, ?4 = 1) "
+             "ON CONFLICT (name) DO UPDATE SET revision = ?2, single_container = ?3, "
+             "goes_at_its_end = CASE ?4 WHEN 2 THEN goes_at_its_end ELSE ?4 END",
+             revision.project, number, std::int64_t{revision.single_container},
+             revision.goes_at_its_end ? std::int64_t{*revision.goes_at_its_end} : std::int64_t{2}));
   TRY(ForgetOldRevisions(db, revision.project, number));
   TRY(TakeLeases(db, revision));
   TRY(transaction.Commit());
@@ -153,18 +165,6 @@ Result<> Store::SettlePorts(std::string_view project, const Ports& ports) {
   if (held == wanted) return {};
   TRY(state::SettlePorts(impl_->applied, project, ports));
   return transaction.Commit();
-}
-
-Result<> Store::FinishRevision(std::string_view project, std::uint64_t number, RevisionState state) {
-  const std::lock_guard lock(impl_->mutex);
-  TRY(impl_->MayWrite());
-  TRY(impl_->applied.Run("UPDATE revision SET state = ? WHERE project = ? AND number = ?", StateText(state), project,
-                         static_cast<std::int64_t>(number)));
-  if (impl_->applied.ChangedRows() == 0) {
-    return Fail(ErrorCode::kNotFound, "finish", "revision " + std::to_string(number) + " of " + std::string(project),
-                "there is none");
-  }
-  return {};
 }
 
 namespace {
@@ -204,11 +204,9 @@ Result<std::optional<RevisionRow>> Store::LastRevision(std::string_view project)
   return std::move(rows.front());
 }
 
-Result<> Store::ChangeResources(std::string_view project, std::span<const ResourceChange> changes) {
-  const std::lock_guard lock(impl_->mutex);
-  TRY(impl_->MayWrite());
-  Database& db = impl_->applied;
-  auto transaction = TRY(Transaction::Begin(db, Transaction::Kind::kWrite));
+namespace {
+
+Result<> ChangeRows(Database& db, std::string_view project, std::span<const Store::ResourceChange> changes) {
   for (const auto& [address, row] : changes) {
     if (row) {
       TRY(db.Run("INSERT OR REPLACE INTO resource (project, address, spec_json, revision) VALUES (?, ?, ?, ?)", project,
@@ -220,6 +218,32 @@ Result<> Store::ChangeResources(std::string_view project, std::span<const Resour
     if (address.kind == Kind::kService) {
       TRY(db.Run("DELETE FROM completed_job WHERE project = ? AND service = ?", project, address.name));
     }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<> Store::ChangeResources(std::string_view project, std::span<const ResourceChange> changes) {
+  const std::lock_guard lock(impl_->mutex);
+  TRY(impl_->MayWrite());
+  auto transaction = TRY(Transaction::Begin(impl_->applied, Transaction::Kind::kWrite));
+  TRY(ChangeRows(impl_->applied, project, changes));
+  return transaction.Commit();
+}
+
+Result<> Store::FinishRevision(std::string_view project, std::uint64_t number, RevisionState state,
+                               std::span<const ResourceChange> changes) {
+  const std::lock_guard lock(impl_->mutex);
+  TRY(impl_->MayWrite());
+  Database& db = impl_->applied;
+  auto transaction = TRY(Transaction::Begin(db, Transaction::Kind::kWrite));
+  TRY(ChangeRows(db, project, changes));
+  TRY(db.Run("UPDATE revision SET state = ? WHERE project = ? AND number = ?", StateText(state), project,
+             static_cast<std::int64_t>(number)));
+  if (db.ChangedRows() == 0) {
+    return Fail(ErrorCode::kNotFound, "finish", "revision " + std::to_string(number) + " of " + std::string(project),
+                "there is none");
   }
   return transaction.Commit();
 }

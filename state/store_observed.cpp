@@ -93,13 +93,13 @@ Result<> Store::CloseIntents(std::string_view project) {
   return impl_->observed.Run("DELETE FROM journal WHERE project = ?", project);
 }
 
-Result<> Store::PutObservation(const PartKey& key, const Observation& observation) {
-  const std::lock_guard lock(impl_->mutex);
-  TRY(impl_->MayWrite());
+namespace {
+
+Result<> PutRow(Database& db, const PartKey& key, const Observation& observation) {
   std::string_view presence;
   switch (observation.presence) {
     case Presence::kAbsent:
-      return impl_->observed.Run("DELETE FROM observation WHERE project = ? AND part = ?", key.project, key.Text());
+      return db.Run("DELETE FROM observation WHERE project = ? AND part = ?", key.project, key.Text());
     case Presence::kPresent:
       presence = kPresent;
       break;
@@ -107,10 +107,27 @@ Result<> Store::PutObservation(const PartKey& key, const Observation& observatio
       presence = kUnreadable;
       break;
   }
-  return impl_->observed.Run(
+  return db.Run(
       "INSERT OR REPLACE INTO observation (project, part, presence, facts, notes, detail) VALUES (?, ?, ?, ?, ?, ?)",
       key.project, key.Text(), presence, EncodeFacts(observation.facts), EncodeFacts(observation.notes),
       observation.detail);
+}
+
+}  // namespace
+
+Result<> Store::PutObservation(const PartKey& key, const Observation& observation) {
+  const std::lock_guard lock(impl_->mutex);
+  TRY(impl_->MayWrite());
+  return PutRow(impl_->observed, key, observation);
+}
+
+Result<> Store::JournalDone(std::uint64_t id, const PartKey& key, const Observation& observation) {
+  const std::lock_guard lock(impl_->mutex);
+  TRY(impl_->MayWrite());
+  auto transaction = TRY(Transaction::Begin(impl_->observed, Transaction::Kind::kWrite));
+  TRY(PutRow(impl_->observed, key, observation));
+  TRY(impl_->observed.Run("DELETE FROM journal WHERE id = ?", static_cast<std::int64_t>(id)));
+  return transaction.Commit();
 }
 
 Result<Observations> Store::LoadObservations(std::string_view project) {

@@ -41,6 +41,31 @@ Store::NewRevision Revision(const std::string& project, std::uint64_t base) {
   return revision;
 }
 
+TEST_F(StoreTest, WhatGoesAtItsEndStaysSoUntilSomebodySaysOtherwise) {
+  Store store = Writer();
+  auto revision = Revision("shop", 0);
+  ASSERT_OK(store.BeginRevision(revision));
+  EXPECT_EQ(store.ProjectsThatGoAtTheirEnd().value(), std::vector<std::string>{});
+  for (std::uint64_t base = 1; const auto& [asked, goes] : std::vector<std::pair<std::optional<bool>, bool>>{
+                                   {true, true}, {std::nullopt, true}, {false, false}, {std::nullopt, false}}) {
+    revision.base_revision = base++;
+    revision.goes_at_its_end = asked;
+    ASSERT_OK(store.BeginRevision(revision));
+    EXPECT_EQ(store.ProjectsThatGoAtTheirEnd().value().size(), goes ? 1U : 0U) << base;
+  }
+}
+
+TEST_F(StoreTest, ARevisionIsFinishedWithItsLastResourcesOrNotAtAll) {
+  Store store = Writer();
+  ASSERT_OK(store.BeginRevision(Revision("shop", 0)));
+  const std::array changes{Store::ResourceChange{Service("web"), ResourceRow{Service("web"), "{}", 1}}};
+  EXPECT_EQ(store.FinishRevision("shop", 7, RevisionState::kApplied, changes).error().code, ErrorCode::kNotFound);
+  EXPECT_TRUE(store.LoadProject("shop").value()->resources.empty());
+  ASSERT_OK(store.FinishRevision("shop", 1, RevisionState::kApplied, changes));
+  EXPECT_EQ(store.LoadProject("shop").value()->resources.size(), 1U);
+  EXPECT_EQ(store.LastRevision("shop").value()->state, RevisionState::kApplied);
+}
+
 TEST_F(StoreTest, AProjectReadsBackAsItWasWritten) {
   Store store = Writer();
   auto revision = Revision("shop", 0);

@@ -1,13 +1,16 @@
 #include "actuators/process/at_end.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 
+#include "actuators/process/service_directory.hpp"
 #include "actuators/sys/cgroupfs.hpp"
 #include "actuators/sys/file.hpp"
+#include "spec/core/names.hpp"
 
 namespace nucleus::process {
 
@@ -15,6 +18,14 @@ namespace {
 
 std::string FileIn(const std::string& directory) {
   return directory + "/" + std::string(kAtEndFile);
+}
+
+// To be waited for only: what is executed then takes the lock as everybody does.
+void AwaitProject(const std::string& directory) {
+  const Directories directories{.state = "", .runtime = RuntimeOf(directory)};
+  const sys::Fd lock(::open(directories.ProjectLock(ProjectOf(directory)).c_str(), O_RDONLY | O_CLOEXEC));
+  while (lock && ::flock(lock.get(), LOCK_SH) != 0 && errno == EINTR) {
+  }
 }
 
 }  // namespace
@@ -26,8 +37,9 @@ Result<> WriteAtEnd(const std::string& directory, const std::vector<std::string>
   return sys::ReplaceFile(FileIn(directory), words, 0600);
 }
 
-bool HasAtEnd(const std::string& directory) {
-  return ::access(FileIn(directory).c_str(), F_OK) == 0;
+bool IsCarriedOut(const std::string& directory) {
+  const sys::Fd file(::open(FileIn(directory).c_str(), O_RDONLY | O_CLOEXEC));
+  return file && ::flock(file.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
 Result<> ForgetAtEnd(const std::string& directory) {
@@ -37,7 +49,9 @@ Result<> ForgetAtEnd(const std::string& directory) {
 }
 
 void ExecuteAtEnd(const std::string& directory, const std::string& id) {
-  auto words = sys::ReadFile(FileIn(directory));
+  const sys::Fd file(::open(FileIn(directory).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return;
+  auto words = sys::ReadAll(file.get(), kAtEndFile);
   if (!words || words->empty() || words->back() != '\0') return;
   std::string last = id;
   std::vector<char*> argv;
@@ -54,9 +68,14 @@ void ExecuteAtEnd(const std::string& directory, const std::string& id) {
     return;
   }
   ::setsid();
+  // Held as long as somebody is at it: the descriptor stays open in what is executed.
+  ::flock(file.get(), LOCK_EX | LOCK_NB);
+  ::fcntl(file.get(), F_SETFD, 0);
   // Out of the project's group, which it is to remove. Where that may not be, the group is left to the next one.
   if (const auto groups = sys::FindCgroupRoot()) [[maybe_unused]]
     const auto moved = sys::WriteKernelFile(groups->mount + "/cgroup.procs", "0");
+  ::close(ends[1]);
+  AwaitProject(directory);
   ::execve(argv[0], argv.data(), environ);
   ::_exit(127);
 }

@@ -16,12 +16,14 @@ inline constexpr std::string_view kAtEndFile = "at-end";
 // Makes the directory where it is missing.
 Result<> WriteAtEnd(const std::string& directory, const std::vector<std::string>& command);
 
-[[nodiscard]] bool HasAtEnd(const std::string& directory);
+// Whether somebody carries it out at this moment.
+[[nodiscard]] bool IsCarriedOut(const std::string& directory);
 
 // There is none, also where one was left that was never carried out.
 Result<> ForgetAtEnd(const std::string& directory);
 
-// Executes it in a process of its own, which nobody waits for; without the file, nothing. The caller ends next.
+// Executes it in a process of its own, which nobody waits for, once nobody has the project's lock: whoever has just
+// started the container is not in its way. Without the file, nothing. The caller ends next.
 void ExecuteAtEnd(const std::string& directory, const std::string& id);
 
 }  // namespace nucleus::process

@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <limits>
+#include <optional>
 
 #include "actuators/process/apply.hpp"
 #include "actuators/process/log.hpp"
@@ -126,7 +127,8 @@ Error Explain(const PartKey& key, const std::string& directory, const Found& fou
                     : error;
 }
 
-// Woken when the status file is replaced. Without inotify it is looked at now and then all the same.
+// Woken when the status file is replaced. Without inotify it is looked at now and then all the same. Not made before it
+// is waited on: the kernel takes longer to close one than most starts take (it waits until nobody reads its marks).
 class Watch {
  public:
   explicit Watch(const std::string& directory) : fd_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
@@ -149,7 +151,7 @@ class Watch {
 
 Result<> ProcessActuator::Wait(const PartKey& process, const ProcessWanted& wanted, Milestone milestone,
                                Duration timeout) {
-  const Watch watch(wanted.directory);
+  std::optional<Watch> watch;
   const bool job = wanted.service && wanted.service->type == spec::ServiceType::kJob;
   const auto deadline = Clock::now() + timeout;
   while (true) {
@@ -171,7 +173,11 @@ Result<> ProcessActuator::Wait(const PartKey& process, const ProcessWanted& want
         return Fail(std::move(error));
       }
     }
-    watch.Wait(left);
+    if (watch) {
+      watch->Wait(left);
+    } else {
+      watch.emplace(wanted.directory);  // and another look: what came before it is not told
+    }
   }
 }
 

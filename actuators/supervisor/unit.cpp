@@ -12,6 +12,7 @@
 #include "actuators/process/channel.hpp"
 #include "actuators/process/hold.hpp"
 #include "actuators/process/own_program.hpp"
+#include "actuators/process/service_directory.hpp"
 #include "actuators/sys/cgroup_control.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
@@ -22,22 +23,10 @@ namespace nucleus::process {
 
 namespace {
 
-// runtime/projects/PROJECT/service.NAME
-std::string Above(const std::string& directory, int levels) {
-  std::string path = directory;
-  for (int i = 0; i < levels; ++i) path.resize(path.rfind('/'));
-  return path;
-}
-
-std::string ProjectOf(const std::string& directory) {
-  const std::string project = Above(directory, 1);
-  return project.substr(project.rfind('/') + 1);
-}
-
 // Its namespaces are kept by a process that holds the lock of its directory.
 Result<> JoinMachine(const std::string& directory) {
   if (::geteuid() == 0) return {};
-  const std::string machine = Above(directory, 3) + "/machine";
+  const std::string machine = RuntimeOf(directory) + "/machine";
   const auto keeper = TRY(FindSupervisor(machine));
   if (!keeper) return Fail(ErrorCode::kNotFound, "enter", "user namespace", "its program has ended");
   if (::setns(keeper->pidfd.get(), CLONE_NEWUSER | CLONE_NEWNS) != 0) return FailSys("enter", "user namespace");

@@ -2,6 +2,7 @@
 #include "actuators/process/channel.hpp"
 #include "actuators/process/hold.hpp"
 #include "cli/converge.hpp"
+#include "cli/detached.hpp"
 #include "cli/detached_unit.hpp"
 #include "cli/session.hpp"
 
@@ -38,6 +39,8 @@ Result<> Revive(Context& context, const Directories& directories, const std::str
 Result<int> ReviveAll(Context& context, const Directories& directories) {
   state::Store store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
   int code = exit_code::kDone;
+  // They have ended with the machine, whatever their restart policy.
+  RemoveForgotten(context, directories, TRY(store.ProjectsThatGoAtTheirEnd()));
   const auto revive = [&](const std::string& name) -> Result<> {
     auto container = ContainerOf(TRY(LoadWorld(store, name)));
     if (!container || container->services.begin()->second.restart != spec::RestartPolicy::kAlways) return {};

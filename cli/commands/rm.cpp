@@ -52,7 +52,10 @@ Result<int> RunRm(Context& context) {
     context.console.Fail(context.arguments.command().name, removed.error());
     code = exit_code::kError;
   }
-  if (const auto directories = DirectoriesOf(context.arguments)) RemoveForgotten(context, *directories);
+  const auto directories = DirectoriesOf(context.arguments);
+  auto store = OpenToRead(context.arguments);
+  const auto forgotten = store ? store->ProjectsThatGoAtTheirEnd() : Fail(store.error());
+  if (directories && forgotten) RemoveForgotten(context, *directories, *forgotten);
   return code;
 }
 

@@ -1,5 +1,7 @@
 """`run -d`: a container in the background is up when its id is printed, or nothing of it is left; `rm` takes it away."""
 import json
+import os
+import pathlib
 import signal
 import sqlite3
 import subprocess
@@ -18,6 +20,18 @@ def detached(world, *arguments, **options):
 def name(world, word):
     """Control groups are the machine's: names are this world's."""
     return world.project + word
+
+
+def interrupt(starting, signal):
+    """The command itself, and not what it has forked by then, which has its command line until it executes something."""
+    nsenter = pathlib.Path(f"/proc/{starting.pid}")
+    while starting.poll() is None:
+        children = (nsenter / f"task/{starting.pid}/children").read_text().split()
+        try:
+            if children and "nucleus" in pathlib.Path(f"/proc/{children[0]}/comm").read_text():
+                return os.kill(int(children[0]), signal)
+        except OSError:
+            pass  # it has ended
 
 
 def rows(world):
@@ -179,7 +193,7 @@ def test_one_that_is_interrupted_is_taken_back_or_up(world, delay):
     starting = world.popen(NUCLEUS, "run", "-d", "--name", name(world, "cut"), "--network", "bridge", "--", "sleep", "1000",
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     time.sleep(delay)
-    world.run("pkill", "-TERM", "-f", f"nucleus run -d --name {name(world, 'cut')}", status=None)
+    interrupt(starting, signal.SIGTERM)
     out, err = starting.communicate(timeout=60)
     if starting.returncode == 0:
         assert rows(world)[name(world, "cut")]["id"] == out.strip()
@@ -195,7 +209,7 @@ def test_what_is_to_be_done_at_the_end_is_of_one_start(world):
         starting = world.popen(NUCLEUS, "run", "-d", "--rm", "--name", name(world, "stale"), "--", "sleep", "1000",
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(0.03)
-        world.run("pkill", "-KILL", "-f", f"nucleus run -d --rm --name {name(world, 'stale')}", status=None)
+        interrupt(starting, signal.SIGKILL)
         starting.wait()
     world.nucleus("rm", "-f", name(world, "stale"), status=None)
     detached(world, "--name", name(world, "stale"), "--", "sh", "-c", "exit 7")
@@ -279,6 +293,23 @@ def test_one_that_was_to_go_by_itself_and_whose_supervisor_was_killed_goes_with_
     detached(world, "--name", name(world, "next"), "--", "sleep", "1000")
     assert sorted(rows(world)) == [name(world, "next"), name(world, "runs")]
     world.nucleus("rm", "-f", name(world, "next"), name(world, "runs"))
+    assert rows(world) == {} and left(world) == []
+
+
+@pytest.mark.parametrize("command", [("run", "-d", "--name", "next", "--", "sleep", "1000"), ("rm", "next"), ("__revive",)])
+def test_one_that_was_to_go_by_itself_goes_after_a_reboot(world, command):
+    """Of which what is seen is that nothing of the runtime directory is there."""
+    detached(world, "--name", name(world, "next"), "--", "true")
+    if command[0] == "run":
+        world.nucleus("rm", "-f", name(world, "next"))
+    detached(world, "--rm", "--restart", "always", "--name", name(world, "gone"), "--", "sleep", "1000")
+    world.run("kill", "-KILL", rows(world)[name(world, "gone")]["supervisor_pid"])
+    until(lambda: rows(world)[name(world, "gone")]["state"] == "failed")
+    world.run("sh", "-c", f"umount {world.runtime}/netns/*/*; rm -r {world.runtime}/projects {world.runtime}/observed.db")
+    assert name(world, "gone") in rows(world)
+    world.nucleus(*(name(world, "next") if word == "next" else word for word in command))
+    assert name(world, "gone") not in rows(world)
+    world.nucleus("rm", "-f", name(world, "next"), status=None)
     assert rows(world) == {} and left(world) == []
 
 
