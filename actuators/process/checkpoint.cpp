@@ -14,6 +14,7 @@
 #include <set>
 
 #include "actuators/process/criu.hpp"
+#include "actuators/process/criu_keeper.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/mountinfo.hpp"
@@ -22,8 +23,6 @@
 namespace nucleus::process {
 
 namespace {
-
-constexpr int kImages = 3;  // the directory, for criu
 
 std::string ProcOf(pid_t pid) {
   return "/proc/" + std::to_string(pid);
@@ -100,7 +99,7 @@ Result<std::vector<std::string>> DumpArguments(const RunningContainer& container
   std::vector<std::string> words{
       "criu",         "dump",
       "--tree",       std::to_string(pid),
-      "--images-dir", "/proc/self/fd/" + std::to_string(kImages),
+      "--images-dir", "/proc/self/fd/" + std::to_string(CriuKeeper::kImages),
       "--log-file",   std::string(kDumpLog),
       "-v2",          "--manage-cgroups=ignore",
       "--tcp-close",  "--file-locks",
@@ -111,29 +110,6 @@ Result<std::vector<std::string>> DumpArguments(const RunningContainer& container
     words.push_back("mnt[" + destination + "]:" + key);
   }
   return words;
-}
-
-// Until it is through: one that is killed leaves processes that its own code is in.
-Result<int> RunCriu(const std::string& program, std::vector<std::string> words, const sys::Fd& images) {
-  sys::FileActions actions;
-  const sys::Fd above(::fcntl(images.get(), F_DUPFD_CLOEXEC, kImages + 1));
-  if (!above) return FailSys("duplicate", "directory of the images");
-  actions.Give(above.get(), kImages);
-  for (int fd = 0; fd < kImages; ++fd) actions.Open(fd, "/dev/null", O_RDWR);
-  actions.CloseFrom(kImages + 1);
-  std::vector<char*> argv;
-  for (auto& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  const std::array<const char*, 2> environment{kCriuPath, nullptr};
-  const sys::SpawnAttributes attributes;
-  pid_t pid = 0;
-  const int failed = ::posix_spawn(&pid, program.c_str(), actions.get(), attributes.get(), argv.data(),
-                                   const_cast<char* const*>(environment.data()));
-  if (failed != 0) return Fail(Error::Sys("start", program, failed));
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  return status;
 }
 
 std::string Obstacle(const RunningContainer& container) {
@@ -165,13 +141,15 @@ Result<> CheckCanCheckpoint(const RunningContainer& container, const std::string
   return Fail(ErrorCode::kUnsupported, "checkpoint", subject, why);
 }
 
-Result<RestoreOrder> WriteImages(const RunningContainer& container, const std::string& subject, const sys::Fd& images,
-                                 bool leave_running) {
+Result<Images> WriteImages(const RunningContainer& container, const std::string& subject, const sys::Fd& images,
+                           bool leave_running) {
   const std::string program = TRY(FindCriu());
   RestoreOrder order = TRY(OrderOf(container));
   auto words = TRY(DumpArguments(container, order, leave_running));
-  const int status = TRY(RunCriu(program, std::move(words), images));
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return order;
+  CriuKeeper keeper = TRY(CriuKeeper::Start(
+      container, {.program = program, .words = std::move(words), .images = images, .stands_still = !leave_running}));
+  const int status = TRY(keeper.Status());
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return Images{std::move(order), std::move(keeper)};
   const std::string why = CriuError("/proc/self/fd/" + std::to_string(images.get()) + "/" + std::string(kDumpLog));
   return Fail(ErrorCode::kSystem, "checkpoint", subject,
               why.empty() ? "criu failed, and does not say why" : "criu: " + why);

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "actuators/process/criu_keeper.hpp"
 #include "actuators/process/running.hpp"
 #include "state/parts/restore_order.hpp"
 
@@ -15,13 +16,13 @@ Result<> CheckCanCheckpoint(const RunningContainer& container, const std::string
 
 inline constexpr std::string_view kDumpLog = "dump.log";
 
-// images: an empty directory, which criu has by this descriptor. What restoring takes, all but where the images will
-// be. Afterwards the processes go on, or stand still (leave_running: false) until they are killed or LetGoOn(); also
-// where it fails they may stand still.
-Result<RestoreOrder> WriteImages(const RunningContainer& container, const std::string& subject, const sys::Fd& images,
-                                 bool leave_running);
-
-// What stands still goes on: no checkpoint was made of it after all.
-void LetGoOn(const RunningContainer& container);
+struct Images {
+  RestoreOrder order;  // what restoring takes, all but where the images will be
+  CriuKeeper keeper;
+};
+// images: an empty directory, which criu has by this descriptor. Afterwards the processes go on, or stand still
+// (leave_running: false) until they are killed, or the keeper is not there any more. Where it fails they go on.
+Result<Images> WriteImages(const RunningContainer& container, const std::string& subject, const sys::Fd& images,
+                           bool leave_running);
 
 }  // namespace nucleus::process

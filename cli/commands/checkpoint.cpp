@@ -86,12 +86,15 @@ struct Target {
   bool leave_running;
 };
 
-Result<> WriteFiles(const Target& target, const process::RunningContainer& running, Checkpoint checkpoint,
-                    const sys::Fd& directory) {
+// What keeps the container from standing still for ever, where it is to be ended now.
+Result<process::CriuKeeper> WriteFiles(const Target& target, const process::RunningContainer& running,
+                                       Checkpoint checkpoint, const sys::Fd& directory) {
   checkpoint.id = running.launch.id;
-  checkpoint.order = TRY(process::WriteImages(running, target.container.Name(), directory, target.leave_running));
+  auto images = TRY(process::WriteImages(running, target.container.Name(), directory, target.leave_running));
+  checkpoint.order = std::move(images.order);
   TRY(CheckSame(target.container, running));
-  return Seal(target.directories, directory, target.path, std::move(checkpoint));
+  TRY(Seal(target.directories, directory, target.path, std::move(checkpoint)));
+  return std::move(images.keeper);
 }
 
 Result<> WriteDown(const Target& target, const process::RunningContainer& running, Checkpoint checkpoint) {
@@ -101,14 +104,15 @@ Result<> WriteDown(const Target& target, const process::RunningContainer& runnin
   const std::string& own = target.container.directory;
   const sys::Fd hold = TRY(process::HoldForCheckpoint(own));
   auto done = WriteFiles(target, running, std::move(checkpoint), directory.fd);
-  if (!done && !target.leave_running) process::LetGoOn(running);
   if (!done) DiscardCheckpoint(directory, target.path);
   if (done && !target.leave_running) {
     const PartKey key{target.container.project, target.container.address, Part::kProcess};
-    if (auto stopped = process::Stop(key, own, Duration{0}, {}); !stopped) done = Fail(std::move(stopped).error());
+    auto stopped = process::Stop(key, own, Duration{0}, {});
+    if (stopped) done->Release();
+    if (!stopped) done = Fail(std::move(stopped).error());
   }
   ::unlink((own + "/" + std::string(process::kCheckpointFile)).c_str());
-  return done;
+  return done ? Result<>() : Fail(std::move(done).error());
 }
 
 }  // namespace

@@ -94,6 +94,30 @@ def test_one_that_is_left_running_has_a_twin():
     remove("first", "second")
 
 
+def test_where_the_command_is_killed_the_container_goes_on_once_criu_is_through():
+    run("killed", "--health-cmd", "test -s /tmp/count", "--health-interval", "500ms", "--on-unhealthy", "restart")
+    guest.wait_for("it counts", lambda: count("killed") > 3)
+    pid = state("killed")["pid"]
+    for _ in range(2):
+        path = pathlib.Path(images("killed"))
+        begun = subprocess.Popen([guest.NUCLEUS, "checkpoint", "killed", "--output", str(path)], stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL)
+        guest.wait_for("criu is at work", lambda: (path / "dump.log").exists())
+        begun.kill()
+        begun.wait()
+        # As long as criu is at work nobody else is; then it is as if it had not been.
+        guest.wait_for("criu is through", lambda: subprocess.run(["pgrep", "-x", "criu"], stdout=subprocess.DEVNULL).returncode != 0)
+        now = guest.wait_for("it goes on", lambda: inside("killed", "cat", "/tmp/count", status=None).strip())
+        guest.wait_for("it counts", lambda: count("killed") > int(now))
+    assert state("killed")["pid"] == pid
+    guest.nucleus("restore", "--input", str(path), "--name", "other", status=1)  # nobody has signed it
+    whole = images("whole")
+    guest.nucleus("checkpoint", "killed", "--output", whole)
+    remove("killed")
+    guest.nucleus("restore", "--input", whole)
+    remove("killed")
+
+
 def test_one_that_is_interrupted_goes_on_and_can_be_tried_again():
     # Nobody calls it unhealthy for standing still meanwhile.
     moves = "a=$(cat /tmp/count); sleep 1; test \"$(cat /tmp/count)\" != \"$a\""
