@@ -53,7 +53,13 @@ Result<std::optional<WaitingUnit>> WaitingUnit::Start(Console& console, const De
   const std::string directory = DirectoryOf(wanted);
   TRY(process::ForgetAgain(directory));
   const auto manager = unit::ManagerHere();
-  if (!manager) return std::nullopt;
+  if (!manager) {
+    if (unit::IsInUnitWithMounts())
+      console.Warn(
+          "no unit of systemd watches it, and it ends with the unit that this is in: that has mounts of its own "
+          "(PrivateTmp=, ProtectSystem= and the like), which another would not see; start it from one without");
+    return std::nullopt;
+  }
   const auto order = TRY(OrderOf(wanted, *manager));
   const auto forget = [&] {
     (void)process::ForgetAgain(directory);

@@ -33,6 +33,12 @@ bool SharesMounts() {
          its.st_dev == ours.st_dev;
 }
 
+// In an ordinary user's machine one is root, of ids that are few.
+bool IsRoot() {
+  const auto uids = sys::OwnUids();
+  return ::geteuid() == 0 && uids && sys::IsWhole(*uids);
+}
+
 std::string UsersRuntime() {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
   return runtime != nullptr && *runtime == '/' ? std::string(runtime) : std::string();
@@ -54,12 +60,14 @@ std::vector<std::string> WordsFor(const UnitOrder& order) {
 
 }  // namespace
 
+bool IsInUnitWithMounts() {
+  // systemd.exec(5): every unit has one.
+  return IsThere("/run/systemd/system") && std::getenv("INVOCATION_ID") != nullptr && IsRoot() && !SharesMounts();
+}
+
 std::optional<ManagerKind> ManagerHere() {
   if (!IsThere("/run/systemd/system")) return std::nullopt;
-  // In an ordinary user's machine one is root, of ids that are few.
-  const auto uids = sys::OwnUids();
-  if (::geteuid() == 0 && uids && sys::IsWhole(*uids))
-    return SharesMounts() ? std::optional(ManagerKind::kSystem) : std::nullopt;
+  if (IsRoot()) return SharesMounts() ? std::optional(ManagerKind::kSystem) : std::nullopt;
   const std::string runtime = UsersRuntime();
   if (runtime.empty() || !IsThere(runtime + "/systemd/private")) return std::nullopt;
   return ManagerKind::kUser;

@@ -14,6 +14,8 @@ namespace nucleus::unit {
 // Whether systemd is what this machine runs under, sd_booted(3), and we have the mounts that it has; for an ordinary
 // user, whether a manager of theirs is there.
 std::optional<ManagerKind> ManagerHere();
+// Whether we are part of a unit of the system's manager that has mounts of its own: one of ours would not see them.
+bool IsInUnitWithMounts();
 
 class UnitStart {
  public:

@@ -42,7 +42,8 @@ class World:
         self.environment = {**os.environ, "NUCLEUS_STATE_DIR": str(self.state), "NUCLEUS_RUNTIME_DIR": str(self.runtime),
                             "PATH": f"{pathlib.Path(NUCLEUS).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                             "LC_ALL": "C.UTF-8"}
-        self.environment.pop("LISTEN_FDS", None)
+        for name in ("LISTEN_FDS", "INVOCATION_ID"):
+            self.environment.pop(name, None)
         self.shell = subprocess.Popen(
             ["unshare", *ENTER, "--fork", "--kill-child", "--mount-proc", "--propagation", "private",
              "/usr/bin/python3", "-c", INIT], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,

@@ -165,7 +165,9 @@ def test_where_no_unit_can_be_had_it_starts_without():
     assert pathlib.Path("/sys/fs/cgroup/nucleus/alone/service.alone").exists()
     guest.nucleus("rm", "-f", "alone")
     # Where the mounts are others, the manager would not find what it is to execute.
-    identity = guest.run("unshare", "--mount", guest.NUCLEUS, "run", "-d", "--name", "apart", "--", "sleep", "1000").strip()
+    said = guest.run("env", "INVOCATION_ID=0", "unshare", "--mount", guest.NUCLEUS, "run", "-d", "--name", "apart", "--", "sleep", "1000")
+    assert "no unit of systemd watches it" in said and "mounts of its own" in said, said
+    identity = said.splitlines()[-1]
     assert not loaded(unit_of(identity)) and row("apart")["state"] == "running"
     guest.nucleus("rm", "-f", "apart")
 
@@ -180,6 +182,60 @@ def test_a_start_that_is_cut_off_leaves_no_unit():
         process.kill()
     guest.wait_for("no unit", lambda: "activating" not in guest.run("systemctl", "list-units", "--all", "nucleus-*"))
     guest.nucleus("rm", "--force", "cut", status=None)
+
+
+def pids_of(victim, name, starting):
+    """Those to be killed of a start: of its command, of what speaks to systemd for it, of its supervisor."""
+    if victim == "command":
+        return [starting.pid]
+    words = {"unit": ("-x", "nucleus-unit"), "supervisor": ("-f", f"/run/nucleus/projects/{name}/service")}[victim]
+    found = subprocess.run(["pgrep", *words], capture_output=True, text=True)
+    return [int(pid) for pid in found.stdout.split() if int(pid) != starting.pid]
+
+
+def start(name, seconds):
+    return subprocess.Popen([guest.NUCLEUS, "run", "-d", "--name", name, "--network", "bridge", "--", "sleep", seconds],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_whatever_is_killed_of_a_start_and_whenever_the_next_command_puts_it_right():
+    began = time.monotonic()
+    whole = start("whole", "5000")
+    identity = whole.communicate(timeout=300)[0].strip()
+    assert whole.returncode == 0, identity
+    lasts = time.monotonic() - began
+    guest.nucleus("rm", "-f", "whole")
+    met = {}
+    rounds = int(os.environ.get("NUCLEUS_KILLED_STARTS", "30"))
+    for number in range(rounds):
+        victim = ("command", "unit", "supervisor")[number % 3]
+        name, seconds = f"k{number}", str(5001 + number)
+        with start(name, seconds) as starting:
+            time.sleep(lasts * (number // 3 + 0.5) / (rounds / 3))
+            victims = [] if starting.poll() is not None else pids_of(victim, name, starting)
+            for pid in victims:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            out = starting.communicate(timeout=300)[0]
+        met[victim] = met.get(victim, 0) + bool(victims)
+        what = f"round {number}, {victim} killed, exit {starting.returncode}: {out}"
+        # Where an id was printed it was up. Where not, its name is free: whatever the start was at.
+        if starting.returncode != 0:
+            again = guest.nucleus("run", "-d", "--name", name, "--network", "bridge", "--", "sleep", seconds, status=None)
+            assert row(name) is not None and row(name)["state"] == "running", f"{what}\n{again}"
+        there = row(name)
+        assert there is not None, what
+        guest.nucleus("rm", "-f", name)
+        try:
+            nothing_left(name, there["id"])
+        except AssertionError as left:
+            raise AssertionError(f"{what}\n{left}") from None
+        assert subprocess.run(["pgrep", "-f", f"sleep {seconds}$"]).returncode != 0, what
+    assert len(met) == 3 and all(met.values()), met
+    assert not [line for line in guest.run("ip", "-o", "link", "show", "type", "veth").splitlines() if "nv" in line]
+    print(f"{rounds} starts of {lasts:.1f} s, something killed in {met}")
 
 
 def test_it_is_active_only_once_it_is_ready():
