@@ -2,11 +2,14 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
 namespace nucleus::cli {
@@ -40,7 +43,15 @@ std::string StatusLine(std::string_view status) {
 Notify::Notify() {
   const char* path = std::getenv("NOTIFY_SOCKET");
   if (path != nullptr && (*path == '/' || *path == '@')) socket_ = Connect(path);
-  ::unsetenv("NOTIFY_SOCKET");
+  const char* every = std::getenv("WATCHDOG_USEC");
+  const char* whose = std::getenv("WATCHDOG_PID");
+  if (socket_ && every != nullptr && (whose == nullptr || whose == std::to_string(::getpid()))) {
+    std::int64_t every_us = 0;
+    const char* end = every + std::strlen(every);
+    if (std::from_chars(every, end, every_us).ec == std::errc() && every_us > 0)
+      alive_every_ = Milliseconds(std::max<std::int64_t>(every_us / 2'000, 1));
+  }
+  for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}) ::unsetenv(name);
 }
 
 void Notify::Send(std::string_view text) {
@@ -64,6 +75,21 @@ void Notify::Reloading() {
 
 void Notify::Stopping() {
   Send("STOPPING=1");
+}
+
+void Notify::Alive() {
+  if (alive_every_) Send("WATCHDOG=1");
+}
+
+Notify::KeepAlive::KeepAlive(Notify& notify) {
+  if (!notify.alive_every()) return;
+  thread_ = std::jthread([this, &notify](const std::stop_token& ended) {
+    std::unique_lock lock(mutex_);
+    while (!ended.stop_requested()) {
+      notify.Alive();
+      ended_.wait_for(lock, ended, *notify.alive_every(), [&ended] { return ended.stop_requested(); });
+    }
+  });
 }
 
 }  // namespace nucleus::cli

@@ -307,7 +307,10 @@ class Watch {
     if (!ready_) Tell("converging");
     Context context{arguments_, context_.console};
     context_.console.Record(again);
-    Result<int> code = Converge(context, GoalNow());
+    Result<int> code = [&] {
+      const Notify::KeepAlive alive(notify_);
+      return Converge(context, GoalNow());
+    }();
     if (!code && code.error().code == ErrorCode::kStale) code = exit_code::kStale;  // another command was quicker
     if (!code) context_.console.Fail("apply", code.error());
     const auto said = context_.console.StopRecording();
@@ -358,8 +361,7 @@ class Watch {
   Result<> AwaitNext() {
     ::malloc_trim(0);
     while (!Interrupted()) {
-      const auto next = calm_.Next();
-      const auto heard = TRY(sources_->Wait(next));
+      const auto heard = TRY(sources_->Wait(NextWaking()));
       const Millis now = WatchSources::Now();
       if (heard.machine_gone)
         return Fail(Error::Of(ErrorCode::kNotFound, "", desired_.name, "the machine of the user it lived in has ended")
@@ -381,6 +383,18 @@ class Watch {
     return {};
   }
 
+  // The manager is told that all is well, in a back-off as at rest.
+  std::optional<Millis> NextWaking() {
+    const auto next = calm_.Next();
+    if (!notify_.alive_every()) return next;
+    const Millis now = WatchSources::Now();
+    if (now >= alive_at_) {
+      notify_.Alive();
+      alive_at_ = now + notify_.alive_every()->count();
+    }
+    return next ? std::min(*next, alive_at_) : alive_at_;
+  }
+
   // Of the changes to the store, most are about other projects.
   Result<bool> ChangedByOthers() {
     state::Store store = TRY(state::Store::Open(directories_, state::Store::Access::kRead));
@@ -397,6 +411,7 @@ class Watch {
   spec::Topology desired_;
   std::set<std::string> files_;            // what it was read from
   std::optional<std::uint64_t> revision_;  // whose word was the last; none: the files' is, whatever was
+  Millis alive_at_ = 0;                    // when its manager is told next that it is
   bool left_ = false;                      // to another command's word
   bool read_again_ = false;
   bool unreadable_ = false;            // as the files are now

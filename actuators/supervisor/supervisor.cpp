@@ -37,6 +37,7 @@ void Supervisor::Run() {
 Millis Supervisor::NextDeadline() const {
   Millis next = kNever;
   if (restart_at_ != 0) next = std::min(next, restart_at_);
+  if (alive_at_ != 0) next = std::min(next, alive_at_);
   if (kill_at_ != 0) next = std::min(next, kill_at_);
   if (probe_) next = std::min(next, probe_->deadline());
   if (write_trace_at_ != 0) next = std::min(next, write_trace_at_);
@@ -96,6 +97,7 @@ void Supervisor::ReapStrangers() {
 void Supervisor::HandleTime() {
   const Millis now = Now();
   WriteTraceInTime(now);
+  TellAlive(now);
   if (hear_at_ != 0 && now >= hear_at_) hear_at_ = 0;
   if (network_at_ != 0 && now >= network_at_ && !TakeNetwork()) WriteStatus();
   if (probe_ && now >= probe_->deadline()) FinishProbe(true);
@@ -297,6 +299,7 @@ void Supervisor::ScheduleRestart() {
   const Millis delay = backoff_.Next(policy_, Now() - started_);
   restart_at_ = Now() + delay;
   Note("restart number=" + std::to_string(status_.restarts + 1) + " delay_ms=" + std::to_string(delay));
+  alive_at_ = Now();
   status_.state = Status::State::kBackoff;
   WriteStatus();
 }

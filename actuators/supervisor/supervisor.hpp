@@ -120,6 +120,7 @@ class Supervisor {
   void ReconsiderReadiness();
   void BecomeReady();
   void TellStopping(Millis patience) const;
+  void TellAlive(Millis now);
   void HearWorkload();
   // supervisor_calls.cpp
   void AttendCalls();
@@ -176,6 +177,7 @@ class Supervisor {
   std::uint64_t oom_kills_ = 0;
   Millis started_ = 0;
   Millis restart_at_ = 0;  // 0: none
+  Millis alive_at_ = 0;    // when a manager with a watchdog is told next that all is well; 0: not by us
   Millis kill_at_ = 0;
   std::unique_ptr<SyscallAnswers> answers_;  // none: nothing has been asked about yet
   std::uint64_t written_calls_ = 0;

@@ -30,14 +30,16 @@ void Supervisor::RunHooksAfter(HookPoint point) {
   for (const Error& failure : failures) Tell(failure.Message());
 }
 
-// As poll(2). The workload meanwhile can write, and its calls are answered.
+// As poll(2). The workload meanwhile can write and say that it is ready, and its calls are answered.
 int Supervisor::WaitBeside(std::span<pollfd> polls, int timeout_ms) {
-  constexpr std::size_t kOwn = 3;
+  constexpr std::size_t kOwn = 4;
   std::array<pollfd, kOwn + TerminalRelay::kPolls> own{};
   for (auto& poll : own) poll.fd = -1;
   own[0] = {.fd = out_.get(), .events = POLLIN, .revents = 0};
   own[1] = {.fd = error_.get(), .events = POLLIN, .revents = 0};
   own[2] = {.fd = answers_ ? answers_->fd() : -1, .events = POLLIN, .revents = 0};
+  if (hear_at_ != 0 && Now() >= hear_at_) hear_at_ = 0;
+  own[3] = {.fd = notify_ && hear_at_ == 0 ? notify_->fd() : -1, .events = POLLIN, .revents = 0};
   const auto relayed = std::span(own).last<TerminalRelay::kPolls>();
   if (relay_) relay_->Watch(relayed);
   std::vector<pollfd> all(own.begin(), own.end());
@@ -49,6 +51,7 @@ int Supervisor::WaitBeside(std::span<pollfd> polls, int timeout_ms) {
   if (own[0].revents != 0) Drain(out_, Stream::kOut, false);
   if (own[1].revents != 0) Drain(error_, Stream::kError, false);
   if (own[2].revents != 0) ServeCalls();
+  if (own[3].revents != 0) HearWorkload();
   return static_cast<int>(std::ranges::count_if(polls, [](const pollfd& poll) { return poll.revents != 0; }));
 }
 

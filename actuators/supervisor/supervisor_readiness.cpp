@@ -1,7 +1,10 @@
 // When a workload is ready, and who is told.
 #include <unistd.h>
 
+#include <algorithm>
+#include <charconv>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "actuators/process/log.hpp"
@@ -52,6 +55,21 @@ void Supervisor::BecomeReady() {
 void Supervisor::TellStopping(Millis patience) const {
   constexpr Millis kGrace = 10'000;  // in which what was killed ends
   manager_.Tell("STOPPING=1\nEXTEND_TIMEOUT_USEC=" + std::to_string((patience + kGrace) * 1'000) + "\n");
+}
+
+// A workload with a watchdog, sd_watchdog_enabled(3), says itself that it is alive. Between two runs there is none to
+// say it, and it is to be started again by us, not by the manager.
+void Supervisor::TellAlive(Millis now) {
+  constexpr std::string_view kEvery = "WATCHDOG_USEC=";
+  if (alive_at_ == 0 || now < alive_at_) return;
+  alive_at_ = 0;
+  const auto variable = std::ranges::find_if(launch_.env, [&](const auto& word) { return word.starts_with(kEvery); });
+  if (!manager_.is_there() || variable == launch_.env.end()) return;
+  std::int64_t every_us = 0;
+  const char* end = variable->data() + variable->size();
+  if (std::from_chars(variable->data() + kEvery.size(), end, every_us).ec != std::errc() || every_us <= 0) return;
+  manager_.Tell("WATCHDOG=1\n");
+  alive_at_ = now + std::max<Millis>(every_us / 2'000, 1);
 }
 
 // Some, then it rests: one that never stops talking must neither keep us from the rest nor have the manager's ear

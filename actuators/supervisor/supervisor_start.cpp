@@ -220,7 +220,7 @@ Result<> Supervisor::StartWorkload(const Preparation& preparation) {
   }
   started_ = Now();
   AttendCalls();
-  restart_at_ = kill_at_ = 0;
+  restart_at_ = kill_at_ = alive_at_ = 0;
   intent_ = Intent::kNone;
   status_.state = Status::State::kRunning;
   status_.started_ms = UnixNow();

@@ -142,6 +142,18 @@ def test_the_workload_is_attended_to_during_poststart(world, root):
     assert begun.exists() and (through / "it").exists()
 
 
+def test_what_the_workload_says_is_heard_during_poststart(world):
+    status = world.runtime / f"projects/{world.project}/service.a/status"
+    hook = script(world, f"#!/bin/sh\nuntil grep -q '^words serving' {status}; do sleep 0.05; done\n")
+    say = "import os, socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.connect(os.environ['NOTIFY_SOCKET']); s.send(b'READY=1\\nSTATUS=serving')"
+    command = json.dumps(["sh", "-c", f'python3 -c "{say}"; exec sleep 1000'])
+    path = world.write(f'name = "PROJECT"\n[services.a]\nservice_mode = "agent"\nsd_notify = true\ncommand = {command}\n'
+                       "[services.a.hooks]\n" + listed("poststart", hook), "says.toml")
+    world.apply(path)
+    assert world.container("a")["state"] == "running" and world.container("a")["status"] == "serving"
+    assert "poststart" not in world.nucleus("logs", "a").stdout, "it was no longer waited for"
+
+
 def test_a_stop_ends_a_poststart_hook_and_asks_the_workload(world, root):
     begun, asked = world.directory / "begun", world.directory / "asked"
     hook = script(world, f"#!/bin/sh\ntouch {begun}\nexec sleep 4324\n")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from internet import HERE, OTHER, THERE
-from ordinary import Ordinary
+from ordinary import USER, Ordinary
 from userspace import processes
 from world import wait_for
 
@@ -52,6 +52,28 @@ def put(world, *more):
     (world.directory / "ordinary.toml").write_text(text)
     world.run("install", "-m", "0644", world.directory / "ordinary.toml", path)
     return path
+
+
+def test_a_watch_repairs_and_follows_the_file(world, ordinary):
+    path = put(world)
+    said = world.directory / "watch"
+    with open(said, "w") as output:
+        watch = world.popen("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "/mnt/nucleus", "apply", "--watch", "-f", path,
+                            env=ordinary.environment, cwd="/", stdout=output, stderr=output)
+    try:
+        wait_for("it is watched", lambda: "watched, revision" in said.read_text() or watch.poll() is not None, 60)
+        before = pids(ordinary)
+        assert sorted(before) == ["shop/db", "shop/other", "shop/web"], said.read_text()
+        ordinary.nucleus("stop", "shop/other", "--timeout", "0s")
+        wait_for("it is started again", lambda: pids(ordinary).get("shop/other", before["shop/other"]) != before["shop/other"], 60)
+        assert "state exited → running" in said.read_text()
+        put(world, "[services.new]", 'command = ["/bin/sleep", "10000"]')
+        wait_for("the file is followed", lambda: "shop/new" in pids(ordinary), 60)
+        assert pids(ordinary)["shop/db"] == before["shop/db"], "the others go on"
+    finally:
+        world.run("pkill", "-TERM", "-f", "nucleus apply --watch", status=None)
+        assert watch.wait(60) == 0, said.read_text()
+    assert "what runs goes on" in said.read_text() and len(pids(ordinary)) == 4
 
 
 def pids(ordinary):

@@ -89,6 +89,18 @@ def test_what_the_workload_says_is_passed_on_with_the_pid_to_watch(world, manage
     assert left(world) == []
 
 
+def test_between_two_runs_a_manager_with_a_watchdog_hears_from_us(world, manager):
+    manager_environment = {**world.environment, "NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "100000"}
+    with world.popen(NUCLEUS, "run", "--name", "unit", "--sd-notify", "--restart", "always", "--", *saying("READY=1", then="exit 1"),
+                     env=manager_environment) as process:
+        until(lambda: (state_of(world, "unit") or {}).get("pid"))
+        go(world, "unit")
+        assert manager.hear()[0] == "READY=1"
+        assert manager.hear() == ["WATCHDOG=1"]  # which the workload never says
+        end(world, process)
+    assert left(world) == []
+
+
 def test_it_is_said_from_a_root_of_its_own_that_is_read_only(world, manager, rootfs):
     with foreground(world, manager, "--sd-notify", "--init", "--rootfs", rootfs, "--", *saying("READY=1")) as process:
         until(lambda: (state_of(world, "unit") or {}).get("pid"))

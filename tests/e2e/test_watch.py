@@ -240,6 +240,27 @@ def test_the_manager_of_services_is_told(world, watch):
     assert "got ." in world.nucleus("logs", f"{world.project}/web").stdout
 
 
+@pytest.mark.parametrize("command", ["/bin/sleep", "/nowhere"])
+def test_a_manager_with_a_watchdog_is_told_at_rest_and_in_a_back_off(world, watch, command):
+    path, address = world.write(PLAIN.replace("/bin/sleep", command)), str(world.directory / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.settimeout(30)
+        watched = watch("-f", path, until="watched|tries again", env={**world.environment, "NOTIFY_SOCKET": address, "WATCHDOG_USEC": "400000"})
+        manager.setblocking(False)
+        while True:  # what was said up to here
+            try:
+                manager.recv(4096)
+            except BlockingIOError:
+                break
+        manager.settimeout(30)
+        said = []
+        while said.count("WATCHDOG=1") < 5:
+            said.append(manager.recv(4096).decode())
+        watched.send(signal.SIGTERM)
+        watched.process.wait(30)
+
+
 def test_while_nothing_happens_nothing_is_done_or_held(world, watch):
     path = world.write(PLAIN)
     watched = watch("-f", path)
