@@ -134,6 +134,10 @@ bool SameChanges(const Plan& a, const Plan& b) {
   });
 }
 
+std::vector<std::string> FilesOf(const Work& work) {
+  return work.desired() != nullptr ? work.desired()->files : std::vector<std::string>{};
+}
+
 // Others may be choosing subnets at the same moment. What they were quicker to take is left to them and another one
 // chosen, unless this very plan was asked for or kept, or would then do other things than was shown.
 Result<std::uint64_t> Record(Work& work) {
@@ -143,7 +147,8 @@ Result<std::uint64_t> Record(Work& work) {
       std::ranges::any_of(work.effective.networks, [](const auto& entry) { return !entry.second.subnet; });
   for (int attempt = 1;; ++attempt) {
     auto revision = reconcile::RevisionOf(work.plan, work.effective, reconcile::Summary(work.plan));
-    revision.goes_at_its_end = work.goal.goes_at_its_end;
+    revision.origin = work.goal.origin;
+    if (!revision.origin && !FilesOf(work).empty()) revision.origin = state::Origin::kFiles;
     auto begun = work.store.BeginRevision(revision);
     if (begun || begun.error().code != ErrorCode::kConflict || !may_choose || attempt == kMostAttempts) return begun;
     work.world.taken = reconcile::ToTaken(TRY(work.store.Leases()), work.world.project);
@@ -203,10 +208,6 @@ struct Executed {
   std::optional<Error> unsettled;  // it came through, but what it needs of the machine besides is not there
   [[nodiscard]] bool failed() const { return !outcome.ok() && !outcome.interrupted; }
 };
-
-std::vector<std::string> FilesOf(const Work& work) {
-  return work.desired() != nullptr ? work.desired()->files : std::vector<std::string>{};
-}
 
 std::string DocumentOf(const Work& work, const Executed& executed, std::string_view rollback = {}) {
   return reconcile::ApplyJson(work.plan, FilesOf(work), executed.outcome, executed.revision, ResultName(executed.code),

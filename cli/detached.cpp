@@ -114,7 +114,7 @@ Result<> StartDetached(Context& context, const Directories& directories, const s
   Goal goal;
   goal.project = name;
   goal.desired = std::move(topology);
-  goal.goes_at_its_end = start.remove;
+  goal.origin = start.remove ? state::Origin::kCommandUntilItEnds : state::Origin::kCommand;
   const std::string directory = directories.ServiceDir(name, {Kind::kService, name});
   const bool restart = goal.desired->services.begin()->second.restart != spec::RestartPolicy::kNo;
   std::optional<WaitingUnit> unit;

@@ -35,6 +35,7 @@ Result<Applied> ToApplied(const std::string& project, const std::optional<state:
   if (!row) return applied;
   applied.revision = row->revision;
   applied.topology.single_container = row->single_container;
+  applied.by_command = row->origin != state::Origin::kFiles;
   applied.addresses = row->addresses;
   applied.subnets = row->subnets;
   applied.completed_jobs = row->completed_jobs;
@@ -68,7 +69,7 @@ state::Store::Ports PortsOf(const spec::Topology& topology) {
 state::Store::NewRevision RevisionOf(const Plan& plan, const spec::Topology& desired, std::string summary) {
   state::Store::NewRevision revision{.project = plan.project,
                                      .single_container = desired.single_container,
-                                     .goes_at_its_end = {},
+                                     .origin = {},
                                      .spec_json = spec::ToJson(desired),
                                      .summary = std::move(summary),
                                      .plan_digest = plan.digest.Hex(),

@@ -135,12 +135,12 @@ class Assessor {
     return service != nullptr && service->type == spec::ServiceType::kJob;
   }
 
-  // A container in the background is there for what it does: that it has done it is no drift.
+  // What a command has started is there for what it does: that it has done it is no drift. What a file says stays
+  // wanted.
   [[nodiscard]] bool IsOver(const PartState& part) const {
     const auto& question = model_.question();
     if (!question.options.drift_only || part.part != Part::kProcess || r_.service.desired == nullptr) return false;
-    const auto& topology = question.desired != nullptr ? *question.desired : question.applied->topology;
-    return topology.single_container && part.present() && StaysEnded(part, *r_.service.desired);
+    return question.applied->by_command && part.present() && StaysEnded(part, *r_.service.desired);
   }
 
   [[nodiscard]] bool IsAsked(const std::set<std::string>& asked) const {

@@ -25,6 +25,7 @@ struct Applied {
   std::map<std::string, spec::Ipv4> addresses;   // "service.web/internal" -> leased address
   std::map<std::string, spec::Ipv4Net> subnets;  // "network.front" -> chosen subnet, where the file names none
   std::map<std::string, Digest> completed_jobs;  // service -> process digest of the run that exited 0
+  bool by_command = false;                       // its one container was started by a command, and is in no file
 };
 
 // What else holds host-wide choices: other projects' subnets and published ports.

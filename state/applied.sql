@@ -5,7 +5,7 @@ CREATE TABLE project (
   name TEXT PRIMARY KEY,
   revision INTEGER NOT NULL,           -- the newest
   single_container INTEGER NOT NULL,
-  goes_at_its_end INTEGER NOT NULL DEFAULT 0  -- once its container has ended nothing of it is kept
+  origin INTEGER NOT NULL           -- 0: files, 1: a command, 2: a command, until its container has ended
 ) STRICT, WITHOUT ROWID;
 
 -- The history. Outlives its project, so that numbers are never given twice.

@@ -34,10 +34,18 @@ struct ResourceRow {
   std::uint64_t revision = 0;
 };
 
+// Who says what is wanted of a project: files, again and again; or one command, that started its one container.
+enum class Origin : std::uint8_t {
+  kFiles,
+  kCommand,
+  kCommandUntilItEnds,  // and once that has ended nothing is kept of it
+};
+
 struct ProjectRow {
   std::string name;
   std::uint64_t revision = 0;  // the newest
   bool single_container = false;
+  Origin origin = Origin::kFiles;
   std::vector<ResourceRow> resources;
   std::map<std::string, spec::Ipv4> addresses;   // "service.web/internal"
   std::map<std::string, spec::Ipv4Net> subnets;  // "network.front"
@@ -116,7 +124,7 @@ class Store {
   struct NewRevision {
     std::string project;
     bool single_container = false;
-    std::optional<bool> goes_at_its_end = {};  // none: as it was before, or no
+    std::optional<Origin> origin = {};  // none: as it was before, or files
     std::string spec_json;
     std::string summary;
     std::string plan_digest;

@@ -80,7 +80,7 @@ Result<std::vector<std::string>> Store::Projects() {
 
 Result<std::vector<std::string>> Store::ProjectsThatGoAtTheirEnd() {
   const std::lock_guard lock(impl_->mutex);
-  auto rows = TRY(impl_->applied.Prepare("SELECT name FROM project WHERE goes_at_its_end = 1 ORDER BY name"));
+  auto rows = TRY(impl_->applied.Prepare("SELECT name FROM project WHERE origin = 2 ORDER BY name"));
   std::vector<std::string> names;
   while (TRY(rows.Step())) names.push_back(rows.Text(0));
   return names;
@@ -92,12 +92,13 @@ Result<std::optional<ProjectRow>> Store::LoadProject(std::string_view project) {
   auto transaction = TRY(Transaction::Begin(db, Transaction::Kind::kRead));
   ProjectRow loaded;
   {
-    auto row = TRY(db.Prepare("SELECT name, revision, single_container FROM project WHERE name = ?"));
+    auto row = TRY(db.Prepare("SELECT name, revision, single_container, origin FROM project WHERE name = ?"));
     row.Bind(project);
     if (!TRY(row.Step())) return std::nullopt;
     loaded.name = row.Text(0);
     loaded.revision = static_cast<std::uint64_t>(row.Int(1));
     loaded.single_container = row.Int(2) != 0;
+    loaded.origin = static_cast<Origin>(std::clamp<std::int64_t>(row.Int(3), 0, 2));
   }
   TRY(LoadResources(db, loaded));
   TRY(LoadProjectLeases(db, loaded));
@@ -139,11 +140,11 @@ Result<std::uint64_t> Store::BeginRevision(const NewRevision& revision) {
              revision.project, number, NowMs(), StateText(RevisionState::kApplying), revision.summary,
              revision.spec_json, revision.plan_digest));
   TRY(
-      db.Run("INSERT INTO project (name, revision, single_container, goes_at_its_end) VALUES (?1, ?2, ?3, ?4 = 1) "
+      db.Run("INSERT INTO project (name, revision, single_container, origin) VALUES (?1, ?2, ?3, max(?4, 0)) "
              "ON CONFLICT (name) DO UPDATE SET revision = ?2, single_container = ?3, "
-             "goes_at_its_end = CASE ?4 WHEN 2 THEN goes_at_its_end ELSE ?4 END",
+             "origin = CASE ?4 WHEN -1 THEN origin ELSE ?4 END",
              revision.project, number, std::int64_t{revision.single_container},
-             revision.goes_at_its_end ? std::int64_t{*revision.goes_at_its_end} : std::int64_t{2}));
+             revision.origin ? static_cast<std::int64_t>(*revision.origin) : std::int64_t{-1}));
   TRY(ForgetOldRevisions(db, revision.project, number));
   TRY(TakeLeases(db, revision));
   TRY(transaction.Commit());

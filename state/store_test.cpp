@@ -46,12 +46,17 @@ TEST_F(StoreTest, WhatGoesAtItsEndStaysSoUntilSomebodySaysOtherwise) {
   auto revision = Revision("shop", 0);
   ASSERT_OK(store.BeginRevision(revision));
   EXPECT_EQ(store.ProjectsThatGoAtTheirEnd().value(), std::vector<std::string>{});
-  for (std::uint64_t base = 1; const auto& [asked, goes] : std::vector<std::pair<std::optional<bool>, bool>>{
-                                   {true, true}, {std::nullopt, true}, {false, false}, {std::nullopt, false}}) {
+  for (std::uint64_t base = 1; const auto& [asked, goes] :
+                               std::vector<std::pair<std::optional<Origin>, bool>>{{Origin::kCommandUntilItEnds, true},
+                                                                                   {std::nullopt, true},
+                                                                                   {Origin::kCommand, false},
+                                                                                   {std::nullopt, false},
+                                                                                   {Origin::kFiles, false}}) {
     revision.base_revision = base++;
-    revision.goes_at_its_end = asked;
+    revision.origin = asked;
     ASSERT_OK(store.BeginRevision(revision));
     EXPECT_EQ(store.ProjectsThatGoAtTheirEnd().value().size(), goes ? 1U : 0U) << base;
+    EXPECT_EQ(store.LoadProject("shop").value()->origin == Origin::kCommandUntilItEnds, goes);
   }
 }
 

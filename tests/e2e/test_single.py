@@ -45,6 +45,28 @@ command = ["/bin/sleep", "infinity"]
     world.nothing_left()
 
 
+def test_drift_and_diff_agree_about_a_container_file_that_has_ended(world):
+    path = world.write("""
+[container]
+name = "PROJECT"
+service_mode = "agent"
+restart = "no"
+command = ["/bin/sleep", "1"]
+""")
+    world.apply(path)
+    wait_for("it has ended", lambda: not world.containers())
+    for command in (("diff", "-f", path), ("drift", world.project)):
+        assert "state exited" in world.nucleus(*command, "--detailed-exitcode", status=2).stdout, command
+    world.apply(path)
+    assert world.containers()
+    # What a command has started is in no file that says it again.
+    world.nucleus("destroy", "-f", path, "--yes")
+    world.nucleus("run", "-d", "--name", world.project, "--", "true")
+    wait_for("it has ended", lambda: not world.containers())
+    world.nucleus("drift", world.project, "--detailed-exitcode")
+    world.nucleus("rm", world.project)
+
+
 def test_memory_changes_live(world):
     path = world.write(SLEEPER)
     world.apply(path)
