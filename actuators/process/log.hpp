@@ -24,6 +24,7 @@ namespace nucleus::process {
 //
 //     start pid=12 · stop timeout_ms=10000 · exit code=137 reason=oom · restart number=1 delay_ms=100
 //     fail code=127 message=... · oom · ready · health state=healthy · pause · unpause
+//     egress-denied packets=3 total=5, what egress rules have denied since it was looked at last, and in all
 inline constexpr std::string_view kEventsFile = "events";
 inline constexpr std::uint64_t kEventsMaxBytes = 256 << 10;
 

@@ -44,6 +44,7 @@ Millis Supervisor::NextDeadline() const {
   if (network_at_ != 0) next = std::min(next, network_at_);
   if (hear_at_ != 0) next = std::min(next, hear_at_);
   if (MayProbe()) next = std::min(next, Tracker().next());
+  if (workload_ && look_for_denials_at_ != 0) next = std::min(next, look_for_denials_at_);
   return next;
 }
 
@@ -117,6 +118,7 @@ void Supervisor::HandleTime() {
     }
   }
   if (MayProbe() && now >= Tracker().next()) StartProbe();
+  if (workload_ && look_for_denials_at_ != 0 && now >= look_for_denials_at_) LookForDenials(true);
 }
 
 void Supervisor::HandleSignals() {
@@ -184,6 +186,7 @@ void Supervisor::ReloadPolicy() {
   }
   ReconsiderReadiness();
   WriteStatus();
+  LookForDenials(true);
 }
 
 // timeout_ms: instead of the policy's, where it is none less than nothing.
@@ -262,6 +265,7 @@ void Supervisor::WorkloadEnded() {
   status_.ending = EndingNow();
   status_.workload = {};
   RunPoststop();
+  LookForDenials(true);
   if (status_.oom_killed) Note("oom");
   Note("exit code=" + std::to_string(code) + " reason=" + std::string(EndingName(status_.ending)));
   AfterEnd(code);

@@ -143,6 +143,7 @@ class Supervisor {
   Result<> AwaitNetwork();
   void HearNetwork();
   void RestNetwork();
+  void LookForDenials(bool tell);
   [[nodiscard]] Millis NextDeadline() const;
   [[nodiscard]] std::uint64_t OomKills() const;
   // Whether the lock in the directory is the one this supervisor holds: not so once the directory was taken away.
@@ -186,6 +187,8 @@ class Supervisor {
   std::unique_ptr<NetworkHelper> network_;  // none: nothing is asked of one, or it has just died
   Millis network_at_ = 0;                   // when it is started again; 0: none
   Millis network_started_ = 0, network_rest_ = 0;
+  std::uint64_t denied_ = 0;        // packets, by the last look at the egress rules
+  Millis look_for_denials_at_ = 0;  // 0: never
 };
 
 }  // namespace nucleus::process

@@ -8,6 +8,7 @@
 #include <csignal>
 
 #include "actuators/supervisor/clock.hpp"
+#include "actuators/supervisor/denial_count.hpp"
 #include "actuators/supervisor/supervisor.hpp"
 #include "actuators/sys/file.hpp"
 #include "spec/core/names.hpp"
@@ -20,6 +21,7 @@ namespace {
 constexpr Millis kShortestRestMs = 100, kLongestRestMs = 10'000;
 constexpr Millis kStableMs = 10'000;    // whoever lived so long may be started at once
 constexpr Millis kPatienceMs = 60'000;  // for its first word: it looks up names
+constexpr Millis kDenialsMs = 300'000;  // between looks: a counter has no event
 
 }  // namespace
 
@@ -87,6 +89,17 @@ void Supervisor::HearNetwork() {
     RestNetwork();
   }
   if (status_.network != before && status_.supervisor.pid != 0) WriteStatus();
+}
+
+// What egress rules have denied since the last look is an event: never more of them than looks.
+void Supervisor::LookForDenials(bool tell) {
+  if (launch_.netns.empty()) return;
+  const auto packets = DeniedPackets(launch_.netns);
+  if (packets.value_or(0) < denied_) denied_ = 0;  // the rules were made anew
+  if (tell && packets && *packets > denied_)
+    Note("egress-denied packets=" + std::to_string(*packets - denied_) + " total=" + std::to_string(*packets));
+  denied_ = packets.value_or(0);
+  look_for_denials_at_ = Now() + kDenialsMs;
 }
 
 void Supervisor::RestNetwork() {

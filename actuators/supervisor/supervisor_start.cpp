@@ -195,6 +195,7 @@ Result<> Supervisor::StartWorkload(const Preparation& preparation) {
   started_ = Now();  // also of a start that fails: it has not run for long
   oom_kills_ = OomKills();
   ended_by_ = 0;
+  LookForDenials(false);
   auto spawned = SpawnWorkload(preparation);
   if (!spawned) {
     RunPoststop();

@@ -1,5 +1,6 @@
 """What egress rules have denied is told; and what happens where there can be no rules."""
 
+import json
 import pathlib
 import subprocess
 
@@ -63,6 +64,41 @@ networks = ["front"]
     world.run("kill", "-KILL", shown["byhand"]["pid"])
     out, err = started.communicate(timeout=20)
     assert err == "nucleus: 2 packets denied by egress rules\n"
+
+
+def test_what_was_denied_is_an_event(world, internet):
+    text = f"""name = "PROJECT"
+[networks.front]
+[services.web]
+command = ["/usr/bin/python3", "-c", '''
+import socket, time
+s = socket.socket(type=socket.SOCK_DGRAM)
+for i in range(3):
+    try: s.sendto(b"x", ("{OTHER}", 9999))
+    except OSError: pass
+time.sleep(1000)
+''']
+networks = ["front"]
+egress_allow = ["{THERE}/32"]
+restart = "always"
+"""
+    world.apply(world.write(text))
+    denied = lambda: world.container("web")["egress_denied"]
+    told = lambda: [(event["packets"], event["total"]) for line in world.nucleus("events", "--output", "jsonl").stdout.splitlines()
+                    if (event := json.loads(line))["event"] == "egress-denied"]
+    wait_for("the packets", lambda: denied() == 3)
+    assert told() == []  # nobody has looked
+    # A change of how it is watched over, of its rules, and its end are occasions.
+    world.apply(world.write(text + 'stop_timeout = "1s"\n'))
+    wait_for("the event", told)
+    assert told() == [(3, 3)]
+    world.nucleus("kill", "web")
+    wait_for("its second run", lambda: denied() == 6)
+    assert told() == [(3, 3)]
+    world.nucleus("stop", "web", "--timeout", "0s")
+    assert told() == [(3, 3), (3, 6)]
+    world.nucleus("destroy", world.project)
+    world.nothing_left()
 
 
 @needs_slirp
