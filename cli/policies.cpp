@@ -11,7 +11,7 @@
 #include <set>
 #include <variant>
 
-#include "actuators/netns/passage.hpp"
+#include "actuators/netns/firewalld.hpp"
 #include "actuators/netns/userspace_program.hpp"
 #include "actuators/security/landlock_abi.hpp"
 #include "actuators/sys/file.hpp"
@@ -203,21 +203,23 @@ namespace {
 
 // Where nobody may ask the kernel for its rules, nobody makes a bridge either.
 void CheckFirewalld(const spec::Topology& topology, std::vector<spec::Problem>& problems) {
-  const bool leads_out = std::ranges::any_of(topology.services, [&](const auto& item) {
-    const auto& [name, service] = item;
-    return !spec::IsUserspace(service.nat_backend) &&
-           std::ranges::any_of(service.networks, [&](const std::string& network) {
-             const auto found = topology.networks.find(network);
-             return found != topology.networks.end() && !found->second.internal;
-           });
-  });
-  if (!leads_out || !netns::IsClosedByFirewalld().value_or(false)) return;
+  std::set<std::string> links;
+  for (const auto& [name, service] : topology.services) {
+    if (spec::IsUserspace(service.nat_backend)) continue;
+    for (const auto& network : service.networks) {
+      const auto found = topology.networks.find(network);
+      if (found != topology.networks.end() && !found->second.internal) links.insert(BridgeLink(topology.name, network));
+    }
+  }
+  if (links.empty()) return;
+  const auto closed = netns::ClosedByFirewalld({links.begin(), links.end()});
+  if (!closed || closed->empty()) return;
   spec::Problem problem;
   problem.warning = true;
   problem.message =
-      "firewalld runs without its zone 'nucleus', so containers may have no way out; install zone.xml and policy.xml "
-      "of "
-      "nucleus below /etc/firewalld (docs/security.md), then firewall-cmd --reload";
+      "firewalld lets nothing be forwarded from bridges of nucleus, so containers may have no way out; install "
+      "zone.xml "
+      "and policy.xml of nucleus below /etc/firewalld (docs/security.md), then firewall-cmd --reload";
   problems.push_back(std::move(problem));
 }
 

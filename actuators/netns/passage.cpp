@@ -208,15 +208,6 @@ Result<std::vector<std::string>> FindObstacles(const FirewallWanted& firewall) {
   return obstacles;
 }
 
-Result<bool> IsClosedByFirewalld() {
-  const auto tables = TRY(DumpTables());
-  if (std::ranges::find(tables, "firewalld", &TableInfo::name) == tables.end()) return false;
-  const auto chains = TRY(DumpChains());
-  return std::ranges::none_of(chains, [](const Chain& chain) {
-    return chain.table == "firewalld" && chain.name.ends_with("_nucleus");  // of the zone: filter_FWD_nucleus, ...
-  });
-}
-
 Result<> OpenPassages(const FirewallWanted& wanted) {
   const auto chains = TRY(DroppingChains());
   if (chains.empty()) return {};

@@ -22,10 +22,6 @@ namespace nucleus::netns {
 // "ip filter FORWARD". Costs microseconds where nobody drops.
 Result<std::vector<std::string>> FindObstacles(const FirewallWanted& wanted);
 
-// Whether firewalld is there and knows no zone `nucleus`: its table is nobody else's to change, and what links in none
-// of its zones forward is rejected. Costs microseconds where it is not there.
-Result<bool> IsClosedByFirewalld();
-
 // For those bridges, and for all others of ours that have no rule there.
 Result<> OpenPassages(const FirewallWanted& wanted);
 Result<> ClosePassages(const std::string& table);

@@ -32,6 +32,23 @@ FIREWALLD = """table inet firewalld {
   chain filter_FORWARD_POLICIES { oifname "up0" accept; }
 }"""
 
+# As firewalld 1.3 has it where everything is in the zone public.
+ZONES = """table inet firewalld {
+  chain filter_FORWARD_POLICIES_pre { }
+  chain filter_FORWARD_ZONES { }
+  chain filter_FWD_public { jump filter_FORWARD_POLICIES_pre; reject with icmpx admin-prohibited; }
+  chain filter_FORWARD {
+    type filter hook forward priority filter + 10; policy accept
+    ct state { established, related } accept
+    ct status dnat accept
+    iifname "lo" accept
+    ct state invalid drop
+    jump filter_FORWARD_ZONES
+    goto filter_FWD_public
+  }
+}
+"""
+
 
 def load(world, rules):
     path = world.directory / "others.nft"
@@ -169,11 +186,25 @@ def test_firewalld_without_our_zone_is_told(world, internet):
 command = ["/bin/sleep", "1000"]
 networks = ["front"]
 """)
-    word = "warning: firewalld runs without its zone 'nucleus'"
-    assert word not in world.nucleus("diff", "-f", path).stderr
-    load(world, "table inet firewalld {\nchain filter_FORWARD {\ntype filter hook forward priority 10; policy accept;\n}\n}")
-    assert word in world.nucleus("diff", "-f", path).stderr and word in world.apply(path).stderr
+    word = "warning: firewalld lets nothing be forwarded from bridges of nucleus"
+    told = lambda path: word in world.nucleus("diff", "-f", path).stderr
+    assert not told(path)
+    load(world, ZONES)
+    assert told(path) and word in world.apply(path).stderr
     inner = world.write(path.read_text().replace("[networks.front]", "[networks.front]\ninternal = true"), "inner.toml")
-    assert word not in world.nucleus("diff", "-f", inner).stderr  # leads nowhere anyway
-    load(world, "table inet firewalld {\nchain filter_FWD_nucleus {\n}\n}")
-    assert word not in world.nucleus("diff", "-f", path).stderr
+    assert not told(inner)  # leads nowhere anyway
+
+    def alone(more):
+        world.run("nft", "delete", "table", "inet", "firewalld")
+        load(world, ZONES + more)
+        return not told(path)
+
+    zone = ("chain filter_FWD_nucleus {\njump filter_FORWARD_POLICIES_pre\nreject with icmpx admin-prohibited\n}\n"
+            'chain filter_FORWARD_ZONES {\niifname "nb*" goto filter_FWD_nucleus\n}\n')
+    policy = ("chain filter_FWD_policy_nucleus-forward {\naccept\n}\n"
+              'chain filter_FORWARD_POLICIES_pre {\niifname "nb*" jump filter_FWD_policy_nucleus-forward\n}\n')
+    assert not alone(f"table inet firewalld {{ {zone} }}")  # the zone without its policy
+    assert not alone("table inet firewalld { chain filter_FWD_other_nucleus { accept; }; }")
+    assert alone(f"table inet firewalld {{ {policy} {zone} }}")
+    trusted = 'chain filter_FWD_trusted {\naccept\n}\nchain filter_FORWARD_ZONES {\niifname "nb*" goto filter_FWD_trusted\n}\n'
+    assert alone(f"table inet firewalld {{ {trusted} }}")
