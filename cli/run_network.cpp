@@ -18,6 +18,7 @@
 #include "actuators/sys/cgroupfs.hpp"
 #include "actuators/sys/file.hpp"
 #include "reconcile/applied.hpp"
+#include "actuators/sys/machine_lock.hpp"
 #include "spec/core/link_names.hpp"
 #include "spec/core/names.hpp"
 #include "spec/net.hpp"
@@ -218,8 +219,10 @@ Result<std::unique_ptr<RunNetwork>> RunNetwork::Reserve(const Directories& direc
   if (InUserspace(service)) return Propose(directories, service);
   RemoveOrphans(directories);
   auto lock = TRY(Lock(directories));
+  auto machine = TRY(sys::TakeMachineLock(sys::MachineLock::kContainers));
   auto network = TRY(Propose(directories, service));
   network->choosing_ = std::move(lock);
+  network->choosing_machine_ = std::move(machine);
   network->ports_ = std::move(ports);
   return network;
 }
@@ -240,7 +243,8 @@ Result<> RunNetwork::MakeBridge(const reconcile::Side& side) {
   made_ = true;
   netns::NetnsActuator actuator(directories_);
   TRY(actuator.Apply(BridgeKey(name_), side.Bridge(side.topology().networks.at(name_)), {}));
-  choosing_.reset();  // the kernel says from here on that it is taken
+  choosing_.reset();
+  choosing_machine_.reset();  // the kernel says from here on that it is taken
   return {};
 }
 

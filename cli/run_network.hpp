@@ -52,8 +52,8 @@ class RunNetwork {
   bool userspace_ = false;
   std::unique_ptr<netns::UserspaceNetwork> program_;
   std::unique_ptr<netns::EgressNames> names_;
-  sys::Fd choosing_;            // the lock
-  std::vector<sys::Fd> ports_;  // sockets that hold the published ones
+  sys::Fd choosing_machine_, choosing_;  // the locks
+  std::vector<sys::Fd> ports_;           // sockets that hold the published ones
   bool made_ = false;
 };
 

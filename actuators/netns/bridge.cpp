@@ -1,10 +1,15 @@
 // The bridge of a network: a link with the gateway's address.
 #include <net/if.h>
+#include <sys/socket.h>
+
+#include <algorithm>
 
 #include "actuators/netns/inside.hpp"
 #include "actuators/netns/links.hpp"
 #include "actuators/netns/parts.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/machine_lock.hpp"
+#include "spec/net.hpp"
 
 namespace nucleus::netns {
 
@@ -44,6 +49,37 @@ Result<> Configure(Netlink& netlink, const BridgeWanted& wanted, const Link& lin
   return ChangeLink(netlink, link.index, link.name, Difference(link, up));
 }
 
+template <class Net, class Address>
+bool Meets(const Net& net, const spec::IpAddress& address, std::uint8_t prefix) {
+  const auto* own = std::get_if<Address>(&address);
+  return own != nullptr && spec::Overlap(net, Net{*own, prefix});
+}
+
+// Whoever has another runtime directory, or another state directory, may have chosen the same at the same moment.
+Result<> CheckOthers(Netlink& netlink, const BridgeWanted& wanted) {
+  const spec::Ipv4Net net{wanted.gateway, wanted.prefix};
+  const auto bridges = TRY(DumpLinks(netlink, "bridge"));
+  for (const auto& address : TRY(DumpAddresses(netlink, 0, AF_UNSPEC))) {
+    const bool meets = Meets<spec::Ipv4Net, spec::Ipv4>(net, address.address, address.prefix) ||
+                       (wanted.v6 && Meets<spec::Ipv6Net, spec::Ipv6>({wanted.v6->address, wanted.v6->prefix},
+                                                                      address.address, address.prefix));
+    const auto other = std::ranges::find(bridges, address.index, &Link::index);
+    if (!meets || other == bridges.end() || other->name == wanted.link || !other->alias.starts_with("nucleus:"))
+      continue;
+    return Fail(Error::Of(ErrorCode::kConflict, "take subnet for", wanted.link,
+                          spec::Format(address.address) + "/" + std::to_string(address.prefix) + " is of " +
+                              other->alias.substr(std::string_view("nucleus:").size()))
+                    .Hint("name another subnet, or destroy it and apply it again: another one is chosen then"));
+  }
+  return {};
+}
+
+Result<> ConfigureNew(Netlink& netlink, const BridgeWanted& wanted, const Link& link) {
+  const auto lock = TRY(sys::TakeMachineLock(sys::MachineLock::kBridges));
+  TRY(CheckOthers(netlink, wanted));
+  return Configure(netlink, wanted, link);
+}
+
 }  // namespace
 
 Result<> ApplyBridge(const BridgeWanted& wanted, AliasIndex& aliases) {
@@ -57,7 +93,9 @@ Result<> ApplyBridge(const BridgeWanted& wanted, AliasIndex& aliases) {
   aliases.Add(wanted.alias, wanted.link);
   bool created = false;
   auto link = FindOrCreate(netlink, wanted, created);
-  auto done = link ? Configure(netlink, wanted, *link) : Result<>(Fail(link.error()));
+  auto done = !link     ? Result<>(Fail(link.error()))
+              : created ? ConfigureNew(netlink, wanted, *link)
+                        : Configure(netlink, wanted, *link);
   // Half a bridge is nobody's use; the first error is the one to tell.
   if (!done && created && link) (void)DeleteLink(netlink, link->index, link->name);
   return done;

@@ -21,12 +21,14 @@
 #include "actuators/netns/parts.hpp"
 #include "actuators/netns/passage.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/machine_lock.hpp"
 #include "spec/core/link_names.hpp"
 #include "state/parts/spoof_model.hpp"
 
 namespace nucleus::netns {
 
-Result<sys::Fd> LockHost(const std::string& path) {
+Result<HostLock> LockHost(const std::string& path) {
+  auto machine = TRY(sys::TakeMachineLock(sys::MachineLock::kFirewall));
   if (const auto slash = path.rfind('/'); slash != 0 && slash != std::string::npos) {
     TRY(sys::MakeDirectories(path.substr(0, slash), 0755));
   }
@@ -34,7 +36,7 @@ Result<sys::Fd> LockHost(const std::string& path) {
   while (::flock(lock.get(), LOCK_EX) != 0) {
     if (errno != EINTR) return FailSys("lock", path);
   }
-  return lock;
+  return HostLock{std::move(machine), std::move(lock)};
 }
 
 namespace {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "actuators/netns/links.hpp"
+#include "actuators/sys/fd.hpp"
 #include "spec/core/names.hpp"
 #include "state/parts/actuator.hpp"
 #include "state/parts/parts.hpp"
@@ -21,8 +22,11 @@ Result<> FurnishNetns(const sys::Fd& network, const NetnsWanted& wanted, AliasIn
 Result<> RestrictNetns(const sys::Fd& network, const std::optional<EgressWanted>& egress, const ProgressSink& warn);
 Result<> UndoNetns(const std::string& pin, const std::string& alias, AliasIndex& aliases);
 
-// Held while what is everybody's is changed.
-Result<sys::Fd> LockHost(const std::string& path);
+// Held while what is everybody's is changed: the machine's, and that of the directory.
+struct HostLock {
+  sys::Fd machine, directory;
+};
+Result<HostLock> LockHost(const std::string& path);
 Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& directories);
 Result<> UndoFirewall(const std::string& table, const Directories& directories);
 

@@ -1,0 +1,102 @@
+"""Two runtime and state directories of root's on one machine: what is the machine's is chosen and changed by one of them at a time."""
+
+import concurrent.futures
+import ipaddress
+import json
+import re
+import subprocess
+
+import pytest
+from world import NUCLEUS
+
+LOCK = "/run/nucleus-machine.lock"
+
+
+@pytest.fixture
+def sides(world):
+    """Environments; each with directories of its own."""
+    found = []
+    for name in ("one", "two"):
+        found.append({**world.environment, "NUCLEUS_RUNTIME_DIR": str(world.runtime / name), "NUCLEUS_STATE_DIR": str(world.directory / f"state-{name}")})
+    return found
+
+
+def bridges(world):
+    """name -> subnets of IPv4."""
+    return {link["ifname"]: [ipaddress.ip_interface(f"{a['local']}/{a['prefixlen']}").network for a in link["addr_info"] if a["family"] == "inet"]
+            for link in json.loads(world.run("ip", "-j", "address", "show", "type", "bridge").stdout)}
+
+
+def test_containers_of_both_have_subnets_of_their_own(world, sides):
+    # Each tells its own address, and what else the machine had at that moment.
+    def one(number):
+        return world.run(NUCLEUS, "run", "--network", "bridge", "--", "sh", "-c", "ip -4 -o address show dev eth0; sleep 1", env=sides[number % 2], status=None)
+
+    for _ in range(2):
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            runs = list(pool.map(one, range(12)))
+        assert [run.stderr for run in runs if run.returncode] == []
+        subnets = [ipaddress.ip_interface(re.search(r"inet (\S+)", run.stdout).group(1)).network for run in runs]
+        assert len(set(subnets)) == len(subnets), subnets
+    assert bridges(world) == {}
+
+
+TOPOLOGY = """name = "{}"
+[defaults]
+service_mode = "agent"
+[networks.front]
+[services.web]
+command = ["/bin/sleep", "1000"]
+networks = ["front"]
+"""
+
+
+def test_topologies_of_both_never_have_one_subnet(world, sides):
+    paths = []
+    for number in (0, 1):
+        path = world.directory / f"{number}.toml"
+        path.write_text(TOPOLOGY.format(f"{world.project}s{number}"))
+        paths.append(path)
+    for _ in range(5):
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            done = list(pool.map(lambda number: world.run(NUCLEUS, "apply", "-f", paths[number], env=sides[number], status=None), (0, 1)))
+        for number in (0, 1):
+            if done[number].returncode:
+                assert "another one is chosen then" in done[number].stderr, done[number].stderr
+                world.run(NUCLEUS, "destroy", f"{world.project}s{number}", env=sides[number])
+                world.run(NUCLEUS, "apply", "-f", paths[number], env=sides[number])
+        subnets = [subnet for all_ in bridges(world).values() for subnet in all_]
+        assert len(subnets) == len(set(subnets)) == 2, subnets
+        for number in (0, 1):
+            world.run(NUCLEUS, "destroy", f"{world.project}s{number}", env=sides[number])
+    assert bridges(world) == {}
+
+
+def test_an_overlap_that_came_meanwhile_is_refused(world, sides):
+    path = world.directory / "other.toml"
+    path.write_text(TOPOLOGY.format(f"{world.project}a").replace("[networks.front]", '[networks.front]\nsubnet = "10.77.0.0/24"'))
+    world.run(NUCLEUS, "apply", "-f", path, env=sides[0])
+    # As where both have looked before either had its bridge: the other's route is hidden from who plans.
+    bridge = next(iter(bridges(world)))
+    world.run("ip", "address", "add", "10.88.0.1/24", "dev", bridge)
+    own = world.directory / "own.toml"
+    own.write_text(TOPOLOGY.format(f"{world.project}b").replace("[networks.front]", '[networks.front]\nsubnet = "10.88.0.0/24"'))
+    world.run("ip", "route", "del", "10.88.0.0/24")
+    refused = world.run(NUCLEUS, "apply", "-f", own, env=sides[1], status=1)
+    assert f"10.88.0.1/24 is of {world.project}a/network.front" in refused.stderr, refused.stderr
+    assert list(bridges(world)) == [bridge]
+    for name, side in ((f"{world.project}b", sides[1]), (f"{world.project}a", sides[0])):
+        world.run(NUCLEUS, "destroy", name, env=side, status=None)
+    assert bridges(world) == {}
+
+
+def test_who_has_the_machines_lock_is_waited_for(world, sides):
+    hold = "import fcntl, struct, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_EX, 1, 2); print('held', flush=True); sys.stdin.readline()"
+    world.run(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[0])  # the file is there
+    holder = world.popen("/usr/bin/python3", "-c", hold, LOCK, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    waits = world.popen(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[1])
+    with pytest.raises(subprocess.TimeoutExpired):
+        waits.wait(timeout=1)
+    holder.communicate("\n")
+    assert waits.wait(timeout=20) == 0
