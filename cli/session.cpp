@@ -159,6 +159,20 @@ Result<World> LoadWorld(state::Store& store, const std::string& project) {
   return world;
 }
 
+namespace {
+
+// The way out of an ordinary user's machine is everybody's there: where it is down, the topology is not as it should
+// be.
+void TellWayOut(World& world, const Directories& directories) {
+  const auto firewall =
+      std::ranges::find(world.observed.parts, Part::kFirewall, [](const auto& part) { return part.first.part; });
+  if (firewall == world.observed.parts.end() || firewall->second.presence != Presence::kPresent) return;
+  const auto state = StateOfUsersMachine(directories);
+  if (!state.why.empty()) firewall->second.facts["way out"] = state.why;
+}
+
+}  // namespace
+
 Result<reconcile::Planner> Observe(World& world, const Probers& probers, const spec::Topology* desired,
                                    const reconcile::Options& options) {
   std::vector<std::string> networks;
@@ -177,6 +191,7 @@ Result<reconcile::Planner> Observe(World& world, const Probers& probers, const s
   auto planner =
       TRY(reconcile::Planner::Prepare({desired, &world.applied, &world.observed.host, &world.taken, options}));
   world.observed.parts = TRY(reconcile::Observe(world.project, planner.parts(), probers.by_part()));
+  if (world.observed.host.nested) TellWayOut(world, options.directories);
   return planner;
 }
 

@@ -8,6 +8,7 @@
 
 #include "actuators/netns/namespace.hpp"
 #include "actuators/process/channel.hpp"
+#include "actuators/sys/file.hpp"
 #include "actuators/sys/id_ranges.hpp"
 
 namespace nucleus::cli {
@@ -32,6 +33,11 @@ Result<bool> JoinUsersMachine(const Directories& directories) {
   if (::setns(pin.fd.get(), CLONE_NEWNET) != 0) return FailSys("enter", "network namespace");
   std::filesystem::current_path(here, ignored);
   return true;
+}
+
+NetworkState StateOfUsersMachine(const Directories& directories) {
+  const auto text = sys::ReadFile(UsersMachine(directories) + "/" + std::string(kStatusFile));
+  return ReadNetworkState(text ? std::string_view(*text) : std::string_view());
 }
 
 bool InUsersMachine(const Directories& directories) {

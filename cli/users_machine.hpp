@@ -13,6 +13,7 @@
 #include "spec/core/error.hpp"
 #include "spec/core/names.hpp"
 #include "spec/types.hpp"
+#include "state/parts/network_order.hpp"
 
 namespace nucleus::cli {
 
@@ -29,6 +30,8 @@ bool InUsersMachine(const Directories& directories);
 // Inside: what all projects there have taken decides whether it has a way out, by a program of user space, and which
 // ports of the machine lead to it; no others do.
 Result<> SetWayOutOfUsersMachine(const Directories& directories, const reconcile::Taken& taken);
+// Inside: what its way out is like, as the program that keeps it says.
+NetworkState StateOfUsersMachine(const Directories& directories);
 // Nothing needs it any more.
 Result<> EndUsersMachine(const Directories& directories);
 

@@ -104,12 +104,6 @@ Result<> Make(const Directories& directories) {
   return Fail(ErrorCode::kSystem, "start", "nucleus-network", "it ended before it could say that it is ready");
 }
 
-// What is in force there, as it says.
-NetworkState StateOf(const Directories& directories) {
-  const auto text = sys::ReadFile(UsersMachine(directories) + "/" + std::string(kStatusFile));
-  return ReadNetworkState(text ? std::string_view(*text) : std::string_view());
-}
-
 }  // namespace
 
 Result<> NeedUsersMachine(const Directories& directories) {
@@ -132,14 +126,14 @@ Result<> SetWayOutOfUsersMachine(const Directories& directories, const reconcile
   if (!taken.subnets.empty() || !taken.ports.empty()) help.backend = spec::NatBackend::kUserspace;
   std::ranges::sort(help.ports);
   const std::string digest = DigestOf(help).Hex();
-  if (const auto now = StateOf(directories); now.digest == digest && now.why.empty()) return {};
+  if (const auto now = StateOfUsersMachine(directories); now.digest == digest && now.why.empty()) return {};
   const auto serial = NewSerial();
   TRY(Ask(directories, help, serial));
   const auto keeper = TRY(process::FindSupervisor(UsersMachine(directories)));
   if (!keeper) return Fail(ErrorCode::kSystem, "publish", "ports", "the program that keeps the network has ended");
   TRY(sys::SendSignal(keeper->pidfd, SIGHUP, "nucleus-network"));
   for (int waited = 0; waited < kPatience; waited += 10) {
-    const auto state = StateOf(directories);
+    const auto state = StateOfUsersMachine(directories);
     if (state.digest == digest && state.why.empty()) return {};
     if (state.serial == std::to_string(serial)) return Fail(ErrorCode::kSystem, "publish", "ports", state.why);
     ::usleep(10'000);

@@ -140,6 +140,24 @@ def test_its_program_is_started_again(world, internet, ordinary):
     ordinary.nucleus("apply", "-f", path)
     assert ask(world.run, HERE, 8080) == "page\n" and inside(world, ordinary, "web", address(world, ordinary, "web", "db"), 5432) == "data\n"
     assert set(pids(ordinary)) == set(before)
+
+
+def test_a_way_out_that_is_gone_for_good_is_drift_and_repaired(world, internet, ordinary):
+    path = put(world)
+    ordinary.nucleus("apply", "-f", path)
+    before = pids(ordinary)
+    where = ["nsenter", "-t", processes(world, "nucleus-network")[0], "--mount", "--"]  # it has mounts of its own
+    world.run(*where, "mount", "--bind", "/bin/false", "/usr/bin/slirp4netns")
+    world.run("kill", "-KILL", *processes(world, "slirp4netns"))
+    for command in (["diff", "-f", path], ["drift", "shop"]):
+        wait_for("drift", lambda: "way out" in ordinary.nucleus(*command, status=None).stdout)  # noqa: B023
+    failed = ordinary.nucleus("apply", "-f", path, status=1)
+    assert "slirp4netns" in failed.stderr, failed.stderr
+    world.run(*where, "umount", "/usr/bin/slirp4netns")
+    ordinary.nucleus("apply", "-f", path)
+    assert ask(world.run, HERE, 8080) == "page\n" and inside(world, ordinary, "web", THERE, 80) == f"{HERE}\n"
+    assert pids(ordinary) == before
+    assert "nothing to do" in ordinary.nucleus("diff", "-f", path).stdout.lower()
     assert "nothing to do" in ordinary.nucleus("diff", "-f", path).stdout.lower()
 
 
