@@ -237,7 +237,7 @@ std::vector<spec::Problem> CheckMachine(const spec::Topology& topology) {
     if (const auto checked = CheckLockdown(service); !checked)
       report(service, "require_kernel_lockdown", checked.error());
     if (!spec::IsUserspace(service.nat_backend) || service.networks.empty()) continue;
-    if (const auto program = netns::FindUserspaceProgram(service.nat_backend); !program)
+    if (const auto program = netns::FindUserspaceProgram(service.nat_backend, service.port_forwards); !program)
       report(service, "nat_backend", program.error());
   }
   return problems;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "actuators/netns/userspace_program.hpp"
 #include "cli/observe_wiring.hpp"
 #include "reconcile/place.hpp"
 #include "spec/net.hpp"
@@ -31,14 +32,14 @@ Result<> CheckNestedPorts(const spec::Topology& desired) {
   for (const auto& [name, service] : desired.services) {
     for (const auto& port : service.port_forwards) {
       const auto [other, fresh] = taken.try_emplace({port.protocol, port.host_port}, name);
-      const bool v6 = port.host_ip && spec::IsV6(*port.host_ip);
-      if (fresh && !v6) continue;
+      if (fresh) continue;
       return Fail(Error::Of(ErrorCode::kUnsupported, "publish a port of", "service." + name,
-                            spec::Format(port) + (v6 ? ": an ordinary user's are of IPv4"
-                                                     : ": '" + other->second + "' has the number on another address, " +
-                                                           "which root alone can tell apart"))
+                            spec::Format(port) + ": '" + other->second + "' has the number on another address, " +
+                                "which root alone can tell apart")
                       .Hint("nothing was changed"));
     }
+    if (const auto able = netns::FindUserspaceProgram(spec::NatBackend::kUserspace, service.port_forwards); !able)
+      return Fail(Error(able.error()).In("service." + name));
   }
   return {};
 }

@@ -14,11 +14,12 @@
 #include "actuators/netns/in_use.hpp"
 #include "actuators/netns/namespace.hpp"
 #include "actuators/netns/ports.hpp"
+#include "actuators/netns/userspace_program.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/sys/cgroupfs.hpp"
 #include "actuators/sys/file.hpp"
-#include "reconcile/applied.hpp"
 #include "actuators/sys/machine_lock.hpp"
+#include "reconcile/applied.hpp"
 #include "spec/core/link_names.hpp"
 #include "spec/core/names.hpp"
 #include "spec/net.hpp"
@@ -195,12 +196,12 @@ Result<std::unique_ptr<RunNetwork>> RunNetwork::Propose(const Directories& direc
   }
   std::unique_ptr<RunNetwork> network(new RunNetwork(directories, service.name));
   network->userspace_ = userspace;
-  if (userspace && WantsIpv6(service)) {
-    return Fail(Error::Of(ErrorCode::kUnsupported, "", "--nat-backend userspace", "it speaks IPv4 alone")
-                    .Hint("leave out the IPv6 addresses, or run as root with --nat-backend kernel"));
-  }
+  if (userspace) (void)TRY(netns::FindUserspaceProgram(service.nat_backend, service.port_forwards));
   const auto subnet = userspace ? kUserspaceSubnet : TRY(ChooseSubnet(directories));
-  if (WantsIpv6(service)) network->leases_.subnets6[reconcile::SubnetKey(service.name)] = CounterpartOf(subnet);
+  if (WantsIpv6(service)) {
+    network->leases_.subnets6[reconcile::SubnetKey(service.name)] =
+        userspace ? kUserspaceSubnet6 : CounterpartOf(subnet);
+  }
   network->leases_.subnets[reconcile::SubnetKey(service.name)] = subnet;
   network->leases_.addresses[reconcile::AddressKey(service.name, service.name)] =
       userspace ? kUserspaceAddress : spec::Ipv4{subnet.base.value + 2};
@@ -218,11 +219,11 @@ Result<std::unique_ptr<RunNetwork>> RunNetwork::Reserve(const Directories& direc
   // The program binds them itself.
   if (InUserspace(service)) return Propose(directories, service);
   RemoveOrphans(directories);
-  auto lock = TRY(Lock(directories));
   auto machine = TRY(sys::TakeMachineLock(sys::MachineLock::kContainers));
+  auto lock = TRY(Lock(directories));
   auto network = TRY(Propose(directories, service));
-  network->choosing_ = std::move(lock);
   network->choosing_machine_ = std::move(machine);
+  network->choosing_ = std::move(lock);
   network->ports_ = std::move(ports);
   return network;
 }
@@ -250,7 +251,8 @@ Result<> RunNetwork::MakeBridge(const reconcile::Side& side) {
 
 Result<> RunNetwork::Make(const reconcile::Side& side, const spec::Service& service, const sys::Fd& network,
                           const ProgressSink& warn) {
-  const auto wanted = side.Netns(service);
+  auto wanted = side.Netns(service);
+  wanted.userspace_v6 = userspace_ && WantsIpv6(service);
   bool restricted = wanted.egress.has_value();
   const auto lacks = [&](std::string_view why) {
     restricted = false;
@@ -258,10 +260,11 @@ Result<> RunNetwork::Make(const reconcile::Side& side, const spec::Service& serv
   };
   netns::NetnsActuator actuator(directories_);
   if (userspace_) {
-    TRY(actuator.Restrict(network, wanted.egress, lacks));
+    TRY(actuator.Restrict(network, wanted, lacks));
     const auto directory = directories_.ServiceDir(kProject, NetnsKey(name_).address);
     program_ = TRY(netns::UserspaceNetwork::Start(
-        network, service.nat_backend, service.port_forwards, directory, [warn](const Error* error) {
+        network, service.nat_backend, service.port_forwards, wanted.userspace_v6, directory,
+        [warn](const Error* error) {
           if (error != nullptr)
             warn("the network's program has ended, and could not be started again: " + error->Message());
         }));

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <csignal>
 
+#include "actuators/netns/inside.hpp"
 #include "actuators/netns/namespace.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/process/user_namespace.hpp"
@@ -21,6 +22,7 @@
 #include "actuators/sys/own_programs.hpp"
 #include "actuators/sys/pipe.hpp"
 #include "actuators/sys/process.hpp"
+#include "state/parts/netns_facts.hpp"
 #include "state/parts/network_help.hpp"
 #include "state/permissions.hpp"
 
@@ -53,6 +55,7 @@ Result<> MakePin(const std::string& path) {
     if (::unshare(CLONE_NEWNET) != 0) return FailSys("make", "network namespace");
     if (::mount("/proc/thread-self/ns/net", path.c_str(), nullptr, MS_BIND, nullptr) != 0)
       return FailSys("pin network namespace", path);
+    TRY(netns::WriteSysctls(NewLinkSysctls(true), ""));
     return sys::RaiseLoopback() ? Result<>() : FailSys("raise", "loopback");
   });
 }
@@ -124,6 +127,7 @@ Result<> SetWayOutOfUsersMachine(const Directories& directories, const reconcile
   }
   // What is on no network needs no program, which may be missing.
   if (!taken.subnets.empty() || !taken.ports.empty()) help.backend = spec::NatBackend::kUserspace;
+  help.v6 = netns::HasIpv6();
   std::ranges::sort(help.ports);
   const std::string digest = DigestOf(help).Hex();
   if (const auto now = StateOfUsersMachine(directories); now.digest == digest && now.why.empty()) return {};

@@ -223,12 +223,16 @@ NetnsWanted Side::Netns(const spec::Service& service) const {
   bool routed6 = false;
   bool has_v6 = false;
   wanted.userspace = InUserspace(service);
+  wanted.userspace_v6 = wanted.userspace && HasIpv6(service);
   wanted.nested = host_->nested;
   for (const auto& name : service.networks) {
     const Joined* joined = JoinedTo(name);
     // It is on none of them, and reaches who is by way of the machine.
-    if (wanted.userspace && joined != nullptr && joined->network != nullptr && joined->subnet)
-      peers.push_back({*joined->subnet, GatewayOf(*joined->network, *joined->subnet), true});
+    if (wanted.userspace && joined != nullptr && joined->network != nullptr && joined->subnet) {
+      const auto host = GatewayOf(*joined->network, *joined->subnet);
+      peers.push_back({*joined->subnet, host, true});
+      if (const auto host6 = V6Of(*joined, host)) peers.push_back({*joined->subnet6, host6->address, true});
+    }
     const auto lease = AddressOf(service, name);
     if (joined == nullptr || joined->network == nullptr || !joined->subnet || !lease) continue;
     const auto gateway = GatewayOf(*joined->network, *joined->subnet);
@@ -257,6 +261,7 @@ NetnsWanted Side::Netns(const spec::Service& service) const {
     peers.push_back({*joined->subnet, gateway, true});
     if (gateway6) peers.push_back({*joined->subnet6, gateway6->address, true});
   }
+  has_v6 = has_v6 || wanted.userspace_v6;
   if (!wanted.attachments.empty() || wanted.userspace) wanted.egress = EgressOf(service, std::move(peers), has_v6);
   return wanted;
 }
@@ -276,17 +281,20 @@ std::optional<NetworkHelp> Side::Help(const spec::Service& service) const {
     help.ports = service.port_forwards;
     std::ranges::sort(help.ports);
   }
+  help.v6 = HasIpv6(service);
   if (service.egress_domains.empty()) return help;
   const auto resolvers = ResolversOf(service);
   help.resolvers.assign(resolvers.begin(), resolvers.end());
   help.domains = service.egress_domains;
   help.must_resolve = service.mode == spec::ServiceMode::kProduction;
-  help.v6 = std::ranges::any_of(service.networks, [&](const auto& network) {
-    const Joined* joined = JoinedTo(network);
-    const auto address = AddressOf(service, network);
-    return !userspace && joined != nullptr && address && V6Of(*joined, *address);
-  });
   return help;
+}
+
+bool Side::HasIpv6(const spec::Service& service) const {
+  return std::ranges::any_of(service.networks, [&](const auto& network) {
+    const Joined* joined = JoinedTo(network);
+    return joined != nullptr && joined->subnet6;
+  });
 }
 
 NamesWanted Side::Names(const spec::Service& service) const {
@@ -309,8 +317,9 @@ NamesWanted Side::Names(const spec::Service& service) const {
   if (kind_ == Kind::kService) wanted.hosts.append(" ").append(topology_->name).append("-").append(service.name);
   wanted.hosts += "\n";
   const Joined* first = own && !InUserspace(service) ? JoinedTo(service.networks.front()) : nullptr;
-  if (const auto v6 = first != nullptr ? V6Of(*first, *own) : std::nullopt)
-    wanted.hosts.append(spec::Format(v6->address)).append("\t").append(wanted.hostname).append("\n");
+  auto v6 = first != nullptr ? V6Of(*first, *own) : std::nullopt;
+  if (InUserspace(service) && HasIpv6(service)) v6 = Ipv6At{kUserspaceAddress6, kUserspaceSubnet6.prefix};
+  if (v6) wanted.hosts.append(spec::Format(v6->address)).append("\t").append(wanted.hostname).append("\n");
   // A container started by hand has no neighbours.
   if (kind_ == Kind::kContainer) return wanted;
   for (const auto& network : service.networks) {

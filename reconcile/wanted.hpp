@@ -66,6 +66,8 @@ class Side {
   [[nodiscard]] std::string PathOf(const spec::Volume& volume) const;
   // Its way out is a program's, in the place of links to its networks.
   [[nodiscard]] bool InUserspace(const spec::Service& service) const;
+  // One of its networks does.
+  [[nodiscard]] bool HasIpv6(const spec::Service& service) const;
   [[nodiscard]] std::optional<NetworkHelp> Help(const spec::Service& service) const;
 
   const spec::Topology* topology_;

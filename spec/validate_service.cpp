@@ -202,7 +202,7 @@ void ValidateIpv6(const Service& service, const Topology& topology, Reader& read
   for (const auto& forward : service.port_forwards) {
     if (!forward.host_ip || !IsV6(*forward.host_ip)) continue;
     const Place place = PlaceOfItem(service, "port_forwards", Format(forward));
-    if (IsLoopback(*forward.host_ip)) {
+    if (IsLoopback(*forward.host_ip) && !IsUserspace(service.nat_backend)) {
       reader.Report(place, "port_forwards: " + Format(forward) +
                                ": the kernel translates nothing that is sent from ::1; publish on 127.0.0.1, or on " +
                                "another address of this machine");
@@ -229,15 +229,12 @@ void ValidateUserspace(const Service& service, const Topology& topology, Reader&
     reader.Report(PlaceOfItem(service, "networks", name),
                   "networks" + std::string(kWhy) + "is a way out, which '" + name + "' (internal) must not have");
   }
+  if (service.nat_backend != NatBackend::kSlirp4netns) return;
   for (const auto& forward : service.port_forwards) {
     if (!forward.host_ip || !IsV6(*forward.host_ip)) continue;
     reader.Report(PlaceOfItem(service, "port_forwards", Format(forward)),
-                  "port_forwards: " + Format(forward) + std::string(kWhy) + "speaks IPv4 alone");
-  }
-  for (const auto& server : service.dns) {
-    if (!IsV6(server)) continue;
-    reader.Report(PlaceOfItem(service, "dns", Format(server)),
-                  "dns: " + Format(server) + std::string(kWhy) + "speaks IPv4 alone");
+                  "port_forwards: " + Format(forward) +
+                      ": slirp4netns publishes on IPv4 addresses alone; nat_backend = \"pasta\" does on either");
   }
 }
 
@@ -269,8 +266,8 @@ void ValidateNetworking(const Service& service, const Topology& topology, Reader
                   "--dns is required with --network bridge in production; agent mode has public name servers");
   }
   ValidateAddress(service, topology, reader);
-  if (IsUserspace(service.nat_backend) && !flags) return ValidateUserspace(service, topology, reader);
   ValidateIpv6(service, topology, reader);
+  if (IsUserspace(service.nat_backend) && !flags) ValidateUserspace(service, topology, reader);
 }
 
 // What is said of a context or a manifest where there is none.

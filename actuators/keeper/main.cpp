@@ -104,9 +104,10 @@ class Keeper {
   }
 
   Result<> Converge(const NetworkHelp& help) {
-    if (!pin_ || help.pin != kept_.pin) {
+    if (!pin_ || help.pin != kept_.pin || help.v6 != kept_.v6) {
       way_out_.reset();
       names_.reset();
+      kept_.v6 = help.v6;
       auto pin = TRY(OpenPin(help.pin));
       if (pin.state != PinState::kMounted)
         return Fail(ErrorCode::kNotFound, "enter", "network namespace", "it is not there");
@@ -125,7 +126,7 @@ class Keeper {
     const std::string place = directory_ + "/" + std::string(kNetworkDirectory);
     TRY(sys::MakeDirectories(place, 0700));
     const auto start = [&] {
-      return UserspaceNetwork::Start(pin_, help.backend, help.ports, place, [this](const Error* error) {
+      return UserspaceNetwork::Start(pin_, help.backend, help.ports, help.v6, place, [this](const Error* error) {
         const std::lock_guard lock(mutex_);
         down_ = error != nullptr ? std::optional(*error) : std::nullopt;
         ::eventfd_write(news_.get(), 1);
@@ -143,15 +144,14 @@ class Keeper {
   }
 
   Result<> KeepNames(const NetworkHelp& help) {
-    const bool same =
-        names_ && help.domains == kept_.domains && help.resolvers == kept_.resolvers && help.v6 == kept_.v6;
+    const bool same = names_ && help.domains == kept_.domains && help.resolvers == kept_.resolvers;
     if (same) return {};
     names_.reset();
     if (help.domains.empty()) return {};
     EgressWanted wanted;
     wanted.resolvers = kept_.resolvers = help.resolvers;
     wanted.domains = kept_.domains = help.domains;
-    wanted.v6 = kept_.v6 = help.v6;
+    wanted.v6 = help.v6;
     wanted.domains_must_resolve = help.must_resolve;
     names_ = TRY(EgressNames::Start(pin_, wanted, [this](const Error& error) {
       const std::lock_guard lock(mutex_);

@@ -57,9 +57,8 @@ Result<> NetnsActuator::Furnish(const sys::Fd& network, const NetnsWanted& wante
   return FurnishNetns(network, wanted, *aliases_, warn);
 }
 
-Result<> NetnsActuator::Restrict(const sys::Fd& network, const std::optional<EgressWanted>& egress,
-                                 const ProgressSink& warn) {
-  return RestrictNetns(network, egress, warn);
+Result<> NetnsActuator::Restrict(const sys::Fd& network, const NetnsWanted& wanted, const ProgressSink& warn) {
+  return RestrictNetns(network, wanted, warn);
 }
 
 Result<> NetnsActuator::Undo(const PartKey& key, const Wanted* wanted, const UndoOptions&, const ProgressSink&) {

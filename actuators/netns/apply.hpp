@@ -28,8 +28,8 @@ class NetnsActuator : public Actuator {
   // A network namespace that is pinned nowhere, where wanted.pin is left aside. It is new: nothing is taken away.
   // warn: called where egress rules that may lack cannot be had; without them, or where they may not, it is the error.
   Result<> Furnish(const sys::Fd& network, const NetnsWanted& wanted, const ProgressSink& warn);
-  // Only its settings and its egress rules, for a link that somebody else makes; none: without any.
-  Result<> Restrict(const sys::Fd& network, const std::optional<EgressWanted>& egress, const ProgressSink& warn);
+  // Only its settings and its egress rules, for a link that somebody else makes.
+  Result<> Restrict(const sys::Fd& network, const NetnsWanted& wanted, const ProgressSink& warn);
 
  private:
   [[nodiscard]] Result<> ForgetGone(const PartKey& key) const;

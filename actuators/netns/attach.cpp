@@ -71,6 +71,14 @@ Result<Pin> EnsurePin(const std::string& path, bool& created) {
   return made;
 }
 
+// Before it is up, where it is new: it never listens to a router advertisement.
+Result<> SetIpv6(bool v6, const std::string& link) {
+  if (v6) return WriteSysctls(Ipv6LinkSysctls(), link);
+  // Of a link that had it once.
+  static constexpr std::pair<std::string_view, std::string_view> kOff[] = {{"net/ipv6/conf/%/disable_ipv6", "1"}};
+  return WriteSysctls(kOff, link);
+}
+
 // One attachment, from both sides. `inside` works in the namespace, `host` outside.
 class Attacher {
  public:
@@ -128,20 +136,12 @@ class Attacher {
     inside.mac = MacOf(wanted.address);
     inside.mtu = wanted.mtu;
     TRY(ChangeLink(inside_, inner.index, inner.name, Difference(inner, inside)));
-    TRY(SetIpv6(wanted, inner));
+    TRY(SetIpv6(wanted.v6.has_value(), inner.name));
     TRY(SetAddresses(inside_, inner.index, inner.name, wanted.address, wanted.prefix, wanted.v6));
     LinkChange up;
     up.alias = inner.name;
     up.up = true;
     return ChangeLink(inside_, inner.index, inner.name, Difference(inner, up));
-  }
-
-  // Before it is up, where it is new: it never listens to a router advertisement.
-  static Result<> SetIpv6(const NetnsWanted::Attachment& wanted, const Link& inner) {
-    if (wanted.v6) return WriteSysctls(Ipv6LinkSysctls(), inner.name);
-    // Of a link that had it once.
-    static constexpr std::pair<std::string_view, std::string_view> kOff[] = {{"net/ipv6/conf/%/disable_ipv6", "1"}};
-    return WriteSysctls(kOff, inner.name);
   }
 
   Netlink& host_;
@@ -189,21 +189,19 @@ Result<std::vector<std::string>> NamesInside(Netlink& host, const std::vector<Li
 }
 
 // As its program has made it. A link that is gone is made again by who keeps the program.
-Result<> RepairUserspace(Netlink& inside) {
-  const auto snapshot = TRY(DumpAll(inside, false));
+Result<> RepairUserspace(Netlink& inside, bool v6) {
+  const auto snapshot = TRY(DumpAll(inside, v6));
   const Link* link = snapshot.Find(kUserspaceLink);
-  if (!UserspaceFault(snapshot)) return {};
-  TRY(SetAddresses(inside, link->index, link->name, kUserspaceAddress, kUserspaceSubnet.prefix));
-  LinkChange up;
-  up.up = true;
-  TRY(ChangeLink(inside, link->index, link->name, Difference(*link, up)));
-  return SetRoutes(inside, DefaultRoute{kUserspaceGateway, link->index}, {link->index});
+  if (!UserspaceFault(snapshot, v6)) return {};
+  TRY(SetIpv6(v6, link->name));
+  return SetUserspaceLink(inside, *link, v6);
 }
 
 // On a thread that is in the namespace.
 Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd, const ProgressSink& warn) {
   auto inside = TRY(Netlink::Open(NETLINK_ROUTE));
   TRY(WriteSysctls(NetnsSysctls(wanted.nested), ""));
+  TRY(WriteSysctls(NewLinkSysctls(wanted.userspace_v6), ""));
   // Before anything leads out; and in the place of others at once, where links are up. None: once what they were for
   // leads nowhere any more.
   if (wanted.egress) TRY(HoldEgress(wanted.egress, warn));
@@ -218,7 +216,7 @@ Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd, con
     if (link.kind == "veth" && !is_wanted) TRY(DeleteLink(inside, link.index, link.name));
   }
   if (wanted.userspace) {
-    TRY(RepairUserspace(inside));
+    TRY(RepairUserspace(inside, wanted.userspace_v6));
     return wanted.egress ? Result<>() : HoldEgress(std::nullopt, warn);
   }
   Attacher attacher(host, inside, namespace_fd, wanted.alias);
@@ -265,10 +263,11 @@ Result<> FurnishNetns(const sys::Fd& network, const NetnsWanted& wanted, AliasIn
   return InNamespace(network, wanted.alias, [&] { return Furnish(host, wanted, network.get(), warn); });
 }
 
-Result<> RestrictNetns(const sys::Fd& network, const std::optional<EgressWanted>& egress, const ProgressSink& warn) {
+Result<> RestrictNetns(const sys::Fd& network, const NetnsWanted& wanted, const ProgressSink& warn) {
   return InNamespace(network, "egress rules", [&]() -> Result<> {
     TRY(WriteSysctls(UserspaceSysctls(), ""));
-    return HoldEgress(egress, warn);
+    TRY(WriteSysctls(NewLinkSysctls(wanted.userspace_v6), ""));
+    return HoldEgress(wanted.egress, warn);
   });
 }
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "spec/net.hpp"
+#include "state/parts/network_help.hpp"
 
 namespace nucleus::netns {
 
@@ -244,6 +245,17 @@ Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted, 
   if (family == AF_INET6) route.to = spec::Ipv6Net{};
   auto message = RouteMessage(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route);
   return netlink.Do(message, "add default route", spec::Format(wanted->gateway));
+}
+
+Result<> SetUserspaceLink(Netlink& netlink, const Link& link, bool v6) {
+  const auto address6 = v6 ? std::optional(Ipv6At{kUserspaceAddress6, kUserspaceSubnet6.prefix}) : std::nullopt;
+  TRY(SetAddresses(netlink, link.index, link.name, kUserspaceAddress, kUserspaceSubnet.prefix, address6));
+  LinkChange up;
+  up.up = true;
+  TRY(ChangeLink(netlink, link.index, link.name, Difference(link, up)));
+  TRY(SetRoutes(netlink, DefaultRoute{kUserspaceGateway, link.index}, {link.index}));
+  if (!v6) return {};
+  return SetRoutes(netlink, DefaultRoute{kUserspaceGateway6, link.index}, {link.index}, AF_INET6);
 }
 
 }  // namespace nucleus::netns

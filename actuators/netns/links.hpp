@@ -84,4 +84,7 @@ struct DefaultRoute {
 Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted, const std::vector<int>& attached,
                    unsigned char family = AF_INET);
 
+// As a program in user space has made its link: network_help.hpp. What is right is not touched.
+Result<> SetUserspaceLink(Netlink& netlink, const Link& link, bool v6);
+
 }  // namespace nucleus::netns

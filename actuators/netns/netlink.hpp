@@ -169,7 +169,7 @@ struct Snapshot {
 
 // What is wrong with the link of a program in user space (network_help.hpp); none where it is right, or is not there at
 // all: who keeps the program makes it.
-std::optional<std::string> UserspaceFault(const Snapshot& snapshot);
+std::optional<std::string> UserspaceFault(const Snapshot& snapshot, bool v6);
 
 Result<std::vector<Link>> DumpLinks(Netlink& netlink, std::string_view kind = {});  // of a kind; "": all
 // index 0: of all links. family AF_UNSPEC: of both.

@@ -19,7 +19,7 @@ Result<> UndoBridge(const std::string& link, const std::string& alias, AliasInde
 Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases);
 // One that is there already, by its descriptor. warn: apply.hpp.
 Result<> FurnishNetns(const sys::Fd& network, const NetnsWanted& wanted, AliasIndex& aliases, const ProgressSink& warn);
-Result<> RestrictNetns(const sys::Fd& network, const std::optional<EgressWanted>& egress, const ProgressSink& warn);
+Result<> RestrictNetns(const sys::Fd& network, const NetnsWanted& wanted, const ProgressSink& warn);
 Result<> UndoNetns(const std::string& pin, const std::string& alias, AliasIndex& aliases);
 
 // Held while what is everybody's is changed: the machine's, and that of the directory.

@@ -176,7 +176,7 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
           HostEndText(end->name, bridge == nullptr ? "" : bridge->name, end->mtu, end->up, end->hairpin, end->alias);
     }
     const bool userspace = job.wanted != nullptr && job.wanted->userspace;
-    if (const auto fault = userspace ? UserspaceFault(snapshot) : std::nullopt)
+    if (const auto fault = userspace ? UserspaceFault(snapshot, job.wanted->userspace_v6) : std::nullopt)
       observation.facts["link of its program in user space"] = *fault;
     for (const auto& route : snapshot.DefaultRoutes()) {
       const Link* link = snapshot.Find(route.index);
@@ -380,8 +380,9 @@ class Look {
       Scope& scope = scopes.emplace_back();
       if (netns != nullptr) {
         scope.egress = netns->egress.has_value();
-        scope.v6 =
-            std::ranges::any_of(netns->attachments, [](const auto& attachment) { return attachment.v6.has_value(); });
+        scope.v6 = netns->userspace_v6 || std::ranges::any_of(netns->attachments, [](const auto& attachment) {
+                     return attachment.v6.has_value();
+                   });
       }
       // Also of a network that it is to leave.
       for (const Link* end : ends) scope.v6 = scope.v6 || HasIpv6Address(host.snapshot(), end->master);

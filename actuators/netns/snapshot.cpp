@@ -86,15 +86,21 @@ std::vector<Route> Snapshot::OtherRoutes() const {
   return found;
 }
 
-std::optional<std::string> UserspaceFault(const Snapshot& snapshot) {
+std::optional<std::string> UserspaceFault(const Snapshot& snapshot, bool v6) {
   const Link* link = snapshot.Find(kUserspaceLink);
   if (link == nullptr || link->kind != "tun") return std::nullopt;
   const auto addresses = snapshot.AddressesOf(link->index);
   if (!link->up) return "it is down";
-  if (addresses != spec::Format(kUserspaceAddress) + "/" + std::to_string(kUserspaceSubnet.prefix)) return addresses;
+  if (link->ipv6 && (link->ipv6->disable_ipv6 == 0) != v6) return v6 ? "it has no IPv6" : "it has IPv6";
+  std::string right = spec::Format(kUserspaceAddress) + "/" + std::to_string(kUserspaceSubnet.prefix);
+  if (v6) right += " " + spec::Format(kUserspaceAddress6) + "/" + std::to_string(kUserspaceSubnet6.prefix);
+  if (addresses != right) return addresses;
   const auto routes = snapshot.DefaultRoutes();
-  const bool routed = routes.size() == 1 && routes.front().index == link->index &&
-                      routes.front().gateway == spec::IpAddress(kUserspaceGateway);
+  const bool routed = routes.size() == (v6 ? 2U : 1U) && std::ranges::all_of(routes, [&](const Route& route) {
+                        const auto gateway =
+                            route.IsV6() ? spec::IpAddress(kUserspaceGateway6) : spec::IpAddress(kUserspaceGateway);
+                        return route.index == link->index && route.gateway == gateway;
+                      });
   return routed ? std::nullopt : std::optional<std::string>("it has not the default route");
 }
 

@@ -12,6 +12,7 @@
 #include <csignal>
 #include <system_error>
 
+#include "actuators/netns/links.hpp"
 #include "actuators/netns/listen_queue.hpp"
 #include "actuators/netns/namespace.hpp"
 #include "actuators/sys/clone3.hpp"
@@ -77,16 +78,26 @@ void UserspaceProcess::End() {
 }
 
 Result<> UserspaceNetwork::Launch() {
-  const auto program = TRY(FindUserspaceProgram(backend_));
+  auto started = StartProgram(TRY(FindUserspaceProgram(backend_, ports_)));
+  if (started && place_.v6) started = FurnishLink();
+  if (!started) program_.End();
+  return started;
+}
+
+Result<> UserspaceNetwork::StartProgram(const UserspaceProgram& program) {
   running_ = program.backend;
   if (running_ == spec::NatBackend::kPasta) {
     program_ = TRY(StartPasta(program.path, place_, ports_));
     return {};
   }
   program_ = TRY(StartSlirp(program.path, place_));
-  auto published = PublishAll();
-  if (!published) program_.End();
-  return published;
+  return PublishAll();
+}
+
+// Both leave IPv6 to advertisements of theirs, or to whoever may write the settings of the namespace.
+Result<> UserspaceNetwork::FurnishLink() {
+  const auto link = TRY(GetLink(*look_, kUserspaceLink));
+  return link ? SetUserspaceLink(*look_, *link, true) : Result<>();  // gone again: noticed by who watches
 }
 
 // What slirp4netns publishes becomes ports_.
@@ -110,8 +121,9 @@ Result<> UserspaceNetwork::Publish(std::vector<spec::PortForward> ports) {
   const std::lock_guard lock(mutex_);
   const bool other = ports != ports_;
   ports_ = std::move(ports);
-  if (program_.pid != 0 && running_ == spec::NatBackend::kSlirp4netns) return PublishAll();
-  if (program_.pid != 0 && !other) return {};
+  const bool slirp = running_ == spec::NatBackend::kSlirp4netns;
+  if (program_.pid != 0 && slirp && !FirstOnIpv6(ports_)) return PublishAll();
+  if (program_.pid != 0 && !slirp && !other) return {};
   program_.End();
   const auto launched = Launch();
   ::eventfd_write(stop_.get(), 1);
@@ -181,10 +193,10 @@ void UserspaceNetwork::Keep() {
 }
 
 Result<std::unique_ptr<UserspaceNetwork>> UserspaceNetwork::Start(const sys::Fd& network, spec::NatBackend backend,
-                                                                  std::vector<spec::PortForward> ports,
+                                                                  std::vector<spec::PortForward> ports, bool v6,
                                                                   const std::string& directory, Tell tell) {
   UserspacePlace place{TRY(Above(network, 3, "network namespace")),
-                       TRY(sys::Open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC)), directory};
+                       TRY(sys::Open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC)), directory, v6 && HasIpv6()};
   std::unique_ptr<UserspaceNetwork> made(
       new UserspaceNetwork(std::move(place), backend, std::move(ports), std::move(tell)));
   made->stop_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));

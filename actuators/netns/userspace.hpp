@@ -29,25 +29,29 @@ class UserspaceNetwork {
  public:
   // Through when the link is up and the ports are published. backend: one of user space, or kAuto for any of them.
   // directory: the caller's alone, where it is told what to do. Errors: kNotFound where the program is not installed;
-  // what it says itself; kConflict where a port cannot be had.
+  // what it says itself; kConflict where a port cannot be had; kUnsupported where the program cannot have it at all.
+  // v6: of the link, too. What may be sent is up to rules that are in force already.
   // tell: called by a thread of its own, when it is gone and cannot be started again, and, without an error, when it
   // could at last.
   using Tell = std::function<void(const Error*)>;
   static Result<std::unique_ptr<UserspaceNetwork>> Start(const sys::Fd& network, spec::NatBackend backend,
-                                                         std::vector<spec::PortForward> ports,
+                                                         std::vector<spec::PortForward> ports, bool v6,
                                                          const std::string& directory, Tell tell);
   UserspaceNetwork(const UserspaceNetwork&) = delete;
   UserspaceNetwork& operator=(const UserspaceNetwork&) = delete;
   ~UserspaceNetwork();
 
-  // These and no others are published from here on; sorted. What stays is not interrupted, where the program can change
-  // it (slirp4netns); pasta is started anew. On error some may be missing; the same call again tries again.
+  // These and no others are published from here on; sorted.  What stays
+  // is not interrupted, where the program can change it (slirp4netns); pasta is started anew, and so is one that cannot
+  // have them. On error some may be missing; the same call again tries again.
   Result<> Publish(std::vector<spec::PortForward> ports);
 
  private:
   UserspaceNetwork(UserspacePlace place, spec::NatBackend backend, std::vector<spec::PortForward> ports, Tell tell)
       : place_(std::move(place)), backend_(backend), ports_(std::move(ports)), tell_(std::move(tell)) {}
   Result<> Launch();
+  Result<> StartProgram(const UserspaceProgram& program);
+  Result<> FurnishLink();
   Result<> PublishAll();
   Result<> Watch();
   bool LostLink();

@@ -29,14 +29,15 @@ constexpr std::string_view kPasta = "pasta";
 constexpr const char* kReadyFile = "pasta";      // in the directory: its pid, once the link is up
 constexpr const char* kPinFile = "pasta.netns";  // what the namespace is mounted on, for itself
 
-// "127.0.0.1/8080:80"
-std::string ForwardText(const spec::PortForward& port) {
-  return spec::Format(port.host_ip.value_or(spec::IpAddress())) + "/" + std::to_string(port.host_port) + ":" +
-         std::to_string(port.container_port);
+// "127.0.0.1/8080:80"; "8080:80" is of both families.
+std::string ForwardText(const spec::PortForward& port, bool v6) {
+  const std::string ports = std::to_string(port.host_port) + ":" + std::to_string(port.container_port);
+  if (v6 && !port.host_ip) return ports;
+  return spec::Format(port.host_ip.value_or(spec::IpAddress())) + "/" + ports;
 }
 
 std::vector<std::string> PastaArguments(const UserspacePlace& place, const std::vector<spec::PortForward>& ports) {
-  std::vector<std::string> words = {std::string(kPasta), "--foreground", "--quiet", "--ipv4-only", "--config-net"};
+  std::vector<std::string> words = {std::string(kPasta), "--foreground", "--quiet", "--config-net"};
   const auto add = [&](std::string_view option, std::string value) {
     words.emplace_back(option);
     words.push_back(std::move(value));
@@ -45,10 +46,16 @@ std::vector<std::string> PastaArguments(const UserspacePlace& place, const std::
   add("--address", spec::Format(kUserspaceAddress));
   add("--netmask", std::to_string(kUserspaceSubnet.prefix));
   add("--gateway", spec::Format(kUserspaceGateway));
+  if (place.v6) {
+    add("--address", spec::Format(kUserspaceAddress6));
+    add("--gateway", spec::Format(kUserspaceGateway6));
+  } else {
+    for (const auto* option : {"--ipv4-only", "--no-ndp"}) words.emplace_back(option);
+  }
   // One that it knows from the start: it would else send to everybody, until it has heard from somebody.
   add("--ns-mac-addr", Format(MacOf(kUserspaceAddress)));
   // Nothing of the machine's loopback, and no answers of its own.
-  for (const auto* option : {"--no-map-gw", "--no-dhcp", "--no-dhcpv6", "--no-ndp", "--no-ra", "--netns-only"})
+  for (const auto* option : {"--no-map-gw", "--no-dhcp", "--no-dhcpv6", "--no-ra", "--netns-only"})
     words.emplace_back(option);
   add("--tcp-ns", "none");
   add("--udp-ns", "none");
@@ -57,7 +64,7 @@ std::vector<std::string> PastaArguments(const UserspacePlace& place, const std::
     bool any = false;
     for (const auto& port : ports) {
       if (port.protocol != protocol) continue;
-      add(option, ForwardText(port));
+      add(option, ForwardText(port, place.v6));
       any = true;
     }
     if (!any) add(option, "none");

@@ -1,8 +1,10 @@
 #include "actuators/netns/userspace_program.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "actuators/sys/trusted.hpp"
+#include "spec/net.hpp"
 
 namespace nucleus::netns {
 
@@ -26,7 +28,19 @@ std::string_view UserspaceProgram::name() const {
   return kUserspacePrograms[backend == NatBackend::kPasta ? 1 : 0].name;
 }
 
-Result<UserspaceProgram> FindUserspaceProgram(NatBackend backend) {
+std::optional<spec::PortForward> FirstOnIpv6(const std::vector<spec::PortForward>& ports) {
+  const auto found = std::ranges::find_if(
+      ports, [](const spec::PortForward& port) { return port.host_ip && spec::IsV6(*port.host_ip); });
+  return found == ports.end() ? std::nullopt : std::optional(*found);
+}
+
+Result<UserspaceProgram> FindUserspaceProgram(NatBackend backend, const std::vector<spec::PortForward>& ports) {
+  const auto v6 = FirstOnIpv6(ports);
+  if (v6 && backend == NatBackend::kSlirp4netns) {
+    return Fail(Error::Of(ErrorCode::kUnsupported, "publish", Format(*v6), "slirp4netns publishes on IPv4 addresses alone")
+                    .Hint("pasta does on either"));
+  }
+  if (v6) backend = NatBackend::kPasta;
   const bool named = backend == NatBackend::kSlirp4netns || backend == NatBackend::kPasta;
   for (const auto& known : kUserspacePrograms) {
     if (named && known.backend != backend) continue;
@@ -36,7 +50,8 @@ Result<UserspaceProgram> FindUserspaceProgram(NatBackend backend) {
     }
   }
   const KnownProgram& missing = kUserspacePrograms[backend == NatBackend::kPasta ? 1 : 0];
-  return Fail(Error::Of(ErrorCode::kNotFound, "find", missing.name, "it is not where root installs programs")
+  const std::string why = !v6 ? "" : ", and " + Format(*v6) + " is published by no other";
+  return Fail(Error::Of(ErrorCode::kNotFound, "find", missing.name, "it is not where root installs programs" + why)
                   .Hint("apt install " + std::string(missing.package)));
 }
 

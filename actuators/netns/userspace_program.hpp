@@ -2,8 +2,10 @@
 // programs. Changes nothing.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "spec/core/error.hpp"
 #include "spec/types.hpp"
@@ -16,7 +18,11 @@ struct UserspaceProgram {
   [[nodiscard]] std::string_view name() const;
 };
 
-// backend: one that is named, and else whichever is there, slirp4netns first. kNotFound.
-Result<UserspaceProgram> FindUserspaceProgram(spec::NatBackend backend);
+// The first of them that is published on an IPv6 address.
+std::optional<spec::PortForward> FirstOnIpv6(const std::vector<spec::PortForward>& ports);
+
+// backend: one that is named, and else whichever is there, slirp4netns first; pasta where one of the ports is on an
+// IPv6 address, which the other cannot publish. kNotFound; kUnsupported where the one that is named cannot.
+Result<UserspaceProgram> FindUserspaceProgram(spec::NatBackend backend, const std::vector<spec::PortForward>& ports);
 
 }  // namespace nucleus::netns

@@ -125,19 +125,20 @@ Result<UserspaceProcess> StartSlirp(const std::string& program, const UserspaceP
   actions.Give(directory.get(), kDirectoryFd);
   actions.CloseFrom(kDirectoryFd + 1);
 
-  const std::vector<std::string> arguments = {std::string(kSlirp),
-                                              "--configure",
-                                              "--mtu=" + std::string(kMtu),
-                                              "--ready-fd=" + std::to_string(kReadyFd),
-                                              "--exit-fd=" + std::to_string(kExitFd),
-                                              "--disable-host-loopback",
-                                              "--disable-dns",
-                                              "--enable-sandbox",
-                                              "--enable-seccomp",
-                                              "--api-socket=" + SocketPath(kDirectoryFd),
-                                              "--netns-type=path",
-                                              FdPath(kNetworkFd),
-                                              std::string(kUserspaceLink)};
+  std::vector<std::string> arguments = {std::string(kSlirp),
+                                        "--configure",
+                                        "--mtu=" + std::string(kMtu),
+                                        "--ready-fd=" + std::to_string(kReadyFd),
+                                        "--exit-fd=" + std::to_string(kExitFd),
+                                        "--disable-host-loopback",
+                                        "--disable-dns",
+                                        "--enable-sandbox",
+                                        "--enable-seccomp",
+                                        "--api-socket=" + SocketPath(kDirectoryFd),
+                                        "--netns-type=path",
+                                        FdPath(kNetworkFd),
+                                        std::string(kUserspaceLink)};
+  if (place.v6) arguments.insert(arguments.begin() + 1, "--enable-ipv6");
   std::vector<char*> argv;
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);

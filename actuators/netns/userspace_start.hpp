@@ -33,6 +33,7 @@ struct UserspacePlace {
   sys::Fd network;
   sys::Fd directory;
   std::string path;
+  bool v6 = false;  // beside IPv4; the link's addresses are set afterwards
 };
 
 // Through when the link is up. The ports of slirp4netns are published one by one, at any time.

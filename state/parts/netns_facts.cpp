@@ -26,7 +26,6 @@ constexpr Setting kNetnsSysctls[] = {
     {"net/ipv4/ping_group_range", "0 2147483647"},
     {"net/ipv4/conf/all/accept_redirects", "0"},
     {"net/ipv4/conf/default/accept_redirects", "0"},
-    {"net/ipv6/conf/default/disable_ipv6", "1"},
 };
 
 // The first group is the only one that is there for certain.
@@ -36,13 +35,19 @@ constexpr Setting kNestedSysctls[] = {
     {"net/ipv4/ping_group_range", "0 0"},
     {"net/ipv4/conf/all/accept_redirects", "0"},
     {"net/ipv4/conf/default/accept_redirects", "0"},
-    {"net/ipv6/conf/default/disable_ipv6", "1"},
 };
 
 constexpr Setting kUserspaceSysctls[] = {
     {"net/ipv4/ip_unprivileged_port_start", "0"},
     {"net/ipv4/ping_group_range", "0 0"},
-    {"net/ipv6/conf/default/disable_ipv6", "1"},
+};
+
+constexpr Setting kNoIpv6Sysctls[] = {{"net/ipv6/conf/default/disable_ipv6", "1"}};
+
+constexpr Setting kIpv6Sysctls[] = {
+    {"net/ipv6/conf/default/accept_ra", "0"},        {"net/ipv6/conf/default/autoconf", "0"},
+    {"net/ipv6/conf/default/accept_redirects", "0"}, {"net/ipv6/conf/default/accept_dad", "0"},
+    {"net/ipv6/conf/default/disable_ipv6", "0"},
 };
 
 bool SaysHowLinksBegin(const Setting& setting) {
@@ -102,6 +107,9 @@ std::span<const Setting> NetnsSysctls(bool nested) {
 }
 std::span<const Setting> UserspaceSysctls() {
   return kUserspaceSysctls;
+}
+std::span<const Setting> NewLinkSysctls(bool v6) {
+  return v6 ? std::span<const Setting>(kIpv6Sysctls) : kNoIpv6Sysctls;
 }
 std::span<const Setting> BridgeSysctls(bool v6) {
   return v6 ? std::span<const Setting>(kDualBridgeSysctls) : kBridgeSysctls;

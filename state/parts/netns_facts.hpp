@@ -24,9 +24,8 @@ std::string Format(const MacAddress& mac);
 // Nothing is forwarded, whatever the machine does: a new namespace copies its settings, and a neighbour on one network
 // would else reach another by way of who is on both.
 // A namespace of its own has no privileged ports to protect, and the workload has no capability to bind them with;
-// echo sockets (icmp(7)) spare ping the raw socket. Interfaces made later have no IPv6, unless their network has: an
-// address nobody asked for would be a way around the rules. Redirects are not taken: a neighbour could attract
-// traffic with them, and the host itself sends some when two containers meet through a published port.
+// echo sockets (icmp(7)) spare ping the raw socket. Redirects are not taken: a neighbour could attract traffic with
+// them, and the host itself sends some when two containers meet through a published port.
 // nested: in a user namespace, where the first group is the only one that is there for certain.
 std::span<const std::pair<std::string_view, std::string_view>> NetnsSysctls(bool nested = false);
 // Of these, what is looked up in files: every link tells with its other properties what became of the rest, of how
@@ -36,6 +35,9 @@ inline constexpr std::string_view kForwardSetting = "net/ipv4/ip_forward";
 // The same where a program in user space makes the link, in a namespace of an ordinary user's: of the groups there the
 // first is the only one that is there for certain.
 std::span<const std::pair<std::string_view, std::string_view>> UserspaceSysctls();
+// And of interfaces made later: they have no IPv6, an address nobody asked for would be a way around the rules. v6: of
+// the link of a program in user space that has; only the addresses that it is given, at once.
+std::span<const std::pair<std::string_view, std::string_view>> NewLinkSysctls(bool v6);
 // The same for a bridge; "%" stands for the link's name. 127.0.0.1 may be answered to (see firewall_model.hpp), and a
 // container cannot make itself the host's IPv6 router.
 std::span<const std::pair<std::string_view, std::string_view>> BridgeSysctls(bool v6);

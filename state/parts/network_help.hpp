@@ -19,6 +19,10 @@ namespace nucleus {
 inline constexpr spec::Ipv4Net kUserspaceSubnet{{10U << 24 | 2U << 8}, 24};
 inline constexpr spec::Ipv4 kUserspaceAddress{10U << 24 | 2U << 8 | 100};
 inline constexpr spec::Ipv4 kUserspaceGateway{10U << 24 | 2U << 8 | 2};
+// And of IPv6: slirp4netns has these, and no setting for them. The service's is the IPv4 one's counterpart.
+inline constexpr spec::Ipv6Net kUserspaceSubnet6{{{0xfd}}, 64};
+inline constexpr spec::Ipv6 kUserspaceAddress6{{0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 100}};
+inline constexpr spec::Ipv6 kUserspaceGateway6{{0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2}};
 inline constexpr std::string_view kUserspaceLink = "eth0";
 
 struct NetworkHelp {
@@ -28,7 +32,7 @@ struct NetworkHelp {
   std::vector<spec::IpAddress> resolvers;                // who is asked for the names
   std::vector<std::string> domains;
   bool must_resolve = false;  // EgressWanted::domains_must_resolve
-  bool v6 = false;            // names stand for IPv6 addresses too
+  bool v6 = false;            // there is IPv6: of the way out, and of what names stand for
   bool operator==(const NetworkHelp&) const = default;
 };
 

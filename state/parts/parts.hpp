@@ -138,6 +138,7 @@ struct NetnsWanted {
   std::vector<Attachment> attachments;  // none: loopback only
   std::optional<EgressWanted> egress;   // none: whatever its networks lead to
   bool userspace = false;               // the way out is the link of a program, which comes and goes with the process
+  bool userspace_v6 = false;            // and has IPv6
   bool nested = false;                  // in a user namespace, which has not every group
 };
 

@@ -3,7 +3,7 @@
     far (198.51.100.2), dns (8.8.8.8) -- router (203.0.113.2) --+-- the machine (203.0.113.1 and .11) -- containers
                                              neighbour (.9) ----+
 
-With IPv6 beside it: 2001:db8:1:: instead of 203.0.113., 2001:db8:2::2; dns has none, nor has who goes out through user space. The three
+With IPv6 beside it: 2001:db8:1:: instead of 203.0.113., 2001:db8:2::2; dns has none. The three
 outside send whatever is for 10.0.0.0/8 and fd00::/8 to the machine, as an attacker on the wire would. A row is who asks, a column whom and
 where; a cell is o: reached, and seen under its own address, x: reached, and seen under another, -: not reached.
 """
@@ -125,7 +125,7 @@ TABLES = {
   far       o   o       o         o     o           o          -
   machine   o   o       o         o     o           o          -
   kernel    x-  x-      x-        o-    o-          o-         -
-  user      -   -       -         -     -           -          -
+  user      x-  x-      x-        x-    x-          x-         -
   web       x-  x-      x-        o-    o-          -          -
   db        -   -       -         -     -           -          -
   aside     x-  x-      x-        o-    o-          o-         -
@@ -136,7 +136,7 @@ TABLES = {
   far       -   -       -        -  -     -
   machine   o   o       o        o  o     o
   kernel    -   -       -        -  -     o
-  user      -   -       -        -  -     -
+  user      x-  x-      x-       x- x-    x-
   web       o   o       o        o  -     -
   db        -   -       o        o  -     -
   aside     -   -       -        -  o     -
@@ -147,7 +147,7 @@ TABLES = {
   far       o    o        -    -    o           o    o    -    -
   machine   o    o        -    -    o           o    o    o    o
   kernel    x-   x-       -    -    x-          x-   x-   -    -
-  user      -    -        -    -    -           -    -    -    -
+  user      x-   x-       -    -    x-          x-   x-   x-   x-
   web       x-   x-       -    -    x-          x-   x-   -    x-
   db        -    -        -    -    -           -    -    -    x-
   aside     x-   x-       -    -    x-          x-   x-   -    -
@@ -158,7 +158,7 @@ TABLES = {
   far       o    -           -    o        -
   machine   o    -           -    o        -
   kernel    x-   -           -    x-       -
-  user      -    -           -    -        -
+  user      x-   -           -    x-       -
   web       x-   -           -    x-       -
   db        -    -           -    -        -
   aside     x-   -           -    x-       -
@@ -267,6 +267,7 @@ class Site:
         for name, backend, first in (("kernel", "kernel", 8180), ("user", "userspace", 8280)):
             both = ["-p", f"[{MACHINE6}]:{first}:80", "-p", f"[{MACHINE6}]:{first - 27}:53/udp"] if name == "kernel" else []
             ports = ["tcp::::80", "udp::::53"] if both else []
+            both = both or ["--dns", FAR6]  # a name server makes it speak IPv6 too, which slirp4netns publishes nothing by
             self.start(name, *self.traced, NUCLEUS, "run", "--network", "bridge", "--nat-backend", backend, "--name", name, *self.options,
                        "-p", f"{MACHINE}:{first}:80", "-p", f"127.0.0.1:{first + 1}:80", "-p", f"{MACHINE}:{first - 27}:53/udp", *both,
                        "--volume", f"{self.shared}:/shared", "--", "/usr/bin/python3", "-c", PROGRAM, f"/shared/{name}", "tcp:0.0.0.0:80", "udp:0.0.0.0:53", *ports)

@@ -268,7 +268,7 @@ def test_run_has_the_same_programs(world, internet, backend, who):
 
 @pytest.mark.parametrize("network, line, word", [
     ("", 'address = "10.77.0.5"', "the same address everywhere"), ("internal = true", "", "internal"),
-    ("", 'port_forwards = ["[2001:db8::1]:80:80"]', "IPv4 alone"), ("", 'dns = ["2001:db8::1"]', "IPv4 alone")])
+    ("", 'port_forwards = ["[2001:db8::1]:80:80"]', "has no IPv6"), ("", 'dns = ["2001:db8::1"]', "has IPv6")])
 def test_what_is_not_to_be_had_has_its_place(world, network, line, word):
     path = write(world, "userspace", line)
     path.write_text(path.read_text().replace("[networks.front]", f"[networks.front]\n{network}"))
