@@ -13,8 +13,8 @@
 #include <system_error>
 
 #include "actuators/netns/links.hpp"
-#include "actuators/netns/listen_queue.hpp"
 #include "actuators/netns/namespace.hpp"
+#include "actuators/netns/program_sockets.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 #include "spec/core/text.hpp"
@@ -91,7 +91,8 @@ Result<> UserspaceNetwork::StartProgram(const UserspaceProgram& program) {
     return {};
   }
   program_ = TRY(StartSlirp(program.path, place_));
-  return PublishAll();
+  (void)TRY(PublishAll());
+  return {};
 }
 
 // Both leave IPv6 to advertisements of theirs, or to whoever may write the settings of the namespace.
@@ -100,21 +101,23 @@ Result<> UserspaceNetwork::FurnishLink() {
   return link ? SetUserspaceLink(*look_, *link, true) : Result<>();  // gone again: noticed by who watches
 }
 
-// What slirp4netns publishes becomes ports_.
-Result<> UserspaceNetwork::PublishAll() {
+// What slirp4netns publishes becomes ports_. False: of a port that is no more there may be connections yet.
+Result<bool> UserspaceNetwork::PublishAll() {
+  bool ended = true;
   for (auto it = program_.published.begin(); it != program_.published.end();) {
     if (std::ranges::find(ports_, it->first) != ports_.end()) {
       ++it;
       continue;
     }
     TRY(WithdrawFromSlirp(place_, it->first, it->second));
+    ended = ended && EndConnections(program_.pid, program_.process, it->first);
     it = program_.published.erase(it);
   }
   for (const auto& port : ports_) {
     if (!program_.published.contains(port)) program_.published[port] = TRY(PublishBySlirp(place_, port));
   }
   WidenListenQueues(program_.pid, program_.process);
-  return {};
+  return ended;
 }
 
 Result<> UserspaceNetwork::Publish(std::vector<spec::PortForward> ports) {
@@ -122,7 +125,7 @@ Result<> UserspaceNetwork::Publish(std::vector<spec::PortForward> ports) {
   const bool other = ports != ports_;
   ports_ = std::move(ports);
   const bool slirp = running_ == spec::NatBackend::kSlirp4netns;
-  if (program_.pid != 0 && slirp && !FirstOnIpv6(ports_)) return PublishAll();
+  if (program_.pid != 0 && slirp && !FirstOnIpv6(ports_) && TRY(PublishAll())) return {};
   if (program_.pid != 0 && !slirp && !other) return {};
   program_.End();
   const auto launched = Launch();

@@ -41,7 +41,7 @@ class UserspaceNetwork {
   UserspaceNetwork& operator=(const UserspaceNetwork&) = delete;
   ~UserspaceNetwork();
 
-  // These and no others are published from here on; sorted.  What stays
+  // These and no others are published from here on; sorted. Connections by a port that is no more are ended. What stays
   // is not interrupted, where the program can change it (slirp4netns); pasta is started anew, and so is one that cannot
   // have them. On error some may be missing; the same call again tries again.
   Result<> Publish(std::vector<spec::PortForward> ports);
@@ -52,7 +52,7 @@ class UserspaceNetwork {
   Result<> Launch();
   Result<> StartProgram(const UserspaceProgram& program);
   Result<> FurnishLink();
-  Result<> PublishAll();
+  Result<bool> PublishAll();
   Result<> Watch();
   bool LostLink();
   void Keep();

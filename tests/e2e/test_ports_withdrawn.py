@@ -4,7 +4,9 @@ import json
 import re
 import subprocess
 
+import pytest
 from internet import HERE
+from userspace import BACKENDS
 from world import wait_for
 
 # Sends each line that it is given over one connection, and tells what comes back within a second.
@@ -20,6 +22,25 @@ for line in sys.stdin:
         print("nothing", flush=True)
 """
 
+class Netcat:
+    """The same by netcat, which an old pasta gets on with."""
+
+    def __init__(self, popen, host, port):
+        self.process = popen("busybox", "nc", host, str(port), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def hears(self):
+        self.process.stdin.write("hello\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline() == "hello\n"
+
+    def ends(self):
+        """It is told that the other side has gone."""
+        self.process.stdin.close()
+        assert self.process.stdout.read() == ""
+        self.process.wait(timeout=20)
+        self.process.stdout.close()
+
+
 TOPOLOGY = """name = "PROJECT"
 [networks.front]
 subnet = "10.77.0.0/24"
@@ -27,6 +48,7 @@ subnet = "10.77.0.0/24"
 command = ["/usr/bin/busybox", "nc", "-ll", "-p", "80", "-e", "/usr/bin/busybox", "cat"]
 networks = ["front"]
 PORTS
+BACKEND
 [services.other]
 command = ["/usr/bin/busybox", "nc", "-ll", "-p", "80", "-e", "/usr/bin/busybox", "cat"]
 networks = ["front"]
@@ -56,8 +78,8 @@ def heard(open_):
     return [name for name, talker in open_.items() if talker.hears()]
 
 
-def write(world, *ports):
-    return world.write(TOPOLOGY.replace("PORTS", f"port_forwards = {json.dumps(ports)}"))
+def write(world, *ports, backend="kernel"):
+    return world.write(TOPOLOGY.replace("PORTS", f"port_forwards = {json.dumps(ports)}").replace("BACKEND", f'nat_backend = "{backend}"'))
 
 
 def test_open_connections_end_with_their_port(world, internet):
@@ -82,6 +104,32 @@ def test_open_connections_end_with_their_port(world, internet):
 def expect_closed(talker):
     assert not talker.hears()
     return True
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_in_user_space_too(world, internet, backend):
+    every = ["8080:80", "127.0.0.1:8081:80", "8091:80"]
+    put = lambda: world.apply(write(world, *every, backend=backend))
+    put()
+    pid = world.pid("service.web")
+    # The program in the container speaks first of nothing, and a client that does is what an old pasta forgets.
+    ways = {"outside": (internet.popen, HERE, 8080), "here": (world.popen, HERE, 8080), "loopback": (world.popen, "127.0.0.1", 8081),
+            "range": (internet.popen, HERE, 8091)}
+    open_ = {name: Netcat(*way) for name, way in ways.items()}
+    assert heard(open_) == list(open_)
+    for withdrawn, closed in [("8080:80", ["outside", "here"]), ("127.0.0.1:8081:80", ["loopback"])]:
+        every.remove(withdrawn)
+        put()
+        for name in closed:
+            open_.pop(name).ends()
+        # pasta is started anew for that, and nothing outlives it.
+        if backend == "pasta":
+            open_.popitem()[1].ends()
+            open_ = {"range": Netcat(*ways["range"])} | ({"loopback": Netcat(*ways["loopback"])} if closed[0] == "outside" else {})
+        assert heard(open_) == list(open_), withdrawn
+    assert world.pid("service.web") == pid
+    refused = internet.run("busybox", "timeout", "3", "busybox", "nc", "-w", "1", HERE, "8080", status=None)
+    assert refused.returncode != 0
 
 
 def test_a_translation_of_somebody_elses_lets_nobody_in(world, internet):
