@@ -14,11 +14,13 @@ name = "firewalls"
 service_mode = "agent"
 [networks.front]
 subnet = "10.91.31.0/24"
+subnet6 = "fd00:91:31::/64"
 [networks.back]
 subnet = "10.91.32.0/24"
 internal = true
 [networks.aside]
 subnet = "10.91.33.0/24"
+subnet6 = "fd00:91:33::/64"
 [services.web]
 command = {SERVER.format("web")}
 networks = ["front", "back"]
@@ -33,6 +35,7 @@ egress_allow = ["203.0.113.2/32"]
 egress_tcp_ports = [80]
 """
 HOST, OUTSIDE = "203.0.113.1", "203.0.113.2"
+HOST6, OUTSIDE6 = "2001:db8::1", "2001:db8::2"
 OUT = ["ip", "netns", "exec", "outside"]
 
 
@@ -40,7 +43,8 @@ def outside():
     """A host on a wire of its own, with servers."""
     for words in ("netns add outside", "link add up0 type veth peer name in0 netns outside", f"address add {HOST}/24 dev up0", "link set up0 up",
                   f"-n outside address add {OUTSIDE}/24 dev in0", "-n outside link set in0 up", "-n outside link set lo up",
-                  f"-n outside route add default via {HOST}"):
+                  f"-n outside route add default via {HOST}",
+                  f"address add {HOST6}/64 dev up0 nodad", f"-n outside address add {OUTSIDE6}/64 dev in0 nodad", f"-n outside route add ::/0 via {HOST6}"):
         guest.run("ip", *words.split())
     for port in ("80", "81"):
         guest.run("systemd-run", f"--unit=outside{port}", *OUT, "busybox", "nc", "-ll", "-p", port, "-e", "busybox", "echo", "from-outside")
@@ -55,10 +59,14 @@ class Ways:
         web, db, held = (["nsenter", "--net", "--target", str(pids[name])] for name in ("web", "db", "held"))
         at = {name: guest.run(*inside, "ip", "-4", "-o", "address", "show", "dev", link).split()[3].split("/")[0]
               for name, inside, link in (("web", web, "eth0"), ("web.back", web, "eth1"), ("db", db, "eth0"), ("held", held, "eth0"))}
-        self.ours = {"from outside": (OUT, HOST, 8080, "from-web"), "of the machine": ([], HOST, 8080, "from-web"), "its address": ([], at["web"], 80, "from-web"),
+        web6, held6 = (re.search(r"inet6 (\S+)/", guest.run(*inside, "ip", "-6", "-o", "address", "show", "dev", "eth0", "scope", "global")).group(1)
+                       for inside in (web, held))
+        self.ours = {"from outside, IPv6": (OUT, HOST6, 8080, "from-web"), "of the machine, IPv6": ([], HOST6, 8080, "from-web"),
+                     "its address, IPv6": ([], web6, 80, "from-web"), "out, IPv6": (web, OUTSIDE6, 80, "from-outside"), "from outside": (OUT, HOST, 8080, "from-web"), "of the machine": ([], HOST, 8080, "from-web"), "its address": ([], at["web"], 80, "from-web"),
                      "out": (web, OUTSIDE, 80, "from-outside"), "out, held": (held, OUTSIDE, 80, "from-outside"), "each other": (web, at["db"], 80, "from-db"),
                      "back": (db, at["web.back"], 80, "from-web")}
-        self.never = {"around the port": (OUT, at["web"], 80), "held, another port": (held, OUTSIDE, 81), "held, another host": (held, at["web"], 80),
+        self.never = {"around the port, IPv6": (OUT, web6, 80), "held, IPv6": (held, OUTSIDE6, 80), "networks apart, IPv6": (web, held6, 80),
+                      "around the port": (OUT, at["web"], 80), "held, another port": (held, OUTSIDE, 81), "held, another host": (held, at["web"], 80),
                       "out of internal": (db, OUTSIDE, 80), "the machine from internal": (db, HOST, 8080), "into internal": (held, at["db"], 80),
                       "networks apart": (web, at["held"], 80)}
         self.theirs = {}
@@ -124,6 +132,7 @@ def test_beside_docker_both_work():
     FILE.write_text(TEXT)
     started("containerd.service", "docker.socket", "docker.service")
     assert "-P FORWARD DROP" in guest.run("iptables", "-S", "FORWARD")
+    guest.run("ip6tables", "-P", "FORWARD", "DROP")  # as one that handles IPv6 does, which it does not here
     root = guest.minimal_rootfs()
     guest.run("sh", "-ec", f"tar -C {root} -cf - . | docker import - box")
     guest.run("docker", "run", "--detach", "--restart", "always", "--stop-signal", "KILL", "--name", "box", "--publish", "8090:80", "box", "/bin/busybox", "nc", "-ll", "-p", "80", "-e", "/bin/busybox", "echo", "from-box")
@@ -135,7 +144,8 @@ def test_beside_docker_both_work():
     guest.run("nft", "flush", "ruleset")
     assert "nft table missing" in drift()
     guest.run("systemctl", "restart", "docker", timeout=600)  # has its rules again, and has ended the container
-    guest.run("iptables", "-P", "FORWARD", "DROP")  # it does so where it is the one to switch forwarding on
+    for program in ("iptables", "ip6tables"):
+        guest.run(program, "-P", "FORWARD", "DROP")  # it does so where it is the one to switch forwarding on
     told = drift()
     assert "nft table missing" in told, told
     guest.nucleus("apply", "-f", str(FILE))
