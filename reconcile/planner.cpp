@@ -81,6 +81,17 @@ Result<> CheckLimits(const Model& model, Plan& plan) {
   return {};
 }
 
+void WarnUnrestricted(const Model& model, Plan& plan) {
+  for (const auto& resource : model.resources) {
+    const auto* service = resource.service.desired;
+    if (service == nullptr || !resource.in_scope || !model.desired().LacksEgress(*service)) continue;
+    const std::string what = resource.address.Text() + " egress rules";
+    plan.unheld.insert(what);
+    plan.warnings.push_back(
+        what + ": not in force, what it sends is not restricted: " + model.question().host->no_egress_rules);
+  }
+}
+
 // --target and --exclude may leave out a service that asks to be restarted with another one.
 void WarnLeftOut(const Model& model, Plan& plan) {
   for (const auto& resource : model.resources) {
@@ -226,6 +237,7 @@ Result<Plan> Planner::MakePlan(const Observations& seen) && {
   Assess(model);
   TRY(CheckProtected(model));
   TRY(CheckLimits(model, plan));
+  WarnUnrestricted(model, plan);
   WarnLeftOut(model, plan);
   WarnInternalPorts(scope, plan);
   AddChanges(model, plan);

@@ -121,6 +121,56 @@ def test_without_the_rules_nothing_starts_unless_it_was_asked_for(world, interne
     assert refused.stdout == ""
 
 
+# In the place of nucleus-nft: refuses the table of egress rules, as a kernel does that lacks what it is made of.
+REFUSING = """#!/bin/sh
+if grep -q nucleus_egress; then printf "Could not process rule: Operation not supported"; exit 41; fi
+exec REAL "$@" < /proc/self/fd/0
+"""
+
+
+@pytest.mark.parametrize("backend", [pytest.param("kernel"), pytest.param("slirp4netns", marks=needs_slirp)])
+def test_a_service_goes_without_them_where_it_may_and_gets_them_when_they_can_be_had(world, internet, backend):
+    text = f"""name = "PROJECT"
+[networks.front]
+[services.web]
+command = ["/bin/sleep", "10000"]
+networks = ["front"]
+nat_backend = "{backend}"
+egress_allow = ["{THERE}/32"]
+"""
+    path = world.write(text)
+    real, refusing = world.directory / "nft", world.directory / "refusing"
+    real.write_bytes(NFT.read_bytes())
+    refusing.write_text(REFUSING.replace("REAL", str(real)))
+    for file in (real, refusing):
+        file.chmod(0o755)
+    world.run("mount", "--bind", refusing, NFT)
+    refused = world.apply(path, status=1)
+    assert "Operation not supported" in refused.stderr, refused.stderr
+    world.nucleus("destroy", world.project, status=None)
+    path = world.write(text + "allow_degraded_security = true\n")
+    word = "service.web egress rules: not in force, what it sends is not restricted: Could not process rule"
+    assert word in world.nucleus("diff", "-f", path).stdout
+    assert word in world.apply(path).stdout
+    pid = world.pid("service.web")
+    told = world.nucleus("diff", "-f", path).stdout
+    assert "nothing to do" in told.lower() and word in told
+    assert world.json("drift", world.project)["changes"] == []
+    said = lambda: world.inside("service.web", "sh", "-c", f"timeout 3 busybox nc -w 1 {OTHER} 80 < /dev/null", status=None).stdout
+    assert said() != ""
+    world.run("umount", NFT)
+    told = world.nucleus("diff", "-f", path).stdout
+    assert "service.web" in told and word not in told
+    world.apply(path)
+    assert said() == "" and world.pid("service.web") == pid
+    # In force, they are not taken away for a program that cannot be asked.
+    world.run("mount", "--bind", "/bin/false", NFT)
+    assert word not in world.nucleus("diff", "-f", path, status=None).stdout
+    world.run("umount", NFT)
+    world.nucleus("destroy", world.project)
+    world.nothing_left()
+
+
 @needs_slirp
 def test_a_network_whose_program_is_gone_for_good_is_told(world, internet):
     started = world.popen(NUCLEUS, "run", *BRIDGE, "--nat-backend", "userspace", "--name", "server", "--", "sh", "-c", "echo up; exec sleep 1000",
