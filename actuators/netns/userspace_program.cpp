@@ -37,8 +37,9 @@ std::optional<spec::PortForward> FirstOnIpv6(const std::vector<spec::PortForward
 Result<UserspaceProgram> FindUserspaceProgram(NatBackend backend, const std::vector<spec::PortForward>& ports) {
   const auto v6 = FirstOnIpv6(ports);
   if (v6 && backend == NatBackend::kSlirp4netns) {
-    return Fail(Error::Of(ErrorCode::kUnsupported, "publish", Format(*v6), "slirp4netns publishes on IPv4 addresses alone")
-                    .Hint("pasta does on either"));
+    return Fail(
+        Error::Of(ErrorCode::kUnsupported, "publish", Format(*v6), "slirp4netns publishes on IPv4 addresses alone")
+            .Hint("pasta does on either"));
   }
   if (v6) backend = NatBackend::kPasta;
   const bool named = backend == NatBackend::kSlirp4netns || backend == NatBackend::kPasta;

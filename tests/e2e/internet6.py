@@ -2,7 +2,7 @@
 
 import subprocess
 
-from internet import HERE, Internet
+from internet import Internet
 
 HERE6, THERE6, OTHER6 = "2001:db8::1", "2001:db8::2", "2001:db8::3"
 
