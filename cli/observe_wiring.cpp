@@ -12,6 +12,8 @@ namespace nucleus::cli {
 Probers::Probers(const Directories& directories) {
   owned_.push_back(std::make_unique<cgroup::CgroupProber>());
   owned_.push_back(std::make_unique<netns::NetnsProber>(directories));
+  owned_.push_back(std::make_unique<netns::FirewallProber>());
+  owned_.push_back(std::make_unique<netns::NamesProber>(directories));
   owned_.push_back(std::make_unique<mounts::VolumeProber>(directories));
   owned_.push_back(std::make_unique<process::ProcessProber>(directories));
   for (const auto& prober : owned_) {

@@ -1,35 +1,18 @@
 #include "actuators/netns/probe.hpp"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <optional>
 #include <set>
 
-#include "actuators/netns/firewall_listing.hpp"
 #include "actuators/netns/host_view.hpp"
 #include "actuators/netns/inside.hpp"
-#include "actuators/netns/nft.hpp"
-#include "actuators/netns/passage.hpp"
-#include "actuators/sys/file.hpp"
-#include "spec/core/hash.hpp"
+#include "actuators/netns/unreadable.hpp"
 #include "spec/net.hpp"
-#include "state/parts/spoof_model.hpp"
 
 namespace nucleus::netns {
 
 namespace {
-
-constexpr std::array<std::string_view, 3> kNameFiles{kHostsFile, kResolvFile, kHostnameFile};
-
-Observation Unreadable(const Error& error) {
-  Observation observation;
-  observation.presence = Presence::kUnreadable;
-  observation.detail = error.Message();
-  return observation;
-}
 
 // ---- bridges ----
 
@@ -199,95 +182,6 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
   return observation;
 }
 
-// ---- the firewall ----
-
-// Ports whose links are on their way out, and there yet.
-Result<std::set<std::string_view>> StillLeaving(const FirewallState& state, const std::set<std::string_view>& wanted) {
-  std::set<std::string_view> leaving;
-  auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
-  for (const auto& [set, port] : state.elements) {
-    if (set == kSpoofLeaving && !wanted.contains(port) && TRY(GetLink(netlink, port))) leaving.insert(port);
-  }
-  return leaving;
-}
-
-// The table of family bridge, as far as somebody wants it; else it is only told that there is one.
-Result<Facts> ObserveSources(const std::string& table, const FirewallWanted* wanted) {
-  const auto tables = TRY(DumpTables(TableFamily::kBridge));
-  const auto found = std::ranges::find(tables, table, &TableInfo::name);
-  if (found == tables.end()) return Facts();
-  if (wanted == nullptr) return Facts{{std::string(kSpoofFact), "checked"}};
-  const auto listing = ListTableJson(table, TableFamily::kBridge);
-  if (!listing && listing.error().code == ErrorCode::kNotFound) return Facts();
-  if (!listing) return Fail(listing.error());
-  const auto state = TRY(ParseListing(*listing));
-  Facts facts = SpoofFacts(state, TRY(StillLeaving(state, PortsOf(*wanted))));
-  if (found->dormant) facts[std::string(kSpoofFact) + " flags"] = "dormant";
-  return facts;
-}
-
-Observation ObserveFirewall(const std::string& project, const FirewallWanted* wanted) {
-  const auto tables = DumpTables();
-  if (!tables) return Unreadable(tables.error());
-  const std::string name = FirewallTable(project);
-  const auto table = std::ranges::find(*tables, name, &TableInfo::name);
-  Observation observation;
-  if (table == tables->end()) return observation;
-  const auto listing = ListTableJson(name);
-  if (!listing) {
-    // Deleted between the two looks.
-    return listing.error().code == ErrorCode::kNotFound ? observation : Unreadable(listing.error());
-  }
-  auto state = ParseListing(*listing);
-  if (!state) return Unreadable(state.error());
-  const auto label = ParseTableComment(table->comment);
-  state->comment = label.comment;
-  const auto setting = [&](std::optional<bool> was, const char* note, const char* path) -> std::optional<std::string> {
-    if (!was) return std::nullopt;
-    observation.notes[note] = *was ? "1" : "0";
-    const auto value = sys::ReadFile(path);
-    return value ? value->substr(0, value->find('\n')) : value.error().Message();
-  };
-  state->ip_forward = setting(label.ip_forward_was, "ip_forward_was", "/proc/sys/net/ipv4/ip_forward");
-  state->ip6_forward = setting(label.ip6_forward_was, "ip6_forward_was", "/proc/sys/net/ipv6/conf/all/forwarding");
-  observation.presence = Presence::kPresent;
-  observation.facts = FirewallFacts(*state);
-  if (table->dormant) observation.facts["table flags"] = "dormant";
-  auto sources = ObserveSources(name, wanted);
-  if (!sources) return Unreadable(sources.error());
-  observation.facts.merge(*sources);
-  if (wanted == nullptr) return observation;
-  const auto obstacles = FindObstacles(*wanted);
-  if (!obstacles) return Unreadable(obstacles.error());
-  for (const auto& obstacle : *obstacles) observation.facts["way through " + obstacle] = "closed";
-  return observation;
-}
-
-// ---- name files ----
-
-Observation ObserveNames(const std::string& directory) {
-  Observation observation;
-  for (const auto file : kNameFiles) {
-    const auto text = sys::ReadBriefIfThere(AT_FDCWD, directory + "/" + std::string(file));
-    if (!text) return Unreadable(text.error());
-    if (!*text) continue;
-    observation.presence = Presence::kPresent;
-    observation.facts[std::string(file)] = Sha256::Of(**text).Hex();
-  }
-  return observation;
-}
-
-std::vector<Address> NamedServices(const Directories& directories, const std::string& project) {
-  std::vector<Address> found;
-  std::error_code code;
-  for (std::filesystem::directory_iterator it(directories.ProjectDir(project), code), end; !code && it != end;
-       it.increment(code)) {
-    const auto address = Address::Parse(it->path().filename().string());
-    if (address && IsService(*address)) found.push_back(*address);
-  }
-  return found;
-}
-
 // One probe: what was asked for, and what carries the project's tags.
 class Look {
  public:
@@ -312,8 +206,6 @@ class Look {
       observations_[key] = ObserveBridge(host, links.empty() ? nullptr : links.front(), links, HasV6(key));
     }
     ObserveNamespaces(host);
-    ObserveTable();
-    ObserveNameFiles();
     return std::move(observations_);
   }
 
@@ -392,36 +284,6 @@ class Look {
     for (std::size_t i = 0; i < jobs.size(); ++i) observations_[jobs[i].key] = ObserveNetns(host, jobs[i], insides[i]);
   }
 
-  void ObserveTable() {
-    bool asked = false;
-    for (const auto& [key, wanted] : request_.parts) {
-      if (key.part != Part::kFirewall) continue;
-      observations_[key] = ObserveFirewall(request_.project, std::get_if<FirewallWanted>(&wanted));
-      asked = true;
-    }
-    if (asked || request_.only_asked) return;
-    auto observation = ObserveFirewall(request_.project, nullptr);
-    if (observation.presence == Presence::kPresent) {
-      observations_[Key({Kind::kTopology, ""}, Part::kFirewall)] = std::move(observation);
-    }
-  }
-
-  void ObserveNameFiles() {
-    for (const auto& [key, wanted] : request_.parts) {
-      if (key.part != Part::kNames) continue;
-      const auto* names = std::get_if<NamesWanted>(&wanted);
-      observations_[key] =
-          ObserveNames(names != nullptr ? names->directory : directories_.ServiceDir(request_.project, key.address));
-    }
-    if (request_.only_asked) return;
-    for (const auto& address : NamedServices(directories_, request_.project)) {
-      const auto key = Key(address, Part::kNames);
-      if (observations_.contains(key)) continue;
-      auto observation = ObserveNames(directories_.ServiceDir(request_.project, address));
-      if (observation.presence != Presence::kAbsent) observations_[key] = std::move(observation);
-    }
-  }
-
   const Directories& directories_;
   const ProbeRequest& request_;
   Observations observations_;
@@ -434,7 +296,7 @@ class Look {
 NetnsProber::NetnsProber(Directories directories) : directories_(std::move(directories)) {}
 
 std::vector<Part> NetnsProber::Parts() const {
-  return {Part::kBridge, Part::kFirewall, Part::kNetns, Part::kNames};
+  return {Part::kBridge, Part::kNetns};
 }
 
 Result<Observations> NetnsProber::Probe(const ProbeRequest& request) {

@@ -184,9 +184,13 @@ Result<> Site::Undo(Project& project) {
 }
 
 Observations Site::Probe(Project& project) {
-  auto observations = prober.Probe({project.name(), project.parts()});
-  EXPECT_TRUE(observations) << observations.error().Message();
-  return observations ? *observations : Observations{};
+  Observations all;
+  for (Prober* prober : {static_cast<Prober*>(&links), static_cast<Prober*>(&tables), static_cast<Prober*>(&names)}) {
+    auto observations = prober->Probe({project.name(), project.parts()});
+    EXPECT_TRUE(observations) << observations.error().Message();
+    if (observations) all.merge(*observations);
+  }
+  return all;
 }
 
 std::string Site::Drift(Project& project) {

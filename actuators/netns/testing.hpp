@@ -49,7 +49,9 @@ class Project {
 struct Site {
   Directories directories{"/run/test/state", "/run/test/runtime"};
   NetnsActuator actuator{directories};
-  NetnsProber prober{directories};
+  NetnsProber links{directories};
+  FirewallProber tables;
+  NamesProber names{directories};
 
   Result<> Apply(Project& project);  // every part, in an order that works
   Result<> Undo(Project& project);
