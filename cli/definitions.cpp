@@ -356,7 +356,8 @@ constexpr std::array kCommands{
             kStatsOptions, kAnyNamesOperand},
     Command{CommandId::kEvents, "events", "Show what became of services",
             "Starts, ends with code and reason, restarts, health, want of memory, pauses, stops and what egress rules "
-            "have denied, oldest first, as their supervisors wrote them down; the last 256 KiB of each, and the same again.",
+            "have denied, oldest first, as their supervisors wrote them down; the last 256 KiB of each, and the same "
+            "again.",
             kEventsOptions, kAnyNamesOperand},
     Command{CommandId::kInspect, "inspect", "Show everything about a service, container, network or volume",
             "What it is by the kernel's names (links, addresses, control group), who is on a network and what is "

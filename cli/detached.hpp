@@ -29,8 +29,9 @@ Result<> StartDetached(Context& context, const Directories& directories, const s
 // kConflict where a container in the background, or a topology, is called that: two are not told apart by their name.
 Result<> CheckNotDetached(const Directories& directories, const std::string& name);
 
-// Takes away those of these names, as Store::ProjectsThatGoAtTheirEnd() gives them, that have ended and that nobody sees
-// to: their supervisor was killed, or the machine went with them. What cannot be taken away is left to the next one.
+// Takes away those of these names, as Store::ProjectsThatGoAtTheirEnd() gives them, that have ended and that nobody
+// sees to: their supervisor was killed, or the machine went with them. What cannot be taken away is left to the next
+// one.
 void RemoveForgotten(Context& context, const Directories& directories, const std::vector<std::string>& names);
 
 }  // namespace nucleus::cli
