@@ -75,7 +75,7 @@ void Undo(netns::NetnsActuator& actuator, const std::string& name) {
 // is none. The directory goes last, so that it is found again.
 void RemoveOrphan(const Directories& directories, const std::string& name) {
   const std::string directory = directories.ServiceDir(kProject, {Kind::kContainer, name});
-  const auto lock = process::TakeSupervisorLock(directory);
+  const auto lock = process::TakeCleanersLock(directory);
   if (!lock) return;
   netns::NetnsActuator actuator(directories);
   Undo(actuator, name);

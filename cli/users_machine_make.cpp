@@ -15,6 +15,7 @@
 
 #include "actuators/netns/inside.hpp"
 #include "actuators/netns/namespace.hpp"
+#include "actuators/netns/netlink.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/process/user_namespace.hpp"
 #include "actuators/sys/file.hpp"
@@ -127,7 +128,7 @@ Result<> SetWayOutOfUsersMachine(const Directories& directories, const reconcile
   }
   // What is on no network needs no program, which may be missing.
   if (!taken.subnets.empty() || !taken.ports.empty()) help.backend = spec::NatBackend::kUserspace;
-  help.v6 = netns::HasIpv6();
+  help.v6 = spec::IsUserspace(help.backend) && netns::HasIpv6();
   std::ranges::sort(help.ports);
   const std::string digest = DigestOf(help).Hex();
   if (const auto now = StateOfUsersMachine(directories); now.digest == digest && now.why.empty()) return {};

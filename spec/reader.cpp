@@ -18,7 +18,7 @@ std::string Problem::Text() const {
 }
 
 std::string Shown(std::string_view text) {
-  constexpr std::size_t kLongest = 80;
+  constexpr std::size_t kLongest = 200;  // paths are seldom longer
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string out;
   for (const char c : text.substr(0, kLongest)) {

@@ -55,6 +55,12 @@ bool Meets(const Net& net, const spec::IpAddress& address, std::uint8_t prefix) 
   return own != nullptr && spec::Overlap(net, Net{*own, prefix});
 }
 
+// Whether two aliases, by LinkAlias(), are of bridges of one topology. What is started by hand has one each.
+bool OfOneTopology(std::string_view a, std::string_view b) {
+  const auto project = a.substr(0, a.find('/') + 1);
+  return b.starts_with(project) && project != "nucleus:" + std::string(kContainersProject) + "/";
+}
+
 // Whoever has another runtime directory, or another state directory, may have chosen the same at the same moment.
 Result<> CheckOthers(Netlink& netlink, const BridgeWanted& wanted) {
   const spec::Ipv4Net net{wanted.gateway, wanted.prefix};
@@ -64,8 +70,9 @@ Result<> CheckOthers(Netlink& netlink, const BridgeWanted& wanted) {
                        (wanted.v6 && Meets<spec::Ipv6Net, spec::Ipv6>({wanted.v6->address, wanted.v6->prefix},
                                                                       address.address, address.prefix));
     const auto other = std::ranges::find(bridges, address.index, &Link::index);
-    if (!meets || other == bridges.end() || other->name == wanted.link || !other->alias.starts_with("nucleus:"))
-      continue;
+    if (!meets || other == bridges.end() || !other->alias.starts_with("nucleus:")) continue;
+    // One of the same topology is this one, or goes for it.
+    if (other->alias == wanted.alias || OfOneTopology(other->alias, wanted.alias)) continue;
     return Fail(Error::Of(ErrorCode::kConflict, "take subnet for", wanted.link,
                           spec::Format(address.address) + "/" + std::to_string(address.prefix) + " is of " +
                               other->alias.substr(std::string_view("nucleus:").size()))

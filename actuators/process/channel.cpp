@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <charconv>
@@ -35,20 +36,32 @@ bool TakeNumber(std::string_view& text, int& number) {
   return field && std::from_chars(field->data(), field->data() + field->size(), number).ec == std::errc();
 }
 
-struct flock WholeFile(short type) {
+// A supervisor locks the whole file, a cleaner all but its first byte.
+struct flock Range(off_t from, off_t length) {
   struct flock lock{};
-  lock.l_type = type;
+  lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
+  lock.l_start = from;
+  lock.l_len = length;
   return lock;
+}
+struct flock WholeFile() {
+  return Range(0, 0);
+}
+struct flock AllButFirstByte() {
+  return Range(1, 0);
+}
+struct flock FirstByte() {
+  return Range(0, 1);
 }
 
 std::string LockPath(const std::string& directory) {
   return directory + "/" + std::string(kLockFile);
 }
 
-// Pid of the holder; 0: nobody, or one outside of our pid namespace.
+// Pid of the supervisor that holds it; 0: nobody, or one outside of our pid namespace.
 Result<pid_t> HolderOf(int fd, const std::string& path) {
-  struct flock lock = WholeFile(F_WRLCK);
+  struct flock lock = FirstByte();
   if (::fcntl(fd, F_GETLK, &lock) != 0) return FailSys("F_GETLK", path);
   if (lock.l_type == F_UNLCK) return 0;
   // -1: an open-file lock, which is not ours.
@@ -61,6 +74,24 @@ Result<sys::Fd> OpenLock(const std::string& path) {
   auto fd = sys::Open(path, O_RDONLY | O_NOFOLLOW);
   if (!fd && (fd.error().sys_errno == ENOENT || fd.error().sys_errno == ENOTDIR)) return sys::Fd();
   return fd;
+}
+
+// kLocked: somebody has it, or a part of it.
+Result<sys::Fd> TakeLock(const std::string& directory, struct flock lock) {
+  const std::string path = LockPath(directory);
+  sys::Fd fd = TRY(sys::Open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0640));
+  if (::fcntl(fd.get(), F_SETLK, &lock) == 0) return fd;
+  if (errno != EACCES && errno != EAGAIN) return FailSys("F_SETLK", path);
+  return Fail(ErrorCode::kLocked, "lock", directory, "another supervisor is at work there");
+}
+
+// Whether its lock is a supervisor's, wherever that is.
+Result<bool> IsSupervised(const std::string& directory) {
+  const std::string path = LockPath(directory);
+  const sys::Fd fd = TRY(OpenLock(path));
+  struct flock lock = FirstByte();
+  if (fd && ::fcntl(fd.get(), F_GETLK, &lock) != 0) return FailSys("F_GETLK", path);
+  return fd && lock.l_type != F_UNLCK;
 }
 
 }  // namespace
@@ -98,20 +129,24 @@ Result<> DecodeReady(std::string_view message) {
 }
 
 Result<sys::Fd> TakeSupervisorLock(const std::string& directory) {
-  const std::string path = LockPath(directory);
-  sys::Fd fd = TRY(sys::Open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0640));
-  struct flock lock = WholeFile(F_WRLCK);
-  if (::fcntl(fd.get(), F_SETLK, &lock) == 0) return fd;
-  if (errno != EACCES && errno != EAGAIN) return FailSys("F_SETLK", path);
-  return Fail(ErrorCode::kLocked, "lock", directory, "another supervisor is at work there");
+  return TakeLock(directory, WholeFile());
+}
+
+Result<sys::Fd> TakeCleanersLock(const std::string& directory) {
+  return TakeLock(directory, AllButFirstByte());
 }
 
 Result<sys::Fd> ClaimDirectory(const std::string& directory) {
-  constexpr int kTries = 100;  // each means that somebody else has just left
+  constexpr int kTries = 5'000;  // each means that somebody else has just left, or cleans up there
+  constexpr ::useconds_t kPause = 2'000;
   for (int i = 0; i < kTries; ++i) {
     TRY(sys::MakeDirectories(directory, 0755));
     auto lock = TakeSupervisorLock(directory);
     if (!lock && lock.error().sys_errno == ENOENT) continue;
+    if (!lock && lock.error().code == ErrorCode::kLocked && !TRY(IsSupervised(directory))) {
+      ::usleep(kPause);
+      continue;
+    }
     if (!lock) return lock;
     struct stat held{}, there{};
     if (::fstat(lock->get(), &held) != 0) return FailSys("stat", directory);

@@ -21,6 +21,11 @@ Result<> DecodeReady(std::string_view message);
 inline constexpr std::string_view kLockFile = "lock";
 Result<sys::Fd> TakeSupervisorLock(const std::string& directory);  // kLocked: somebody has it
 
+// The lock of who takes away what a supervisor that is no more has left there. It excludes a supervisor, but is none:
+// nobody finds its holder, and ClaimDirectory() waits for it. kLocked: a supervisor has the directory, or another
+// cleaner.
+Result<sys::Fd> TakeCleanersLock(const std::string& directory);
+
 // Makes the directory where it is missing and takes its lock; the directory is still the one at that path then.
 // kLocked: a container of that name is there.
 Result<sys::Fd> ClaimDirectory(const std::string& directory);

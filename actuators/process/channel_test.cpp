@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "actuators/process/running.hpp"
 #include "actuators/sys/testing.hpp"
@@ -72,6 +74,38 @@ TEST(SupervisorLockTest, SaysWhoHoldsItAndGoesWithItsHolder) {
   ::waitpid(holder, nullptr, 0);
   EXPECT_FALSE(FindSupervisor(directory.path())->has_value());
   EXPECT_TRUE(TakeSupervisorLock(directory.path()));
+}
+
+TEST(SupervisorLock, WhoCleansUpIsNoSupervisorAndIsWaitedFor) {
+  const sys::TemporaryDirectory directory;
+  const std::string claimed = directory.path() + "/container";
+  ASSERT_EQ(::mkdir(claimed.c_str(), 0755), 0);
+  int held[2], seen[2];
+  ASSERT_EQ(::pipe(held), 0);
+  ASSERT_EQ(::pipe(seen), 0);
+  const pid_t cleaner = ::fork();
+  if (cleaner == 0) {
+    const auto lock = TakeCleanersLock(claimed);
+    (void)!::write(held[1], lock ? "y" : "n", 1);
+    char byte = 0;
+    (void)!::read(seen[0], &byte, 1);
+    ::usleep(50'000);
+    ::unlink((claimed + "/" + std::string(kLockFile)).c_str());
+    ::rmdir(claimed.c_str());
+    ::_exit(0);
+  }
+  char answer = 0;
+  ASSERT_EQ(::read(held[0], &answer, 1), 1);
+  ASSERT_EQ(answer, 'y');
+  const auto supervisor = FindSupervisor(claimed);
+  EXPECT_TRUE(supervisor && !*supervisor);
+  const auto lock = TakeSupervisorLock(claimed);
+  EXPECT_TRUE(!lock && lock.error().code == ErrorCode::kLocked);
+  ASSERT_EQ(::write(seen[1], "+", 1), 1);
+  const auto mine = ClaimDirectory(claimed);
+  EXPECT_TRUE(mine) << mine.error().Message();
+  EXPECT_TRUE(!TakeCleanersLock(directory.path() + "/nowhere"));
+  ::waitpid(cleaner, nullptr, 0);
 }
 
 TEST(CheckpointLock, GoesWithItsHolder) {

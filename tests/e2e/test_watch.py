@@ -23,7 +23,7 @@ networks = ["internal"]
 """
 
 # What no event tells of: settings of a namespace other than the machine's, and the size of a mount.
-NO_EVENT = {"setting of the namespace", "ephemeral volume of another size"}
+NO_EVENT = {"setting of the namespace", "link inside that takes redirects", "ephemeral volume of another size"}
 
 
 class Watched:
