@@ -50,12 +50,13 @@ Value ValueOf(const GivenFlag& flag, std::string_view key, Place place) {
   return value;
 }
 
-// --user USER:GROUP, as `exec` has it; a group that is given by itself as well is refused with the pair.
+// --user USER:GROUP, as `exec` has it; what is no such pair is refused as it was given, and a group that is given by
+// itself as well with the pair.
 void SplitUser(Value& table) {
   Value* user = table.FindMember("user") != nullptr ? &table.FindMember("user")->value : nullptr;
   if (user == nullptr || table.FindMember("group") != nullptr) return;
   const auto colon = user->text.find(':');
-  if (colon == std::string::npos) return;
+  if (colon == std::string::npos || colon + 1 == user->text.size() || colon != user->text.rfind(':')) return;
   Value group = Value::String(user->text.substr(colon + 1));
   group.place = user->place;
   user->text.resize(colon);

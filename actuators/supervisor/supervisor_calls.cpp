@@ -1,4 +1,5 @@
 // What a supervisor does about the system calls of its workload, where the seccomp program asks it.
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -22,9 +23,9 @@ Result<> CheckTraceFile(const std::string& path) {
   // It is replaced as a whole, which a device or a pipe would not survive.
   if (::lstat(path.c_str(), &st) == 0 && !S_ISREG(st.st_mode))
     return Fail(ErrorCode::kInvalid, "write", path, "it is there, and no file");
-  const std::string probe = path + ".writable";
   sys::RemoveTemporaries(path);
-  if (auto made = sys::ReplaceFile(probe, "", 0600); !made) {
+  const std::string probe = TRY(sys::TemporaryName(path));
+  if (auto made = sys::Open(probe, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600); !made) {
     Error error = std::move(made).error();
     error.subject = path;
     return Fail(std::move(error));

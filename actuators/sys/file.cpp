@@ -7,8 +7,10 @@
 #include <sys/xattr.h>
 
 #include <array>
+#include <charconv>
 #include <climits>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace nucleus::sys {
@@ -28,21 +30,6 @@ constexpr std::size_t kRandomBytes = 8;
 
 std::string TemporaryPrefix(std::string_view name) {
   return "." + std::string(name) + ".";
-}
-
-// A name beside `path` that nobody else uses: two writers of one file must not share their temporary.
-Result<std::string> TemporaryName(const std::string& path) {
-  std::array<unsigned char, kRandomBytes> random{};
-  if (getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size())) {
-    return FailSys("getrandom", path);
-  }
-  const auto [directory, name] = Split(path);
-  std::string temporary = directory + "/" + TemporaryPrefix(name);
-  for (const unsigned char byte : random) {
-    temporary += "0123456789abcdef"[byte >> 4];
-    temporary += "0123456789abcdef"[byte & 15];
-  }
-  return temporary;
 }
 
 Result<> WriteTemporary(const std::string& temporary, std::string_view data, mode_t mode, bool durable) {
@@ -101,6 +88,21 @@ Result<> MakeDirectoriesOnce(const std::string& path, mode_t mode) {
 }
 
 }  // namespace
+
+// Two writers of one file must not share their temporary.
+Result<std::string> TemporaryName(const std::string& path) {
+  std::array<unsigned char, kRandomBytes> random{};
+  if (getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size())) {
+    return FailSys("getrandom", path);
+  }
+  const auto [directory, name] = Split(path);
+  std::string temporary = directory + "/" + TemporaryPrefix(name);
+  for (const unsigned char byte : random) {
+    temporary += "0123456789abcdef"[byte >> 4];
+    temporary += "0123456789abcdef"[byte & 15];
+  }
+  return temporary;
+}
 
 Result<Fd> Open(const std::string& path, int flags, mode_t mode) {
   Fd fd(::open(path.c_str(), flags | O_CLOEXEC, mode));
@@ -210,11 +212,35 @@ Result<> ReplaceFile(const std::string& path, std::string_view data, mode_t mode
   return {};
 }
 
+namespace {
+
+// The descriptor of this process that a path names.
+std::optional<int> DescriptorOf(std::string_view path) {
+  if (path == "/dev/stdout") return STDOUT_FILENO;
+  if (path == "/dev/stderr") return STDERR_FILENO;
+  for (const std::string_view directory : {"/dev/fd/", "/proc/self/fd/"}) {
+    if (!path.starts_with(directory)) continue;
+    int number = -1;
+    const auto digits = path.substr(directory.size());
+    const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (code == std::errc() && end == digits.data() + digits.size()) return number;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 Result<> WriteOut(const std::string& path, std::string_view data, mode_t mode) {
+  if (const auto descriptor = DescriptorOf(path)) return WriteAll(*descriptor, data, path);
   struct stat st{};
   if (::lstat(path.c_str(), &st) != 0 || S_ISREG(st.st_mode)) return ReplaceFile(path, data, mode);
   if (S_ISDIR(st.st_mode)) return FailSys("write", path, EISDIR);
-  const Fd fd = TRY(Open(path, O_WRONLY | O_TRUNC | O_NOCTTY));
+  if (!S_ISCHR(st.st_mode)) {
+    return Fail(
+        Error::Of(ErrorCode::kInvalid, "write", path, S_ISLNK(st.st_mode) ? "it is a link" : "it is there, and no file")
+            .Hint("name a file, or /dev/stdout"));
+  }
+  const Fd fd = TRY(Open(path, O_WRONLY | O_NOCTTY | O_NOFOLLOW));
   return WriteAll(fd.get(), data, path);
 }
 

@@ -27,11 +27,14 @@ Result<std::optional<std::string>> ReadBriefIfThere(int directory, const std::st
 Result<> WriteAll(int fd, std::string_view data, std::string_view subject);
 // One write(2) into an existing file of the kernel's (cgroup, proc, sysctl). The error carries path and data.
 Result<> WriteKernelFile(const std::string& path, std::string_view data);
-// Where somebody wants a result to be: a file is replaced as by ReplaceFile; a link, a device or a pipe (/dev/stdout)
-// is written to, and stays what it is.
+// Where somebody wants a result to be: a file is replaced as by ReplaceFile; /dev/stdout, /dev/fd/N and the like are
+// the descriptor, and /dev/null and its kin are written to. kInvalid: another link, or a pipe that others may have made
+// and read; neither is followed, nor replaced.
 Result<> WriteOut(const std::string& path, std::string_view data, mode_t mode);
 // A new file beside it, then rename(2): readers see the old or the new. `durable`: fsync of file and directory.
 Result<> ReplaceFile(const std::string& path, std::string_view data, mode_t mode, bool durable = false);
+// A name beside it that nothing has: RemoveTemporaries() finds it again.
+Result<std::string> TemporaryName(const std::string& path);
 // What a ReplaceFile of that path left behind when it was killed. Not while somebody may be replacing it.
 void RemoveTemporaries(const std::string& path);
 // Truncates and rewrites the same inode, for files that are bind mounted elsewhere; made if missing.

@@ -1,6 +1,7 @@
 """What `nucleus run` says of options that it cannot hold: in the words of the command line, before anything is made, and what to do."""
 import json
 import os
+import pathlib
 
 import pytest
 from ordinary import Ordinary
@@ -32,6 +33,8 @@ def given(world):
 @pytest.mark.parametrize("options, words", [
     (["--tmpfs", "/t:0"], "--tmpfs: '/t:0': nothing fits into no memory"),
     (["--io-limit", "8:0"], '--io-limit: limits nothing; write for example "8:0 rbps=10M wiops=100"'),
+    (["--user", "0:"], "--user: '0:'"),
+    (["--user", "1:2:3"], "--user: '1:2:3'"),
     (["--user", "1000:1000", "--group", "5"], "--user: '1000:1000': the group is said by itself: --group"),
     (["--seccomp-allow", "keyctl"], "--seccomp-allow: there is no --seccomp-profile it could add to"),
     (["--seccomp-mode", "trace"], "--seccomp-mode: a trace needs a file to go to, --seccomp-log"),
@@ -106,9 +109,17 @@ def test_a_policy_that_lets_nothing_be_executed_is_named(world, given):
 def test_results_are_written_to_what_is_no_file_and_leave_it_so(world, given):
     """As root a file would take the place of the machine's /dev/stdout."""
     (given / "trace").write_text('{"syscall":0,"name":"read","count":1}\n')
-    world.run("ln", "-s", "/proc/self/fd/1", "out")
-    assert json.loads(world.nucleus("seccomp", "generate", "trace", "-o", "out").stdout)["syscalls"]
-    assert (given / "out").is_symlink()
+    for own in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
+        assert json.loads(world.nucleus("seccomp", "generate", "trace", "-o", own).stdout)["syscalls"]
+    assert pathlib.Path("/dev/stdout").is_symlink()
+    world.nucleus("seccomp", "generate", "trace", "-o", "/dev/null")
+    assert pathlib.Path("/dev/null").is_char_device()
+    # What somebody else may have put there is neither followed nor filled: who reads a pipe has the plan.
+    world.run("ln", "-s", "elsewhere", "link")
+    world.run("mkfifo", "pipe")
+    for name, what in (("link", "it is a link"), ("pipe", "it is there, and no file")):
+        assert f"/{name}: {what}" in world.nucleus("seccomp", "generate", "trace", "-o", given / name, status=1, timeout=20).stderr
+    assert not (given / "elsewhere").exists()
     assert "/no/such/p.json: " in world.nucleus("seccomp", "generate", "trace", "-o", "/no/such/p.json", status=1).stderr
     assert "no call was recorded" in world.nucleus("seccomp", "generate", "empty", status=1).stderr
 
@@ -166,3 +177,11 @@ def test_a_container_on_no_network_needs_no_program_for_one(world):
     said = user.nucleus("run", "-d", "--name", "out", "--network", "bridge", "--", "sleep", "1000", status=125).stderr
     assert "/dev/net/tun" in said, said
     assert json.loads(user.nucleus("ps", "--all", "--output", "json").stdout)["services"] == []
+
+
+def test_a_file_beside_a_trace_is_nobodys_business(world, given):
+    beside = given / "tr.writable"
+    beside.write_text("kept\n")
+    world.nucleus("run", "--seccomp-mode", "trace", "--seccomp-log", "tr", "--", "true")
+    assert beside.read_text() == "kept\n" and (given / "tr").read_text()
+    assert sorted(path.name for path in given.iterdir() if path.name.startswith((".tr", "tr"))) == ["tr", "tr.writable"]
