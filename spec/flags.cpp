@@ -52,11 +52,16 @@ Value ValueOf(const GivenFlag& flag, std::string_view key, Place place) {
 
 // --user USER:GROUP, as `exec` has it; what is no such pair is refused as it was given, and a group that is given by
 // itself as well with the pair.
-void SplitUser(Value& table) {
+void SplitUser(Value& table, Reader& reader) {
   Value* user = table.FindMember("user") != nullptr ? &table.FindMember("user")->value : nullptr;
   if (user == nullptr || table.FindMember("group") != nullptr) return;
   const auto colon = user->text.find(':');
-  if (colon == std::string::npos || colon + 1 == user->text.size() || colon != user->text.rfind(':')) return;
+  if (colon == std::string::npos) return;
+  if (colon == 0 || colon + 1 == user->text.size() || colon != user->text.rfind(':')) {
+    reader.Wrong("user", *user, "neither USER nor USER:GROUP");
+    user->refused = true;
+    return;
+  }
   Value group = Value::String(user->text.substr(colon + 1));
   group.place = user->place;
   user->text.resize(colon);
@@ -141,7 +146,7 @@ Loaded LoadFlags(const std::string& project, const std::string& name, std::span<
     }
     table.members.push_back({key, place, ValueOf(flag, key, place)});
   }
-  SplitUser(table);
+  SplitUser(table, reader);
   std::vector<Value> words;
   for (const auto& word : command) words.push_back(Value::String(word));
   table.members.push_back({"command", {}, Value::Array(std::move(words))});
