@@ -63,7 +63,7 @@ int RunCriu(const CriuKeeper::Order& order, std::vector<std::string> words) {
 
 }  // namespace
 
-Result<CriuKeeper> CriuKeeper::Start(const RunningContainer& container, Order order) {
+Result<CriuKeeper> CriuKeeper::Start(const RunningContainer& container, const Order& order) {
   std::array<int, 2> answer{}, life{};
   if (::pipe2(answer.data(), O_CLOEXEC) != 0) return FailSys("pipe2", "answer of criu");
   const sys::Fd told(answer[1]);

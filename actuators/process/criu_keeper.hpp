@@ -29,7 +29,7 @@ class CriuKeeper {
 
   CriuKeeper() = default;  // nothing is kept
   // By the only thread. What locks we have open the keeper has as well, until it ends.
-  static Result<CriuKeeper> Start(const RunningContainer& container, Order order);
+  static Result<CriuKeeper> Start(const RunningContainer& container, const Order& order);
   CriuKeeper(CriuKeeper&& other) noexcept;
   CriuKeeper& operator=(CriuKeeper&& other) noexcept;
   CriuKeeper(const CriuKeeper&) = delete;

@@ -304,8 +304,10 @@ Result<int> RunRun(Context& context) {
   auto ended = context.arguments.Has("detach") ? RunDetached(context) : Run(context);
   if (ended) return ended;
   Error error = std::move(ended).error();
-  if (error.operation == "add Landlock rule")
-    error = std::move(error).In(PlaceOfLandlockRule(context.arguments.Value("landlock-policy"), error.subject));
+  if (error.operation == "add Landlock rule") {
+    auto place = PlaceOfLandlockRule(context.arguments.Value("landlock-policy"), error.subject);
+    error = std::move(error).In(std::move(place));
+  }
   context.console.Fail(context.arguments.command().name, error);
   const int held = sys::PendingEnd(true, process::StopSignal());
   if (const int signal = held != 0 ? held : InterruptedBy(); error.code == ErrorCode::kInterrupted && signal != 0)
