@@ -73,6 +73,16 @@ Result<> TellInterrupted(Work& work) {
   return {};
 }
 
+int TellStale(const Work& work, const std::vector<std::string>& differences) {
+  work.console().Fail(work.arguments().command().name,
+                      Error::Of(ErrorCode::kStale, "", "the saved plan is stale", "since it was made")
+                          .Hint("make it anew with `nucleus diff --out`"));
+  for (const std::string& difference : differences) {
+    work.console().Err("  " + Printable(difference) + "\n");
+  }
+  return exit_code::kStale;
+}
+
 // 0 where the saved plan still stands; else says what is different.
 int CheckSaved(const Work& work) {
   if (work.goal.saved == nullptr) return exit_code::kDone;
@@ -82,14 +92,19 @@ int CheckSaved(const Work& work) {
   present.seen = &work.world.observed.parts;
   present.plan = &work.plan;
   const auto differences = StaleBecause(*work.goal.saved, present);
-  if (differences.empty()) return exit_code::kDone;
-  work.console().Fail(work.arguments().command().name,
-                      Error::Of(ErrorCode::kStale, "", "the saved plan is stale", "since it was made")
-                          .Hint("make it anew with `nucleus diff --out`"));
-  for (const std::string& difference : differences) {
-    work.console().Err("  " + Printable(difference) + "\n");
-  }
-  return exit_code::kStale;
+  return differences.empty() ? exit_code::kDone : TellStale(work, differences);
+}
+
+// What whoever saved the plan did not see of secrets is recorded with it, and must not make it another plan. The exit
+// code where it does.
+Result<int> RecordSecrets(Work& work) {
+  if (!SeeSecrets(work.directories, work.world, work.goal)) return exit_code::kDone;
+  auto plan = TRY(PlanFor(work.world, work.desired(), work.goal.options));
+  if (!SameDeeds(plan, work.plan)) return TellStale(work, {"secrets: what could not be read then is a change"});
+  plan.digest = work.plan.digest;  // it is the plan that was read
+  work.plan = std::move(plan);
+  work.effective = TRY(reconcile::EffectiveTopology(work.desired(), work.world.applied, work.goal.options));
+  return exit_code::kDone;
 }
 
 // Where the file asks for a resource; empty where it does not.
@@ -296,7 +311,7 @@ Result<Work> Prepare(Context& context, Goal& goal) {
     if (!world.known) lock.Remove(directories, goal.project);  // nobody else would
     return Fail(admitted.error());
   }
-  PinSecrets(context.console, directories, store, world, goal);
+  PinSecrets(context.console, directories, world, goal);
   Work work{context,          goal,   directories,      std::move(store), std::move(lock), Probers(directories),
             std::move(world), Plan{}, spec::Topology{}, Timings{}};
   TRY(CheckAddresses(goal.options, work.desired(), work.world.applied));
@@ -376,7 +391,7 @@ Result<std::string> GoBack(Work& work, const reconcile::Machinery& machinery, st
   back.project = work.goal.project;
   back.on_revision = work.goal.on_revision;
   back.desired = std::move(before);
-  if (back.desired) (void)AddSecretDigests(work.directories, work.store, work.world.applied.topology, *back.desired);
+  if (back.desired) (void)AddSecretDigests(work.directories, work.world.applied.topology, *back.desired);
   back.options.directories = work.directories;
   back.options.destroy = !back.desired;
   Work again{work.context,
@@ -451,12 +466,7 @@ Result<int> Converge(Context& context, Goal goal) {
   CatchSignals();
   Work work = TRY(Prepare(context, goal));
   if (const int stale = CheckSaved(work); stale != exit_code::kDone) return stale;
-  if (SeeSecrets(work.directories, work.store, work.world, goal)) {
-    const Digest digest = work.plan.digest;  // it is the plan that was read
-    work.plan = TRY(PlanFor(work.world, work.desired(), goal.options));
-    work.plan.digest = digest;
-    work.effective = TRY(reconcile::EffectiveTopology(work.desired(), work.world.applied, goal.options));
-  }
+  if (const int stale = TRY(RecordSecrets(work)); stale != exit_code::kDone) return stale;
 
   const std::vector<std::string> files = work.desired() != nullptr ? work.desired()->files : std::vector<std::string>{};
   if (OutputFormOf(context.arguments) != OutputForm::kJson) PrintPlan(context, work.plan, files);

@@ -23,14 +23,17 @@ MachineKeyRead ReadKeyFile(const std::string& path) {
   }
   struct stat st{};
   const bool own = ::fstat(file->get(), &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == ::geteuid();
+  const std::string anew =
+      ": remove it, and another is made, and services with secrets are restarted by the next apply";
   auto key = sys::ReadAll(file->get(), path, kKeyBytes);
-  if (!own || (st.st_mode & 077U) != 0) {
-    read.why = path + " is not a file that its owner alone may read and write: remove it, and another is made";
+  if (!own) {
+    read.why = path + " is no file of whoever runs this" + anew;
+  } else if ((st.st_mode & 077U) != 0) {
+    read.why = path + " may be read or written by others than its owner: `chmod 600 " + path + "`";
   } else if (!key || key->size() != kKeyBytes) {
-    read.why = path + " is damaged: remove it, and another is made";
+    read.why = path + " is damaged" + anew;
   } else {
     read.key = std::move(*key);
-    read.since_ms = std::int64_t{st.st_mtim.tv_sec} * 1000 + st.st_mtim.tv_nsec / 1'000'000;
   }
   return read;
 }

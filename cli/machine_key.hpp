@@ -1,7 +1,6 @@
 // A key of this machine, beside the state, which its owner alone reads: with it, what was written here is known again.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -11,8 +10,7 @@ namespace nucleus::cli {
 
 struct MachineKeyRead {
   std::optional<std::string> key;
-  std::int64_t since_ms = 0;  // when it was written, Unix time
-  std::string why;            // there is none: what is wrong with its file, and what to do
+  std::string why;  // there is none: what is wrong with its file, and what to do
 };
 // Made where there is none. No key: it may not be read or made, or others could have read or written it.
 MachineKeyRead ReadMachineKey(const Directories& directories);

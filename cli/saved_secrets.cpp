@@ -22,12 +22,24 @@ void LeaveOut(const spec::Topology& saved, spec::Topology& now) {
   }
 }
 
+// What is done to the machine, and not only written down or waited for.
+std::vector<std::string> Deeds(const reconcile::Plan& plan) {
+  using reconcile::Verb;
+  std::vector<std::string> deeds;
+  for (const auto& step : plan.steps) {
+    const bool acts = step.verb == Verb::kApply || step.verb == Verb::kUndo || step.verb == Verb::kSignal;
+    if (acts && step.action != reconcile::Action::kAdopt)
+      deeds.push_back(step.Text() + " " + std::string(ActionName(step.action)));
+  }
+  return deeds;
+}
+
 }  // namespace
 
-void PinSecrets(Console& console, const Directories& directories, state::Store& store, const World& world, Goal& goal) {
+void PinSecrets(Console& console, const Directories& directories, const World& world, Goal& goal) {
   for (auto* topology : {&goal.sources_now, &goal.desired}) {
     if (!*topology) continue;
-    const auto told = AddSecretDigests(directories, store, world.applied.topology, **topology);
+    const auto told = AddSecretDigests(directories, world.applied.topology, **topology);
     if (topology == &goal.desired && !told.empty()) console.Warn(told);
     if (goal.saved != nullptr && goal.saved->desired) LeaveOut(*goal.saved->desired, **topology);
   }
@@ -36,11 +48,15 @@ void PinSecrets(Console& console, const Directories& directories, state::Store& 
     goal.desired = goal.sources_now;
 }
 
-bool SeeSecrets(const Directories& directories, state::Store& store, const World& world, Goal& goal) {
+bool SeeSecrets(const Directories& directories, const World& world, Goal& goal) {
   if (goal.saved == nullptr || !goal.desired) return false;
   const std::string before = spec::ToJson(*goal.desired);
-  (void)AddSecretDigests(directories, store, world.applied.topology, *goal.desired);
+  (void)AddSecretDigests(directories, world.applied.topology, *goal.desired);
   return spec::ToJson(*goal.desired) != before;
+}
+
+bool SameDeeds(const reconcile::Plan& a, const reconcile::Plan& b) {
+  return Deeds(a) == Deeds(b);
 }
 
 }  // namespace nucleus::cli

@@ -38,6 +38,15 @@ std::vector<Given> GivenTo(const spec::Service& service) {
   return all;
 }
 
+// With this each digest of the key begins.
+constexpr std::size_t kIdBytes = 8;
+Digest IdOf(std::string_view key) {
+  return Sha256::Keyed(key, "id");
+}
+bool IsOfKey(const Digest& digest, const Digest& id) {
+  return std::equal(id.bytes.begin(), id.bytes.begin() + kIdBytes, digest.bytes.begin());
+}
+
 std::optional<Digest> DigestOf(std::string_view key, const std::string& service, const Given& given) {
   if (given.file.empty()) return {};
   const auto file = sys::Open(given.file, O_RDONLY | O_NONBLOCK);
@@ -48,29 +57,32 @@ std::optional<Digest> DigestOf(std::string_view key, const std::string& service,
   place += '\0';
   place += given.place;
   const Digest own = Sha256::Keyed(key, place);
-  return Sha256::Keyed({reinterpret_cast<const char*>(own.bytes.data()), own.bytes.size()}, secret->view());
+  auto digest = Sha256::Keyed({reinterpret_cast<const char*>(own.bytes.data()), own.bytes.size()}, secret->view());
+  const Digest id = IdOf(key);
+  std::copy_n(id.bytes.begin(), kIdBytes, digest.bytes.begin());
+  return digest;
 }
 
-bool WasApplied(const spec::Topology& applied) {
-  return std::ranges::any_of(applied.services, [](const auto& item) {
-    return std::ranges::any_of(GivenTo(item.second),
-                               [&](const Given& given) { return item.second.inputs.contains(given.input); });
-  });
-}
-
-std::string TellOf(const MachineKeyRead& key, state::Store& store, const spec::Topology& applied) {
+std::string TellOf(const MachineKeyRead& key, const spec::Topology& applied, const spec::Topology& topology) {
   if (!key.key) return "whether secrets have changed is not known: " + key.why;
-  if (!WasApplied(applied)) return "";
-  const auto last = store.LastRevision(applied.name);
-  if (!last || !*last || key.since_ms <= (*last)->time_ms) return "";
-  return "the key of secrets' digests is another one than when they were applied: whether they have changed cannot be "
-         "told, and each counts as changed";
+  const Digest id = IdOf(*key.key);
+  for (const auto& [name, service] : topology.services) {
+    const auto before = applied.services.find(name);
+    if (before == applied.services.end()) continue;
+    for (const auto& given : GivenTo(service)) {
+      const auto was = before->second.inputs.find(given.input);
+      if (was == before->second.inputs.end() || IsOfKey(was->second, id)) continue;
+      if (service.inputs.at(given.input) == was->second) continue;  // it was not read
+      return "the key of secrets' digests is another one than when they were applied: whether they have changed "
+             "cannot be told, and each counts as changed";
+    }
+  }
+  return "";
 }
 
 }  // namespace
 
-std::string AddSecretDigests(const Directories& directories, state::Store& store, const spec::Topology& applied,
-                             spec::Topology& topology) {
+std::string AddSecretDigests(const Directories& directories, const spec::Topology& applied, spec::Topology& topology) {
   const auto is_given = [](const auto& item) { return !GivenTo(item.second).empty(); };
   if (std::ranges::none_of(topology.services, is_given)) return "";
   const auto key = ReadMachineKey(directories);
@@ -86,7 +98,7 @@ std::string AddSecretDigests(const Directories& directories, state::Store& store
       if (digest) service.inputs.emplace(given.input, *digest);
     }
   }
-  return TellOf(key, store, applied);
+  return TellOf(key, applied, topology);
 }
 
 }  // namespace nucleus::cli

@@ -179,7 +179,7 @@ class Watch {
     const Seen::Last last = TRY(LastRevision(store));
     World world = TRY(LoadWorld(store, desired_.name));
     spec::Topology desired = desired_;
-    (void)AddSecretDigests(directories_, store, world.applied.topology, desired);
+    (void)AddSecretDigests(directories_, world.applied.topology, desired);
     TRY(CheckAddresses(options, &desired, world.applied));
     auto planner = TRY(Observe(world, Probers(directories_), &desired, options));
     const bool is_done =

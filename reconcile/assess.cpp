@@ -251,6 +251,7 @@ class Assessor {
   // after an apply that was cut short.
   [[nodiscard]] Action NeededFor(const FieldChange& change) {
     const Action action = ActionOf(change.rule.effect);
+    if (change.noted) return Action::kAdopt;
     if (change.rule.home == Home::kRecord || action == Action::kLive) return action;
     if (r_.job() && r_.job_done) return Action::kLive;
     if (r_.job()) return JobSettled() ? Action::kAdopt : Rerun();

@@ -46,13 +46,20 @@ std::string Plain(const std::string& json, std::string_view type) {
   return text;
 }
 
+// What a secret holds was not recorded: its digest could not be made then, or nobody made any.
+bool IsFirstKnown(const std::string& field, const std::string* applied) {
+  return applied == nullptr && IsSecretContents(field);
+}
+
 std::string FieldText(const FieldRule& rule, spec::Scope scope, const std::string& field, const std::string* applied,
                       const std::string* desired) {
   if (const auto hash = field.find('#'); hash != std::string::npos) {
     const auto colon = field.find(':');
     const auto from = colon == std::string::npos ? 0 : colon + 1;
-    if (field.starts_with("systemd_credentials:")) return "credential " + field.substr(from, hash - from) + " changed";
-    if (field.starts_with("secrets:")) return "secret " + field.substr(from, hash - from) + " changed";
+    const std::string_view word = IsFirstKnown(field, applied) ? " is known from now on" : " changed";
+    const std::string what =
+        (field.starts_with("secrets:") ? "secret " : "credential ") + field.substr(from, hash - from);
+    if (IsSecretContents(field)) return what + std::string(word);
     return "contents of " + field.substr(from, hash - from) + " changed";
   }
   const std::string key(rule.key);
@@ -121,7 +128,7 @@ std::vector<FieldChange> DiffFields(spec::Scope scope, const spec::Fields& appli
       [&](const std::string& name, const std::string* before, const std::string* after) {
         if (before != nullptr && after != nullptr && *before == *after) return;
         const auto rule = RuleOf(scope, name);
-        changes.push_back({rule, name, FieldText(rule, scope, name, before, after)});
+        changes.push_back({rule, name, FieldText(rule, scope, name, before, after), IsFirstKnown(name, before)});
         changes.back().rule.key = {};  // it points into the inputs
       });
   return changes;

@@ -11,8 +11,9 @@ namespace nucleus::reconcile {
 
 struct FieldChange {
   FieldRule rule;
-  std::string field;  // as in the canonical form
-  std::string text;   // "memory 512M → 1G", "rootfs changed"
+  std::string field;   // as in the canonical form
+  std::string text;    // "memory 512M → 1G", "rootfs changed"
+  bool noted = false;  // known for the first time, which is no change: nothing was known to compare it with
 };
 std::vector<FieldChange> DiffFields(spec::Scope scope, const spec::Fields& applied, const spec::Fields& desired);
 std::vector<FieldChange> DiffFields(const spec::Network& applied, const spec::Network& desired);

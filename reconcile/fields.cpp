@@ -127,6 +127,11 @@ bool IsMountedContents(std::string_view field) {
 
 }  // namespace
 
+bool IsSecretContents(std::string_view field) {
+  return field.ends_with(kContentsSuffix) &&
+         (field.starts_with("secrets:") || field.starts_with("systemd_credentials:"));
+}
+
 std::span<const FieldRule> FieldRules() {
   return kRules;
 }
@@ -134,6 +139,7 @@ std::span<const FieldRule> FieldRules() {
 FieldRule RuleOf(Scope scope, std::string_view field) {
   // The planner knows whether the service takes a signal; what it does not take is a restart.
   if (IsMountedContents(field)) return {scope, field, kSignal, kContents, kName};
+  if (IsSecretContents(field)) return {scope, field, kRestart, kRecord, kName};
   const std::string_view key = field.substr(0, field.find_first_of(":#"));
   const FieldRule* found = FindRule(scope, key);
   if (found == nullptr) return {scope, key, kRestart, kWorkload, kName};

@@ -41,6 +41,9 @@ std::span<const FieldRule> FieldRules();
 // The rule of a field of the canonical form: "memory", or contents such as "volumes:/etc/app.conf#contents".
 FieldRule RuleOf(spec::Scope scope, std::string_view field);
 
+// What a secret or a credential holds. The workload's digest is without it: that it comes to be known is no change.
+bool IsSecretContents(std::string_view field);
+
 // Canonical fields by where they take effect.
 struct ServiceDigests {
   Digest workload;

@@ -36,6 +36,8 @@ TEST(Fields, WhatTheIssueCallsLiveIsLive) {
 TEST(Fields, ContentsOfMountedFilesAreApartFromOtherContents) {
   EXPECT_EQ(RuleOf(Scope::kService, "volumes:/etc/app.conf#contents").effect, Effect::kSignal);
   EXPECT_EQ(RuleOf(Scope::kService, "env_file#contents").effect, Effect::kRestart);
+  EXPECT_EQ(RuleOf(Scope::kService, "secrets:/run/secrets/a#contents").effect, Effect::kRestart);
+  EXPECT_EQ(RuleOf(Scope::kService, "secrets:/run/secrets/a#contents").home, Home::kRecord);
   EXPECT_EQ(RuleOf(Scope::kService, "never-heard-of").effect, Effect::kRestart);
 }
 

@@ -336,6 +336,28 @@ TEST_F(Planner, AFileIsReloadedBySignalWhereTheServiceTakesOne) {
   EXPECT_EQ(Find(Planned(), "service.web")->action, Action::kRestart);
 }
 
+TEST_F(Planner, WhatASecretHoldsIsNotedWhenItIsKnownAndARestartWhenItIsAnother) {
+  Start();
+  for (const char* input : {"secrets:/run/secrets/a", "systemd_credentials:/run/secrets/a"}) {
+    shop.services["web"].inputs[input] = Sha256::Of("1");
+    const auto noted = Planned();
+    ASSERT_EQ(noted.changes.size(), 1U);
+    EXPECT_EQ(noted.changes[0].action, Action::kAdopt) << noted.changes[0].reasons.at(0).text;
+    EXPECT_TRUE(std::ranges::all_of(noted.steps, [](const Step& step) {
+      return step.action == Action::kAdopt || step.verb == Verb::kWaitStarted;
+    })) << ::testing::PrintToString(Steps(noted));
+    const auto starts = world.kernel.StartsOf(world.Process("web"));
+    EXPECT_TRUE(world.Converge(&shop).ok());
+    EXPECT_EQ(world.kernel.StartsOf(world.Process("web")), starts);
+    EXPECT_FALSE(Planned().HasChanges());
+    shop.services["web"].inputs[input] = Sha256::Of("2");
+    EXPECT_EQ(Find(Planned(), "service.web")->action, Action::kRestart);
+    EXPECT_TRUE(world.Converge(&shop).ok());
+    EXPECT_EQ(world.kernel.StartsOf(world.Process("web")), starts + 1);
+    EXPECT_FALSE(Planned().HasChanges());
+  }
+}
+
 TEST_F(Planner, ProtectedResourcesAreNotDestroyed) {
   shop.volumes["data"].protect = true;
   Start();

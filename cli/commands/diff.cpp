@@ -14,7 +14,7 @@ Result<int> RunDiff(Context& context) {
   state::Store store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
   const reconcile::Options options = TRY(PlanOptionsOf(context.arguments));
   World world = TRY(LoadWorld(store, desired.name));
-  if (const auto told = AddSecretDigests(directories, store, world.applied.topology, desired); !told.empty())
+  if (const auto told = AddSecretDigests(directories, world.applied.topology, desired); !told.empty())
     context.console.Warn(told);
   TRY(CheckAddresses(options, &desired, world.applied));
   auto planner = TRY(Observe(world, Probers(directories), &desired, options));

@@ -239,13 +239,17 @@ def test_a_key_that_is_lost_or_damaged_is_told(world):
     assert "whether" not in world.nucleus("diff", "-f", file, "--detailed-exitcode").stderr
     key = world.state / "secret-digest.key"
     whole = key.read_bytes()
-    for damage, words in [(lambda: key.chmod(0o644), "is not a file that its owner alone may read and write: remove it"),
-                          (lambda: (key.chmod(0o600), key.write_bytes(b"short")), "is damaged: remove it")]:
+    for damage, words in [(lambda: key.chmod(0o644), f"may be read or written by others than its owner: `chmod 600 {key}`"),
+                          (lambda: (key.chmod(0o600), key.write_bytes(b"short")), "is damaged: remove it, and another is made, and services with secrets are restarted"),
+                          (lambda: (key.write_bytes(whole), os.chown(key, 1, -1)), "is no file of whoever runs this: remove it")]:
         damage()
         for command in (("diff", "--detailed-exitcode"), ("apply",)):
             told = world.nucleus(*command, "-f", file).stderr
             assert "warning: whether secrets have changed is not known: " in told and words in told, told
-    key.write_bytes(whole)
+    os.chown(key, 0, -1)
+    key.touch()  # it is the same one
+    for command in (("diff", "--detailed-exitcode"), ("apply",)):
+        assert "whether" not in world.nucleus(*command, "-f", file).stderr
     key.unlink()
     for command in (("diff", "--detailed-exitcode"), ("apply",)):  # diff makes another, and so knows that all count as changed
         done = world.nucleus(*command, "-f", file, status=None)
@@ -253,6 +257,40 @@ def test_a_key_that_is_lost_or_damaged_is_told(world):
         assert "secret /run/secrets/a changed" in done.stdout
     done = world.nucleus("diff", "-f", file, "--detailed-exitcode")
     assert "whether" not in done.stderr
+
+
+def test_another_key_is_told_of_each_service_until_it_is_applied(world):
+    (world.directory / "key").write_text(SECRET)
+    file = world.write('name = "PROJECT"\n' + "".join(f'[services.{name}]\ncommand = ["sleep", "100000"]\nsecrets = ["./key:/run/secrets/a"]\n'
+                                                      for name in ("one", "two")) + '[services.three]\ncommand = ["sleep", "100000"]\n')
+    world.apply(file)
+    (world.state / "secret-digest.key").unlink()
+    other = "the key of secrets' digests is another one"
+    assert other in world.nucleus("diff", "-f", file).stderr
+    for target, told in (("three", True), ("one", True), ("two", False)):
+        world.nucleus("apply", "-f", file, "--target", f"service.{target}")
+        assert (other in world.nucleus("diff", "-f", file).stderr) == told, target
+    world.nucleus("diff", "-f", file, "--detailed-exitcode")
+
+
+def test_what_a_secret_holds_is_noted_once_it_can_be_and_restarts_nothing(world):
+    (world.directory / "key").write_text(SECRET)
+    file = world.write('name = "PROJECT"\n[services.s]\ncommand = ["sleep", "100000"]\nsecrets = ["./key:/run/secrets/a"]\n')
+    world.nucleus("diff", "-f", file)
+    key = world.state / "secret-digest.key"
+    key.chmod(0o644)
+    world.apply(file)
+    pid = world.pid("s")
+    world.nucleus("diff", "-f", file, "--out", "saved.plan", "--detailed-exitcode")
+    key.chmod(0o600)
+    assert "secret /run/secrets/a is known from now on" in world.nucleus("diff", "-f", file).stdout
+    assert "restart" not in world.nucleus("apply", "saved.plan").stdout
+    assert world.pid("s") == pid
+    world.nucleus("diff", "-f", file, "--detailed-exitcode")
+    (world.directory / "key").write_text("another")
+    assert "secret /run/secrets/a changed" in world.nucleus("diff", "-f", file, "--detailed-exitcode", status=2).stdout
+    world.apply(file)
+    assert world.pid("s") != pid
 
 
 def test_a_plan_may_be_saved_by_somebody_who_cannot_read_the_secrets(world):
