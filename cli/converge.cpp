@@ -1,20 +1,18 @@
 #include "cli/converge.hpp"
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <utility>
 
-#include "actuators/sys/file.hpp"
 #include "cli/converge_wiring.hpp"
+#include "cli/convergence.hpp"
 #include "cli/progress.hpp"
 #include "cli/published_ports.hpp"
 #include "cli/run_network.hpp"
 #include "cli/saved_secrets.hpp"
 #include "cli/secret_digests.hpp"
+#include "cli/settle.hpp"
 #include "cli/signals.hpp"
-#include "cli/timings.hpp"
-#include "cli/users_machine.hpp"
 #include "reconcile/applied.hpp"
 #include "reconcile/explain.hpp"
 #include "reconcile/place.hpp"
@@ -33,26 +31,6 @@ namespace {
 using reconcile::Action;
 using reconcile::Outcome;
 using reconcile::Plan;
-
-// Everything one convergence holds on to, in the order in which it is had.
-struct Work {
-  Context& context;
-  Goal& goal;
-  Directories directories;
-  state::Store store;
-  state::ProjectLock lock;
-  Probers probers;
-  World world;
-  Plan plan;
-  spec::Topology effective;  // what there is once the plan is carried out
-  Timings timings;
-  bool quiet = false;
-  bool unstoppable = false;  // by an interrupt
-
-  [[nodiscard]] const spec::Topology* desired() const { return goal.desired ? &*goal.desired : nullptr; }
-  [[nodiscard]] const Arguments& arguments() const { return context.arguments; }
-  [[nodiscard]] Console& console() const { return context.console; }
-};
 
 Result<state::ProjectLock> TakeLock(Context& context, const Directories& directories, const std::string& project) {
   auto at_once = state::ProjectLock::Take(directories, project, Duration{0});
@@ -163,7 +141,6 @@ Result<std::uint64_t> Record(Work& work) {
   for (int attempt = 1;; ++attempt) {
     auto revision = reconcile::RevisionOf(work.plan, work.effective, reconcile::Summary(work.plan));
     revision.origin = work.goal.origin;
-    if (!revision.origin && !FilesOf(work).empty()) revision.origin = state::Origin::kFiles;
     auto begun = work.store.BeginRevision(revision);
     if (begun || begun.error().code != ErrorCode::kConflict || !may_choose || attempt == kMostAttempts) return begun;
     work.world.taken = reconcile::ToTaken(TRY(work.store.Leases()), work.world.project);
@@ -220,7 +197,6 @@ struct Executed {
   Outcome outcome;
   std::uint64_t revision = 0;
   int code = exit_code::kDone;
-  std::optional<Error> unsettled;  // it came through, but what it needs of the machine besides is not there
   [[nodiscard]] bool failed() const { return !outcome.ok() && !outcome.interrupted; }
 };
 
@@ -231,7 +207,7 @@ std::string DocumentOf(const Work& work, const Executed& executed, std::string_v
 
 // The one document of --output json is not printed here: a rollback may belong to it.
 void Tell(const Work& work, const Executed& executed) {
-  const auto& [outcome, revision, code, unsettled] = executed;
+  const auto& [outcome, revision, code] = executed;
   const std::string_view name = work.arguments().command().name;
   for (const auto& [step, error] : outcome.failed) {
     if (step >= work.plan.steps.size()) {
@@ -262,7 +238,7 @@ void Tell(const Work& work, const Executed& executed) {
 }
 
 // Where nothing was to be done, json and jsonl still end with their result.
-int NothingToDo(const Work& work) {
+int TellNothingToDo(const Work& work) {
   const Outcome outcome;
   const OutputForm form = OutputFormOf(work.arguments());
   if (form == OutputForm::kJson) {
@@ -328,39 +304,12 @@ Result<Work> Prepare(Context& context, Goal& goal) {
   return work;
 }
 
-// Nothing of the project is left. A directory may be: whoever was killed in between has removed all that was in it.
-Result<> Forget(Work& work) {
-  const auto pin = work.directories.NetnsPin(work.world.project, {Kind::kService, "any"});
-  sys::RemoveIfEmpty(std::filesystem::path(pin).parent_path(), 1);
-  TRY(work.store.RemoveProject(work.world.project, false));
-  work.lock.Remove(work.directories, work.world.project);
-  return {};
+// What fails beside all steps.
+std::uint32_t NoStep(const Work& work) {
+  return static_cast<std::uint32_t>(work.plan.steps.size());
 }
 
-Result<> SettleStore(Work& work) {
-  TRY(reconcile::CloseInterrupted(work.store, work.world.project));
-  if (!work.goal.desired) {
-    const auto row = TRY(work.store.LoadProject(work.world.project));
-    if (!row) return {};
-    if (row->resources.empty()) return Forget(work);
-  }
-  return work.store.SettlePorts(work.world.project, reconcile::PortsOf(work.effective));
-}
-
-// What leads to an ordinary user's machine is what all projects publish there; without any it goes.
-Result<> SettleUsersMachine(Work& work) {
-  if (!work.world.observed.host.nested) return {};
-  if (TRY(work.store.Projects()).empty()) return EndUsersMachine(work.directories);
-  return SetWayOutOfUsersMachine(work.directories, reconcile::ToTaken(TRY(work.store.Leases()), ""));
-}
-
-// The machine is as it was asked to be: nothing is left open, and what is not needed any more is given back.
-Result<> Settle(Work& work) {
-  TRY(SettleStore(work));
-  return SettleUsersMachine(work);
-}
-
-// Records, runs and tells.
+// Records, runs and tells. What came through, but whose ports cannot be published or the like, has failed.
 Result<Executed> Execute(Work& work, const reconcile::Machinery& machinery) {
   Executed executed;
   {
@@ -370,14 +319,30 @@ Result<Executed> Execute(Work& work, const reconcile::Machinery& machinery) {
   if (work.goal.on_revision) work.goal.on_revision(executed.revision);
   if (work.goal.before) TRY(work.goal.before());
   executed.outcome = RunPlan(work, machinery, executed.revision);
-  executed.code = ExitCodeOf(executed.outcome, work.arguments().Has("detailed-exitcode"));
   if (executed.outcome.ok()) {
-    if (auto settled = Settle(work); !settled) executed.unsettled = std::move(settled).error();
+    if (auto settled = Settle(work); !settled) {
+      executed.outcome.failed.emplace_back(NoStep(work), std::move(settled).error());
+      TRY(work.store.FinishRevision(work.world.project, executed.revision, state::RevisionState::kFailed));
+    }
   }
-  if (work.quiet || executed.unsettled) return executed;
+  executed.code = ExitCodeOf(executed.outcome, work.arguments().Has("detailed-exitcode"));
+  if (work.quiet) return executed;
   Tell(work, executed);
   if (work.arguments().Has("timings")) work.console().Err(work.timings.Text());
   return executed;
+}
+
+Result<int> NothingToDo(Work& work) {
+  const auto settled = Settle(work);
+  if (settled) {
+    TRY(Confirm(work));
+    return TellNothingToDo(work);
+  }
+  Executed executed{.outcome = {}, .revision = work.world.applied.revision, .code = exit_code::kError};
+  executed.outcome.failed.emplace_back(NoStep(work), settled.error());
+  Tell(work, executed);
+  if (OutputFormOf(work.arguments()) == OutputForm::kJson) work.console().Out(DocumentOf(work, executed));
+  return executed.code;
 }
 
 // Takes a failed apply back; its document, where one is asked for. The exit code stays that of the failure.
@@ -411,15 +376,23 @@ Result<std::string> GoBack(Work& work, const reconcile::Machinery& machinery, st
   again.plan = TRY(std::move(planner).MakePlan(again.world.observed.parts));
   again.effective = TRY(reconcile::EffectiveTopology(again.desired(), again.world.applied, back.options));
   if (!work.quiet && OutputFormOf(again.arguments()) != OutputForm::kJson) PrintPlan(again.context, again.plan, {});
-  if (again.plan.empty() && !again.plan.HasChanges()) return std::string();
+  if (again.plan.empty() && !again.plan.HasChanges()) {
+    TRY(Settle(again));
+    return std::string();
+  }
   const Executed executed = TRY(Execute(again, machinery));
-  if (executed.unsettled) return Fail(*executed.unsettled);
   if (again.quiet && !executed.outcome.ok()) {
     Error error = executed.outcome.failed.empty() ? Error::Of(ErrorCode::kSystem, "", back.project, "it is there still")
                                                   : executed.outcome.failed.front().second;
     return Fail(std::move(error).Hint("`nucleus destroy " + back.project + "` takes away what is left"));
   }
   return DocumentOf(again, executed);
+}
+
+Error NotTakenBack(Error error, const std::string& project, const Error& why) {
+  if (error.cause.empty() && error.sys_errno != 0) error.cause = ErrnoName(error.sys_errno);
+  error.cause += "; and '" + project + "' could not be taken back: " + why.Message();
+  return std::move(error).Hint(why.hint);
 }
 
 // What is asked before anything is changed, but by a person.
@@ -451,14 +424,14 @@ Result<> ConvergeQuietly(Context& context, Goal goal, const std::function<Result
   const Actuators actuators = TRY(Actuators::Make(work.directories));
   const reconcile::Machinery machinery = actuators.With(work.probers);
   const Executed executed = TRY(Execute(work, machinery));
-  if (executed.unsettled) {
-    if (work.goal.desired && !work.goal.keeps_what_failed) (void)GoBack(work, machinery, executed.revision);
-    return Fail(*executed.unsettled);
-  }
   if (executed.outcome.ok()) return after ? after() : Result<>();
-  if (work.goal.desired && !work.goal.keeps_what_failed) TRY(GoBack(work, machinery, executed.revision));
-  if (executed.outcome.interrupted) return Fail(ErrorCode::kInterrupted, "", work.world.project, "interrupted");
-  return Fail(executed.outcome.failed.front().second);
+  const std::string project = work.world.project;
+  Error error = executed.outcome.interrupted ? Error::Of(ErrorCode::kInterrupted, "", project, "interrupted")
+                                             : executed.outcome.failed.front().second;
+  if (!work.goal.desired || work.goal.keeps_what_failed) return Fail(std::move(error));
+  if (const auto back = GoBack(work, machinery, executed.revision); !back)
+    return Fail(NotTakenBack(std::move(error), project, back.error()));
+  return Fail(std::move(error));
 }
 
 Result<int> Converge(Context& context, Goal goal) {
@@ -473,9 +446,9 @@ Result<int> Converge(Context& context, Goal goal) {
   TRY(SavePlan(work));
   if (const int refused = Gates(context, work.plan); refused != exit_code::kDone) return refused;
   if (work.plan.empty() && !work.plan.HasChanges()) {
-    TRY(Settle(work));
+    const int code = TRY(NothingToDo(work));
     if (context.arguments.Has("timings")) context.console.Err(work.timings.Text());
-    return NothingToDo(work);
+    return code;
   }
   TRY(CheckMayStart(work));
   TRY(TellInterrupted(work));
@@ -489,10 +462,11 @@ Result<int> Converge(Context& context, Goal goal) {
   const Actuators actuators = TRY(Actuators::Make(work.directories));
   const reconcile::Machinery machinery = actuators.With(work.probers);
   const Executed executed = TRY(Execute(work, machinery));
-  if (executed.unsettled) return Fail(*executed.unsettled);
   std::string rollback;
   if (executed.failed() && context.arguments.Value("on-failure") == "rollback") {
-    rollback = TRY(GoBack(work, machinery, executed.revision));
+    auto back = GoBack(work, machinery, executed.revision);
+    if (!back) context.console.Fail(context.arguments.command().name, back.error());
+    rollback = std::move(back).value_or("");
   }
   if (OutputFormOf(context.arguments) == OutputForm::kJson) context.console.Out(DocumentOf(work, executed, rollback));
   return executed.code;

@@ -19,7 +19,7 @@ struct Goal {
   reconcile::Options options;                      // all but `destroy`, which follows from desired
   const reconcile::SavedPlan* saved = nullptr;     // run exactly this, or refuse
   std::optional<spec::Topology> sources_now = {};  // with saved: the files as they read now
-  std::optional<state::Origin> origin = {};        // none: files, or as it was
+  std::optional<state::Origin> origin = {};        // none: as it was
   bool must_be_known = false;                      // a project the store has not heard of is an error
   // Asked once the project's lock is had: whether it is still so that this is wanted.
   std::function<Result<>(state::Store& store, const World& world)> admit = {};

@@ -416,6 +416,7 @@ constexpr std::array kCommands{
     Command{CommandId::kHelp, "help", "Show what a command does and takes", "", {}, kHelpOperand},
     Command{CommandId::kManual, "manual", "Print the manual page", "", {}, kManualOperand, true},
     Command{CommandId::kRevive, "__revive", "Make containers once more", "", kReviveOptions, kProjectOperand, true},
+    Command{CommandId::kEnded, "__ended", "Remove containers that go once they have ended", "", {}, kRmOperand, true},
     Command{CommandId::kComplete, "__complete", "Names for completion scripts", "", {}, kCompleteOperand, true},
 };
 

@@ -90,6 +90,7 @@ enum class CommandId : std::uint8_t {
   kHelp,
   kManual,
   kRevive,
+  kEnded,
   kComplete,
 };
 

@@ -132,7 +132,7 @@ Result<> StartDetached(Context& context, const Directories& directories, const s
     ::unlink((directory + "/" + std::string(kRestoreFile)).c_str());
     if (start.before) TRY(start.before());
     if (unit || !start.remove) return process::ForgetAtEnd(directory);
-    const auto remove = TRY(OwnCommand(directories, {"rm", "--force"}));
+    const auto remove = TRY(OwnCommand(directories, {"__ended"}));
     return process::WriteAtEnd(directory, remove);
   };
   std::string id;

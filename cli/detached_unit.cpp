@@ -25,7 +25,7 @@ Result<unit::UnitOrder> OrderOf(const DetachedUnit& wanted, unit::ManagerKind ma
   order.execute = {TRY(SupervisorPath()), DirectoryOf(wanted), std::string(process::kAsUnit)};
   // By its address: a name that is gone by then may be how another one's id begins.
   const std::string address = Address{Kind::kContainer, wanted.name}.Text();
-  if (wanted.remove) order.after = TRY(OwnCommand(wanted.directories, {"rm", "--force", address}));
+  if (wanted.remove) order.after = TRY(OwnCommand(wanted.directories, {"__ended", address}));
   return order;
 }
 

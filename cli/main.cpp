@@ -41,6 +41,7 @@ Machine MachineOf(const Arguments& arguments) {
     case CommandId::kLogs:
     case CommandId::kVerify:
     case CommandId::kRm:
+    case CommandId::kEnded:
       return Machine::kEntered;
     case CommandId::kRun:  // in the background by itself, once there is something to start
     case CommandId::kCreate:
@@ -150,6 +151,8 @@ Result<int> Run(Context& context) {
       return RunLogs(context);
     case CommandId::kVerify:
       return RunVerify(context);
+    case CommandId::kEnded:
+      return RunEnded(context);
     case CommandId::kRm:
       return RunRm(context);
     case CommandId::kCheckpoint:

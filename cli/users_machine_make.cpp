@@ -143,7 +143,7 @@ Result<> SetWayOutOfUsersMachine(const Directories& directories, const reconcile
     if (state.serial == std::to_string(serial)) return Fail(ErrorCode::kSystem, "publish", "ports", state.why);
     ::usleep(10'000);
   }
-  return Fail(ErrorCode::kTimeout, "publish", "ports", "the program that keeps the network does not answer");
+  return Fail(ErrorCode::kSystem, "publish", "ports", "the program that keeps the network does not answer");
 }
 
 Result<> EndUsersMachine(const Directories& directories) {

@@ -342,6 +342,7 @@ class Watch {
     Goal goal;
     goal.project = desired_.name;
     goal.desired = desired_;
+    goal.origin = state::Origin::kFiles;
     if (auto options = PlanOptionsOf(arguments_)) goal.options = *std::move(options);
     goal.admit = [this](state::Store&, const World& world) -> Result<> {
       if (!revision_ || (world.known && world.applied.revision == *revision_)) return {};

@@ -5,7 +5,7 @@ CREATE TABLE project (
   name TEXT PRIMARY KEY,
   revision INTEGER NOT NULL,           -- the newest
   single_container INTEGER NOT NULL,
-  origin INTEGER NOT NULL           -- 0: files, 1: a command, 2: a command, until its container has ended
+  origin INTEGER NOT NULL              -- 0: files, 1: a command, 2: a command, until its container has ended, 3: unknown
 ) STRICT, WITHOUT ROWID;
 
 -- The history. Outlives its project, so that numbers are never given twice.

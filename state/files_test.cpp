@@ -204,6 +204,21 @@ TEST_F(StoreFiles, SchemaTwoIsRead) {
   EXPECT_TRUE(store->ProjectsThatGoAtTheirEnd().value().empty()) << "schema 3";
 }
 
+// Schema 3 knows who asks for a project. Of one container of before it is not known whether files do.
+TEST_F(StoreFiles, WhoAskedForAContainerOfSchemaTwoIsNotKnown) {
+  PutDatabase(directories_.AppliedDb(), Fixture("applied-2.sql"));
+  {
+    auto database = Database::Open(directories_.AppliedDb(), Database::Mode::kReadWrite, "").value();
+    ASSERT_OK(database.Execute("INSERT INTO project (name, revision, single_container) VALUES ('alone', 1, 1)"));
+  }
+  Store store = Writer();
+  EXPECT_EQ(store.LoadProject("shop").value()->origin, Origin::kFiles);
+  EXPECT_EQ(store.LoadProject("alone").value()->origin, Origin::kUnknown);
+  EXPECT_TRUE(store.ProjectsThatGoAtTheirEnd().value().empty());
+  ASSERT_OK(store.SetOrigin("alone", Origin::kFiles));
+  EXPECT_EQ(Writer().LoadProject("alone").value()->origin, Origin::kFiles);
+}
+
 // The way from older schemas, with a schema 3 of the test's own above the fixture's 1.
 constexpr Migration kSteps[] = {
     {1, "ALTER TABLE project ADD COLUMN note TEXT NOT NULL DEFAULT 'two';"},

@@ -13,7 +13,7 @@ constexpr Migration kAppliedMigrations[] = {
     {1, "ALTER TABLE port_lease ADD COLUMN host_ip6 TEXT; ALTER TABLE subnet_lease ADD COLUMN subnet6 TEXT;"},
     {2,
      "ALTER TABLE project ADD COLUMN origin INTEGER NOT NULL DEFAULT 0; "
-     "UPDATE project SET origin = 1 WHERE single_container = 1;"}};
+     "UPDATE project SET origin = 3 WHERE single_container = 1;"}};
 
 }  // namespace
 

@@ -39,6 +39,7 @@ enum class Origin : std::uint8_t {
   kFiles,
   kCommand,
   kCommandUntilItEnds,  // and once that has ended nothing is kept of it
+  kUnknown,             // one container, of before this was written down: by either
 };
 
 struct ProjectRow {
@@ -135,6 +136,7 @@ class Store {
     Ports ports;                                    // taken beside those the project has, until SettlePorts
   };
   Result<std::uint64_t> BeginRevision(const NewRevision& revision);
+  Result<> SetOrigin(std::string_view project, Origin origin);
   // The kernel publishes these ports now and no others: what was taken beyond is given back.
   Result<> SettlePorts(std::string_view project, const Ports& ports);
   Result<std::vector<RevisionRow>> Revisions(std::string_view project);

@@ -98,7 +98,7 @@ Result<std::optional<ProjectRow>> Store::LoadProject(std::string_view project) {
     loaded.name = row.Text(0);
     loaded.revision = static_cast<std::uint64_t>(row.Int(1));
     loaded.single_container = row.Int(2) != 0;
-    loaded.origin = static_cast<Origin>(std::clamp<std::int64_t>(row.Int(3), 0, 2));
+    loaded.origin = static_cast<Origin>(std::clamp<std::int64_t>(row.Int(3), 0, 3));
   }
   TRY(LoadResources(db, loaded));
   TRY(LoadProjectLeases(db, loaded));
@@ -149,6 +149,13 @@ Result<std::uint64_t> Store::BeginRevision(const NewRevision& revision) {
   TRY(TakeLeases(db, revision));
   TRY(transaction.Commit());
   return static_cast<std::uint64_t>(number);
+}
+
+Result<> Store::SetOrigin(std::string_view project, Origin origin) {
+  const std::lock_guard lock(impl_->mutex);
+  TRY(impl_->MayWrite());
+  return impl_->applied.Run("UPDATE project SET origin = ?2 WHERE name = ?1 AND origin <> ?2", project,
+                            static_cast<std::int64_t>(origin));
 }
 
 Result<> Store::SettlePorts(std::string_view project, const Ports& ports) {

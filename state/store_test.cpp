@@ -60,6 +60,20 @@ TEST_F(StoreTest, WhatGoesAtItsEndStaysSoUntilSomebodySaysOtherwise) {
   }
 }
 
+TEST_F(StoreTest, WhoAsksForAProjectMayChangeWithoutARevision) {
+  Store store = Writer();
+  auto revision = Revision("shop", 0);
+  revision.origin = Origin::kCommandUntilItEnds;
+  ASSERT_OK(store.BeginRevision(revision));
+  revision.project = "other";
+  ASSERT_OK(store.BeginRevision(revision));
+  ASSERT_OK(store.SetOrigin("shop", Origin::kFiles));
+  EXPECT_EQ(store.LoadProject("shop").value()->origin, Origin::kFiles);
+  EXPECT_EQ(store.ProjectsThatGoAtTheirEnd().value(), std::vector<std::string>{"other"});
+  ASSERT_OK(store.SetOrigin("nobody", Origin::kFiles));
+  EXPECT_FALSE(store.LoadProject("nobody").value());
+}
+
 TEST_F(StoreTest, ARevisionIsFinishedWithItsLastResourcesOrNotAtAll) {
   Store store = Writer();
   ASSERT_OK(store.BeginRevision(Revision("shop", 0)));

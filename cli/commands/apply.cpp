@@ -29,6 +29,7 @@ Result<int> ApplySaved(Context& context, const std::string& path) {
   goal.desired = saved.desired;
   goal.options = saved.options;
   goal.saved = &saved;
+  goal.origin = state::Origin::kFiles;
   if (!saved.sources.empty()) {
     spec::Loaded loaded = spec::Load(saved.sources, OutsideOfFiles());
     if (!loaded.ok()) {
@@ -56,6 +57,7 @@ Result<int> RunApply(Context& context) {
   goal.desired = TRY(LoadFiles(context));
   goal.project = goal.desired->name;
   goal.options = TRY(PlanOptionsOf(context.arguments));
+  goal.origin = state::Origin::kFiles;
   return Converge(context, std::move(goal));
 }
 

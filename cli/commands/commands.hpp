@@ -47,6 +47,7 @@ Result<int> RunRootfsSeal(Context& context);
 Result<int> RunRootfsVerify(Context& context);
 Result<int> RunRun(Context& context);
 Result<int> RunRevive(Context& context);
+Result<int> RunEnded(Context& context);
 Result<int> RunRm(Context& context);
 Result<int> RunCheckpoint(Context& context);
 Result<int> RunRestore(Context& context);

@@ -21,18 +21,29 @@ Result<> CheckMayGo(const ServiceRow& row, bool force) {
                   .Hint("stop it first, or remove it with --force"));
 }
 
-Result<> Remove(Context& context, const std::string& word) {
+// Who wants it to go: somebody, now; or whoever started it, at its end, unless files have come to ask for it since.
+enum class Wish { kNow, kAtItsEnd };
+
+Result<bool> IsWished(state::Store& store, const ServiceRow& row, Wish wish) {
+  if (wish == Wish::kNow) return true;
+  const auto project = TRY(store.LoadProject(row.project));
+  return project && project->origin == state::Origin::kCommandUntilItEnds;
+}
+
+Result<> Remove(Context& context, const std::string& word, Wish wish) {
   const Directories directories = TRY(DirectoriesOf(context.arguments));
-  const bool force = context.arguments.Has("force");
+  const bool force = wish == Wish::kAtItsEnd || context.arguments.Has("force");
   state::Store store = TRY(OpenToRead(context.arguments));
   const auto rows = TRY(ListServices(store, directories, ""));
   const ServiceRow row = TRY(FindService(rows, word));
+  if (!TRY(IsWished(store, row, wish))) return {};
   TRY(CheckMayGo(row, force));
   Goal goal;
   goal.project = row.project;
   goal.must_be_known = true;
   // Another one may be called that by the time that the lock is had.
   goal.admit = [&](state::Store& now, const World&) -> Result<> {
+    if (!TRY(IsWished(now, row, wish))) return Fail(ErrorCode::kConflict, "", row.Name(), "is to stay by now");
     const auto same = TRY(ListServices(now, directories, row.project));
     if (same.size() == 1 && same.front().id == row.id) return CheckMayGo(same.front(), force);
     return Fail(ErrorCode::kNotFound, "", row.Name(), "is gone; another one has its name");
@@ -42,12 +53,10 @@ Result<> Remove(Context& context, const std::string& word) {
   return {};
 }
 
-}  // namespace
-
-Result<int> RunRm(Context& context) {
+Result<int> RemoveAll(Context& context, Wish wish) {
   int code = exit_code::kDone;
   for (const std::string& word : context.arguments.operands()) {
-    const auto removed = Remove(context, word);
+    const auto removed = Remove(context, word, wish);
     if (removed) continue;
     context.console.Fail(context.arguments.command().name, removed.error());
     code = exit_code::kError;
@@ -57,6 +66,16 @@ Result<int> RunRm(Context& context) {
   const auto forgotten = store ? store->ProjectsThatGoAtTheirEnd() : Fail(store.error());
   if (directories && forgotten) RemoveForgotten(context, *directories, *forgotten);
   return code;
+}
+
+}  // namespace
+
+Result<int> RunRm(Context& context) {
+  return RemoveAll(context, Wish::kNow);
+}
+
+Result<int> RunEnded(Context& context) {
+  return RemoveAll(context, Wish::kAtItsEnd);
 }
 
 }  // namespace nucleus::cli

@@ -23,15 +23,18 @@ def name(world, word):
 
 
 def interrupt(starting, signal):
-    """The command itself, and not what it has forked by then, which has its command line until it executes something."""
+    """The command itself, and not what it has forked by then, which has its command line until it executes something.
+    Whether it was there still to be interrupted."""
     nsenter = pathlib.Path(f"/proc/{starting.pid}")
     while starting.poll() is None:
         children = (nsenter / f"task/{starting.pid}/children").read_text().split()
         try:
             if children and "nucleus" in pathlib.Path(f"/proc/{children[0]}/comm").read_text():
-                return os.kill(int(children[0]), signal)
+                os.kill(int(children[0]), signal)
+                return True
         except OSError:
             pass  # it has ended
+    return False
 
 
 def rows(world):
@@ -183,34 +186,57 @@ def test_with_rm_it_goes_when_it_ends(world):
     world.nucleus("rm", "-f", name(world, "gone"))
 
 
+@pytest.mark.parametrize("change", ["", 'memory = "64M"\n'])
+def test_what_files_have_come_to_ask_for_stays_when_it_ends(world, change):
+    one = name(world, "taken")
+    detached(world, "--rm", "--name", one, "--", "sleep", "1000")
+    path = world.write(f'[container]\nname = "{one}"\nservice_mode = "agent"\ncommand = ["sleep", "1000"]\nrestart = "no"\n')
+    if not change:
+        assert "nothing to do" in world.nucleus("diff", "-f", path).stdout.lower()
+    path.write_text(path.read_text() + change)
+    world.nucleus("apply", "-f", path)
+    pid = rows(world)[one]["pid"]
+    world.run("kill", "-KILL", pid)
+    until(lambda: rows(world)[one]["state"] == "exited")
+    until(lambda: not world.run("pgrep", "-f", "__ended", status=None).stdout)
+    detached(world, "--rm", "--name", name(world, "next"), "--", "true")  # and sees to what was forgotten
+    until(lambda: list(rows(world)) == [one])
+    assert "state exited" in world.nucleus("drift", one, "--detailed-exitcode", status=2).stdout
+    world.nucleus("destroy", one)
+
+
 def test_with_rm_no_control_group_is_left(world):
     detached(world, "--rm", "--name", name(world, "group"), "--", "true")
     until(lambda: rows(world) == {} and not [path for path in world.cgroups() if "group" in str(path)])
 
 
-@pytest.mark.parametrize("delay", [0.02, 0.05, 0.08, 0.12])
-def test_one_that_is_interrupted_is_taken_back_or_up(world, delay):
-    starting = world.popen(NUCLEUS, "run", "-d", "--name", name(world, "cut"), "--network", "bridge", "--", "sleep", "1000",
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(delay)
-    interrupt(starting, signal.SIGTERM)
-    out, err = starting.communicate(timeout=60)
-    if starting.returncode == 0:
-        assert rows(world)[name(world, "cut")]["id"] == out.strip()
-        world.nucleus("rm", "-f", name(world, "cut"))
-    else:
-        assert starting.returncode in (143, -15), (starting.returncode, err)
-    assert rows(world) == {} and left(world) == []
-    assert not [alias for alias in world.links() if "cut" in alias]
+def test_one_that_is_interrupted_is_taken_back_or_up(world):
+    interrupted = 0
+    for delay in (0, 0.02, 0.05, 0.08, 0.12):
+        starting = world.popen(NUCLEUS, "run", "-d", "--name", name(world, "cut"), "--network", "bridge", "--", "sleep", "1000",
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(delay)
+        interrupted += interrupt(starting, signal.SIGTERM)
+        out, err = starting.communicate(timeout=60)
+        if starting.returncode == 0:
+            assert rows(world)[name(world, "cut")]["id"] == out.strip()
+            world.nucleus("rm", "-f", name(world, "cut"))
+        else:
+            assert starting.returncode in (143, -15), (starting.returncode, err)
+        assert rows(world) == {} and left(world) == []
+        assert not [alias for alias in world.links() if "cut" in alias]
+    assert interrupted > 0
 
 
 def test_what_is_to_be_done_at_the_end_is_of_one_start(world):
-    for _ in range(5):
+    interrupted = 0
+    for delay in (0, 0.01, 0.03, 0.03, 0.03):
         starting = world.popen(NUCLEUS, "run", "-d", "--rm", "--name", name(world, "stale"), "--", "sleep", "1000",
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(0.03)
-        interrupt(starting, signal.SIGKILL)
+        time.sleep(delay)
+        interrupted += interrupt(starting, signal.SIGKILL)
         starting.wait()
+    assert interrupted > 0
     world.nucleus("rm", "-f", name(world, "stale"), status=None)
     detached(world, "--name", name(world, "stale"), "--", "sh", "-c", "exit 7")
     time.sleep(1)

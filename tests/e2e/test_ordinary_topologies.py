@@ -161,14 +161,48 @@ def test_a_way_out_that_is_gone_for_good_is_drift_and_repaired(world, internet, 
     assert "nothing to do" in ordinary.nucleus("diff", "-f", path).stdout.lower()
 
 
-def test_a_port_that_cannot_be_had_is_told(world, internet, ordinary):
+def with_ports(world, path, ports):
+    text = re.sub(r"port_forwards = .*", f"port_forwards = {ports}", (world.directory / "ordinary.toml").read_text())
+    (world.directory / "ordinary.toml").write_text(text)
+    world.run("install", "-m", "0644", world.directory / "ordinary.toml", path)
+
+
+def revisions(ordinary):
+    return [row["state"] for row in json.loads(ordinary.nucleus("history", "shop", "-o", "json").stdout)["revisions"]]
+
+
+def ports(ordinary):
+    return {row["name"]: row["ports"] for row in json.loads(ordinary.nucleus("ps", "-o", "json").stdout)["services"]}
+
+
+@pytest.mark.parametrize("more", [[], ["--output", "json"]])
+def test_a_port_that_cannot_be_had_is_told(world, internet, ordinary, more):
     path = put(world)
-    text = (world.directory / "ordinary.toml").read_text()
-    for ports, word in [('["8080:80", "127.0.0.1:8080:81"]', "another address"), ('["80:80"]', "port 0.0.0.0:80")]:
-        (world.directory / "ordinary.toml").write_text(re.sub(r"port_forwards = .*", f"port_forwards = {ports}", text))
-        world.run("install", "-m", "0644", world.directory / "ordinary.toml", path)
-        failed = ordinary.nucleus("apply", "-f", path, status=1)
-        assert word in failed.stderr or "80" in failed.stderr, failed.stderr
+    for wanted, word in [('["8080:80", "127.0.0.1:8080:81"]', "clashes with"), ('["80:80"]', "publish port 80:80/tcp")]:
+        with_ports(world, path, wanted)
+        failed = ordinary.nucleus("apply", "-f", path, *more, status=1)
+        assert word in failed.stderr, failed.stderr
+    assert revisions(ordinary)[-1] == "failed"
+    if more:
+        document = json.loads(failed.stdout)
+        assert document["result"] == "failed" and word in document["failed"][0]["message"], failed.stdout
+    ordinary.nucleus("apply", "-f", path, status=1)
+    with_ports(world, path, '["8080:80"]')
+    ordinary.nucleus("apply", "-f", path)
+    assert revisions(ordinary)[-1] == "applied" and ask(world.run, HERE, 8080) == "page\n"
+
+
+def test_ports_that_cannot_be_had_are_taken_back(world, internet, ordinary):
+    path = put(world)
+    ordinary.nucleus("apply", "-f", path)
+    before = pids(ordinary)
+    with_ports(world, path, '["80:80"]')
+    failed = ordinary.nucleus("apply", "-f", path, "--on-failure", "rollback", "--output", "json", status=1)
+    document = json.loads(failed.stdout)
+    assert document["result"] == "failed" and document["rollback"]["result"] == "applied", failed.stdout
+    assert revisions(ordinary) == ["applied", "failed", "applied"]
+    assert ports(ordinary)["shop/web"] == ["8080:80/tcp", "127.0.0.1:8081:80/tcp"]
+    assert ask(world.run, HERE, 8080) == "page\n" and pids(ordinary) == before
 
 
 def test_without_networks_nothing_is_needed(world, ordinary):

@@ -30,6 +30,13 @@ def controllers():
     return (root / "cgroup.controllers").read_text().split() if root else []
 
 
+class Started(subprocess.Popen):
+    def __exit__(self, kind, value, traceback):
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, value, traceback)
+
+
 class World:
     count = 0
 
@@ -71,7 +78,8 @@ class World:
     # ---- commands ----
 
     def popen(self, *command, **options):
-        return subprocess.Popen(["nsenter", "-t", str(self.init), *ENTER, f"--wdns={options.pop('cwd', self.directory)}", "--", *map(str, command)],
+        """In a `with` whose block fails it is killed: nobody would end it any more, and it would be waited for."""
+        return Started(["nsenter", "-t", str(self.init), *ENTER, f"--wdns={options.pop('cwd', self.directory)}", "--", *map(str, command)],
                                 **{"env": self.environment, "stdin": subprocess.DEVNULL, **options})
 
     def run(self, *command, status=0, timeout=60, **options):
