@@ -78,7 +78,10 @@ void Supervisor::Step(int timeout_ms) {
   if (polls[5].revents != 0 && probe_) probe_->ReadOutput();
   if (polls[4].revents != 0 && probe_) FinishProbe(false);
   if (polls[0].revents != 0) HandleSignals();
-  if (polls[1].revents != 0) WorkloadEnded();
+  if (polls[1].revents != 0) {
+    if (notify_) HearWorkload();  // its last words may lie there still
+    WorkloadEnded();
+  }
   ReapStrangers();
   if (!done_) HandleTime();
 }
