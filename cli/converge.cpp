@@ -398,8 +398,7 @@ Error NotTakenBack(Error error, const std::string& project, const Error& why) {
 // What is asked before anything is changed, but by a person.
 Result<> CheckMayStart(const Work& work) {
   if (const auto unreadable = Unreadable(work.world); !unreadable.empty()) {
-    return Fail(Error::Of(ErrorCode::kPermission, "read", unreadable.front(), "what cannot be seen is not changed")
-                    .Hint("run it as root"));
+    return Fail(ErrorCode::kPermission, "read", unreadable.front(), "what cannot be seen is not changed");
   }
   RunNetwork::RemoveOrphans(work.directories);
   return CheckPublishedPorts(work.world, work.desired());

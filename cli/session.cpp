@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "actuators/netns/egress.hpp"
 #include "actuators/sys/file.hpp"
 #include "cli/given_paths.hpp"
 #include "cli/nearest.hpp"
@@ -16,7 +15,6 @@
 #include "reconcile/observe.hpp"
 #include "reconcile/plan_json.hpp"
 #include "reconcile/saved_plan.hpp"
-#include "reconcile/wanted.hpp"
 #include "spec/core/text.hpp"
 #include "spec/flags.hpp"
 #include "spec/load.hpp"
@@ -163,11 +161,6 @@ Result<World> LoadWorld(state::Store& store, const std::string& project) {
 
 namespace {
 
-bool SomeMayLackEgress(const spec::Topology& topology) {
-  return std::ranges::any_of(topology.services,
-                             [](const auto& service) { return reconcile::MayLackEgress(service.second); });
-}
-
 // The way out of an ordinary user's machine is everybody's there: where it is down, the topology is not as it should
 // be.
 void TellWayOut(World& world, const Directories& directories) {
@@ -189,8 +182,6 @@ Result<reconcile::Planner> Observe(World& world, const Probers& probers, const s
   }
   world.observed.host = TRY(LookAtHost(world.project, networks));
   world.observed.host.nested = InUsersMachine(options.directories);
-  if ((desired != nullptr && SomeMayLackEgress(*desired)) || SomeMayLackEgress(world.applied.topology))
-    world.observed.host.no_egress_rules = netns::WhyNoEgressRules().value_or("");
   if (!world.known) {
     // What runs keeps its addresses when it is adopted.
     auto leases = TRY(LeasesInUse(options.directories, world.project));

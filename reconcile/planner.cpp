@@ -8,6 +8,7 @@
 #include "reconcile/plan_digest.hpp"
 #include "reconcile/steps.hpp"
 #include "spec/net.hpp"
+#include "state/parts/egress_model.hpp"
 
 namespace nucleus::reconcile {
 
@@ -83,12 +84,13 @@ Result<> CheckLimits(const Model& model, Plan& plan) {
 
 void WarnUnrestricted(const Model& model, Plan& plan) {
   for (const auto& resource : model.resources) {
-    const auto* service = resource.service.desired;
-    if (service == nullptr || !resource.in_scope || !model.desired().LacksEgress(*service)) continue;
+    const auto* netns = resource.Find(Part::kNetns);
+    if (netns == nullptr || !netns->present() || resource.service.desired == nullptr || !resource.in_scope) continue;
+    const auto why = netns->seen->notes.find(std::string(kEgressLackNote));
+    if (why == netns->seen->notes.end()) continue;
     const std::string what = resource.address.Text() + " egress rules";
     plan.unheld.insert(what);
-    plan.warnings.push_back(
-        what + ": not in force, what it sends is not restricted: " + model.question().host->no_egress_rules);
+    plan.warnings.push_back(what + ": not in force, what it sends is not restricted: " + why->second);
   }
 }
 

@@ -56,7 +56,7 @@ std::optional<EgressWanted> EgressOf(const spec::Service& service, std::vector<E
   }
   wanted.domains = service.egress_domains;
   wanted.domains_must_resolve = service.mode == spec::ServiceMode::kProduction;
-  wanted.may_lack = MayLackEgress(service);
+  wanted.may_lack = service.mode == spec::ServiceMode::kAgent && service.allow_degraded_security;
   return wanted;
 }
 
@@ -262,8 +262,7 @@ NetnsWanted Side::Netns(const spec::Service& service) const {
     if (gateway6) peers.push_back({*joined->subnet6, gateway6->address, true});
   }
   has_v6 = has_v6 || wanted.userspace_v6;
-  if ((!wanted.attachments.empty() || wanted.userspace) && !LacksEgress(service))
-    wanted.egress = EgressOf(service, std::move(peers), has_v6);
+  if (!wanted.attachments.empty() || wanted.userspace) wanted.egress = EgressOf(service, std::move(peers), has_v6);
   return wanted;
 }
 
@@ -273,8 +272,8 @@ bool Side::InUserspace(const spec::Service& service) const {
 
 std::optional<NetworkHelp> Side::Help(const spec::Service& service) const {
   const bool userspace = InUserspace(service);
-  const bool names = !service.egress_domains.empty() && !LacksEgress(service);
-  if (kind_ != Kind::kService || service.networks.empty() || (!userspace && !names)) return std::nullopt;
+  if (kind_ != Kind::kService || service.networks.empty() || (!userspace && service.egress_domains.empty()))
+    return std::nullopt;
   NetworkHelp help;
   help.pin = directories_->NetnsPin(topology_->name, AddressOf(service));
   if (userspace) {
@@ -283,7 +282,7 @@ std::optional<NetworkHelp> Side::Help(const spec::Service& service) const {
     std::ranges::sort(help.ports);
   }
   help.v6 = HasIpv6(service);
-  if (!names) return help;
+  if (service.egress_domains.empty()) return help;
   const auto resolvers = ResolversOf(service);
   help.resolvers.assign(resolvers.begin(), resolvers.end());
   help.domains = service.egress_domains;
@@ -391,14 +390,6 @@ std::optional<Wanted> Side::Of(const spec::Service& service, const spec::Fields&
       return std::nullopt;
   }
   return std::nullopt;
-}
-
-bool Side::LacksEgress(const spec::Service& service) const {
-  return kind_ == Kind::kService && !host_->no_egress_rules.empty() && MayLackEgress(service);
-}
-
-bool MayLackEgress(const spec::Service& service) {
-  return service.mode == spec::ServiceMode::kAgent && service.allow_degraded_security && HasEgressRules(service);
 }
 
 bool HasEgressRules(const spec::Service& service) {

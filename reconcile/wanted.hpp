@@ -46,8 +46,6 @@ class Side {
   // Keys of limits that this machine cannot hold.
   [[nodiscard]] std::vector<std::string> Unheld(const spec::Service& service) const;
   [[nodiscard]] bool HasCgroups() const;
-  // Whether it goes without its egress rules, which this machine cannot have.
-  [[nodiscard]] bool LacksEgress(const spec::Service& service) const;
 
   [[nodiscard]] const spec::Topology& topology() const { return *topology_; }
 
@@ -82,8 +80,6 @@ class Side {
 
 // Whether rules say where a service may send to: those it was given, or those that production has by itself.
 bool HasEgressRules(const spec::Service& service);
-// Whether it has some that it may go without, where they cannot be had: an agent that was allowed to.
-bool MayLackEgress(const spec::Service& service);
 
 // Errors: a volume whose owner is given by name, which only the container's own files could resolve.
 Result<> CheckVolumes(const spec::Topology& topology);

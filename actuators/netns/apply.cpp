@@ -26,13 +26,13 @@ std::vector<Part> NetnsActuator::Parts() const {
   return {Part::kBridge, Part::kFirewall, Part::kNetns, Part::kNames};
 }
 
-Result<> NetnsActuator::Apply(const PartKey& key, const Wanted& wanted, const ProgressSink&) {
+Result<> NetnsActuator::Apply(const PartKey& key, const Wanted& wanted, const ProgressSink& progress) {
   switch (key.part) {
     case Part::kBridge:
       return ApplyBridge(*TRY(As<BridgeWanted>(key, wanted)), *aliases_);
     case Part::kNetns: {
       const auto* netns = TRY(As<NetnsWanted>(key, wanted));
-      TRY(ApplyNetns(*netns, *aliases_));
+      TRY(ApplyNetns(*netns, *aliases_, progress));
       return ForgetGone(key);
     }
     case Part::kFirewall:

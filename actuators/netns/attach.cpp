@@ -158,12 +158,24 @@ Result<> ApplyEgress(const std::optional<EgressWanted>& wanted) {
   return RunNft(EgressTransaction(*wanted), "replace", "egress rules");
 }
 
-// warn: with what is told, and gone on, where the rules cannot be had and may lack.
+Result<> MarkLack(const std::string& mark) {
+  auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
+  const auto lo = TRY(GetLink(netlink, "lo"));
+  LinkChange marked;
+  marked.alias = mark;
+  return lo ? ChangeLink(netlink, lo->index, lo->name, Difference(*lo, marked)) : Result<>();
+}
+
+// warn: with what is told, and gone on, where the rules cannot be had and may lack. Not where others are in force:
+// those stay, and it is the error.
 Result<> HoldEgress(const std::optional<EgressWanted>& wanted, const ProgressSink& warn) {
   auto held = ApplyEgress(wanted);
-  if (held || !wanted || !wanted->may_lack || !warn) return held;
-  warn("egress rules: " + held.error().Message() + "; what it sends is not restricted");
-  return {};
+  if (!wanted || !wanted->may_lack) return held;
+  if (held) return MarkLack("");
+  if (!warn || !CannotBeHad(held.error()) || TRY(ReadEgress(false)).present) return held;
+  const std::string why = held.error().Message();
+  warn("egress rules: " + why + "; what it sends is not restricted");
+  return MarkLack(LackMark(*wanted, why));
 }
 
 // What each attachment is called inside. Those that are there keep their names under the running workload; a new one
@@ -239,7 +251,7 @@ Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd, con
 
 }  // namespace
 
-Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases) {
+Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases, const ProgressSink& warn) {
   auto host = TRY(Netlink::Open(NETLINK_ROUTE));
   std::vector<std::string> keep;
   for (const auto& attachment : wanted.attachments) {
@@ -248,7 +260,7 @@ Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases) {
   }
   bool created = false;
   auto pin = EnsurePin(wanted.pin, created);
-  auto done = pin ? InNamespace(pin->fd, wanted.pin, [&] { return Furnish(host, wanted, pin->fd.get(), nullptr); })
+  auto done = pin ? InNamespace(pin->fd, wanted.pin, [&] { return Furnish(host, wanted, pin->fd.get(), warn); })
                   : Result<>(Fail(pin.error()));
   if (done) return DeleteByAlias(host, aliases, "veth", wanted.alias, keep);
   // The first error is the one to tell; what was there before stays as far as it got.

@@ -1,17 +1,22 @@
 #include "actuators/netns/egress.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
 
 #include "actuators/netns/firewall_listing.hpp"
-#include "actuators/netns/namespace.hpp"
-#include "actuators/netns/netlink.hpp"
 #include "actuators/netns/nft.hpp"
-#include "actuators/netns/nft_library.hpp"
+#include "spec/core/hash.hpp"
 #include "state/parts/egress_model.hpp"
 
 namespace nucleus::netns {
+
+namespace {
+
+std::string LackMarkOf(const EgressWanted& wanted) {
+  constexpr std::size_t kEnough = 16;
+  return "nucleus: no egress rules " + Sha256::Of(EgressTransaction(wanted)).Hex().substr(0, kEnough) + ": ";
+}
+
+}  // namespace
 
 Result<Egress> ReadEgress(bool listed) {
   Egress egress;
@@ -32,21 +37,20 @@ Result<Egress> ReadEgress(bool listed) {
   return egress;
 }
 
-std::optional<std::string> WhyNoEgressRules() {
-  EgressWanted some;
-  some.allowed.push_back({spec::Ipv4Net{}, std::nullopt, false});
-  some.tcp_ports = {443};
-  some.udp_ports = {443};
-  some.v6 = HasIpv6();
-  some.domains = {"example.org"};
-  std::optional<std::string> why;
-  (void)OnThread([&]() -> Result<> {
-    if (::unshare(CLONE_NEWNET) != 0) return FailSys("make", "network namespace");
-    auto answer = TRY(AskNft(EgressTransaction(some), false));
-    if (answer.outcome != NftAnswer::Outcome::kDone) why = std::move(answer.text);
-    return {};
-  });
-  return why;
+bool CannotBeHad(const Error& error) {
+  // Of the kernel: EOPNOTSUPP and ENOENT, as nft.cpp reads what libnftables says.
+  return error.code == ErrorCode::kUnsupported || error.code == ErrorCode::kNotFound;
+}
+
+std::string LackMark(const EgressWanted& wanted, std::string_view why) {
+  constexpr std::size_t kMost = 255;  // IFALIASZ, and its end
+  return (LackMarkOf(wanted) + std::string(why)).substr(0, kMost);
+}
+
+std::optional<std::string> ReadLackMark(const EgressWanted& wanted, std::string_view alias) {
+  const std::string mark = LackMarkOf(wanted);
+  if (!alias.starts_with(mark)) return std::nullopt;
+  return std::string(alias.substr(mark.size()));
 }
 
 }  // namespace nucleus::netns

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "spec/core/error.hpp"
 #include "state/parts/parts.hpp"
@@ -20,8 +21,14 @@ struct Egress {
 // nobody inside may make any, and elsewhere a ruleset that somebody hostile has made would be read as a whole.
 Result<Egress> ReadEgress(bool listed);
 
-// Why this machine can have no egress rules, as libnftables and the kernel say: some are made in a network namespace
-// that is gone afterwards. None: it can; or nobody could be asked, or may make such a namespace.
-std::optional<std::string> WhyNoEgressRules();
+// Whether they failed for what this machine has not: libnftables, or what the kernel makes such rules of. Whatever may
+// be otherwise at the next try, memory say, does not count.
+bool CannotBeHad(const Error& error);
+
+// That rules which may lack could not be had is remembered as the alias of lo, which goes with the namespace; of these
+// rules, so that others are tried.
+std::string LackMark(const EgressWanted& wanted, std::string_view why);
+// Why, of a mark of these rules.
+std::optional<std::string> ReadLackMark(const EgressWanted& wanted, std::string_view alias);
 
 }  // namespace nucleus::netns

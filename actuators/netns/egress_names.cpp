@@ -176,7 +176,11 @@ Result<std::unique_ptr<EgressNames>> EgressNames::Start(const sys::Fd& network, 
     if (!wanted.domains_must_resolve) return names->tell_(error);
     if (!wrong) wrong = error;
   };
-  TRY(InNamespace(network, "egress rules", [&] { return names->Refresh(end, first); }));
+  auto looked = InNamespace(network, "egress rules", [&] { return names->Refresh(end, first); });
+  // Without the rules, which may lack, there is nothing to keep them in, until there is.
+  const bool lacks = !looked && looked.error().sys_errno == ENOENT && !wanted.domains_must_resolve;
+  if (!looked && !lacks) return Fail(std::move(looked).error());
+  if (lacks) names->tell_(looked.error());
   if (wrong) return Fail(*std::move(wrong));
   try {
     names->keeper_ = std::thread([keeper = names.get()] { keeper->Keep(); });

@@ -22,6 +22,7 @@ namespace {
 
 ErrorCode CodeOf(std::string_view message) {
   if (message.find("Operation not permitted") != std::string_view::npos) return ErrorCode::kPermission;
+  if (message.find("Operation not supported") != std::string_view::npos) return ErrorCode::kUnsupported;
   if (message.find("No such file or directory") != std::string_view::npos) return ErrorCode::kNotFound;
   return ErrorCode::kSystem;
 }

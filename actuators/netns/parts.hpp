@@ -16,7 +16,8 @@ namespace nucleus::netns {
 Result<> ApplyBridge(const BridgeWanted& wanted, AliasIndex& aliases);
 Result<> UndoBridge(const std::string& link, const std::string& alias, AliasIndex& aliases);
 
-Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases);
+// warn: NetnsActuator::Furnish().
+Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases, const ProgressSink& warn);
 // One that is there already, by its descriptor. warn: apply.hpp.
 Result<> FurnishNetns(const sys::Fd& network, const NetnsWanted& wanted, AliasIndex& aliases, const ProgressSink& warn);
 Result<> RestrictNetns(const sys::Fd& network, const NetnsWanted& wanted, const ProgressSink& warn);

@@ -9,6 +9,7 @@
 #include "actuators/netns/inside.hpp"
 #include "actuators/netns/unreadable.hpp"
 #include "spec/net.hpp"
+#include "state/parts/egress_model.hpp"
 
 namespace nucleus::netns {
 
@@ -104,13 +105,21 @@ Facts Ipv6Facts(const Link& link) {
   return facts;
 }
 
-void ObserveEgress(const Result<Egress>& egress, Observation& observation) {
+void ObserveEgress(const Inside& inside, const NetnsWanted* netns, Observation& observation) {
+  const auto& egress = inside.egress;
   if (!egress) {
     observation.facts["egress rules"] = egress.error().Message();
     return;
   }
   observation.facts.insert(egress->facts.begin(), egress->facts.end());
   if (egress->present) observation.notes["egress_denied"] = std::to_string(egress->denied);
+  const Link* lo = inside.snapshot.Find("lo");
+  if (egress->present || netns == nullptr || !netns->egress || !netns->egress->may_lack || lo == nullptr) return;
+  // Those that this machine does not have count as held.
+  const auto why = ReadLackMark(*netns->egress, lo->alias);
+  if (!why) return;
+  observation.facts.merge(EgressFacts(ExpectedEgress(*netns->egress)));
+  observation.notes[std::string(kEgressLackNote)] = *why;
 }
 
 Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result<Inside>& inside) {
@@ -118,6 +127,9 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
   if (!job.pin) return Unreadable(job.pin.error());
   if (job.pin->state == PinState::kAbsent && job.host_ends.empty()) return observation;
   if (job.pin->state == PinState::kMounted && !inside) return Unreadable(inside.error());
+  // Rules that are there, and cannot be listed. Those of somebody else's making can.
+  if (job.pin->state == PinState::kMounted && !inside->egress && inside->egress.error().code != ErrorCode::kCorrupt)
+    return Unreadable(inside->egress.error());
   observation.presence = Presence::kPresent;
   switch (job.pin->state) {
     case PinState::kAbsent:
@@ -138,7 +150,7 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
   if (job.pin->state == PinState::kMounted) {
     const Snapshot& snapshot = inside->snapshot;
     observation.facts.insert(inside->sysctls.begin(), inside->sysctls.end());
-    ObserveEgress(inside->egress, observation);
+    ObserveEgress(*inside, job.wanted, observation);
     for (const auto& link : snapshot.links) {
       if (link.name == "lo") observation.facts["lo"] = link.up ? "up" : "down";
       // Tunnels and the like that the kernel puts into every namespace are nobody's doing.

@@ -9,7 +9,7 @@ namespace nucleus::netns {
 inline Observation Unreadable(const Error& error) {
   Observation observation;
   observation.presence = Presence::kUnreadable;
-  observation.detail = error.Message();
+  observation.detail = error.Message() + (error.hint.empty() ? "" : "; " + error.hint);
   return observation;
 }
 

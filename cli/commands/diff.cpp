@@ -23,8 +23,7 @@ Result<int> RunDiff(Context& context) {
   if (context.arguments.Has("out")) TRY(WriteSavedPlan(context.arguments, world, &desired, options, plan));
   if (const int refused = Gates(context, plan); refused != exit_code::kDone) return refused;
   if (const auto unreadable = Unreadable(world); !unreadable.empty()) {
-    return Fail(Error::Of(ErrorCode::kPermission, "read", unreadable.front(), "the answer above is not all")
-                    .Hint("run it as root"));
+    return Fail(ErrorCode::kPermission, "read", unreadable.front(), "the answer above is not all");
   }
   return context.arguments.Has("detailed-exitcode") && plan.HasChanges() ? exit_code::kChanges : exit_code::kDone;
 }

@@ -71,8 +71,7 @@ Result<int> RunDrift(Context& context) {
   }
   if (answers.together) context.console.Out(reconcile::PlansJson(answers.plans));
   if (worst < exit_code::kGate && !answers.unreadable.empty()) {
-    return Fail(Error::Of(ErrorCode::kPermission, "read", answers.unreadable.front(), "the answer above is not all")
-                    .Hint("run it as root"));
+    return Fail(ErrorCode::kPermission, "read", answers.unreadable.front(), "the answer above is not all");
   }
   return worst;
 }

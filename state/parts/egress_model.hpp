@@ -34,6 +34,8 @@ inline constexpr std::string_view kEgressTable = "nucleus_egress";  // family in
 inline constexpr std::string_view kEgressCounter = "denied";
 inline constexpr std::string_view kEgressSet = "domains", kEgressSet6 = "domains6";
 inline constexpr std::string_view kEgressFact = "egress";  // what the names of its facts begin with
+// Of a network namespace that goes without, as it may: why they could not be had.
+inline constexpr std::string_view kEgressLackNote = "egress_lack";
 
 // In the order in which they are made, in the spelling that nft(8) lists them in; FirewallRule::name is the fact's.
 std::vector<FirewallRule> EgressRules(const EgressWanted& wanted);

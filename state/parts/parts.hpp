@@ -198,7 +198,6 @@ struct Host {
   // An ordinary user's machine, in a user namespace: what is published comes by a program in user space, told apart by
   // its port alone.
   bool nested = false;
-  std::string no_egress_rules;  // why they cannot be had; looked into where a service may go without
 };
 
 }  // namespace nucleus

@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 
 import pytest
-from internet import OTHER, THERE
+from internet import HERE, OTHER, THERE
 from sandbox import image  # noqa: F401 (fixture)
 from world import NUCLEUS, wait_for
 
@@ -101,11 +101,40 @@ restart = "always"
     world.nothing_left()
 
 
+# In the place of nucleus-nft: refuses the table of egress rules, with what the kernel says; and has no library to ask.
+REFUSING = """#!/bin/sh
+echo asked >> ASKED
+if grep -q nucleus_egress; then printf "Could not process rule: WORDS"; exit 41; fi
+exec REAL "$@" < /proc/self/fd/0
+"""
+CANNOT = REFUSING.replace("WORDS", "Operation not supported")
+BUSY = REFUSING.replace("WORDS", "Cannot allocate memory")
+MISSING = """#!/bin/sh
+printf "libnftables.so.1: cannot open shared object file"
+exit 42
+"""
+
+
+def put_in_place(world, script):
+    """Until NFT is unmounted."""
+    real, stub = world.directory / "nft", world.directory / "stub"
+    real.write_bytes(NFT.read_bytes())
+    stub.write_text(script.replace("REAL", str(real)).replace("ASKED", str(world.directory / "asked")))
+    for file in (real, stub):
+        file.chmod(0o755)
+    world.run("mount", "--bind", stub, NFT)
+
+
 @needs_slirp
 def test_without_the_rules_nothing_starts_unless_it_was_asked_for(world, internet, image):  # noqa: F811
-    """libnftables is missing, or the kernel refuses: what asks it fails."""
-    world.run("mount", "--bind", "/bin/false", NFT)
+    """libnftables is missing, or the kernel refuses."""
     userspace = ("--nat-backend", "userspace", "--egress-allow", f"{THERE}/32")
+    # What may be otherwise at the next try is an error.
+    world.run("mount", "--bind", "/bin/false", NFT)
+    refused = run(world, *userspace, "--allow-degraded-security", "echo ran", status=125)
+    assert refused.stdout == "" and "nft" in refused.stderr, refused.stderr
+    world.run("umount", NFT)
+    put_in_place(world, MISSING)
     refused = run(world, *userspace, "echo ran", status=125)
     assert refused.stdout == "" and "nft" in refused.stderr, refused.stderr
     went = run(world, *userspace, "--allow-degraded-security", "echo ran")
@@ -121,51 +150,86 @@ def test_without_the_rules_nothing_starts_unless_it_was_asked_for(world, interne
     assert refused.stdout == ""
 
 
-# In the place of nucleus-nft: refuses the table of egress rules, as a kernel does that lacks what it is made of.
-REFUSING = """#!/bin/sh
-if grep -q nucleus_egress; then printf "Could not process rule: Operation not supported"; exit 41; fi
-exec REAL "$@" < /proc/self/fd/0
-"""
-
-
-@pytest.mark.parametrize("backend", [pytest.param("kernel"), pytest.param("slirp4netns", marks=needs_slirp)])
-def test_a_service_goes_without_them_where_it_may_and_gets_them_when_they_can_be_had(world, internet, backend):
-    text = f"""name = "PROJECT"
+SERVICE = f"""name = "PROJECT"
 [networks.front]
 [services.web]
 command = ["/bin/sleep", "10000"]
 networks = ["front"]
-nat_backend = "{backend}"
+nat_backend = "BACKEND"
 egress_allow = ["{THERE}/32"]
 """
+WORD = "service.web egress rules: not in force, what it sends is not restricted: "
+ALLOWED = "allow_degraded_security = true\n"
+
+
+def said(world):
+    """What a server says that the rules do not let through."""
+    return world.inside("service.web", "sh", "-c", f"timeout 3 busybox nc -w 1 {OTHER} 80 < /dev/null", status=None).stdout
+
+
+@pytest.mark.parametrize("backend", [pytest.param("kernel"), pytest.param("slirp4netns", marks=needs_slirp)])
+def test_a_service_goes_without_them_where_it_may_and_gets_them_when_they_can_be_had(world, internet, backend):
+    text = SERVICE.replace("BACKEND", backend)
     path = world.write(text)
-    real, refusing = world.directory / "nft", world.directory / "refusing"
-    real.write_bytes(NFT.read_bytes())
-    refusing.write_text(REFUSING.replace("REAL", str(real)))
-    for file in (real, refusing):
-        file.chmod(0o755)
-    world.run("mount", "--bind", refusing, NFT)
+    put_in_place(world, CANNOT)
     refused = world.apply(path, status=1)
     assert "Operation not supported" in refused.stderr, refused.stderr
     world.nucleus("destroy", world.project, status=None)
-    path = world.write(text + "allow_degraded_security = true\n")
-    word = "service.web egress rules: not in force, what it sends is not restricted: Could not process rule"
-    assert word in world.nucleus("diff", "-f", path).stdout
-    assert word in world.apply(path).stdout
+    path = world.write(text + ALLOWED + f'egress_domains = ["a.example"]\ndns = ["{HERE}"]\n')
+    (world.directory / "asked").unlink()
+    assert WORD not in world.nucleus("diff", "-f", path).stdout and not (world.directory / "asked").exists()  # it tries nothing
+    world.apply(path)
     pid = world.pid("service.web")
     told = world.nucleus("diff", "-f", path).stdout
-    assert "nothing to do" in told.lower() and word in told
+    assert "nothing to do" in told.lower() and WORD + "replace egress rules: Could not process rule: Operation not supported" in told, told
+    assert "nothing to do" in world.apply(path).stdout.lower()
     assert world.json("drift", world.project)["changes"] == []
-    said = lambda: world.inside("service.web", "sh", "-c", f"timeout 3 busybox nc -w 1 {OTHER} 80 < /dev/null", status=None).stdout
-    assert said() != ""
-    world.run("umount", NFT)
-    told = world.nucleus("diff", "-f", path).stdout
-    assert "service.web" in told and word not in told
+    assert said(world) != ""
+    # Others are tried.
+    path = world.write(path.read_text() + "egress_tcp_ports = [443]\n")
     world.apply(path)
-    assert said() == "" and world.pid("service.web") == pid
-    # In force, they are not taken away for a program that cannot be asked.
-    world.run("mount", "--bind", "/bin/false", NFT)
-    assert word not in world.nucleus("diff", "-f", path, status=None).stdout
+    told = world.nucleus("diff", "-f", path).stdout
+    assert "nothing to do" in told.lower() and WORD in told, told
+    world.run("umount", NFT)
+    path = world.write(path.read_text().replace("[443]", "[443, 444]"))
+    world.apply(path)
+    told = world.nucleus("diff", "-f", path).stdout
+    assert "nothing to do" in told.lower() and WORD not in told, told
+    assert said(world) == "" and world.pid("service.web") == pid
+    # Who takes them away from now on is told of.
+    world.inside("service.web", "nft", "flush", "ruleset")
+    told = world.nucleus("diff", "-f", path).stdout
+    assert "egress" in told and WORD not in told, told
+    world.apply(path)
+    assert said(world) == ""
+    world.nucleus("destroy", world.project)
+    world.nothing_left()
+
+
+@pytest.mark.parametrize("script", [pytest.param(CANNOT, id="refused"), pytest.param(BUSY, id="no memory"), pytest.param(MISSING, id="no library")])
+def test_rules_in_force_stay_whatever_becomes_of_who_makes_them(world, internet, script):
+    text = SERVICE.replace("BACKEND", "kernel") + ALLOWED
+    path = world.write(text)
+    world.apply(path)
+    assert said(world) == ""
+    put_in_place(world, script)
+    for more in ("", "egress_tcp_ports = [443]\n"):
+        path = world.write(text + more)
+        for command in (["diff", "-f", path], ["apply", "-f", path, "--yes"], ["drift", world.project]):
+            done = world.nucleus(*command, status=None)
+            assert WORD not in done.stdout and "as root" not in done.stderr, done
+        assert said(world) == ""
+    world.run("umount", NFT)
+    world.apply(path)
+    assert said(world) == ""
+    world.nucleus("destroy", world.project)
+    world.nothing_left()
+
+
+def test_where_they_fail_for_another_reason_nothing_starts(world, internet):
+    put_in_place(world, BUSY)
+    refused = world.apply(world.write(SERVICE.replace("BACKEND", "kernel") + ALLOWED), status=1)
+    assert "Cannot allocate memory" in refused.stderr, refused.stderr
     world.run("umount", NFT)
     world.nucleus("destroy", world.project)
     world.nothing_left()
