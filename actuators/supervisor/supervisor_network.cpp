@@ -95,11 +95,12 @@ void Supervisor::HearNetwork() {
 void Supervisor::LookForDenials(bool tell) {
   if (launch_.netns.empty()) return;
   const auto packets = DeniedPackets(launch_.netns);
-  if (packets.value_or(0) < denied_) denied_ = 0;  // the rules were made anew
-  if (tell && packets && *packets > denied_)
-    Note("egress-denied packets=" + std::to_string(*packets - denied_) + " total=" + std::to_string(*packets));
-  denied_ = packets.value_or(0);
   look_for_denials_at_ = Now() + kDenialsMs;
+  if (!packets) return;
+  if (*packets < denied_) denied_ = 0;  // somebody has made the rules anew
+  if (tell && *packets > denied_)
+    Note("egress-denied packets=" + std::to_string(*packets - denied_) + " total=" + std::to_string(*packets));
+  denied_ = *packets;
 }
 
 void Supervisor::RestNetwork() {

@@ -125,8 +125,9 @@ Facts EgressFacts(const FirewallState& state) {
   return named;
 }
 
-std::string EgressTransaction(const EgressWanted& wanted) {
-  std::string objects = "  counter " + std::string(kEgressCounter) + " { }\n";
+std::string EgressTransaction(const EgressWanted& wanted, std::uint64_t denied) {
+  const std::string count = denied == 0 ? "" : "packets " + std::to_string(denied) + " bytes 0 ";
+  std::string objects = "  counter " + std::string(kEgressCounter) + " { " + count + "}\n";
   for (const auto& [name, type] : Sets(wanted))
     objects.append("  set ").append(name).append(" { type ").append(type).append("; flags timeout; }\n");
   const auto rules = EgressRules(wanted);

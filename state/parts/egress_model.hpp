@@ -22,6 +22,7 @@
 // net.netfilter.nf_log_all_netns is set; the counter always counts. Pure; no I/O.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,7 +46,8 @@ FirewallState ExpectedEgress(const EgressWanted& wanted);
 Facts EgressFacts(const FirewallState& state);
 
 // The commands for nft(8), to be run as one transaction inside the namespace, that replace the table.
-std::string EgressTransaction(const EgressWanted& wanted);
+// denied: what the table that it replaces has counted goes on.
+std::string EgressTransaction(const EgressWanted& wanted, std::uint64_t denied = 0);
 // And those that take it away, whether it is there or not.
 std::string NoEgressTransaction();
 

@@ -72,6 +72,11 @@ TEST(Egress, WithIpv6NeighboursAreFoundAndItsNetworksAreNamedAsNftListsThem) {
   EXPECT_EQ(texts[10], "output: ip6 daddr fd00::/64 ip6 daddr != fd00::1 accept");
 }
 
+TEST(Egress, WhatWasDeniedBeforeGoesOn) {
+  EXPECT_NE(EgressTransaction({}).find("counter denied { }"), std::string::npos);
+  EXPECT_NE(EgressTransaction({}, 7).find("counter denied { packets 7 bytes 0 }"), std::string::npos);
+}
+
 TEST(Egress, NamesAreASetAndPartOfTheRule) {
   EgressWanted wanted;
   wanted.allowed = {{Net("10.42.0.0/24"), std::nullopt, true}};

@@ -125,6 +125,22 @@ def put_in_place(world, script):
     world.run("mount", "--bind", stub, NFT)
 
 
+def test_what_was_denied_before_other_rules_is_told_too(world, internet):
+    text = SERVICE.replace("BACKEND", "kernel")
+    denied = lambda: world.container("web")["egress_denied"]
+    world.apply(world.write(text))
+    world.inside("service.web", "sh", "-c", datagrams(OTHER, 7))
+    assert denied() == 7
+    world.apply(world.write(text + "egress_tcp_ports = [443]\n"))
+    assert denied() == 7
+    world.inside("service.web", "sh", "-c", datagrams(OTHER, 2))
+    world.nucleus("stop", "web", "--timeout", "0s")
+    told = [event for line in world.nucleus("events", "--output", "jsonl").stdout.splitlines() if (event := json.loads(line))["event"] == "egress-denied"]
+    assert sum(event["packets"] for event in told) == told[-1]["total"] == 9
+    world.nucleus("destroy", world.project)
+    world.nothing_left()
+
+
 @needs_slirp
 def test_without_the_rules_nothing_starts_unless_it_was_asked_for(world, internet, image):  # noqa: F811
     """libnftables is missing, or the kernel refuses."""
