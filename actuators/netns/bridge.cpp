@@ -81,6 +81,15 @@ Result<> CheckOthers(Netlink& netlink, const BridgeWanted& wanted) {
   return {};
 }
 
+Result<bool> HasAddresses(Netlink& netlink, const BridgeWanted& wanted, const Link& link) {
+  const auto all = TRY(DumpAddresses(netlink, link.index, AF_UNSPEC));
+  const auto has = [&](const spec::IpAddress& address, std::uint8_t prefix) {
+    return std::ranges::any_of(all, [&](const auto& one) { return one.address == address && one.prefix == prefix; });
+  };
+  return has(wanted.gateway, wanted.prefix) && (!wanted.v6 || has(wanted.v6->address, wanted.v6->prefix));
+}
+
+// One that is given its addresses: made just now, or by a command that was killed before it came to that.
 Result<> ConfigureNew(Netlink& netlink, const BridgeWanted& wanted, const Link& link) {
   const auto lock = TRY(sys::TakeMachineLock(sys::MachineLock::kBridges));
   TRY(CheckOthers(netlink, wanted));
@@ -100,9 +109,12 @@ Result<> ApplyBridge(const BridgeWanted& wanted, AliasIndex& aliases) {
   aliases.Add(wanted.alias, wanted.link);
   bool created = false;
   auto link = FindOrCreate(netlink, wanted, created);
-  auto done = !link     ? Result<>(Fail(link.error()))
-              : created ? ConfigureNew(netlink, wanted, *link)
-                        : Configure(netlink, wanted, *link);
+  const auto configure = [&]() -> Result<> {
+    if (!link) return Fail(link.error());
+    const bool settled = !created && TRY(HasAddresses(netlink, wanted, *link));
+    return settled ? Configure(netlink, wanted, *link) : ConfigureNew(netlink, wanted, *link);
+  };
+  auto done = configure();
   // Half a bridge is nobody's use; the first error is the one to tell.
   if (!done && created && link) (void)DeleteLink(netlink, link->index, link->name);
   return done;

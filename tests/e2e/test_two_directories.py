@@ -10,6 +10,7 @@ import pytest
 from world import NUCLEUS
 
 LOCK = "/run/nucleus-machine.lock"
+HOLD = "import fcntl, struct, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_EX, 1, int(sys.argv[2])); print('held', flush=True); sys.stdin.readline()"
 
 
 @pytest.fixture
@@ -91,12 +92,30 @@ def test_an_overlap_that_came_meanwhile_is_refused(world, sides):
 
 
 def test_who_has_the_machines_lock_is_waited_for(world, sides):
-    hold = "import fcntl, struct, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_EX, 1, 2); print('held', flush=True); sys.stdin.readline()"
     world.run(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[0])  # the file is there
-    holder = world.popen("/usr/bin/python3", "-c", hold, LOCK, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    holder = world.popen("/usr/bin/python3", "-c", HOLD, LOCK, "2", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "held\n"
     waits = world.popen(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[1])
     with pytest.raises(subprocess.TimeoutExpired):
         waits.wait(timeout=1)
     holder.communicate("\n")
     assert waits.wait(timeout=20) == 0
+
+
+def test_a_bridge_without_its_address_is_checked_as_a_new_one(world, sides):
+    """As a command leaves it that was killed in between."""
+    files = []
+    for name in "ab":
+        file = world.directory / f"{name}.toml"
+        file.write_text(TOPOLOGY.format(world.project + name).replace("[networks.front]", '[networks.front]\nsubnet = "10.88.0.0/24"'))
+        files.append(file)
+    world.run(NUCLEUS, "apply", "-f", files[1], env=sides[1])
+    bridge = next(iter(bridges(world)))
+    world.run("ip", "address", "flush", "dev", bridge)
+    world.run("ip", "link", "set", bridge, "down")
+    world.run(NUCLEUS, "apply", "-f", files[0], env=sides[0])
+    refused = world.run(NUCLEUS, "apply", "-f", files[1], env=sides[1], status=1)
+    assert f"10.88.0.1/24 is of {world.project}a/network.front" in refused.stderr, refused.stderr
+    for name, side in ((f"{world.project}a", sides[0]), (f"{world.project}b", sides[1])):
+        world.run(NUCLEUS, "destroy", name, env=side, status=None)
+    assert bridges(world) == {}
