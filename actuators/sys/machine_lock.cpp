@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <thread>
+
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/id_ranges.hpp"
 
@@ -11,6 +14,8 @@ namespace nucleus::sys {
 namespace {
 
 constexpr const char* kPath = "/run/nucleus-machine.lock";
+constexpr std::chrono::seconds kPatience{30};
+constexpr std::chrono::milliseconds kRest{10};  // between tries: it is had for milliseconds
 
 bool IsMachinesRoot() {
   if (::geteuid() != 0) return false;
@@ -30,8 +35,14 @@ Result<Fd> TakeMachineLock(MachineLock which) {
   range.l_whence = SEEK_SET;
   range.l_start = static_cast<off_t>(which);
   range.l_len = 1;
-  while (::fcntl(lock->get(), F_OFD_SETLKW, &range) != 0) {
-    if (errno != EINTR) return FailSys("lock", kPath);
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (::fcntl(lock->get(), F_OFD_SETLK, &range) != 0) {
+    if (errno != EAGAIN && errno != EACCES && errno != EINTR) return FailSys("lock", kPath);
+    if (std::chrono::steady_clock::now() >= end)
+      return Fail(
+          Error::Of(ErrorCode::kLocked, "lock", kPath, "another nucleus of this machine has had it for half a minute")
+              .Hint("`lslocks` and `fuser -v " + std::string(kPath) + "` say who; try again when it has ended"));
+    std::this_thread::sleep_for(kRest);
   }
   return lock;
 }

@@ -16,8 +16,9 @@ enum class MachineLock : std::uint8_t {
   kFirewall,    // while tables and settings of the machine are changed
 };
 
-// Waits for it; held while the descriptor is open. An empty one where there is nothing to share: for an ordinary user,
-// whose network is its own, and where /run cannot be written (whoever is confined so has the lock of its directory).
+// Waits for it, for half a minute: kLocked. Held while the descriptor is open. An empty one where there is
+// nothing to share: for an ordinary user, whose network is its own, and where /run cannot be written (whoever is
+// confined so has the lock of its directory).
 Result<Fd> TakeMachineLock(MachineLock which);
 
 }  // namespace nucleus::sys

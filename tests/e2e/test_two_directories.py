@@ -102,6 +102,15 @@ def test_who_has_the_machines_lock_is_waited_for(world, sides):
     assert waits.wait(timeout=20) == 0
 
 
+def test_who_has_the_machines_lock_for_good_is_told(world, sides):
+    world.run(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[0])
+    holder = world.popen("/usr/bin/python3", "-c", HOLD, LOCK, "0", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    refused = world.run(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[1], status=125)
+    assert LOCK in refused.stderr and "another nucleus" in refused.stderr, refused.stderr
+    holder.communicate("\n")
+
+
 def test_a_bridge_without_its_address_is_checked_as_a_new_one(world, sides):
     """As a command leaves it that was killed in between."""
     files = []
