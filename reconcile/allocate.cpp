@@ -76,6 +76,32 @@ Result<> CheckDeclared6(const spec::Topology& desired, const spec::Network& netw
   return {};
 }
 
+// Whether a program in user space is the way out of it.
+bool LeadsOutInUserspace(const spec::Topology& topology, const std::string& network, bool nested) {
+  return nested || std::ranges::any_of(topology.services, [&](const auto& entry) {
+           const auto& [name, service] = entry;
+           return spec::IsUserspace(service.nat_backend) &&
+                  std::ranges::find(service.networks, network) != service.networks.end();
+         });
+}
+
+// Such a program has addresses of its own, which are the same everywhere. What is so already stays.
+Result<> CheckUserspace(const spec::Topology& desired, const spec::Network& network, const Applied& applied,
+                        bool nested) {
+  const bool meets = network.subnet && spec::Overlap(*network.subnet, kUserspaceSubnet);
+  const bool meets6 = network.subnet6 && spec::Overlap(*network.subnet6, kUserspaceSubnet6);
+  if ((!meets && !meets6) || !LeadsOutInUserspace(desired, network.name, nested)) return {};
+  const auto before = applied.topology.networks.find(network.name);
+  if (before != applied.topology.networks.end() && before->second.subnet == network.subnet &&
+      before->second.subnet6 == network.subnet6 && LeadsOutInUserspace(applied.topology, network.name, nested))
+    return {};
+  const std::string wanted = meets ? spec::Format(*network.subnet) : spec::Format(*network.subnet6);
+  const std::string own = meets ? spec::Format(kUserspaceSubnet) : spec::Format(kUserspaceSubnet6);
+  return Fail(Error::Of(ErrorCode::kConflict, "take subnet", "network." + network.name,
+                        wanted + " overlaps " + own + ", which its way out in user space has")
+                  .In(ExactPlaceText(FindPlace(network.places, meets ? "subnet" : "subnet6"), desired.files)));
+}
+
 std::map<std::string, spec::Ipv4Net> AppliedSubnets(const Applied& applied) {
   auto subnets = applied.subnets;
   for (const auto& [name, network] : applied.topology.networks) {
@@ -90,6 +116,7 @@ Result<> AllocateSubnets(const spec::Topology& desired, const Applied& applied, 
   for (const auto& [net, owner] : taken.subnets) held.push_back(net);
   const auto before = AppliedSubnets(applied);
   for (const auto& [name, network] : desired.networks) {
+    TRY(CheckUserspace(desired, network, applied, host.nested));
     if (network.subnet6) TRY(CheckDeclared6(desired, network, applied, taken, host.routes6));
     if (!network.subnet) continue;
     const auto had = before.find(SubnetKey(name));

@@ -411,6 +411,32 @@ TEST_F(Planner, TakenPortsAndSubnetsAreRefused) {
   EXPECT_NE(world.MakePlan(&shop).error().Message().find("blog/back <- shop.toml:3:1"), std::string::npos);
 }
 
+TEST_F(Planner, WhatAWayOutInUserSpaceHasItselfIsRefused) {
+  shop.files = {"shop.toml"};
+  auto& network = shop.networks["internal"];
+  network.places["subnet"] = {0, 3, 1};
+  network.places["subnet6"] = {0, 4, 1};
+  const auto refused = [&](std::string_view words) {
+    const auto plan = world.MakePlan(&shop);
+    return !plan && plan.error().Message().find(words) != std::string::npos;
+  };
+  network.subnet6 = spec::Ipv6Net{{{0xfd}}, 48};
+  EXPECT_TRUE(world.MakePlan(&shop).has_value());
+  world.host.nested = true;
+  EXPECT_TRUE(refused("overlaps fd00::/64, which its way out in user space has <- shop.toml:4:1"));
+  network.subnet6.reset();
+  EXPECT_TRUE(world.MakePlan(&shop).has_value());
+  network.subnet = spec::Ipv4Net{{0x0a000000}, 16};
+  EXPECT_TRUE(refused("10.0.0.0/16 overlaps 10.0.2.0/24, which its way out in user space has <- shop.toml:3:1"));
+  world.host.nested = false;
+  EXPECT_FALSE(refused("user space"));
+  shop.services["db"].nat_backend = spec::NatBackend::kPasta;
+  EXPECT_TRUE(refused("user space"));
+  // Where it is so already, it can be looked at and taken away.
+  world.applied.topology = shop;
+  EXPECT_FALSE(refused("user space"));
+}
+
 TEST_F(Planner, SubnetsAndAddressesAreChosenLowestAndKept) {
   shop.networks["internal"].subnet.reset();
   world.host.routes = {spec::Ipv4Net{{0x0a590000}, 24}};
