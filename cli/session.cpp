@@ -11,6 +11,7 @@
 #include "cli/policies.hpp"
 #include "cli/users_machine.hpp"
 #include "reconcile/applied.hpp"
+#include "reconcile/diff.hpp"
 #include "reconcile/explain.hpp"
 #include "reconcile/observe.hpp"
 #include "reconcile/plan_json.hpp"
@@ -168,7 +169,7 @@ void TellWayOut(World& world, const Directories& directories) {
       std::ranges::find(world.observed.parts, Part::kFirewall, [](const auto& part) { return part.first.part; });
   if (firewall == world.observed.parts.end() || firewall->second.presence != Presence::kPresent) return;
   const auto state = StateOfUsersMachine(directories);
-  if (!state.why.empty()) firewall->second.facts["way out"] = state.why;
+  if (!state.why.empty()) firewall->second.facts[std::string(reconcile::kWayOutFact)] = state.why;
 }
 
 }  // namespace

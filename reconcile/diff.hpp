@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "reconcile/fields.hpp"
@@ -25,6 +26,8 @@ struct FactChange {
   std::optional<std::string> seen;      // none: missing
   std::optional<std::string> expected;  // none: one too many
 };
+// Of a firewall: why what it lets out does not get there. Nothing else expects it.
+inline constexpr std::string_view kWayOutFact = "way out";
 std::vector<FactChange> DiffFacts(const Facts& seen, const Facts& expected);
 
 // "memory.max max → 536870912", "link eth0 missing → restore".

@@ -76,6 +76,8 @@ std::string DriftWords(Part part, const FactChange& fact) {
     const std::string why = ReadNetworkState(fact.seen.value_or("")).why;
     return std::string(kNetworkHelpFact) + (why.empty() ? " does not do as it was told" : ": " + why) + " → restore";
   }
+  if (part == Part::kFirewall && fact.name == kWayOutFact)
+    return fact.name + ": " + fact.seen.value_or("down") + " → up";
   constexpr std::string_view kPosture = "posture:";
   if (part == Part::kProcess && fact.seen && fact.name.starts_with(kPosture))
     return "not confined as it was: " + fact.name.substr(kPosture.size()) + " " + *fact.seen + " → restart";

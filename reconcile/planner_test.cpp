@@ -437,6 +437,14 @@ TEST_F(Planner, WhatAWayOutInUserSpaceHasItselfIsRefused) {
   EXPECT_FALSE(refused("user space"));
 }
 
+TEST_F(Planner, AWayOutThatIsDownIsToldAsSuch) {
+  world.Converge(&shop);
+  world.kernel.SetFact(world.Key(Kind::kTopology, "shop", Part::kFirewall), "way out", "publish port 80: it is taken");
+  const auto plan = Planned();
+  ASSERT_EQ(plan.changes.size(), 1U);
+  EXPECT_EQ(plan.changes.front().reasons.front().text, "way out: publish port 80: it is taken → up");
+}
+
 TEST_F(Planner, SubnetsAndAddressesAreChosenLowestAndKept) {
   shop.networks["internal"].subnet.reset();
   world.host.routes = {spec::Ipv4Net{{0x0a590000}, 24}};

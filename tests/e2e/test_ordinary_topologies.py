@@ -150,7 +150,7 @@ def test_a_way_out_that_is_gone_for_good_is_drift_and_repaired(world, internet, 
     world.run(*where, "mount", "--bind", "/bin/false", "/usr/bin/slirp4netns")
     world.run("kill", "-KILL", *processes(world, "slirp4netns"))
     for command in (["diff", "-f", path], ["drift", "shop"]):
-        wait_for("drift", lambda: "way out" in ordinary.nucleus(*command, status=None).stdout)  # noqa: B023
+        wait_for("drift", lambda: re.search("way out: .*slirp4netns.* → up", ordinary.nucleus(*command, status=None).stdout))  # noqa: B023
     failed = ordinary.nucleus("apply", "-f", path, status=1)
     assert "slirp4netns" in failed.stderr, failed.stderr
     world.run(*where, "umount", "/usr/bin/slirp4netns")
