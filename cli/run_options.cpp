@@ -94,7 +94,7 @@ constexpr std::array kKeys{
     List("egress-allow", "NETWORK",
          "A network it may send to; \"\": only to its name servers, as in production by itself. Needs a bridge."),
     List("egress-domain", "NAME",
-         "A name it may send to: the IPv4 addresses that its name servers say, and for ten minutes those they have "
+         "A name it may send to: the addresses that its name servers say, and for ten minutes those they have "
          "said."),
     List("egress-tcp-port", "PORT",
          "A TCP port of --egress-allow and --egress-domain; without ports, every port and protocol."),
