@@ -170,9 +170,9 @@ Result<> MarkLack(const std::string& mark) {
 // those stay, and it is the error.
 Result<> HoldEgress(const std::optional<EgressWanted>& wanted, const ProgressSink& warn) {
   auto held = ApplyEgress(wanted);
-  if (!wanted || !wanted->may_lack) return held;
   if (held) return MarkLack("");
-  if (!warn || !CannotBeHad(held.error()) || TRY(ReadEgress(false)).present) return held;
+  if (!wanted || !wanted->may_lack || !warn || !CannotBeHad(held.error()) || TRY(ReadEgress(false)).present)
+    return held;
   const std::string why = held.error().Message();
   warn("egress rules: " + why + "; what it sends is not restricted");
   return MarkLack(LackMark(*wanted, why));

@@ -11,9 +11,11 @@ namespace nucleus::netns {
 
 namespace {
 
+constexpr std::string_view kMark = "nucleus: no egress rules ";
+
 std::string LackMarkOf(const EgressWanted& wanted) {
   constexpr std::size_t kEnough = 16;
-  return "nucleus: no egress rules " + Sha256::Of(EgressTransaction(wanted)).Hex().substr(0, kEnough) + ": ";
+  return std::string(kMark) + Sha256::Of(EgressTransaction(wanted)).Hex().substr(0, kEnough) + ": ";
 }
 
 }  // namespace
@@ -51,6 +53,10 @@ std::optional<std::string> ReadLackMark(const EgressWanted& wanted, std::string_
   const std::string mark = LackMarkOf(wanted);
   if (!alias.starts_with(mark)) return std::nullopt;
   return std::string(alias.substr(mark.size()));
+}
+
+bool IsLackMark(std::string_view alias) {
+  return alias.starts_with(kMark);
 }
 
 }  // namespace nucleus::netns

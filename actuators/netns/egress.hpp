@@ -30,5 +30,6 @@ bool CannotBeHad(const Error& error);
 std::string LackMark(const EgressWanted& wanted, std::string_view why);
 // Why, of a mark of these rules.
 std::optional<std::string> ReadLackMark(const EgressWanted& wanted, std::string_view alias);
+bool IsLackMark(std::string_view alias);  // of whichever rules
 
 }  // namespace nucleus::netns

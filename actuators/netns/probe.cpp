@@ -114,7 +114,10 @@ void ObserveEgress(const Inside& inside, const NetnsWanted* netns, Observation& 
   observation.facts.insert(egress->facts.begin(), egress->facts.end());
   if (egress->present) observation.notes["egress_denied"] = std::to_string(egress->denied);
   const Link* lo = inside.snapshot.Find("lo");
-  if (egress->present || netns == nullptr || !netns->egress || !netns->egress->may_lack || lo == nullptr) return;
+  if (egress->present || netns == nullptr || lo == nullptr) return;
+  // It would be believed of the same rules at another time.
+  if (!netns->egress && IsLackMark(lo->alias)) observation.facts["mark of lacking egress rules"] = "left over";
+  if (!netns->egress || !netns->egress->may_lack) return;
   // Those that this machine does not have count as held.
   const auto why = ReadLackMark(*netns->egress, lo->alias);
   if (!why) return;
