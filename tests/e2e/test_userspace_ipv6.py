@@ -2,6 +2,7 @@
 
 import functools
 import re
+import subprocess
 
 import pytest
 from internet import HERE
@@ -71,6 +72,47 @@ def test_there_is_a_way_out_and_none_to_the_machines_loopback(world, internet, b
     world.nucleus("destroy", world.project)
     world.nothing_left()
     assert helpers(world, backend) == keepers(world) == []
+
+
+# Sends to an address by TCP and UDP without a pause that would wait for anything.
+SENDER = """
+import socket, sys, time
+print("up", flush=True)
+while True:
+    for type in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET6, type) as s:
+            s.setblocking(False)
+            try: s.connect((sys.argv[1], 9999)); s.send(b"x")
+            except OSError: pass
+    time.sleep(0.001)
+"""
+
+
+@backends
+def test_rules_hold_while_ports_and_rules_change_and_the_program_dies(world, internet, backend):
+    allow = f'egress_allow = ["{THERE6}/128"]'
+    published = 'port_forwards = ["8080:80"]'
+    on = lambda *more: world.apply(write6(world, backend, allow, *more))
+    on(published)
+    denied = lambda: world.container("web")["egress_denied"]
+    sender = world.popen("nsenter", "-t", str(world.pid("service.web")), "--net", "--", "/usr/bin/python3", "-c", SENDER, OTHER6, stdout=subprocess.PIPE, text=True)
+    assert sender.stdout.readline() == "up\n"
+    for number in range(3):
+        before = denied()
+        on(f"egress_tcp_ports = [{440 + number}]")
+        on(published)
+        world.run("kill", "-KILL", *helpers(world, backend))
+        wait_for("it to be started again", lambda: heard(functools.partial(world.inside, "service.web"), THERE6, 8006) == HERE6)
+        wait_for("more to be denied", lambda: denied() > before)  # noqa: B023
+    assert internet.packets6("strange") == 0
+    # What is let through does arrive there.
+    world.apply(write6(world, backend, f'egress_allow = ["{THERE6}/128", "{OTHER6}/128"]'))
+    wait_for("it to arrive", lambda: internet.packets6("strange") > 0)
+    world.run("pkill", "-KILL", "-f", "9999")
+    sender.wait(timeout=20)
+    sender.stdout.close()
+    world.nucleus("destroy", world.project)
+    world.nothing_left()
 
 
 # Sends by every kind of socket, to one that is allowed and to one that is not, from its first moment on; says how often.
