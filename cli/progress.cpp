@@ -95,7 +95,10 @@ void Progress::On(const Event& event) {
     console_.Out(reconcile::StepEvent(plan_, event));
     return;
   }
-  if (live_) {
+  if (event.type == Event::Type::kStepProgress && event.text.starts_with(kWarningOfProgress)) {
+    const std::string line = plan_.steps[event.step].key.address.Text() + ": " + Printable(event.text) + "\n";
+    live_ ? Redraw(line) : console_.Err(line);
+  } else if (live_) {
     OnLive(event);
   } else {
     OnPlain(event);

@@ -26,13 +26,22 @@ std::vector<Part> NetnsActuator::Parts() const {
   return {Part::kBridge, Part::kFirewall, Part::kNetns, Part::kNames};
 }
 
+namespace {
+
+ProgressSink AsWarning(const ProgressSink& progress) {
+  if (!progress) return nullptr;
+  return [&progress](std::string_view text) { progress(std::string(kWarningOfProgress).append(text)); };
+}
+
+}  // namespace
+
 Result<> NetnsActuator::Apply(const PartKey& key, const Wanted& wanted, const ProgressSink& progress) {
   switch (key.part) {
     case Part::kBridge:
       return ApplyBridge(*TRY(As<BridgeWanted>(key, wanted)), *aliases_);
     case Part::kNetns: {
       const auto* netns = TRY(As<NetnsWanted>(key, wanted));
-      TRY(ApplyNetns(*netns, *aliases_, progress));
+      TRY(ApplyNetns(*netns, *aliases_, AsWarning(progress)));
       return ForgetGone(key);
     }
     case Part::kFirewall:

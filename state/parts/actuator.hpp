@@ -21,6 +21,8 @@ class Prober {
 
 // How far a long step has come, for people. Called on the executor's thread that runs the step.
 using ProgressSink = std::function<void(std::string_view message)>;
+// What such a message begins with that everybody is to see, and not who watches alone.
+inline constexpr std::string_view kWarningOfProgress = "warning: ";
 
 // Apply twice equals once. Undo of the absent succeeds. Both may be called for different keys from several threads.
 class Actuator {

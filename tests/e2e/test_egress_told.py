@@ -194,7 +194,8 @@ def test_a_service_goes_without_them_where_it_may_and_gets_them_when_they_can_be
     path = world.write(text + ALLOWED + f'egress_domains = ["a.example"]\ndns = ["{HERE}"]\n')
     (world.directory / "asked").unlink()
     assert WORD not in world.nucleus("diff", "-f", path).stdout and not (world.directory / "asked").exists()  # it tries nothing
-    world.apply(path)
+    told = world.apply(path).stderr
+    assert "service.web: warning: egress rules: " in told and "not restricted" in told, told
     pid = world.pid("service.web")
     told = world.nucleus("diff", "-f", path).stdout
     assert "nothing to do" in told.lower() and WORD + "replace egress rules: Could not process rule: Operation not supported" in told, told
