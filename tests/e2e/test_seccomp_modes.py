@@ -146,7 +146,7 @@ POSTGRES = ("export PATH=$(echo /usr/lib/postgresql/*/bin):$PATH; initdb -D /tmp
 NGINX = ("mkdir -p /tmp/n/www && echo served > /tmp/n/www/index.html && printf 'worker_processes 2; pid /tmp/n/pid; error_log /tmp/n/e;"
          " events {} http { access_log off; client_body_temp_path /tmp/n/b; proxy_temp_path /tmp/n/p; fastcgi_temp_path /tmp/n/f;"
          " uwsgi_temp_path /tmp/n/u; scgi_temp_path /tmp/n/s; server { listen 127.0.0.1:8080; root /tmp/n/www; } }' > /tmp/n/conf &&"
-         " nginx -c /tmp/n/conf && curl -s http://127.0.0.1:8080/ && nginx -c /tmp/n/conf -s quit && while test -e /tmp/n/pid; do sleep 0.1; done")
+         " nginx -c /tmp/n/conf && curl -s http://127.0.0.1:8080/ && nginx -c /tmp/n/conf -s quit && sleep 0.1 && while test -e /tmp/n/pid; do sleep 0.1; done")  # one sleep in any case: it is recorded
 
 
 @pytest.mark.parametrize("options, command, expected", [
