@@ -11,9 +11,7 @@ namespace nucleus::reconcile {
 namespace {
 
 using Planner = testing::ShopPlanner;
-using testing::Shop;
 using testing::With;
-using testing::World;
 
 TEST_F(Planner, CreatesEverythingInOrderAndASecondTimeNothing) {
   const auto plan = Planned();
