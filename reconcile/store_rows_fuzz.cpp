@@ -78,7 +78,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
        {"project", "revision", "resource", "address_lease", "subnet_lease", "port_lease", "completed_job"}) {
     World::Run(applied, (std::string("DELETE FROM ") + table).c_str());
   }
-  World::Run(applied, "INSERT INTO project VALUES ('p', 1, 0)");
+  World::Run(applied, "INSERT INTO project VALUES ('p', 1, 0, ?)",
+             {std::to_string(input.ConsumeIntegral<std::int8_t>())});
   const std::string state = input.PickValueInArray({"applied", "failed", "applying"});
   World::Run(applied, "INSERT INTO revision VALUES ('p', 1, 0, ?, ?, ?, ?)", {state, text(), text(), text()});
   for (int i = input.ConsumeIntegralInRange(0, 4); i > 0; --i) {

@@ -206,7 +206,12 @@ def start(name, seconds):
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+def links():
+    return {line.split(": ")[1] for line in guest.run("ip", "-o", "link", "show", "type", "veth").splitlines()}
+
+
 def test_whatever_is_killed_of_a_start_and_whenever_the_next_command_puts_it_right():
+    there_before = links()
     began = time.monotonic()
     whole = start("whole", "5000")
     identity = whole.communicate(timeout=300)[0].strip()
@@ -241,7 +246,7 @@ def test_whatever_is_killed_of_a_start_and_whenever_the_next_command_puts_it_rig
         assert not left, f"{what}\nleft: {left}"
         assert subprocess.run(["pgrep", "-f", f"sleep {seconds}$"]).returncode != 0, what
     assert len(met) == 3 and all(met.values()), met
-    assert not [line for line in guest.run("ip", "-o", "link", "show", "type", "veth").splitlines() if "nv" in line]
+    assert not links() - there_before, links() - there_before
     print(f"{rounds} starts of {lasts:.1f} s, something killed in {met}")
 
 
