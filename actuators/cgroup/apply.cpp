@@ -109,12 +109,7 @@ Result<bool> MakeGroup(const sys::CgroupRoot& root, const PartKey& key, const st
   return true;
 }
 
-Result<> RemoveGroup(const std::string& directory, std::string_view tag, const ProgressSink& progress) {
-  struct stat st{};
-  if (::lstat(directory.c_str(), &st) != 0) {
-    if (errno == ENOENT) return {};
-    return FailSys("stat", directory);
-  }
+Result<> RemoveOwn(const std::string& directory, std::string_view tag, const ProgressSink& progress) {
   TRY(CheckOwner(directory, tag));
   if (::rmdir(directory.c_str()) == 0) return {};  // as it is where everything has ended, and nothing was made below
   const auto events = TRY(ReadEvents(directory));
@@ -130,6 +125,19 @@ Result<> RemoveGroup(const std::string& directory, std::string_view tag, const P
     }
   }
   return RemoveGroups(directory);
+}
+
+// Those of a unit systemd may remove at the same time.
+Result<> RemoveGroup(const std::string& directory, std::string_view tag, const ProgressSink& progress) {
+  for (int tries = 0;; ++tries) {
+    struct stat st{};
+    if (::lstat(directory.c_str(), &st) != 0) {
+      if (errno == ENOENT) return {};
+      return FailSys("stat", directory);
+    }
+    auto removed = RemoveOwn(directory, tag, progress);
+    if (removed || !IsVanished(removed.error()) || tries == kVanishedTries) return removed;
+  }
 }
 
 }  // namespace

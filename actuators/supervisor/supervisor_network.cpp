@@ -93,7 +93,7 @@ void Supervisor::HearNetwork() {
 
 // What egress rules have denied since the last look is an event: never more of them than looks.
 void Supervisor::LookForDenials(bool tell) {
-  if (launch_.netns.empty()) return;
+  if (!events_ || launch_.netns.empty()) return;  // in the foreground nobody reads of it
   const auto packets = DeniedPackets(launch_.netns);
   look_for_denials_at_ = Now() + kDenialsMs;
   if (!packets) return;

@@ -257,6 +257,8 @@ Result<> RemoveEmptyParents(const sys::CgroupRoot& root, std::string_view projec
   // Where the unit of an ordinary user's is gone, with its groups, this is root's.
   const auto removed = RemoveIfEmpty(top);
   if (!removed && removed.error().code != ErrorCode::kPermission) return Fail(removed.error());
+  // That of a unit is systemd's to remove, which forgets it where ours was still in the way.
+  if (removed && *removed && root.base.ends_with("/" + UnitName(project))) ::rmdir(root.base.c_str());
   return {};
 }
 

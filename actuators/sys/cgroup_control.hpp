@@ -59,7 +59,7 @@ Result<std::string> AbsolutePath(std::string_view project, std::string_view rela
 Result<> RemoveGroups(const std::string& directory);
 
 // Removes what belongs to nobody any more: the project's group with its supervisors' once no container's is left and
-// the supervisors have gone, and "nucleus" after the last project.
+// the supervisors have gone, and "nucleus" after the last project; then its unit's, where nothing else is in it.
 Result<> RemoveEmptyParents(const sys::CgroupRoot& root, std::string_view project);
 
 }  // namespace nucleus::cgroup
