@@ -172,10 +172,13 @@ Outcome RunPlan(Work& work, const reconcile::Machinery& machinery, std::uint64_t
 int ExitCodeOf(const Outcome& outcome, bool detailed) {
   if (outcome.interrupted) return exit_code::kInterrupted;
   if (outcome.ok()) return detailed ? exit_code::kChanges : exit_code::kDone;
-  const bool only_unhealthy = !outcome.failed.empty() && std::ranges::all_of(outcome.failed, [](const auto& failure) {
-    return failure.second.code == ErrorCode::kUnhealthy || failure.second.code == ErrorCode::kTimeout;
-  });
-  return only_unhealthy ? exit_code::kUnhealthy : exit_code::kError;
+  const auto only = [&](auto... codes) {
+    return !outcome.failed.empty() && std::ranges::all_of(outcome.failed, [&](const auto& failure) {
+      return ((failure.second.code == codes) || ...);
+    });
+  };
+  if (only(ErrorCode::kUnhealthy, ErrorCode::kTimeout)) return exit_code::kUnhealthy;
+  return only(ErrorCode::kLocked) ? exit_code::kLocked : exit_code::kError;
 }
 
 std::string_view ResultName(int code) {
@@ -420,7 +423,7 @@ Result<> ConvergeQuietly(Context& context, Goal goal, const std::function<Result
   TRY(CheckMayStart(work));
   if (Interrupted()) return Fail(ErrorCode::kInterrupted, "", work.world.project, "interrupted");
   for (const auto& warning : work.plan.warnings) context.console.Warn(warning);
-  const Actuators actuators = TRY(Actuators::Make(work.directories));
+  const Actuators actuators = TRY(Actuators::Make(work.directories, work.arguments().Time("lock-timeout")));
   const reconcile::Machinery machinery = actuators.With(work.probers);
   const Executed executed = TRY(Execute(work, machinery));
   if (executed.outcome.ok()) return after ? after() : Result<>();
@@ -458,7 +461,7 @@ Result<int> Converge(Context& context, Goal goal) {
   if (Interrupted()) return exit_code::kInterrupted;
   TRY(CheckPublishedPorts(work.world, work.desired()));  // again: a person may have thought for long
 
-  const Actuators actuators = TRY(Actuators::Make(work.directories));
+  const Actuators actuators = TRY(Actuators::Make(work.directories, work.arguments().Time("lock-timeout")));
   const reconcile::Machinery machinery = actuators.With(work.probers);
   const Executed executed = TRY(Execute(work, machinery));
   std::string rollback;

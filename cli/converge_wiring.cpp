@@ -23,11 +23,11 @@ Actuators::~Actuators() = default;
 Actuators::Actuators(Actuators&&) noexcept = default;
 Actuators& Actuators::operator=(Actuators&&) noexcept = default;
 
-Result<Actuators> Actuators::Make(const Directories& directories) {
+Result<Actuators> Actuators::Make(const Directories& directories, Duration lock_patience) {
   const std::string supervisor = TRY(SupervisorPath());
   return Actuators(std::unique_ptr<Parts>(new Parts{
       .cgroup = {},
-      .netns = netns::NetnsActuator(directories),
+      .netns = netns::NetnsActuator(directories, lock_patience),
       .volumes = mounts::VolumeActuator(directories),
       .process = process::ProcessActuator(directories, LaunchCompiler(directories), supervisor),
   }));

@@ -14,7 +14,7 @@ namespace nucleus::cli {
 
 class Actuators {
  public:
-  static Result<Actuators> Make(const Directories& directories);
+  static Result<Actuators> Make(const Directories& directories, Duration lock_patience);
   ~Actuators();
   Actuators(Actuators&&) noexcept;
   Actuators& operator=(Actuators&&) noexcept;

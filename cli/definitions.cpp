@@ -76,7 +76,9 @@ constexpr Option kParallelism{.name = "parallelism",
 constexpr Option kLockTimeout{.name = "lock-timeout",
                               .type = kDuration,
                               .value = "DURATION",
-                              .summary = "How long to wait for another nucleus at work on the same project (exit 5).",
+                              .summary =
+                                  "How long to wait for another nucleus at work on the same project, or on what is the "
+                                  "whole machine's (exit 5).",
                               .fallback = "30s"};
 constexpr Option kTimeout{
     .name = "timeout",

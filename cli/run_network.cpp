@@ -1,9 +1,7 @@
 #include "cli/run_network.hpp"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netinet/in.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -172,16 +170,6 @@ Result<sys::Fd> HoldPort(const spec::PortForward& port, const spec::IpAddress& h
                   .Hint(kOther));
 }
 
-Result<sys::Fd> Lock(const Directories& directories) {
-  TRY(sys::MakeDirectories(directories.runtime, 0755));
-  const std::string path = directories.runtime + "/container-networks.lock";
-  auto lock = TRY(sys::Open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  while (::flock(lock.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) return FailSys("lock", path);
-  }
-  return lock;
-}
-
 bool InUserspace(const spec::Service& service) {
   return spec::IsUserspace(service.nat_backend) || !netns::OwnsNetwork();
 }
@@ -219,10 +207,8 @@ Result<std::unique_ptr<RunNetwork>> RunNetwork::Reserve(const Directories& direc
   // The program binds them itself.
   if (InUserspace(service)) return Propose(directories, service);
   RemoveOrphans(directories);
-  auto machine = TRY(sys::TakeMachineLock(sys::MachineLock::kContainers));
-  auto lock = TRY(Lock(directories));
+  auto lock = TRY(sys::TakeHostLock(sys::MachineLock::kContainers, directories.HostLock(), {.project = service.name}));
   auto network = TRY(Propose(directories, service));
-  network->choosing_machine_ = std::move(machine);
   network->choosing_ = std::move(lock);
   network->ports_ = std::move(ports);
   return network;
@@ -244,8 +230,7 @@ Result<> RunNetwork::MakeBridge(const reconcile::Side& side) {
   made_ = true;
   netns::NetnsActuator actuator(directories_);
   TRY(actuator.Apply(BridgeKey(name_), side.Bridge(side.topology().networks.at(name_)), {}));
-  choosing_.reset();
-  choosing_machine_.reset();  // the kernel says from here on that it is taken
+  choosing_ = {};  // the kernel says from here on that it is taken
   return {};
 }
 

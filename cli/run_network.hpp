@@ -12,6 +12,7 @@
 #include "actuators/netns/apply.hpp"
 #include "actuators/netns/egress_names.hpp"
 #include "actuators/netns/userspace.hpp"
+#include "actuators/sys/machine_lock.hpp"
 #include "reconcile/wanted.hpp"
 
 namespace nucleus::cli {
@@ -52,8 +53,8 @@ class RunNetwork {
   bool userspace_ = false;
   std::unique_ptr<netns::UserspaceNetwork> program_;
   std::unique_ptr<netns::EgressNames> names_;
-  sys::Fd choosing_machine_, choosing_;  // the locks
-  std::vector<sys::Fd> ports_;           // sockets that hold the published ones
+  sys::HostLock choosing_;
+  std::vector<sys::Fd> ports_;  // sockets that hold the published ones
   bool made_ = false;
 };
 

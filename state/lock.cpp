@@ -9,6 +9,7 @@
 #include <fstream>
 #include <thread>
 
+#include "spec/core/lock_holder.hpp"
 #include "state/permissions.hpp"
 #include "state/store.hpp"
 
@@ -16,32 +17,10 @@ namespace nucleus::state {
 
 namespace {
 
-std::string ReadText(int fd, off_t from = 0) {
-  std::array<char, 512> text{};
-  const ssize_t got = ::pread(fd, text.data(), text.size(), from);
-  return {text.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
-}
-
-// The command line of this process, on one line.
-std::string Command() {
-  const int fd = ::open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return "";
-  std::string text = ReadText(fd);
-  ::close(fd);
-  while (text.ends_with('\0')) text.pop_back();
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = ' ';
-  }
-  return text.substr(0, 200);
-}
-
-// "4711 nucleus apply -f x.toml\n" -> "process 4711 (nucleus apply -f x.toml)"
 std::string Holder(int fd) {
-  std::string text = ReadText(fd);
-  text.resize(std::min(text.find('\n'), text.size()));
-  const auto blank = text.find(' ');
-  if (blank == std::string::npos) return "another process";  // between taking the lock and writing the name
-  return "process " + text.substr(0, blank) + " (" + text.substr(blank + 1) + ")";
+  std::array<char, 512> line{};
+  const ssize_t got = ::pread(fd, line.data(), line.size(), 0);
+  return ParseLockHolder({line.data(), got > 0 ? static_cast<std::size_t>(got) : 0}).text;
 }
 
 bool IsAt(int fd, const std::string& path) {
@@ -52,7 +31,7 @@ bool IsAt(int fd, const std::string& path) {
 
 // The name is for others to read; a file system that is full does not keep anybody from making room on it.
 void SignFile(int fd) {
-  const std::string text = std::to_string(::getpid()) + " " + Command() + "\n";
+  const std::string text = LockHolderLine();
   if (::ftruncate(fd, 0) != 0) return;
   [[maybe_unused]] const auto written = ::pwrite(fd, text.data(), text.size(), 0);
 }

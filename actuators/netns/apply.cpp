@@ -19,8 +19,8 @@ Error NotOurs(std::string_view operation, const PartKey& key) {
 
 }  // namespace
 
-NetnsActuator::NetnsActuator(Directories directories)
-    : directories_(std::move(directories)), aliases_(std::make_shared<AliasIndex>()) {}
+NetnsActuator::NetnsActuator(Directories directories, Duration patience)
+    : directories_(std::move(directories)), patience_(patience), aliases_(std::make_shared<AliasIndex>()) {}
 
 std::vector<Part> NetnsActuator::Parts() const {
   return {Part::kBridge, Part::kFirewall, Part::kNetns, Part::kNames};
@@ -38,14 +38,14 @@ ProgressSink AsWarning(const ProgressSink& progress) {
 Result<> NetnsActuator::Apply(const PartKey& key, const Wanted& wanted, const ProgressSink& progress) {
   switch (key.part) {
     case Part::kBridge:
-      return ApplyBridge(*TRY(As<BridgeWanted>(key, wanted)), *aliases_);
+      return ApplyBridge(*TRY(As<BridgeWanted>(key, wanted)), *aliases_, WaitFor(key));
     case Part::kNetns: {
       const auto* netns = TRY(As<NetnsWanted>(key, wanted));
       TRY(ApplyNetns(*netns, *aliases_, AsWarning(progress)));
       return ForgetGone(key);
     }
     case Part::kFirewall:
-      return ApplyFirewall(*TRY(As<FirewallWanted>(key, wanted)), directories_);
+      return ApplyFirewall(*TRY(As<FirewallWanted>(key, wanted)), directories_, WaitFor(key));
     case Part::kNames:
       return ApplyNames(*TRY(As<NamesWanted>(key, wanted)));
     case Part::kDirectory:
@@ -58,7 +58,7 @@ Result<> NetnsActuator::Apply(const PartKey& key, const Wanted& wanted, const Pr
 
 // What is said of links that are gone with the part.
 Result<> NetnsActuator::ForgetGone(const PartKey& key) const {
-  const auto lock = TRY(LockHost(directories_.HostLock()));
+  const auto lock = TRY(sys::TakeHostLock(sys::MachineLock::kFirewall, directories_.HostLock(), WaitFor(key)));
   return ForgetGonePorts(FirewallTable(key.project));
 }
 
@@ -81,7 +81,7 @@ Result<> NetnsActuator::Undo(const PartKey& key, const Wanted* wanted, const Und
       return ForgetGone(key);
     }
     case Part::kFirewall:
-      return UndoFirewall(FirewallTable(key.project), directories_);
+      return UndoFirewall(FirewallTable(key.project), directories_, WaitFor(key));
     case Part::kNames: {
       const auto* names = wanted == nullptr ? nullptr : std::get_if<NamesWanted>(wanted);
       return UndoNames(names != nullptr ? names->directory : directories_.ServiceDir(key.project, key.address));

@@ -3,7 +3,8 @@
 // By netlink and system calls only, in the network namespace of the process; needs CAP_NET_ADMIN and CAP_SYS_ADMIN.
 // Apply changes what differs and leaves the rest alone, so it repairs under a running workload. Different keys may be
 // worked on from several threads; what is host-wide (the table of nftables, net.ipv4.ip_forward) is serialised
-// by an flock(2) on Directories::HostLock(). One actuator serves one command: it lists the machine's links once.
+// by the machine's lock and that of the directory, waited for as long as `patience`: kLocked. One actuator serves one
+// command: it lists the machine's links once.
 #pragma once
 
 #include <memory>
@@ -11,7 +12,9 @@
 #include <vector>
 
 #include "actuators/sys/fd.hpp"
+#include "actuators/sys/machine_lock.hpp"
 #include "spec/core/names.hpp"
+#include "spec/core/units.hpp"
 #include "state/parts/actuator.hpp"
 
 namespace nucleus::netns {
@@ -20,7 +23,7 @@ class AliasIndex;
 
 class NetnsActuator : public Actuator {
  public:
-  explicit NetnsActuator(Directories directories);
+  explicit NetnsActuator(Directories directories, Duration patience = sys::kLockPatience);
   [[nodiscard]] std::vector<Part> Parts() const override;
   Result<> Apply(const PartKey& key, const Wanted& wanted, const ProgressSink& progress) override;
   Result<> Undo(const PartKey& key, const Wanted* wanted, const UndoOptions& options,
@@ -33,8 +36,10 @@ class NetnsActuator : public Actuator {
 
  private:
   [[nodiscard]] Result<> ForgetGone(const PartKey& key) const;
+  [[nodiscard]] sys::LockWait WaitFor(const PartKey& key) const { return {key.project, patience_}; }
 
   Directories directories_;
+  Duration patience_;
   std::shared_ptr<AliasIndex> aliases_;
 };
 

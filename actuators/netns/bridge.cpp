@@ -90,15 +90,15 @@ Result<bool> HasAddresses(Netlink& netlink, const BridgeWanted& wanted, const Li
 }
 
 // One that is given its addresses: made just now, or by a command that was killed before it came to that.
-Result<> ConfigureNew(Netlink& netlink, const BridgeWanted& wanted, const Link& link) {
-  const auto lock = TRY(sys::TakeMachineLock(sys::MachineLock::kBridges));
+Result<> ConfigureNew(Netlink& netlink, const BridgeWanted& wanted, const Link& link, const sys::LockWait& wait) {
+  const auto lock = TRY(sys::TakeMachineLock(sys::MachineLock::kBridges, wait));
   TRY(CheckOthers(netlink, wanted));
   return Configure(netlink, wanted, link);
 }
 
 }  // namespace
 
-Result<> ApplyBridge(const BridgeWanted& wanted, AliasIndex& aliases) {
+Result<> ApplyBridge(const BridgeWanted& wanted, AliasIndex& aliases, const sys::LockWait& wait) {
   if (wanted.v6 && !HasIpv6()) {
     return Fail(Error::Of(ErrorCode::kUnsupported, "give IPv6 to bridge", wanted.link, "this kernel has none")
                     .Hint("leave out subnet6, or start the kernel without ipv6.disable=1"));
@@ -112,7 +112,7 @@ Result<> ApplyBridge(const BridgeWanted& wanted, AliasIndex& aliases) {
   const auto configure = [&]() -> Result<> {
     if (!link) return Fail(link.error());
     const bool settled = !created && TRY(HasAddresses(netlink, wanted, *link));
-    return settled ? Configure(netlink, wanted, *link) : ConfigureNew(netlink, wanted, *link);
+    return settled ? Configure(netlink, wanted, *link) : ConfigureNew(netlink, wanted, *link, wait);
   };
   auto done = configure();
   // Half a bridge is nobody's use; the first error is the one to tell.

@@ -4,8 +4,6 @@
 // needs it stands in the comment of every such table (a new one copies it), and the last one to go restores it. The
 // comment is written before the setting is changed, and the setting is restored before the comment goes: a kill in
 // between loses nothing. A file in the runtime directory says the same, for the case that somebody flushes the ruleset.
-#include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,18 +24,6 @@
 #include "state/parts/spoof_model.hpp"
 
 namespace nucleus::netns {
-
-Result<HostLock> LockHost(const std::string& path) {
-  auto machine = TRY(sys::TakeMachineLock(sys::MachineLock::kFirewall));
-  if (const auto slash = path.rfind('/'); slash != 0 && slash != std::string::npos) {
-    TRY(sys::MakeDirectories(path.substr(0, slash), 0755));
-  }
-  auto lock = TRY(sys::Open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  while (::flock(lock.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) return FailSys("lock", path);
-  }
-  return HostLock{std::move(machine), std::move(lock)};
-}
 
 namespace {
 
@@ -230,8 +216,8 @@ Result<> ReplaceTables(const FirewallWanted& wanted, std::string_view comment) {
 
 }  // namespace
 
-Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& directories) {
-  const auto lock = TRY(LockHost(directories.HostLock()));
+Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& directories, const sys::LockWait& wait) {
+  const auto lock = TRY(sys::TakeHostLock(sys::MachineLock::kFirewall, directories.HostLock(), wait));
   const auto memory = TRY(Recall(wanted.table, directories));
   TableLabel label;
   label.comment = wanted.comment;
@@ -255,8 +241,8 @@ Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& director
   return {};
 }
 
-Result<> UndoFirewall(const std::string& table, const Directories& directories) {
-  const auto lock = TRY(LockHost(directories.HostLock()));
+Result<> UndoFirewall(const std::string& table, const Directories& directories, const sys::LockWait& wait) {
+  const auto lock = TRY(sys::TakeHostLock(sys::MachineLock::kFirewall, directories.HostLock(), wait));
   const auto memory = TRY(Recall(table, directories));
   for (const auto& setting : memory.settings) TRY(Restore(setting));
   TRY(ClosePassages(table));

@@ -7,13 +7,14 @@
 
 #include "actuators/netns/links.hpp"
 #include "actuators/sys/fd.hpp"
+#include "actuators/sys/machine_lock.hpp"
 #include "spec/core/names.hpp"
 #include "state/parts/actuator.hpp"
 #include "state/parts/parts.hpp"
 
 namespace nucleus::netns {
 
-Result<> ApplyBridge(const BridgeWanted& wanted, AliasIndex& aliases);
+Result<> ApplyBridge(const BridgeWanted& wanted, AliasIndex& aliases, const sys::LockWait& wait);
 Result<> UndoBridge(const std::string& link, const std::string& alias, AliasIndex& aliases);
 
 // warn: NetnsActuator::Furnish().
@@ -23,13 +24,8 @@ Result<> FurnishNetns(const sys::Fd& network, const NetnsWanted& wanted, AliasIn
 Result<> RestrictNetns(const sys::Fd& network, const NetnsWanted& wanted, const ProgressSink& warn);
 Result<> UndoNetns(const std::string& pin, const std::string& alias, AliasIndex& aliases);
 
-// Held while what is everybody's is changed: the machine's, and that of the directory.
-struct HostLock {
-  sys::Fd machine, directory;
-};
-Result<HostLock> LockHost(const std::string& path);
-Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& directories);
-Result<> UndoFirewall(const std::string& table, const Directories& directories);
+Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& directories, const sys::LockWait& wait);
+Result<> UndoFirewall(const std::string& table, const Directories& directories, const sys::LockWait& wait);
 
 Result<> ApplyNames(const NamesWanted& wanted);
 Result<> UndoNames(const std::string& directory);

@@ -1,21 +1,24 @@
 #include "actuators/sys/machine_lock.hpp"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
-#include <chrono>
+#include <algorithm>
+#include <array>
 #include <thread>
 
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/id_ranges.hpp"
+#include "spec/core/lock_holder.hpp"
 
 namespace nucleus::sys {
 
 namespace {
 
 constexpr const char* kPath = "/run/nucleus-machine.lock";
-constexpr std::chrono::seconds kPatience{30};
 constexpr std::chrono::milliseconds kRest{10};  // between tries: it is had for milliseconds
+constexpr std::size_t kLineSize = 512;          // of each lock's holder, one after the other
 
 bool IsMachinesRoot() {
   if (::geteuid() != 0) return false;
@@ -23,28 +26,67 @@ bool IsMachinesRoot() {
   return uids && IsWhole(*uids);
 }
 
-}  // namespace
+off_t LineOf(MachineLock which) {
+  return static_cast<off_t>(which) * static_cast<off_t>(kLineSize);
+}
 
-Result<Fd> TakeMachineLock(MachineLock which) {
-  if (!IsMachinesRoot()) return Fd();
-  auto lock = Open(kPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (!lock && (lock.error().sys_errno == EROFS || lock.error().sys_errno == ENOENT)) return Fd();
-  if (!lock) return lock;
+// A file system that is full keeps nobody from going on.
+void Sign(const Fd& file, MachineLock which, std::string_view project) {
+  std::array<char, kLineSize> line{};  // what is shorter than the line before it covers that
+  const std::string text = LockHolderLine(project);
+  std::ranges::copy_n(text.begin(), static_cast<std::ptrdiff_t>(std::min(text.size(), line.size())), line.begin());
+  [[maybe_unused]] const auto written = ::pwrite(file.get(), line.data(), line.size(), LineOf(which));
+}
+
+// Who was killed has left its name, and who came after it may not have written its own.
+Error Held(const Fd& file, MachineLock which, const std::string& path) {
+  std::array<char, kLineSize> line{};
+  const ssize_t got = ::pread(file.get(), line.data(), line.size(), LineOf(which));
+  const auto holder = ParseLockHolder({line.data(), got > 0 ? static_cast<std::size_t>(got) : 0});
+  constexpr std::string_view kAdvice = "try again when it has ended; `apply` and its like wait for --lock-timeout";
+  if (holder.pid != 0 && (::kill(holder.pid, 0) == 0 || errno == EPERM))
+    return Error::Of(ErrorCode::kLocked, "lock", path, "held by " + holder.text).Hint(std::string(kAdvice));
+  return Error::Of(ErrorCode::kLocked, "lock", path, "held by another process")
+      .Hint("`lslocks` and `fuser -v " + path + "` say by which; " + std::string(kAdvice));
+}
+
+Result<> Wait(const Fd& file, MachineLock which, const std::string& path, const LockWait& wait) {
   struct flock range{};
   range.l_type = F_WRLCK;
   range.l_whence = SEEK_SET;
   range.l_start = static_cast<off_t>(which);
   range.l_len = 1;
-  const auto end = std::chrono::steady_clock::now() + kPatience;
-  while (::fcntl(lock->get(), F_OFD_SETLK, &range) != 0) {
-    if (errno != EAGAIN && errno != EACCES && errno != EINTR) return FailSys("lock", kPath);
-    if (std::chrono::steady_clock::now() >= end)
-      return Fail(
-          Error::Of(ErrorCode::kLocked, "lock", kPath, "another nucleus of this machine has had it for half a minute")
-              .Hint("`lslocks` and `fuser -v " + std::string(kPath) + "` say who; try again when it has ended"));
+  const auto end = std::chrono::steady_clock::now() + wait.patience;
+  while (::fcntl(file.get(), F_OFD_SETLK, &range) != 0) {
+    if (errno != EAGAIN && errno != EACCES && errno != EINTR) return FailSys("lock", path);
+    if (std::chrono::steady_clock::now() >= end) return Fail(Held(file, which, path));
     std::this_thread::sleep_for(kRest);
   }
+  Sign(file, which, wait.project);
+  return {};
+}
+
+Result<Fd> OpenLock(const std::string& path) {
+  return Open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+}  // namespace
+
+Result<Fd> TakeMachineLock(MachineLock which, const LockWait& wait) {
+  if (!IsMachinesRoot()) return Fd();
+  auto lock = OpenLock(kPath);
+  if (!lock && (lock.error().sys_errno == EROFS || lock.error().sys_errno == ENOENT)) return Fd();
+  if (lock) TRY(Wait(*lock, which, kPath, wait));
   return lock;
+}
+
+Result<HostLock> TakeHostLock(MachineLock which, const std::string& path, const LockWait& wait) {
+  auto machine = TRY(TakeMachineLock(which, wait));
+  if (const auto slash = path.rfind('/'); slash != 0 && slash != std::string::npos)
+    TRY(MakeDirectories(path.substr(0, slash), 0755));
+  auto directory = TRY(OpenLock(path));
+  TRY(Wait(directory, which, path, wait));
+  return HostLock{std::move(machine), std::move(directory)};
 }
 
 }  // namespace nucleus::sys

@@ -1,8 +1,11 @@
 // What is the whole machine's, whatever runtime directory a nucleus of root's has: fcntl(2), "Open file description
-// locks", on bytes of one file in /run. They die with their holder.
+// locks", on bytes of one file in /run. They die with their holder. Who has one is written beside it in the file, for
+// the message to whoever waits.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <string>
 
 #include "actuators/sys/fd.hpp"
 #include "spec/core/error.hpp"
@@ -16,9 +19,24 @@ enum class MachineLock : std::uint8_t {
   kFirewall,    // while tables and settings of the machine are changed
 };
 
-// Waits for it, for half a minute: kLocked. Held while the descriptor is open. An empty one where there is
-// nothing to share: for an ordinary user, whose network is its own, and where /run cannot be written (whoever is
-// confined so has the lock of its directory).
-Result<Fd> TakeMachineLock(MachineLock which);
+constexpr std::chrono::milliseconds kLockPatience{30'000};
+
+// Of whoever wants it.
+struct LockWait {
+  std::string_view project;
+  std::chrono::milliseconds patience = kLockPatience;  // 0: not at all
+};
+
+// Waits for it: kLocked, with who has it. Held while the descriptor is open. An empty one where there is nothing to
+// share: for an ordinary user, whose network is its own, and where /run cannot be written (whoever is confined so has
+// the lock of its directory).
+Result<Fd> TakeMachineLock(MachineLock which, const LockWait& wait);
+
+// That, and the same of a file in a directory of whoever wants it, which is made: who cannot have the machine's shares
+// the directory with who can.
+struct HostLock {
+  Fd machine, directory;
+};
+Result<HostLock> TakeHostLock(MachineLock which, const std::string& path, const LockWait& wait);
 
 }  // namespace nucleus::sys

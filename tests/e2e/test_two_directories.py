@@ -3,11 +3,12 @@
 import concurrent.futures
 import ipaddress
 import json
+import pathlib
 import re
 import subprocess
 
 import pytest
-from world import NUCLEUS
+from world import NUCLEUS, wait_for
 
 LOCK = "/run/nucleus-machine.lock"
 HOLD = "import fcntl, struct, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_EX, 1, int(sys.argv[2])); print('held', flush=True); sys.stdin.readline()"
@@ -107,8 +108,35 @@ def test_who_has_the_machines_lock_for_good_is_told(world, sides):
     holder = world.popen("/usr/bin/python3", "-c", HOLD, LOCK, "0", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "held\n"
     refused = world.run(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[1], status=125)
-    assert LOCK in refused.stderr and "another nucleus" in refused.stderr, refused.stderr
+    assert LOCK in refused.stderr and "held by another process" in refused.stderr and "lslocks" in refused.stderr, refused.stderr
     holder.communicate("\n")
+
+
+def test_the_holder_of_the_machines_lock_is_named_and_waited_for_as_long_as_was_said(world, sides):
+    paths = []
+    for number in (0, 1):
+        path = world.directory / f"{number}.toml"
+        path.write_text(TOPOLOGY.format(f"{world.project}s{number}"))
+        paths.append(path)
+    # Whoever changes rules is at it for as long as this stands in the place of what changes them.
+    nft, stub, asked = pathlib.Path(NUCLEUS).with_name("nucleus-nft"), world.directory / "stub", world.directory / "asked"
+    stub.write_text(f"#!/bin/sh\ntouch {asked}\nexec sleep 1000\n")
+    stub.chmod(0o755)
+    world.run("mount", "--bind", stub, nft)
+    holder = world.popen(NUCLEUS, "apply", "-f", paths[0], env=sides[0], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    wait_for("the lock to be held", asked.exists)
+    refused = world.run(NUCLEUS, "apply", "-f", paths[1], "--lock-timeout", "200ms", env=sides[1], status=5, timeout=20)
+    number = world.run("pgrep", "-f", f"^{NUCLEUS} apply -f {paths[0]}").stdout.strip()
+    assert f"lock {LOCK}: held by process {number} ({NUCLEUS} apply -f {paths[0]}, for {world.project}s0)" in refused.stderr, refused.stderr
+    # Who was killed has it no more, whatever name still stands there.
+    world.run("pkill", "-KILL", "-f", f"^{NUCLEUS} apply -f {paths[0]}")
+    world.run("pkill", "-f", "^sleep 1000", status=None)
+    holder.wait(10)
+    world.run("umount", nft)
+    for number in (0, 1):
+        world.run(NUCLEUS, "apply", "-f", paths[number], env=sides[number])
+        world.run(NUCLEUS, "destroy", f"{world.project}s{number}", env=sides[number])
+    assert bridges(world) == {}
 
 
 def test_a_bridge_without_its_address_is_checked_as_a_new_one(world, sides):
