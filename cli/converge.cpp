@@ -8,6 +8,7 @@
 #include "cli/convergence.hpp"
 #include "cli/progress.hpp"
 #include "cli/published_ports.hpp"
+#include "cli/record.hpp"
 #include "cli/run_network.hpp"
 #include "cli/saved_secrets.hpp"
 #include "cli/secret_digests.hpp"
@@ -121,34 +122,8 @@ bool Agreed(const Work& work) {
   return work.console().Ask("Do this?");
 }
 
-bool SameChanges(const Plan& a, const Plan& b) {
-  return std::ranges::equal(a.changes, b.changes, [](const reconcile::Change& one, const reconcile::Change& other) {
-    return one.address == other.address && one.action == other.action;
-  });
-}
-
 std::vector<std::string> FilesOf(const Work& work) {
   return work.desired() != nullptr ? work.desired()->files : std::vector<std::string>{};
-}
-
-// Others may be choosing subnets at the same moment. What they were quicker to take is left to them and another one
-// chosen, unless this very plan was asked for or kept, or would then do other things than was shown.
-Result<std::uint64_t> Record(Work& work) {
-  constexpr int kMostAttempts = 256;  // each time somebody else got what they wanted
-  const bool may_choose =
-      work.goal.saved == nullptr && !work.arguments().Has("expect") && !work.arguments().Has("out") &&
-      std::ranges::any_of(work.effective.networks, [](const auto& entry) { return !entry.second.subnet; });
-  for (int attempt = 1;; ++attempt) {
-    auto revision = reconcile::RevisionOf(work.plan, work.effective, reconcile::Summary(work.plan));
-    revision.origin = work.goal.origin;
-    auto begun = work.store.BeginRevision(revision);
-    if (begun || begun.error().code != ErrorCode::kConflict || !may_choose || attempt == kMostAttempts) return begun;
-    work.world.taken = reconcile::ToTaken(TRY(work.store.Leases()), work.world.project);
-    auto plan = TRY(PlanFor(work.world, work.desired(), work.goal.options));
-    // It was about something else, or there is more to it.
-    if (plan.subnets == work.plan.subnets || !SameChanges(plan, work.plan)) return begun;
-    work.plan = std::move(plan);
-  }
 }
 
 Outcome RunPlan(Work& work, const reconcile::Machinery& machinery, std::uint64_t revision) {
@@ -315,9 +290,10 @@ std::uint32_t NoStep(const Work& work) {
 // Records, runs and tells. What came through, but whose ports cannot be published or the like, has failed.
 Result<Executed> Execute(Work& work, const reconcile::Machinery& machinery) {
   Executed executed;
+  sys::AddressClaims claims;
   {
     const auto phase = work.timings.Time("record the intent");
-    executed.revision = TRY(Record(work));
+    executed.revision = TRY(Record(work, claims));
   }
   if (work.goal.on_revision) work.goal.on_revision(executed.revision);
   if (work.goal.before) TRY(work.goal.before());

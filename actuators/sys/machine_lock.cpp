@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -50,12 +51,17 @@ Error Held(const Fd& file, MachineLock which, const std::string& path) {
       .Hint("`lslocks` and `fuser -v " + path + "` say by which; " + std::string(kAdvice));
 }
 
-Result<> Wait(const Fd& file, MachineLock which, const std::string& path, const LockWait& wait) {
+struct flock Range(std::uint64_t first, std::uint64_t count) {
   struct flock range{};
   range.l_type = F_WRLCK;
   range.l_whence = SEEK_SET;
-  range.l_start = static_cast<off_t>(which);
-  range.l_len = 1;
+  range.l_start = static_cast<off_t>(first);
+  range.l_len = static_cast<off_t>(count);
+  return range;
+}
+
+Result<> Wait(const Fd& file, MachineLock which, const std::string& path, const LockWait& wait) {
+  auto range = Range(static_cast<std::uint64_t>(which), 1);
   const auto end = std::chrono::steady_clock::now() + wait.patience;
   while (::fcntl(file.get(), F_OFD_SETLK, &range) != 0) {
     if (errno != EAGAIN && errno != EACCES && errno != EINTR) return FailSys("lock", path);
@@ -70,13 +76,19 @@ Result<Fd> OpenLock(const std::string& path) {
   return Open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
-}  // namespace
-
-Result<Fd> TakeMachineLock(MachineLock which, const LockWait& wait) {
+// Empty where there is nothing to share.
+Result<Fd> OpenMachines() {
   if (!IsMachinesRoot()) return Fd();
   auto lock = OpenLock(kPath);
   if (!lock && (lock.error().sys_errno == EROFS || lock.error().sys_errno == ENOENT)) return Fd();
-  if (lock) TRY(Wait(*lock, which, kPath, wait));
+  return lock;
+}
+
+}  // namespace
+
+Result<Fd> TakeMachineLock(MachineLock which, const LockWait& wait) {
+  auto lock = OpenMachines();
+  if (lock && *lock) TRY(Wait(*lock, which, kPath, wait));
   return lock;
 }
 
@@ -87,6 +99,18 @@ Result<HostLock> TakeHostLock(MachineLock which, const std::string& path, const 
   auto directory = TRY(OpenLock(path));
   TRY(Wait(directory, which, path, wait));
   return HostLock{std::move(machine), std::move(directory)};
+}
+
+Result<bool> AddressClaims::Claim(std::uint32_t first, std::uint64_t count) {
+  if (!file_) file_ = TRY(OpenMachines());
+  if (!file_) return true;
+  // Each namespace has all addresses of its own: its number is above them.
+  struct stat network{};
+  if (::stat("/proc/self/ns/net", &network) != 0) return FailSys("stat", "/proc/self/ns/net");
+  const std::uint64_t number = network.st_ino & 0x7fff'ffff;
+  auto range = Range(number << 32 | first, count);
+  if (::fcntl(file_.get(), F_OFD_SETLK, &range) == 0) return true;
+  return errno == EAGAIN || errno == EACCES ? Result<bool>(false) : FailSys("lock", kPath);
 }
 
 }  // namespace nucleus::sys

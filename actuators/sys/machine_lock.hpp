@@ -39,4 +39,15 @@ struct HostLock {
 };
 Result<HostLock> TakeHostLock(MachineLock which, const std::string& path, const LockWait& wait);
 
+// Addresses of this network namespace that bridges are about to have, from their choice until they are there: the same
+// kind of lock, on as many bytes of the same file. Given back at its end.
+class AddressClaims {
+ public:
+  // False: somebody else is about to have some of them. True too where there is nothing to share.
+  Result<bool> Claim(std::uint32_t first, std::uint64_t count);
+
+ private:
+  Fd file_;
+};
+
 }  // namespace nucleus::sys

@@ -53,23 +53,21 @@ networks = ["front"]
 """
 
 
-def test_topologies_of_both_never_have_one_subnet(world, sides):
-    paths = []
-    for number in (0, 1):
-        path = world.directory / f"{number}.toml"
-        path.write_text(TOPOLOGY.format(f"{world.project}s{number}"))
-        paths.append(path)
-    for _ in range(5):
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            done = list(pool.map(lambda number: world.run(NUCLEUS, "apply", "-f", paths[number], env=sides[number], status=None), (0, 1)))
-        for number in (0, 1):
-            if done[number].returncode:
-                assert "another one is chosen then" in done[number].stderr, done[number].stderr
-                world.run(NUCLEUS, "destroy", f"{world.project}s{number}", env=sides[number])
-                world.run(NUCLEUS, "apply", "-f", paths[number], env=sides[number])
+def test_topologies_that_choose_at_one_moment_all_have_subnets_of_their_own(world):
+    """Each with directories of its own, so that no store knows of what the others have chosen."""
+    many = range(12)
+    sides = [{**world.environment, "NUCLEUS_RUNTIME_DIR": str(world.runtime / f"r{i}"), "NUCLEUS_STATE_DIR": str(world.directory / f"s{i}")} for i in many]
+    paths = [world.directory / f"{i}.toml" for i in many]
+    for number, path in enumerate(paths):
+        path.write_text(TOPOLOGY.format(f"{world.project}s{number}") + "[networks.back]\n")
+    for _ in range(3):
+        with concurrent.futures.ThreadPoolExecutor(len(many)) as pool:
+            done = list(pool.map(lambda number: world.run(NUCLEUS, "apply", "-f", paths[number], env=sides[number], status=None), many))
+        assert [one.stderr for one in done if one.returncode] == []
         subnets = [subnet for all_ in bridges(world).values() for subnet in all_]
-        assert len(subnets) == len(set(subnets)) == 2, subnets
-        for number in (0, 1):
+        assert len(subnets) == len(set(subnets)) == 2 * len(many), subnets
+        for number in many:
+            world.run(NUCLEUS, "diff", "-f", paths[number], "--detailed-exitcode", env=sides[number])
             world.run(NUCLEUS, "destroy", f"{world.project}s{number}", env=sides[number])
     assert bridges(world) == {}
 
