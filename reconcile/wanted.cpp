@@ -347,6 +347,9 @@ ProcessWanted Side::Process(const spec::Service& service, const spec::Fields& fi
   for (const auto& [volume, path] : wanted.volume_paths) digest.AddField(volume).AddField(path);
   wanted.digest = digest.Finish();
   wanted.policy_digest = digests.policy;
+  // It is told: it looks from time to time at what they have denied, and does not where there are none.
+  if (HasEgressRules(service))
+    wanted.policy_digest = Sha256().AddField(digests.policy.Hex()).AddField("egress rules").Finish();
   constexpr std::string_view kVolumes = "volumes:";
   for (auto input = service.inputs.lower_bound(std::string(kVolumes));
        input != service.inputs.end() && input->first.starts_with(kVolumes); ++input) {

@@ -155,7 +155,8 @@ Result<> ApplyEgress(const std::optional<EgressWanted>& wanted) {
   const auto seen = TRY(ReadEgress(wanted.has_value()));
   if (!wanted) return seen.present ? RunNft(NoEgressTransaction(), "remove", "egress rules") : Result<>();
   if (seen.present && seen.facts == EgressFacts(ExpectedEgress(*wanted))) return {};
-  return RunNft(EgressTransaction(*wanted, seen.denied), "replace", "egress rules");
+  const auto rules = seen.present && !seen.dormant ? EgressRulesTransaction(*wanted, seen.state) : std::nullopt;
+  return RunNft(rules ? *rules : EgressTransaction(*wanted, seen.Denied()), "replace", "egress rules");
 }
 
 Result<> MarkLack(const std::string& mark) {

@@ -20,6 +20,11 @@ std::string LackMarkOf(const EgressWanted& wanted) {
 
 }  // namespace
 
+std::uint64_t Egress::Denied() const {
+  const auto counter = state.counters.find(std::string(kEgressCounter));
+  return counter != state.counters.end() ? counter->second : 0;
+}
+
 Result<Egress> ReadEgress(bool listed) {
   Egress egress;
   const auto tables = TRY(DumpTables());
@@ -31,11 +36,10 @@ Result<Egress> ReadEgress(bool listed) {
     return egress;
   }
   const auto listing = TRY(ListTableJson(kEgressTable));
-  const auto state = TRY(ParseListing(listing));
-  egress.facts = EgressFacts(state);
-  if (table->dormant) egress.facts[std::string(kEgressFact) + " flags"] = "dormant";
-  const auto denied = state.counters.find(std::string(kEgressCounter));
-  if (denied != state.counters.end()) egress.denied = denied->second;
+  egress.state = TRY(ParseListing(listing));
+  egress.facts = EgressFacts(egress.state);
+  egress.dormant = table->dormant;
+  if (egress.dormant) egress.facts[std::string(kEgressFact) + " flags"] = "dormant";
   return egress;
 }
 

@@ -7,14 +7,17 @@
 #include <string_view>
 
 #include "spec/core/error.hpp"
+#include "state/parts/firewall_model.hpp"
 #include "state/parts/parts.hpp"
 
 namespace nucleus::netns {
 
 struct Egress {
   bool present = false;
-  Facts facts;               // EgressFacts()
-  std::uint64_t denied = 0;  // packets
+  bool dormant = false;
+  Facts facts;                                 // EgressFacts()
+  FirewallState state;                         // where it was listed
+  [[nodiscard]] std::uint64_t Denied() const;  // packets
 };
 
 // Costs microseconds where there are none. listed: with the facts of each rule. Only where rules are wanted: there

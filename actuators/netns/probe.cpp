@@ -112,7 +112,7 @@ void ObserveEgress(const Inside& inside, const NetnsWanted* netns, Observation& 
     return;
   }
   observation.facts.insert(egress->facts.begin(), egress->facts.end());
-  if (egress->present) observation.notes["egress_denied"] = std::to_string(egress->denied);
+  if (egress->present) observation.notes["egress_denied"] = std::to_string(egress->Denied());
   const Link* lo = inside.snapshot.Find("lo");
   if (egress->present || netns == nullptr || lo == nullptr) return;
   // It would be believed of the same rules at another time.

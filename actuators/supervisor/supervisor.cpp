@@ -189,6 +189,7 @@ void Supervisor::ReloadPolicy() {
   }
   ReconsiderReadiness();
   WriteStatus();
+  look_for_denials_at_ = 0;
   LookForDenials(true);
 }
 

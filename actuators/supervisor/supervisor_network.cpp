@@ -95,7 +95,8 @@ void Supervisor::HearNetwork() {
 void Supervisor::LookForDenials(bool tell) {
   if (!events_ || launch_.netns.empty()) return;  // in the foreground nobody reads of it
   const auto packets = DeniedPackets(launch_.netns);
-  look_for_denials_at_ = Now() + kDenialsMs;
+  // Those that are gone are made again. Where there were none whoever makes some has the policy read again.
+  if (packets || look_for_denials_at_ != 0) look_for_denials_at_ = Now() + kDenialsMs;
   if (!packets) return;
   if (*packets < denied_) denied_ = 0;  // somebody has made the rules anew
   if (tell && *packets > denied_)

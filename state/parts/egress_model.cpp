@@ -60,6 +60,15 @@ std::vector<std::pair<std::string_view, std::string_view>> Sets(const EgressWant
   return sets;
 }
 
+std::string SetTexts(const EgressWanted& wanted) {
+  std::string text;
+  for (const auto& [name, type] : Sets(wanted))
+    text.append("  set ").append(name).append(" { type ").append(type).append("; flags timeout; }\n");
+  return text;
+}
+
+constexpr std::string_view kSetWord = "set ";
+
 }  // namespace
 
 std::vector<FirewallRule> EgressRules(const EgressWanted& wanted) {
@@ -127,11 +136,24 @@ Facts EgressFacts(const FirewallState& state) {
 
 std::string EgressTransaction(const EgressWanted& wanted, std::uint64_t denied) {
   const std::string count = denied == 0 ? "" : "packets " + std::to_string(denied) + " bytes 0 ";
-  std::string objects = "  counter " + std::string(kEgressCounter) + " { " + count + "}\n";
-  for (const auto& [name, type] : Sets(wanted))
-    objects.append("  set ").append(name).append(" { type ").append(type).append("; flags timeout; }\n");
+  const std::string objects = "  counter " + std::string(kEgressCounter) + " { " + count + "}\n" + SetTexts(wanted);
   const auto rules = EgressRules(wanted);
   return ReplaceTable({kEgressTable, "nucleus:egress", objects, kChains, rules});
+}
+
+std::optional<std::string> EgressRulesTransaction(const EgressWanted& wanted, const FirewallState& seen) {
+  if (seen.chains != ExpectedEgress(wanted).chains || !seen.counters.contains(std::string(kEgressCounter)))
+    return std::nullopt;
+  const std::string table = "inet " + std::string(kEgressTable);
+  std::string text = "flush table " + table + "\n";
+  for (const std::string_view other : seen.others) {
+    const bool is_set = other.starts_with(kSetWord);
+    if (!is_set && other != "counter " + std::string(kEgressCounter)) return std::nullopt;
+    const auto name = other.substr(kSetWord.size(), other.find(' ', kSetWord.size()) - kSetWord.size());
+    if (is_set) text.append("delete set ").append(table).append(" ").append(name).append("\n");
+  }
+  const auto rules = EgressRules(wanted);
+  return text + "table " + table + " {\n" + SetTexts(wanted) + ChainTexts(kChains, rules) + "}\n";
 }
 
 std::string NoEgressTransaction() {

@@ -23,6 +23,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,9 @@ Facts EgressFacts(const FirewallState& state);
 // The commands for nft(8), to be run as one transaction inside the namespace, that replace the table.
 // denied: what the table that it replaces has counted goes on.
 std::string EgressTransaction(const EgressWanted& wanted, std::uint64_t denied = 0);
+// And those that replace the rules of a table, as it was seen, whose chains and counter stay: every packet is judged
+// and counted by the old rules or by the new ones. None: it is another table than ours, or its chains are not.
+std::optional<std::string> EgressRulesTransaction(const EgressWanted& wanted, const FirewallState& seen);
 // And those that take it away, whether it is there or not.
 std::string NoEgressTransaction();
 

@@ -74,6 +74,20 @@ TEST(Egress, WithIpv6NeighboursAreFoundAndItsNetworksAreNamedAsNftListsThem) {
 
 TEST(Egress, WhatWasDeniedBeforeGoesOn) {
   EXPECT_NE(EgressTransaction({}).find("counter denied { }"), std::string::npos);
+  // Of a table that is as it should be only the rules are replaced.
+  auto seen = ExpectedEgress({});
+  seen.counters.emplace(kEgressCounter, 7);
+  const auto rules = EgressRulesTransaction({}, seen);
+  ASSERT_TRUE(rules);
+  EXPECT_TRUE(rules->starts_with("flush table inet nucleus_egress\n"));
+  EXPECT_EQ(rules->find("counter denied"), std::string::npos);
+  seen.others.emplace_back("set domains ipv4_addr timeout");
+  EXPECT_NE(EgressRulesTransaction({}, seen)->find("delete set inet nucleus_egress domains\n"), std::string::npos);
+  seen.others.emplace_back("map strange");
+  EXPECT_FALSE(EgressRulesTransaction({}, seen));
+  seen.others.pop_back();
+  seen.chains.emplace("strange", "");
+  EXPECT_FALSE(EgressRulesTransaction({}, seen));
   EXPECT_NE(EgressTransaction({}, 7).find("counter denied { packets 7 bytes 0 }"), std::string::npos);
 }
 

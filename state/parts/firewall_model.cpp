@@ -373,25 +373,29 @@ TableLabel ParseTableComment(std::string_view comment) {
   return label;
 }
 
-std::string ReplaceTable(const TableText& table) {
-  // Deleting what is not there is an error, adding what is there is none: so add, delete, and make anew.
-  const auto name = Join({"table ", table.family, " ", table.name});
-  auto text = Join(
-      {"add ", name, "\ndelete ", name, "\nadd ", name, " {\n  comment ", Quoted(table.comment), "\n", table.objects});
-  for (const auto& chain : table.chains) {
+std::string ChainTexts(std::span<const FirewallChain> chains, std::span<const FirewallRule> rules) {
+  std::string text;
+  for (const auto& chain : chains) {
     text += Join({"  chain ", chain.name, " {\n"});
     if (!chain.hook.empty()) {
       text += Join({"    type ", chain.type, " hook ", chain.hook, " priority ", std::to_string(chain.priority),
                     "; policy ", chain.policy, ";\n"});
     }
-    for (std::size_t i = 0; i < table.rules.size(); ++i) {
-      const auto& rule = table.rules[i];
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+      const auto& rule = rules[i];
       if (rule.chain != chain.name) continue;
       text += Join({"    ", rule.text, " comment ", Quoted(RuleComment(i + 1, rule.name)), "\n"});
     }
     text += "  }\n";
   }
-  return text + "}\n";
+  return text;
+}
+
+std::string ReplaceTable(const TableText& table) {
+  // Deleting what is not there is an error, adding what is there is none: so add, delete, and make anew.
+  const auto name = Join({"table ", table.family, " ", table.name});
+  return Join({"add ", name, "\ndelete ", name, "\nadd ", name, " {\n  comment ", Quoted(table.comment), "\n",
+               table.objects, ChainTexts(table.chains, table.rules), "}\n"});
 }
 
 std::string FirewallTransaction(const FirewallWanted& wanted, std::string_view table_comment) {

@@ -117,6 +117,8 @@ struct TableText {
   std::span<const FirewallRule> rules;
   std::string_view family = "inet";
 };
+// Its lines of chains; chains that are there already only get the rules.
+std::string ChainTexts(std::span<const FirewallChain> chains, std::span<const FirewallRule> rules);
 // The commands for nft(8), to be run as one transaction, that put it in the place of what has its name.
 std::string ReplaceTable(const TableText& table);
 // The same for the table of a project.

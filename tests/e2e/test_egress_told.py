@@ -141,6 +141,45 @@ def test_what_was_denied_before_other_rules_is_told_too(world, internet):
     world.nothing_left()
 
 
+def test_what_is_denied_while_rules_are_replaced_is_counted(world, internet):
+    """Every packet is refused by the old rules or by the new ones, and counted once."""
+    text = SERVICE.replace("BACKEND", "kernel")
+    world.apply(world.write(text))
+    sender = world.popen("nsenter", "-t", world.pid("service.web"), "--net", "--", "/usr/bin/python3", "-c", f"""import select, socket, sys
+s = socket.socket(type=socket.SOCK_DGRAM)
+refused = 0
+print("up", flush=True)
+while not select.select([sys.stdin], [], [], 0)[0]:
+    for _ in range(100):
+        try: s.sendto(b"x", ("{OTHER}", 9999))
+        except PermissionError: refused += 1
+print(refused)""", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert sender.stdout.readline() == "up\n"
+    for round in range(12):
+        world.apply(world.write(text + ["egress_tcp_ports = [443]\n", "egress_udp_ports = [53]\n", ""][round % 3]))
+    refused = int(sender.communicate("\n")[0])
+    assert refused > 10000
+    assert world.container("web")["egress_denied"] == refused
+    assert internet.packets("strange") == 0, internet.strangers()
+
+
+def test_a_supervisor_wakes_for_denials_only_where_there_are_rules(world, internet):
+    """What it waits for, in milliseconds, is an argument of its poll(2)."""
+    text = SERVICE.replace("BACKEND", "kernel")
+    without = "".join(line + "\n" for line in text.splitlines() if not line.startswith("egress"))
+    def patience():
+        pid = world.run("pgrep", "-f", "^nucleus-supervisor ").stdout.split()[-1]
+        number, *arguments = world.run("cat", f"/proc/{pid}/syscall").stdout.split()
+        return int(arguments[2], 16) & 0xffffffff if number == "7" else None
+    for words, wakes in ((without, False), (text, True), (without, False)):
+        world.apply(world.write(words))
+        wait_for("its rest", lambda: patience() is not None)
+        assert (patience() != 0xffffffff) == wakes, hex(patience())
+    assert len(world.nucleus("events", "--output", "jsonl").stdout.splitlines()) < 10
+    world.nucleus("destroy", world.project)
+    world.nothing_left()
+
+
 @needs_slirp
 def test_without_the_rules_nothing_starts_unless_it_was_asked_for(world, internet, image):  # noqa: F811
     """libnftables is missing, or the kernel refuses."""
