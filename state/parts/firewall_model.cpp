@@ -104,8 +104,9 @@ void AddForward(const FirewallWanted& wanted, Rules& rules) {
     if (net.internal) continue;
     rules.Add("forward", net.network, "isolation", Join({"oifname ", link, " drop"}));
     rules.Add("forward", net.network, "other networks", Join({from, " oifname ", kAnyBridge, " drop"}));
-    // What belongs to no connection is not translated, and would leave under the address it has here.
-    rules.Add("forward", net.network, "no connection", Join({from, " ct state invalid drop"}));
+    // What belongs to no connection is not translated, and would leave under the address it has here. Neighbours and
+    // listeners of IPv6 are followed by none (nf_conntrack_proto_icmpv6.c), though they be sent to far away.
+    rules.Add("forward", net.network, "no connection", Join({from, " ct state invalid,untracked drop"}));
     rules.Add("forward", net.network, "way out", Join({from, " ip saddr ", Format(net.subnet), " accept"}));
     if (net.subnet6) {
       rules.Add("forward", net.network, "way out of IPv6",

@@ -254,3 +254,65 @@ def test_run_speaks_ipv6_where_its_options_do(world, internet, image):
     assert forwarding(world) == ["0", "1"]
     plain = run(world, "--network", "bridge", "--", "cat", "/proc/net/if_inet6").stdout
     assert "eth0" not in plain
+
+
+# Packets made by hand, below every rule of the namespace, from the service's own addresses: of protocols that connections are not followed of,
+# in fragments, behind extension headers, errors about connections that there are none of. GATEWAY'S-ADDRESS OWN OWN6 THERE THERE6
+STRANGE = """
+import socket, struct, sys
+there = bytes.fromhex(sys.argv[1].replace(":", ""))
+own, own6, to, to6 = (socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text) for text in sys.argv[2:])
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("eth0", 0))
+mac = s.getsockname()[4]
+def sum16(data):
+    data += b"\\0" * (len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total >> 16) + (total & 0xffff)
+    return ~(total + (total >> 16)) & 0xffff
+def icmp6(kind, body):
+    text = struct.pack("!BBH", kind, 0, 0) + body
+    pseudo = own6 + to6 + struct.pack("!II", len(text), 58)
+    return text[:2] + struct.pack("!H", sum16(pseudo + text)) + text[4:]
+def ip6(protocol, payload, hops=255):
+    return struct.pack("!IHBB", 0x60000000, len(payload), protocol, hops) + own6 + to6 + payload
+def ip(protocol, payload, fragment=0, options=b""):
+    head = struct.pack("!BBHHHBBH4s4s", 0x45 + len(options) // 4, 0, 20 + len(options) + len(payload), 7, fragment, 64, protocol, 0, own, to) + options
+    return head[:10] + struct.pack("!H", sum16(head)) + head[12:] + payload
+def icmp(kind, body):
+    text = struct.pack("!BBH", kind, 0, 0) + body
+    return text[:2] + struct.pack("!H", sum16(text)) + text[4:]
+frames = []
+for kind in [1, 2, 3, 4, 128, 129, 130, 131, 132, 133, 134, 135, 136, 137, 138, 141, 143, 151, 200]:
+    text = icmp6(kind, b"\\0" * 4 + to6 + b"\\0" * 28)
+    frames += [ip6(58, text, hops) for hops in (255, 64)]
+    frames += [ip6(0, b"\\x3a\\0\\1\\4\\0\\0\\0\\0" + text), ip6(60, b"\\x3a\\0\\1\\4\\0\\0\\0\\0" + text), ip6(44, b"\\x3a\\0\\0\\0\\0\\0\\0\\x09" + text),
+               ip6(44, b"\\x3a\\0\\0\\1\\0\\0\\0\\x0a" + text[:24]), ip6(44, b"\\x3a\\0\\0\\x18\\0\\0\\0\\x0b" + text[:24])]
+for protocol in [2, 4, 33, 41, 43, 47, 50, 51, 59, 89, 103, 112, 115, 132, 135, 136, 139, 140, 253]:
+    frames += [ip6(protocol, b"\\0" * 40), ip(protocol, b"\\0" * 40)]
+for kind in [0, 3, 4, 5, 8, 9, 10, 11, 12, 13, 15, 17, 30, 42]:
+    frames += [ip(1, icmp(kind, b"\\0" * 4 + ip(17, struct.pack("!HHHH", 1, 2, 8, 0)))), ip(1, icmp(kind, b"\\0" * 4 + own + to + own))]
+for fragment in [0x2000, 0x2001, 1, 0x1fff]:
+    frames += [ip(17, b"\\0\\1\\0\\2\\0\\x10\\0\\0" + b"x" * 8, fragment), ip(1, icmp(8, b"\\0" * 12), fragment)]
+frames += [ip(17, b"\\0\\1\\0\\2\\0\\x10\\0\\0" + b"x" * 8, 0, options) for options in (b"\\x83\\7\\4" + to + b"\\0", b"\\x89\\7\\4" + to + b"\\0", b"\\x94\\4\\0\\0")]
+for frame in frames:
+    s.send(there + mac + (b"\\x86\\xdd" if frame[0] >> 4 == 6 else b"\\x08\\0") + frame)
+print(len(frames))
+"""
+
+
+def test_packets_of_no_connection_do_not_leave_under_an_address_of_inside(world, internet):
+    path = world.write(topology())
+    world.apply(path)
+    settled(world, path)
+    internet.run("nft", "table inet inside { chain in { type filter hook prerouting priority -400; iifname != lo ip saddr 10.0.0.0/8 counter; "
+                        "iifname != lo ip6 saddr fc00::/7 counter; iifname != lo ip6 saddr 2001:db8::1 counter; }; }")
+    front = next(name for alias, name in world.links().items() if alias.endswith("/network.front"))
+    bridge = json.loads(world.run("ip", "-j", "link", "show", "dev", front).stdout)[0]["address"]
+    links = json.loads(world.inside("service.web", "ip", "-j", "address", "show", "eth0").stdout)[0]["addr_info"]
+    own, own6 = (next(a["local"] for a in links if a["family"] == family and a["scope"] == "global") for family in ("inet", "inet6"))
+    world.inside("service.web", "ping", "-c1", "-W1", THERE6, status=None)  # who is next is known
+    done = world.inside("service.web", "/usr/bin/python3", "-c", STRANGE, bridge, own, own6, THERE, THERE6)
+    assert int(done.stdout) > 100
+    packets = [int(line.split("packets ")[1].split()[0]) for line in internet.run("nft", "list", "table", "inet", "inside").stdout.splitlines() if "counter" in line]
+    assert packets[:2] == [0, 0] and packets[2] > 0, packets
