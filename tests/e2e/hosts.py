@@ -15,14 +15,19 @@ import fcntl, json, os, socket, struct, sys, threading, time
 place, *ports = sys.argv[1:]
 name = os.path.basename(place)
 
+def answer_tcp(connection, peer):
+    try:
+        connection.settimeout(20)
+        connection.recv(1)  # who asks begins and ends it: a pasta of Debian 12 loses what comes otherwise
+        connection.sendall(f"{name} {peer[0]}".encode())
+        connection.recv(1)
+    except OSError:
+        pass
+    connection.close()
+
 def serve_tcp(server):
     while True:
-        connection, peer = server.accept()
-        try:
-            connection.sendall(f"{name} {peer[0]}".encode())
-        except OSError:
-            pass
-        connection.close()
+        threading.Thread(target=answer_tcp, args=server.accept(), daemon=True).start()
 
 def serve_udp(server):
     while True:
@@ -43,8 +48,7 @@ def ask(kind, address, port, seconds):
             try:
                 s.settimeout(seconds if kind == "tcp" else 0.3)
                 s.connect((address, port))
-                if kind == "udp":
-                    s.send(b"?")
+                s.send(b"?")
                 return s.recv(2048).decode()
             except TimeoutError:
                 continue

@@ -51,10 +51,11 @@ command = ["/usr/bin/python3", "-c", '''PROGRAM''', "/shared/aside", "tcp:0.0.0.
 networks = ["side"]
 """
 
-# kernel, user: two of `run --network bridge`, of each backend, with ports published on 203.0.113.1 and on 127.0.0.1.
+# kernel, user, pasta: three of `run --network bridge`, of each backend (user: userspace), with ports published on 203.0.113.1 and on 127.0.0.1.
 # every: a port of the machine's on all its addresses, asked for at 203.0.113.1 and at its addresses on networks; own: one on 127.0.0.1 alone.
 # Then the containers at their own addresses; the ports that services publish, at 203.0.113.1 or where it says: 8081 is published on 127.0.0.1,
 # 8082 on 203.0.113.11, 8083 leads to an internal network; those of kernel and user; and what is asked for at 127.0.0.1.
+# pasta refuses a TCP port of the machine's own addresses that no socket is bound to, as nobody's: a service's, which are translated before.
 # A cell of two letters is of agents and of production.
 TABLES = {
     4: """
@@ -66,6 +67,7 @@ TABLES = {
   machine   o   o       o         o      o          o      o     o           o          -
   kernel    x-  x-      x-        x      x          x-     o-    o-          o-         -
   user      x-  x-      x-        x      x          x-     x-    x-          x-         -
+  pasta     x-  x-      x-        x      x          x-     x-    x-          x-         -
   web       x-  x-      x-        x      x          x-     o-    o-          -          -
   db        -   -       -         -      -          -      -     -           -          -
   aside     x-  x-      x-        x      x          x-     o-    o-          o-         -
@@ -78,6 +80,7 @@ TABLES = {
   machine   o   o       o        o  o     o
   kernel    -   -       -        -  -     o
   user      x-  x-      x-       x- x-    x-
+  pasta     x-  x-      x-       x- x-    x-
   web       o   o       o        o  -     -
   db        -   -       o        o  -     -
   aside     -   -       -        -  o     -
@@ -90,33 +93,36 @@ TABLES = {
   machine   o    o        -    -    o           o    o    o    o
   kernel    x-   x-       -    -    x-          x-   x-   -    -
   user      x-   x-       -    -    x-          x-   x-   x-   x-
+  pasta     -    x-       -    -    -           -    -    -    -
   web       x-   x-       -    -    x-          x-   x-   -    x-
   db        -    -        -    -    -           -    -    -    x-
   aside     x-   x-       -    -    x-          x-   x-   -    -
 
-            8180 second:8180 8181 8153/udp 8280 second:8280 8281 8253/udp
-  router    o    -           -    o        o    -           -    o
-  neighbour o    -           -    o        o    -           -    o
-  far       o    -           -    o        o    -           -    o
-  dns       o    -           -    o        o    -           -    o
-  machine   o    -           -    o        o    -           -    o
-  kernel    x-   -           -    x-       o-   -           -    o-
-  user      x-   -           -    x-       x-   -           -    x-
-  web       x-   -           -    x-       o-   -           -    o-
-  db        -    -           -    -        -    -           -    -
-  aside     x-   -           -    x-       o-   -           -    o-
+            8180 second:8180 8181 8153/udp 8280 second:8280 8281 8253/udp 8380 second:8380 8381 8353/udp
+  router    o    -           -    o        o    -           -    o        o    -           -    o
+  neighbour o    -           -    o        o    -           -    o        o    -           -    o
+  far       o    -           -    o        o    -           -    o        o    -           -    o
+  dns       o    -           -    o        o    -           -    o        o    -           -    o
+  machine   o    -           -    o        o    -           -    o        o    -           -    o
+  kernel    x-   -           -    x-       o-   -           -    o-       o-   -           -    o-
+  user      x-   -           -    x-       x-   -           -    x-       x-   -           -    x-
+  pasta     x-   -           -    x-       x-   -           -    x-       x-   -           -    x-
+  web       x-   -           -    x-       o-   -           -    o-       o-   -           -    o-
+  db        -    -           -    -        -    -           -    -        -    -           -    -
+  aside     x-   -           -    x-       o-   -           -    o-       o-   -           -    o-
 
-            lo:7001 lo:8080 lo:8053/udp lo:8081 lo:8082 lo:8083 lo:8180 lo:8181 lo:8281
-  router    -       -       -           -       -       -       -       -       -
-  neighbour -       -       -           -       -       -       -       -       -
-  far       -       -       -           -       -       -       -       -       -
-  dns       -       -       -           -       -       -       -       -       -
-  machine   o       o       o           o       -       o       -       o       x
-  kernel    -       -       -           -       -       -       -       -       -
-  user      -       -       -           -       -       -       -       -       -
-  web       -       -       -           -       -       -       -       -       -
-  db        -       -       -           -       -       -       -       -       -
-  aside     -       -       -           -       -       -       -       -       -
+            lo:7001 lo:8080 lo:8053/udp lo:8081 lo:8082 lo:8083 lo:8180 lo:8181 lo:8281 lo:8381
+  router    -       -       -           -       -       -       -       -       -       -
+  neighbour -       -       -           -       -       -       -       -       -       -
+  far       -       -       -           -       -       -       -       -       -       -
+  dns       -       -       -           -       -       -       -       -       -       -
+  machine   o       o       o           o       -       o       -       o       x       o
+  kernel    -       -       -           -       -       -       -       -       -       -
+  user      -       -       -           -       -       -       -       -       -       -
+  pasta     -       -       -           -       -       -       -       -       -       -
+  web       -       -       -           -       -       -       -       -       -       -
+  db        -       -       -           -       -       -       -       -       -       -
+  aside     -       -       -           -       -       -       -       -       -       -
 """,
     6: """
             far far/udp neighbour every front.every back.every own
@@ -126,6 +132,7 @@ TABLES = {
   machine   o   o       o         o     o           o          -
   kernel    x-  x-      x-        o-    o-          o-         -
   user      x-  x-      x-        x-    x-          x-         -
+  pasta     x-  x-      x-        x-    x-          x-         -
   web       x-  x-      x-        o-    o-          -          -
   db        -   -       -         -     -           -          -
   aside     x-  x-      x-        o-    o-          o-         -
@@ -137,6 +144,7 @@ TABLES = {
   machine   o   o       o        o  o     o
   kernel    -   -       -        -  -     o
   user      x-  x-      x-       x- x-    x-
+  pasta     x-  x-      x-       x- x-    x-
   web       o   o       o        o  -     -
   db        -   -       o        o  -     -
   aside     -   -       -        -  o     -
@@ -148,31 +156,34 @@ TABLES = {
   machine   o    o        -    -    o           o    o    o    o
   kernel    x-   x-       -    -    x-          x-   x-   -    -
   user      x-   x-       -    -    x-          x-   x-   x-   x-
+  pasta     -    x-       -    -    -           -    -    -    -
   web       x-   x-       -    -    x-          x-   x-   -    x-
   db        -    -        -    -    -           -    -    -    x-
   aside     x-   x-       -    -    x-          x-   x-   -    -
 
-            8180 second:8180 8181 8153/udp 8280
-  router    o    -           -    o        -
-  neighbour o    -           -    o        -
-  far       o    -           -    o        -
-  machine   o    -           -    o        -
-  kernel    x-   -           -    x-       -
-  user      x-   -           -    x-       -
-  web       x-   -           -    x-       -
-  db        -    -           -    -        -
-  aside     x-   -           -    x-       -
+            8180 second:8180 8181 8153/udp 8280 8480 second:8480 8453/udp
+  router    o    -           -    o        -    o    -           o
+  neighbour o    -           -    o        -    o    -           o
+  far       o    -           -    o        -    o    -           o
+  machine   o    -           -    o        -    o    -           o
+  kernel    x-   -           -    x-       -    o-   -           o-
+  user      x-   -           -    x-       -    x-   -           x-
+  pasta     x-   -           -    x-       -    x-   -           x-
+  web       x-   -           -    x-       -    o-   -           o-
+  db        -    -           -    -        -    -    -           -
+  aside     x-   -           -    x-       -    o-   -           o-
 
-            lo:7001 lo:8080 lo:8053/udp lo:8083 lo:8180
-  router    -       -       -           -       -
-  neighbour -       -       -           -       -
-  far       -       -       -           -       -
-  machine   o       -       -           -       -
-  kernel    -       -       -           -       -
-  user      -       -       -           -       -
-  web       -       -       -           -       -
-  db        -       -       -           -       -
-  aside     -       -       -           -       -
+            lo:7001 lo:8080 lo:8053/udp lo:8083 lo:8180 lo:8480
+  router    -       -       -           -       -       -
+  neighbour -       -       -           -       -       -
+  far       -       -       -           -       -       -
+  machine   o       -       -           -       -       -
+  kernel    -       -       -           -       -       -
+  user      -       -       -           -       -       -
+  pasta     -       -       -           -       -       -
+  web       -       -       -           -       -       -
+  db        -       -       -           -       -       -
+  aside     -       -       -           -       -       -
 """,
 }
 
@@ -190,9 +201,11 @@ def targets(family, web, db, aside, kernel):
              "8082": ("tcp", MACHINE6, 8082, "web"), "second:8082": ("tcp", SECOND6, 8082, "web"), "8090": ("tcp", MACHINE6, 8090, "web"),
              "8092": ("tcp", MACHINE6, 8092, "web"), "8083": ("tcp", MACHINE6, 8083, "db"), "back:8083": ("tcp", "fd00:77:2::1", 8083, "db")},
             {"8180": ("tcp", MACHINE6, 8180, "kernel"), "second:8180": ("tcp", SECOND6, 8180, "kernel"), "8181": ("tcp", MACHINE6, 8181, "kernel"),
-             "8153/udp": ("udp", MACHINE6, 8153, "kernel"), "8280": ("tcp", MACHINE6, 8280, "user")},
+             "8153/udp": ("udp", MACHINE6, 8153, "kernel"), "8280": ("tcp", MACHINE6, 8280, "user"),
+             "8480": ("tcp", MACHINE6, 8480, "pasta"), "second:8480": ("tcp", SECOND6, 8480, "pasta"), "8453/udp": ("udp", MACHINE6, 8453, "pasta")},
             {f"lo:{port}": (kind, "::1", int(port.split("/")[0]), name) for port, kind, name in (
-                ("7001", "tcp", "machine"), ("8080", "tcp", "web"), ("8053/udp", "udp", "web"), ("8083", "tcp", "db"), ("8180", "tcp", "kernel"))},
+                ("7001", "tcp", "machine"), ("8080", "tcp", "web"), ("8053/udp", "udp", "web"), ("8083", "tcp", "db"), ("8180", "tcp", "kernel"),
+                ("8480", "tcp", "pasta"))},
         ]
     return [
         {"far": ("tcp", FAR, 80, "far"), "far/udp": ("udp", FAR, 9999, "far"), "neighbour": ("tcp", NEIGHBOUR, 80, "neighbour"),
@@ -206,10 +219,11 @@ def targets(family, web, db, aside, kernel):
          "8092": ("tcp", MACHINE, 8092, "web"), "8083": ("tcp", MACHINE, 8083, "db"), "back:8083": ("tcp", "10.77.2.1", 8083, "db")},
         {"8180": ("tcp", MACHINE, 8180, "kernel"), "second:8180": ("tcp", SECOND, 8180, "kernel"), "8181": ("tcp", MACHINE, 8181, "kernel"),
          "8153/udp": ("udp", MACHINE, 8153, "kernel"), "8280": ("tcp", MACHINE, 8280, "user"), "second:8280": ("tcp", SECOND, 8280, "user"),
-         "8281": ("tcp", MACHINE, 8281, "user"), "8253/udp": ("udp", MACHINE, 8253, "user")},
+         "8281": ("tcp", MACHINE, 8281, "user"), "8253/udp": ("udp", MACHINE, 8253, "user"), "8380": ("tcp", MACHINE, 8380, "pasta"),
+         "second:8380": ("tcp", SECOND, 8380, "pasta"), "8381": ("tcp", MACHINE, 8381, "pasta"), "8353/udp": ("udp", MACHINE, 8353, "pasta")},
         {f"lo:{port}": (kind, "127.0.0.1", int(port.split("/")[0]), name) for port, kind, name in (
             ("7001", "tcp", "machine"), ("8080", "tcp", "web"), ("8053/udp", "udp", "web"), ("8081", "tcp", "web"), ("8082", "tcp", "web"),
-            ("8083", "tcp", "db"), ("8180", "tcp", "kernel"), ("8181", "tcp", "kernel"), ("8281", "tcp", "user"))},
+            ("8083", "tcp", "db"), ("8180", "tcp", "kernel"), ("8181", "tcp", "kernel"), ("8281", "tcp", "user"), ("8381", "tcp", "pasta"))},
     ]
 
 
@@ -264,8 +278,9 @@ class Site:
         self.processes.append((name, self.world.popen(*command, stdout=subprocess.DEVNULL, stderr=errors), errors))
 
     def containers(self):
-        for name, backend, first in (("kernel", "kernel", 8180), ("user", "userspace", 8280)):
-            both = ["-p", f"[{MACHINE6}]:{first}:80", "-p", f"[{MACHINE6}]:{first - 27}:53/udp"] if name == "kernel" else []
+        for name, backend, first in (("kernel", "kernel", 8180), ("user", "userspace", 8280), ("pasta", "pasta", 8380)):
+            other = first + 100 * (name == "pasta")  # which of Debian 12 has a number once only
+            both = ["-p", f"[{MACHINE6}]:{other}:80", "-p", f"[{MACHINE6}]:{other - 27}:53/udp"] if name != "user" else []
             ports = ["tcp::::80", "udp::::53"] if both else []
             both = both or ["--dns", FAR6]  # a name server makes it speak IPv6 too, which slirp4netns publishes nothing by
             self.start(name, *self.traced, NUCLEUS, "run", "--network", "bridge", "--nat-backend", backend, "--name", name, *self.options,
@@ -276,7 +291,7 @@ class Site:
         self.world.run(*self.traced, NUCLEUS, "apply", "-f", path, timeout=120)
 
     def speakers(self):
-        names = ["machine", "kernel", "user", "web", "db", "aside"]
+        names = ["machine", "kernel", "user", "pasta", "web", "db", "aside"]
         try:
             return self.outside | {name: Speaker(self.shared, name).wait() for name in names}
         except AssertionError as late:
@@ -321,6 +336,7 @@ def differing(site, speakers, family):
               if got[row][column] != cell), f"IPv{family}, {site.mode}:", write(got, blocks)]
 
 
+@pytest.mark.skipif(shutil.which("pasta") is None, reason="needs pasta")
 @pytest.mark.parametrize("site", ["agent", "production"], indirect=True)
 def test_who_reaches_whom_is_what_is_written_down(site):
     site.containers()
