@@ -39,6 +39,8 @@ std::vector<FirewallRule> SpoofRules() {
     rules.push_back({std::string(chain), "rule sources " + std::string(what), std::move(text)});
   };
   const std::string forged = "counter name \"" + std::string(kSpoofCounter) + "\" drop";
+  // First what has a tag: behind one of VLAN 0, which whoever receives it takes off, the rules for neighbours see none.
+  add(kSources, "kinds", "ether type != { arp, ip, ip6 } " + forged);
   add(kSources, "ipv4", "iifname . ether saddr . ip saddr @ipv4 accept");
   add(kSources, "arp",
       "iifname . ether saddr . arp saddr ip @ipv4 iifname . arp saddr ether . arp saddr ip @ipv4 accept");

@@ -7,7 +7,7 @@ import pytest
 from internet import HERE, THERE
 from internet6 import ASK, HERE6, SERVER, THERE6, Internet6
 from sandbox import image, run  # noqa: F401 (fixture)
-from world import NUCLEUS
+from world import NUCLEUS, wait_for
 
 TOPOLOGY = """name = "PROJECT"
 [networks.front]
@@ -311,8 +311,79 @@ def test_packets_of_no_connection_do_not_leave_under_an_address_of_inside(world,
     bridge = json.loads(world.run("ip", "-j", "link", "show", "dev", front).stdout)[0]["address"]
     links = json.loads(world.inside("service.web", "ip", "-j", "address", "show", "eth0").stdout)[0]["addr_info"]
     own, own6 = (next(a["local"] for a in links if a["family"] == family and a["scope"] == "global") for family in ("inet", "inet6"))
-    world.inside("service.web", "ping", "-c1", "-W1", THERE6, status=None)  # who is next is known
     done = world.inside("service.web", "/usr/bin/python3", "-c", STRANGE, bridge, own, own6, THERE, THERE6)
     assert int(done.stdout) > 100
     packets = [int(line.split("packets ")[1].split()[0]) for line in internet.run("nft", "list", "table", "inet", "inside").stdout.splitlines() if "counter" in line]
     assert packets[:2] == [0, 0] and packets[2] > 0, packets
+
+
+# Neighbour advertisements of a friend's address, at the victim: as they are, behind extension headers, in a fragment, tagged; and ARP of it.
+# VICTIM'S-MAC OWN6 VICTIM6 FRIEND6 VICTIM4 FRIEND4
+FORGED = """
+import socket, struct, sys
+there = bytes.fromhex(sys.argv[1].replace(":", ""))
+own6, to6, friend6, to, friend = (socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text) for text in sys.argv[2:])
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("eth0", 0))
+mac = s.getsockname()[4]
+def sum16(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total >> 16) + (total & 0xffff)
+    return ~(total + (total >> 16)) & 0xffff
+def icmp6(source, kind, body):
+    text = struct.pack("!BBH", kind, 0, 0) + body
+    return text[:2] + struct.pack("!H", sum16(source + to6 + struct.pack("!II", len(text), 58) + text)) + text[4:]
+frames = []
+local = bytes.fromhex("fe80000000000000") + bytes([mac[0] ^ 2]) + mac[1:3] + b"\\xff\\xfe" + mac[3:]
+for source in (own6, local, friend6):
+    def ip6(protocol, payload):
+        return b"\\x86\\xdd" + struct.pack("!IHBB", 0x60000000, len(payload), protocol, 255) + source + to6 + payload
+    advertised = icmp6(source, 136, b"\\xe0\\0\\0\\0" + friend6 + b"\\2\\1" + mac)
+    asked = icmp6(source, 135, b"\\0\\0\\0\\0" + to6 + b"\\1\\1" + mac)
+    led = icmp6(source, 137, b"\\0\\0\\0\\0" + friend6 + friend6 + b"\\2\\1" + mac)
+    router = icmp6(source, 134, b"\\x40\\0\\x07\\x08" + b"\\0" * 8 + b"\\1\\1" + mac + struct.pack("!BBBBIII", 3, 4, 64, 0xc0, 9999, 9999, 0) + bytes.fromhex("fd00dead000000000000000000000000"))
+    empty = b"\\0\\1\\4\\0\\0\\0\\0"
+    for text in (advertised, asked, led, router):
+        plain = ip6(58, text)
+        frames += [plain, ip6(0, b"\\x3a" + empty + text), ip6(60, b"\\x3a" + empty + text), ip6(43, b"\\x3a" + empty + text), ip6(44, b"\\x3a\\0\\0\\0\\0\\0\\0\\7" + text),
+                   ip6(0, b"\\x3c" + empty + b"\\x3a" + empty + text), ip6(60, b"\\x2c" + empty + b"\\x3a\\0\\0\\0\\0\\0\\0\\7" + text),
+                   ip6(44, b"\\x3a\\0\\0\\1\\0\\0\\0\\x09" + text[:16]), ip6(44, b"\\x3a\\0\\0\\x10\\0\\0\\0\\x09" + text[16:]), ip6(41, plain[2:]),
+                   b"\\x81\\0\\0\\0" + plain, b"\\x81\\0\\0\\1" + plain, b"\\x88\\xa8\\0\\0\\x81\\0\\0\\0" + plain, b"\\x88\\x64\\x11\\0\\0\\1" + struct.pack("!H", len(plain)) + b"\\0\\x57" + plain[2:]]
+for operation in (1, 2):
+    arp = b"\\x08\\6" + struct.pack("!HHBBH", 1, 0x800, 6, 4, operation) + mac + friend + there + to
+    frames += [arp, b"\\x81\\0\\0\\0" + arp, b"\\x88\\xa8\\0\\0" + arp, b"\\x80\\x35" + arp[2:]]
+for frame in frames:
+    for target in (there, b"\\xff" * 6, b"\\x33\\x33\\0\\0\\0\\1"):
+        s.send(target + mac + frame)
+print(len(frames))
+"""
+
+
+KNOCK = "import socket, sys; socket.socket(socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', (sys.argv[1], 9))"
+
+
+def test_a_neighbour_is_not_made_believe_that_one_is_another(world, internet):
+    world.apply(world.write("""name = "PROJECT"
+[networks.front]
+subnet = "10.77.0.0/24"
+subnet6 = "fd00:77::/64"
+""" + "".join(f'[services.{name}]\ncommand = ["/bin/sleep", "10000"]\nnetworks = ["front"]\n' for name in ("friend", "mallory", "victim"))))
+    links = {name: json.loads(world.inside(f"service.{name}", "ip", "-j", "address", "show", "eth0").stdout)[0] for name in ("friend", "mallory", "victim")}
+    def address(name, family):
+        return next(a["local"] for a in links[name]["addr_info"] if a["family"] == family and a["scope"] == "global")
+    def known():
+        return {entry["dst"]: entry.get("lladdr") for entry in json.loads(world.inside("service.victim", "ip", "-j", "neigh").stdout)}
+    send = lambda: world.inside("service.mallory", "/usr/bin/python3", "-c", FORGED, links["victim"]["address"], address("mallory", "inet6"), address("victim", "inet6"),
+                                address("friend", "inet6"), address("victim", "inet"), address("friend", "inet"))
+    both = [address("friend", family) for family in ("inet", "inet6")]
+    before = world.inside("service.victim", "sh", "-c", "ip -6 route; ip -6 address").stdout
+    for known_before in (False, True):
+        if known_before:
+            for to in both:
+                world.inside("service.victim", "/usr/bin/python3", "-c", KNOCK, to)
+            wait_for("the friend to be known", lambda: {links["friend"]["address"]} == {known().get(to) for to in both})
+        assert int(send().stdout) > 100
+        entries = known()
+        assert all(entries.get(to, links["friend"]["address"]) == links["friend"]["address"] for to in both), entries
+        assert links["mallory"]["address"] not in {mac for to, mac in entries.items() if to in both + ["10.77.0.1", "fd00:77::1"]}, entries
+    assert world.inside("service.victim", "sh", "-c", "ip -6 route; ip -6 address").stdout == before
