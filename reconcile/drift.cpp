@@ -81,6 +81,11 @@ std::string DriftWords(Part part, const FactChange& fact) {
   constexpr std::string_view kPosture = "posture:";
   if (part == Part::kProcess && fact.seen && fact.name.starts_with(kPosture))
     return "not confined as it was: " + fact.name.substr(kPosture.size()) + " " + *fact.seen + " → restart";
+  // What it says is a digest; anything else is why it is no file of ours.
+  if (part == Part::kNames && differs && fact.seen->size() < fact.expected->size())
+    return fact.name + ": " + *fact.seen + " → restore";
+  if (part == Part::kProcess && fact.seen && fact.name.starts_with(kMountedFact))
+    return fact.name.substr(kMountedFact.size()) + " is another file than the one mounted in it → restart";
   return Describe(fact);
 }
 

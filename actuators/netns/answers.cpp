@@ -1,6 +1,7 @@
 #include "actuators/netns/answers.hpp"
 
 #include <arpa/inet.h>
+#include <linux/fib_rules.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/ip.h>
@@ -10,6 +11,7 @@
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -162,12 +164,14 @@ std::optional<Route> RouteOf(nlmsghdr* message) {
   if (message->nlmsg_type != RTM_NEWROUTE) return std::nullopt;
   if (nlmsg_parse(message, sizeof(rtmsg), attributes.data(), RTA_MAX, nullptr) < 0) return std::nullopt;
   const auto* info = static_cast<const rtmsg*>(nlmsg_data(message));
-  if (info->rtm_table != RT_TABLE_MAIN || info->rtm_type != RTN_UNICAST) return std::nullopt;
   const int family = info->rtm_family;
   if (!IsInternet(family)) return std::nullopt;
   const auto base = AddressIn(attributes[RTA_DST], family);
   if (IsLinkLocal(base)) return std::nullopt;
   Route route;
+  // The short one has no room for every number.
+  route.table = attributes[RTA_TABLE] != nullptr ? Number(attributes[RTA_TABLE]) : info->rtm_table;
+  route.type = info->rtm_type;
   if (family == AF_INET6) {
     route.to = spec::Ipv6Net{std::get<spec::Ipv6>(base), info->rtm_dst_len};
   } else {
@@ -178,9 +182,33 @@ std::optional<Route> RouteOf(nlmsghdr* message) {
   route.metric = Number(attributes[RTA_PRIORITY]);
   route.tos = info->rtm_tos;
   // Anybody may give a route the kernel's protocol; this is what its own look like. Scopes are IPv4's alone.
-  const bool on_link = family == AF_INET6 || info->rtm_scope == RT_SCOPE_LINK;
+  const unsigned char scope = route.type == RTN_LOCAL ? RT_SCOPE_HOST : RT_SCOPE_LINK;
+  const bool on_link = family == AF_INET6 || info->rtm_scope == scope;
   route.kernels = info->rtm_protocol == RTPROT_KERNEL && on_link && !route.gateway;
   return route;
+}
+
+std::optional<RoutingRule> RuleOf(nlmsghdr* message) {
+  std::array<nlattr*, FRA_MAX + 1> attributes{};
+  if (message->nlmsg_type != RTM_NEWRULE) return std::nullopt;
+  if (nlmsg_parse(message, sizeof(fib_rule_hdr), attributes.data(), FRA_MAX, nullptr) < 0) return std::nullopt;
+  const auto* info = static_cast<const fib_rule_hdr*>(nlmsg_data(message));
+  if (!IsInternet(info->family)) return std::nullopt;
+  RoutingRule rule;
+  rule.family = info->family;
+  rule.priority = Number(attributes[FRA_PRIORITY]);
+  rule.table = attributes[FRA_TABLE] != nullptr ? Number(attributes[FRA_TABLE]) : info->table;
+  const bool suppresses =
+      attributes[FRA_SUPPRESS_PREFIXLEN] != nullptr && Number(attributes[FRA_SUPPRESS_PREFIXLEN]) != ~0U;
+  rule.plain = info->action == FR_ACT_TO_TBL && info->src_len == 0 && info->dst_len == 0 && info->tos == 0 &&
+               (info->flags & FIB_RULE_INVERT) == 0 && !suppresses;
+  constexpr std::array kOfEveryRule{FRA_PRIORITY, FRA_TABLE, FRA_SUPPRESS_PREFIXLEN, FRA_PROTOCOL, FRA_PAD};
+  for (int type = 0; type <= FRA_MAX; ++type) {
+    const bool asks = attributes[static_cast<std::size_t>(type)] != nullptr;
+    if (asks && std::ranges::find(kOfEveryRule, type) == kOfEveryRule.end()) rule.plain = false;
+  }
+  rule.raw.assign(static_cast<const char*>(nlmsg_data(message)), static_cast<std::size_t>(nlmsg_datalen(message)));
+  return rule;
 }
 
 }  // namespace nucleus::netns

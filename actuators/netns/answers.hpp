@@ -8,6 +8,7 @@
 #include <string>
 
 #include "actuators/netns/netlink.hpp"
+#include "actuators/netns/routing.hpp"
 
 namespace nucleus::netns {
 
@@ -21,6 +22,7 @@ std::optional<Ending> EndingOf(const nlmsghdr* message);  // none: it is data
 // None: the message is about something else, or makes no sense.
 std::optional<Link> LinkOf(nlmsghdr* message);
 std::optional<LinkAddress> AddressOf(nlmsghdr* message);
-std::optional<Route> RouteOf(nlmsghdr* message);  // of the main table, unicast, not of link-local addresses
+std::optional<Route> RouteOf(nlmsghdr* message);  // not of link-local addresses
+std::optional<RoutingRule> RuleOf(nlmsghdr* message);
 
 }  // namespace nucleus::netns

@@ -17,6 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)nucleus::netns::LinkOf(header);
     (void)nucleus::netns::AddressOf(header);
     (void)nucleus::netns::RouteOf(header);
+    (void)nucleus::netns::RuleOf(header);
   }
   return 0;
 }

@@ -261,8 +261,11 @@ Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases, const Progre
   }
   bool created = false;
   auto pin = EnsurePin(wanted.pin, created);
-  auto done = pin ? InNamespace(pin->fd, wanted.pin, [&] { return Furnish(host, wanted, pin->fd.get(), warn); })
-                  : Result<>(Fail(pin.error()));
+  const auto furnish = [&]() -> Result<> {
+    TRY(Furnish(host, wanted, pin->fd.get(), warn));
+    return created ? Result<>() : RepairRouting();
+  };
+  auto done = pin ? InNamespace(pin->fd, wanted.pin, furnish) : Result<>(Fail(pin.error()));
   if (done) return DeleteByAlias(host, aliases, "veth", wanted.alias, keep);
   // The first error is the one to tell; what was there before stays as far as it got.
   if (created) (void)UndoNetns(wanted.pin, wanted.alias, aliases);

@@ -14,6 +14,7 @@ namespace nucleus::netns {
 struct Inside {
   Snapshot snapshot;
   Facts sysctls;  // SettingName() -> value
+  Facts routing;  // RoutingFaults()
   Result<Egress> egress;
 };
 

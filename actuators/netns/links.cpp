@@ -55,14 +55,15 @@ Result<> ChangeAddress(Netlink& netlink, std::uint16_t type, std::uint16_t flags
 Message RouteMessage(std::uint16_t type, std::uint16_t flags, const Route& route) {
   rtmsg header{};
   header.rtm_family = route.IsV6() ? AF_INET6 : AF_INET;
-  header.rtm_table = RT_TABLE_MAIN;
-  header.rtm_type = RTN_UNICAST;
+  header.rtm_table = RT_TABLE_UNSPEC;  // RTA_TABLE has it
+  header.rtm_type = route.type;
   header.rtm_protocol = type == RTM_NEWROUTE ? RTPROT_STATIC : RTPROT_UNSPEC;
   header.rtm_scope = type == RTM_NEWROUTE ? RT_SCOPE_UNIVERSE : RT_SCOPE_NOWHERE;
   std::visit([&](const auto& to) { header.rtm_dst_len = to.prefix; }, route.to);
   header.rtm_tos = route.tos;
   Message message(type, flags);
-  message.Header(header).Put(RTA_OIF, route.index);
+  message.Header(header).Put(RTA_TABLE, route.table);
+  if (route.index != 0) message.Put(RTA_OIF, route.index);
   if (!route.IsDefault()) std::visit([&](const auto& to) { message.PutAddress(RTA_DST, to.base); }, route.to);
   if (route.gateway) message.PutAddress(RTA_GATEWAY, *route.gateway);
   if (route.metric != 0) message.Put(RTA_PRIORITY, route.metric);
@@ -223,6 +224,11 @@ Result<> AddLinkLocalAddress(Netlink& netlink, int index, std::string_view name,
   return added;
 }
 
+Result<> DeleteRoute(Netlink& netlink, const Route& route) {
+  auto message = RouteMessage(RTM_DELROUTE, 0, route);
+  return netlink.Do(message, "delete route", spec::Format(route.to));
+}
+
 Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted, const std::vector<int>& attached,
                    unsigned char family) {
   if (family == AF_INET6 && !HasIpv6()) return {};
@@ -237,8 +243,7 @@ Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted, 
       there = true;
       continue;
     }
-    auto message = RouteMessage(RTM_DELROUTE, 0, route);
-    TRY(netlink.Do(message, "delete route", spec::Format(route.to)));
+    TRY(DeleteRoute(netlink, route));
   }
   if (!wanted || there) return {};
   Route route{.to = spec::Ipv4Net{}, .gateway = wanted->gateway, .index = wanted->index};

@@ -79,6 +79,7 @@ struct DefaultRoute {
   spec::IpAddress gateway;
   int index = 0;
 };
+Result<> DeleteRoute(Netlink& netlink, const Route& route);
 // Of one family: the default route as wanted and no other; over the links `attached` no route but that and the
 // kernel's own.
 Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted, const std::vector<int>& attached,

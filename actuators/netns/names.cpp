@@ -1,4 +1,6 @@
 // hosts, resolv.conf and hostname of a service. They are bind mounted: the file that is there is the one to rewrite.
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -12,13 +14,25 @@ namespace nucleus::netns {
 namespace {
 
 constexpr mode_t kDirectoryMode = 0755;  // the workload's user reads the files through it while they are mounted
-constexpr mode_t kFileMode = 0644;
+
+// What is no file of ours makes room for one. Not a directory: nobody made that by mistake.
+Result<> MakeRoom(const std::string& path) {
+  struct stat st{};
+  if (::lstat(path.c_str(), &st) != 0 || S_ISREG(st.st_mode)) return {};
+  return ::unlink(path.c_str()) == 0 || errno == ENOENT ? Result<>() : FailSys("remove", path);
+}
 
 Result<> Write(const std::string& path, const std::string& text) {
+  TRY(MakeRoom(path));
   // A reader in the container may look at any moment: what is right is left alone.
-  const auto now = sys::ReadFileIfThere(path);
-  if (now && *now && **now == text) return {};
-  return sys::RewriteInPlace(path, text, kFileMode);
+  const sys::Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat st{};
+  if (!fd || ::fstat(fd.get(), &st) != 0) return sys::RewriteInPlace(path, text, kNameFileMode);
+  if (st.st_uid != ::geteuid() && ::fchown(fd.get(), ::geteuid(), ::getegid()) != 0) return FailSys("chown", path);
+  const auto now = sys::ReadAll(fd.get(), path);
+  if (!now || *now != text) return sys::RewriteInPlace(path, text, kNameFileMode);
+  const bool right = (st.st_mode & 07777) == kNameFileMode;
+  return right || ::fchmod(fd.get(), kNameFileMode) == 0 ? Result<>() : FailSys("chmod", path);
 }
 
 }  // namespace

@@ -69,6 +69,10 @@ Message& Message::PutAddress(int attribute, const spec::IpAddress& address) {
   return Put(attribute, htonl(std::get<spec::Ipv4>(address).value));
 }
 
+Message& Message::PutRaw(std::string_view bytes) {
+  return Append(bytes.data(), bytes.size());
+}
+
 Message& Message::PutNested(int attribute, const std::function<void(Message&)>& fill) {
   nlattr* nest = nla_nest_start(message_.get(), attribute);
   fill(*this);

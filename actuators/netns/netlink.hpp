@@ -7,6 +7,7 @@
 #pragma once
 
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -47,6 +48,7 @@ class Message {
   Message& PutText(int attribute, std::string_view text);  // with a zero byte at the end
   Message& PutAddress(int attribute, const spec::IpAddress& address);
   Message& PutBytes(int attribute, const void* data, std::size_t size);
+  Message& PutRaw(std::string_view bytes);  // header and attributes, as a message of the kernel's had them
   Message& PutNested(int attribute, const std::function<void(Message&)>& fill);
 
   [[nodiscard]] nlmsghdr* raw();
@@ -142,14 +144,17 @@ struct LinkAddress {
   std::uint8_t prefix = 0;
 };
 
-struct Route {  // unicast, main table
+struct Route {
   spec::IpNet to;
   std::optional<spec::IpAddress> gateway;
   int index = 0;  // of the link
   std::uint32_t metric = 0;
   std::uint8_t tos = 0;
-  bool kernels = false;  // the kernel's own, beside an address
+  bool kernels = false;  // as those that the kernel makes beside an address
+  std::uint32_t table = RT_TABLE_MAIN;
+  std::uint8_t type = RTN_UNICAST;
 
+  [[nodiscard]] bool IsOrdinary() const { return table == RT_TABLE_MAIN && type == RTN_UNICAST; }
   [[nodiscard]] bool IsV6() const { return std::holds_alternative<spec::Ipv6Net>(to); }
   [[nodiscard]] bool IsDefault() const;
 };
@@ -157,14 +162,17 @@ struct Route {  // unicast, main table
 struct Snapshot {
   std::vector<Link> links;
   std::vector<LinkAddress> addresses;
-  std::vector<Route> routes;
+  std::vector<Route> routes;  // of every table and type
 
   [[nodiscard]] const Link* Find(std::string_view name) const;
   [[nodiscard]] const Link* Find(int index) const;
   // "10.42.0.1/24"; several in order, a blank between them; "no address".
   [[nodiscard]] std::string AddressesOf(int index) const;
+  // Unicast, of the main table.
   [[nodiscard]] std::vector<Route> DefaultRoutes() const;  // of both families
   [[nodiscard]] std::vector<Route> OtherRoutes() const;    // neither default nor the kernel's own
+  // Whether the kernel has made it for one of the addresses.
+  [[nodiscard]] bool IsKernels(const Route& route) const;
 };
 
 // What is wrong with the link of a program in user space (network_help.hpp); none where it is right, or is not there at
@@ -174,7 +182,8 @@ std::optional<std::string> UserspaceFault(const Snapshot& snapshot, bool v6);
 Result<std::vector<Link>> DumpLinks(Netlink& netlink, std::string_view kind = {});  // of a kind; "": all
 // index 0: of all links. family AF_UNSPEC: of both.
 Result<std::vector<LinkAddress>> DumpAddresses(Netlink& netlink, int index, unsigned char family = AF_INET);
-Result<std::vector<Route>> DumpRoutes(Netlink& netlink, unsigned char family = AF_INET);  // of one
+// Of one family: unicast, of the main table.
+Result<std::vector<Route>> DumpRoutes(Netlink& netlink, unsigned char family = AF_INET);
 Result<Snapshot> DumpAll(Netlink& netlink, bool v6);
 // Whether this kernel has IPv6 at all.
 bool HasIpv6();

@@ -22,6 +22,8 @@ Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases, const Progre
 // One that is there already, by its descriptor. warn: apply.hpp.
 Result<> FurnishNetns(const sys::Fd& network, const NetnsWanted& wanted, AliasIndex& aliases, const ProgressSink& warn);
 Result<> RestrictNetns(const sys::Fd& network, const NetnsWanted& wanted, const ProgressSink& warn);
+// Takes away what routing.hpp tells of, and gives back what is missing; in the namespace of the thread.
+Result<> RepairRouting();
 Result<> UndoNetns(const std::string& pin, const std::string& alias, AliasIndex& aliases);
 
 Result<> ApplyFirewall(const FirewallWanted& wanted, const Directories& directories, const sys::LockWait& wait);

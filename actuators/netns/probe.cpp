@@ -153,6 +153,7 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
   if (job.pin->state == PinState::kMounted) {
     const Snapshot& snapshot = inside->snapshot;
     observation.facts.insert(inside->sysctls.begin(), inside->sysctls.end());
+    observation.facts.insert(inside->routing.begin(), inside->routing.end());
     ObserveEgress(*inside, job.wanted, observation);
     for (const auto& link : snapshot.links) {
       if (link.name == "lo") observation.facts["lo"] = link.up ? "up" : "down";

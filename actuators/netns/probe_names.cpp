@@ -1,14 +1,17 @@
 // The files that say who is who: state/parts/netns_facts.cpp.
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <array>
 #include <filesystem>
+#include <optional>
 
 #include "actuators/netns/host_view.hpp"
 #include "actuators/netns/probe.hpp"
 #include "actuators/netns/unreadable.hpp"
 #include "actuators/sys/file.hpp"
 #include "spec/core/hash.hpp"
+#include "state/parts/directory_facts.hpp"
 
 namespace nucleus::netns {
 
@@ -16,14 +19,37 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kNameFiles{kHostsFile, kResolvFile, kHostnameFile};
 
+// Whose the files are: the owner of the directory that they are in. None: it is not there.
+std::optional<uid_t> OwnerOf(const std::string& directory) {
+  struct stat st{};
+  return ::lstat(directory.c_str(), &st) == 0 ? std::optional(st.st_uid) : std::nullopt;
+}
+
+// The digest of what it says; where it is not a file as ours are, what it is instead. No value: it is not there.
+Result<std::optional<std::string>> NameFileFact(const std::string& path, uid_t owner) {
+  struct stat st{};
+  if (::lstat(path.c_str(), &st) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    return FailSys("stat", path);
+  }
+  if (S_ISLNK(st.st_mode)) return "a symbolic link";
+  if (!S_ISREG(st.st_mode)) return "not a file";
+  if (st.st_uid != owner) return "owner " + std::to_string(st.st_uid);
+  if ((st.st_mode & 07777) != kNameFileMode) return "mode " + FormatMode(st.st_mode);
+  const auto text = TRY(sys::ReadBriefIfThere(AT_FDCWD, path));
+  return text ? std::optional(Sha256::Of(*text).Hex()) : std::nullopt;
+}
+
 Observation ObserveNames(const std::string& directory) {
   Observation observation;
+  const auto owner = OwnerOf(directory);
+  if (!owner) return observation;
   for (const auto file : kNameFiles) {
-    const auto text = sys::ReadBriefIfThere(AT_FDCWD, directory + "/" + std::string(file));
-    if (!text) return Unreadable(text.error());
-    if (!*text) continue;
+    auto fact = NameFileFact(directory + "/" + std::string(file), *owner);
+    if (!fact) return Unreadable(fact.error());
+    if (!*fact) continue;
     observation.presence = Presence::kPresent;
-    observation.facts[std::string(file)] = Sha256::Of(**text).Hex();
+    observation.facts[std::string(file)] = *std::move(*fact);
   }
   return observation;
 }

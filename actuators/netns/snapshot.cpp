@@ -37,6 +37,36 @@ Result<std::optional<Link>> AnswerOf(Netlink& netlink, Message& message, std::st
   return link;
 }
 
+// table RT_TABLE_UNSPEC: of all.
+Result<std::vector<Route>> RoutesOf(Netlink& netlink, unsigned char family, unsigned char table) {
+  Message message(RTM_GETROUTE, 0);
+  rtmsg filter{};
+  filter.rtm_family = family;
+  filter.rtm_table = table;
+  message.Header(filter);
+  auto routes = DumpOf(netlink, message, "list routes", RouteOf);
+  // With strict checks, a table that was never used is an error; it is as good as empty.
+  if (!routes && routes.error().sys_errno == ENOENT) return std::vector<Route>();
+  return routes;
+}
+
+spec::IpAddress BaseOf(const spec::IpNet& net) {
+  return std::visit([](const auto& of) { return spec::IpAddress(of.base); }, net);
+}
+
+// Whether a route's destination is among what an address has on its link.
+bool IsWithin(const spec::IpNet& to, const LinkAddress& of) {
+  if (const auto* v4 = std::get_if<spec::Ipv4Net>(&to)) {
+    const auto* own = std::get_if<spec::Ipv4>(&of.address);
+    return own != nullptr && v4->prefix >= of.prefix && spec::Overlap({v4->base, of.prefix}, {*own, of.prefix});
+  }
+  const auto& v6 = std::get<spec::Ipv6Net>(to);
+  const auto* own = std::get_if<spec::Ipv6>(&of.address);
+  return own != nullptr && v6.prefix >= of.prefix && spec::Overlap({v6.base, of.prefix}, {*own, of.prefix});
+}
+
+constexpr spec::Ipv6Net kMulticast6{{{0xff}}, 8};  // ff00::/8, addrconf_add_mroute() in net/ipv6/addrconf.c
+
 }  // namespace
 
 bool Route::IsDefault() const {
@@ -75,15 +105,30 @@ std::string Snapshot::AddressesOf(int index) const {
 
 std::vector<Route> Snapshot::DefaultRoutes() const {
   std::vector<Route> found;
-  std::ranges::copy_if(routes, std::back_inserter(found), [](const Route& route) { return route.IsDefault(); });
+  std::ranges::copy_if(routes, std::back_inserter(found),
+                       [](const Route& route) { return route.IsOrdinary() && route.IsDefault(); });
   return found;
 }
 
 std::vector<Route> Snapshot::OtherRoutes() const {
   std::vector<Route> found;
   std::ranges::copy_if(routes, std::back_inserter(found),
-                       [](const Route& route) { return !route.IsDefault() && !route.kernels; });
+                       [](const Route& route) { return route.IsOrdinary() && !route.IsDefault() && !route.kernels; });
   return found;
+}
+
+bool Snapshot::IsKernels(const Route& route) const {
+  if (!route.kernels || route.table != RT_TABLE_LOCAL) return route.kernels && route.IsOrdinary();
+  if (route.IsV6() && route.type == RTN_MULTICAST) return route.to == spec::IpNet(kMulticast6);
+  const Link* link = Find(route.index);
+  const bool loopback = link != nullptr && link->name == "lo";
+  return std::ranges::any_of(addresses, [&](const LinkAddress& address) {
+    if (address.index != route.index) return false;
+    const bool inside = IsWithin(route.to, address);
+    if (route.type == RTN_BROADCAST) return inside;
+    // A whole subnet is its own on the loopback alone: fib_add_ifaddr() in net/ipv4/fib_frontend.c.
+    return route.type == RTN_LOCAL && inside && (loopback || BaseOf(route.to) == address.address);
+  });
 }
 
 std::optional<std::string> UserspaceFault(const Snapshot& snapshot, bool v6) {
@@ -125,14 +170,8 @@ Result<std::vector<LinkAddress>> DumpAddresses(Netlink& netlink, int index, unsi
 }
 
 Result<std::vector<Route>> DumpRoutes(Netlink& netlink, unsigned char family) {
-  Message message(RTM_GETROUTE, 0);
-  rtmsg filter{};
-  filter.rtm_family = family;
-  filter.rtm_table = RT_TABLE_MAIN;
-  message.Header(filter);
-  auto routes = DumpOf(netlink, message, "list routes", RouteOf);
-  // With strict checks, a table that was never used is an error; it is as good as empty.
-  if (!routes && routes.error().sys_errno == ENOENT) return std::vector<Route>();
+  auto routes = TRY(RoutesOf(netlink, family, RT_TABLE_MAIN));
+  std::erase_if(routes, [](const Route& route) { return !route.IsOrdinary(); });
   return routes;
 }
 
@@ -140,8 +179,8 @@ Result<Snapshot> DumpAll(Netlink& netlink, bool v6) {
   Snapshot snapshot;
   snapshot.links = TRY(DumpLinks(netlink));
   snapshot.addresses = TRY(DumpAddresses(netlink, 0, v6 ? AF_UNSPEC : AF_INET));
-  snapshot.routes = TRY(DumpRoutes(netlink));
-  if (v6) std::ranges::move(TRY(DumpRoutes(netlink, AF_INET6)), std::back_inserter(snapshot.routes));
+  snapshot.routes = TRY(RoutesOf(netlink, AF_INET, RT_TABLE_UNSPEC));
+  if (v6) std::ranges::move(TRY(RoutesOf(netlink, AF_INET6, RT_TABLE_UNSPEC)), std::back_inserter(snapshot.routes));
   return snapshot;
 }
 

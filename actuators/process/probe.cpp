@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "actuators/process/channel.hpp"
+#include "actuators/process/name_files.hpp"
 #include "actuators/process/posture.hpp"
 #include "actuators/sys/cgroup_control.hpp"
 #include "actuators/sys/clone3.hpp"
@@ -130,6 +131,8 @@ void AddGround(const Found& found, const ProcessWanted& wanted, const Place& pla
     if (path && !inside) facts["cgroup"] = *path;
   }
   if (!wanted.netns.empty() && IsNetnsOf(pidfd, pid, wanted.netns) == false) facts["network namespace"] = "another";
+  for (const auto& name : ReplacedNameFiles(found.status->name_files, wanted.directory))
+    facts[std::string(kMountedFact) + name] = "another file";
   if (place.wandering && found.status->state == Status::State::kRunning)
     AddPosture(*found.status, pidfd, wanted, facts);
 }

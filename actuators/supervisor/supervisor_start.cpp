@@ -9,6 +9,7 @@
 #include <array>
 
 #include "actuators/process/channel.hpp"
+#include "actuators/process/name_files.hpp"
 #include "actuators/process/posture.hpp"
 #include "actuators/process/stop_signal.hpp"
 #include "actuators/supervisor/clock.hpp"
@@ -233,6 +234,7 @@ Result<> Supervisor::StartWorkload(const Preparation& preparation) {
   if (auto identity = sys::IdentityOf(workload_->pid)) status_.workload = std::move(*identity);
   const bool own_will = MayRemount(launch_) || MayExceedLimits(launch_);
   status_.mounts = own_will ? "" : BriefMounts(workload_->pid, workload_->pidfd.get());
+  status_.name_files = NameFilesOf(launch_, directory_);
   status_.health = Status::Health::kNone;
   status_.probe_failures = 0;
   status_.probe_output.clear();

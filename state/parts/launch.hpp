@@ -219,6 +219,7 @@ struct Status {
   // Its mounts right after exec, in the words of process::BriefMounts. Empty: not to be had, or it holds capabilities
   // with which it may change them, its host name and its limits by itself.
   std::string mounts;
+  std::string name_files;  // which of its name files were mounted, by their inodes: process/name_files.hpp
   std::int64_t started_ms = 0, finished_ms = 0;  // Unix time
   std::int32_t exit_code = -1;                   // 128+N for a signal; -1: none yet
   bool oom_killed = false;

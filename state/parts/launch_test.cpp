@@ -153,6 +153,7 @@ RC_GTEST_PROP(StatusText, ReadsBackWhatItWrote, ()) {
   status.oom_killed = *arbitrary<bool>();
   status.probe_output = *arbitrary<std::string>();
   status.error = *arbitrary<std::string>();
+  status.name_files = *arbitrary<std::string>();
   status.network = *arbitrary<std::string>();
   const auto back = DecodeStatus(Encode(status));
   RC_ASSERT(back.has_value());

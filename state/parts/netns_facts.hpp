@@ -59,6 +59,7 @@ inline constexpr std::string_view kDefaultRoute = "default route", kDefaultRoute
 // What a link that leads to a network is called in a fact: what it is called inside says nothing of where it leads.
 std::string NetworkFact(std::string_view network);
 
+inline constexpr std::uint32_t kNameFileMode = 0644;
 // The contents of the file for NamesWanted::hostname.
 std::string HostnameFile(const NamesWanted& wanted);
 

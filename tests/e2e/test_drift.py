@@ -78,6 +78,15 @@ ROWS = {
     "route of the kernel's name": ("service.client", "default route .*10.91.7.75", f"{IN} ip route replace default via 10.91.7.75 proto kernel"),
     "route with a type of service": ("service.client", "route 10.6.0.0/16", f"{IN} ip route add 10.6.0.0/16 tos 8 via 10.91.7.3"),
     "route added": ("service.client", "route 10.5.0.0/16", f"{IN} ip route add 10.5.0.0/16 via 10.91.7.3"),
+    "route that leads nowhere": ("service.client", "route 10.5.0.0/16 in table main unexpected", f"{IN} ip route add blackhole 10.5.0.0/16"),
+    "route that is prohibited": ("service.client", "route 10.5.0.0/16 in table main unexpected", f"{IN} ip route add prohibit 10.5.0.0/16 metric 7"),
+    "route to a group": ("service.client", "route 239.0.0.0/8 in table main unexpected", f"{IN} ip route add multicast 239.0.0.0/8 dev eth0"),
+    "route in a table of its own": ("service.client", "route 0.0.0.0/0 in table 7", f"{IN} ip route add default via 10.91.7.3 table 7"),
+    "route in a table of a long number": ("service.client", "in table 70000", f"{IN} ip route add unreachable 10.5.0.0/16 table 70000"),
+    "strange address made local": ("service.client", "route 10.5.0.1/32 in table local", f"{IN} ip route add local 10.5.0.1 dev lo proto kernel"),
+    "routing rule added": ("service.client", "routing rule 100 unexpected", f"{IN} ip rule add pref 100 from 10.91.7.0/24 table 7"),
+    "routing rule of the kernel's place": ("service.client", "routing rule 32766", f"{IN} ip rule add pref 32766 fwmark 1 table main"),
+    "routing rule deleted": ("service.client", "routing rule 32767", f"{IN} ip rule delete pref 32767"),
     # ---- settings of the kernel ----
     "forwarding off": ("topology", "ip_forward 0 → 1", "echo 0 > /proc/sys/net/ipv4/ip_forward"),
     "setting of the bridge": ("network.internal", "route_localnet 0 → 1", "echo 0 > /proc/sys/net/ipv4/conf/$BRIDGE/route_localnet"),
@@ -111,6 +120,11 @@ ROWS = {
     "hosts file removed": ("service.client", "hosts", "rm $SERVICE/hosts"),
     "resolv.conf changed": ("service.client", "resolv.conf", "echo nameserver 10.0.0.1 > $SERVICE/resolv.conf"),
     "host name changed": ("service.client", "hostname", "echo stranger > $SERVICE/hostname"),
+    "hosts file replaced by its like": ("service.client", "hosts is another file", "cp -a $SERVICE/hosts $SERVICE/new; mv $SERVICE/new $SERVICE/hosts"),
+    "resolv.conf made a link": ("service.client", "resolv.conf: a symbolic link", "mv $SERVICE/resolv.conf $DATA/../theirs; ln -s $DATA/../theirs $SERVICE/resolv.conf"),
+    "host name made a pipe": ("service.client", "hostname", "rm $SERVICE/hostname; mkfifo $SERVICE/hostname"),
+    "hosts file of another owner": ("service.client", "hosts: owner 12", "chown 12 $SERVICE/hosts"),
+    "hosts file for everybody": ("service.client", "hosts: mode 0666", "chmod 666 $SERVICE/hosts"),
     # ---- namespaces ----
     "pin unmounted": ("service.client", "pin", "umount -l $PIN"),
     "pin removed": ("service.client", "network namespace missing|pin", "umount -l $PIN; rm $PIN"),
@@ -123,7 +137,7 @@ ROWS = {
     "ephemeral volume of another size": ("volume.cache", "size 8388608 → 16777216", "mount -o remount,size=8M $CACHE"),
 }
 # With one of these the client, or whoever mounts the volume, cannot go on as it is.
-RESTARTED = re.compile("kill|status|cgroup removed|process moved|pin|volume unmounted")
+RESTARTED = re.compile("kill|status|cgroup removed|process moved|pin|volume unmounted|file removed|replaced|made a")
 
 
 def surroundings(world):
@@ -208,6 +222,17 @@ def test_what_a_workload_may_make_of_its_own_is_no_drift(world):
     world.nucleus("drift", world.project, "--detailed-exitcode")
     world.apply(path, "--replace", "service.client")
     world.nucleus("drift", world.project, "--detailed-exitcode")
+
+
+def test_where_a_workload_has_a_tunnel_its_rules_are_its_own(world):
+    path = stack(world, QUIET)
+    world.apply(path)
+    names = surroundings(world)
+    shell(world, f"{IN} ip link add tunnel type bridge; {IN} ip link set tunnel up; {IN} ip address add 10.8.0.2/24 dev tunnel; "
+                 f"{IN} ip route add default via 10.8.0.1 table 7; {IN} ip rule add not fwmark 7 table 7", names)
+    world.nucleus("drift", world.project, "--detailed-exitcode")
+    world.run("sh", "-c", f"{IN} ip link delete tunnel", env={**world.environment, **names})
+    assert "routing rule" in world.nucleus("drift", world.project, "--detailed-exitcode", status=2).stdout
 
 
 def test_a_cgroup_that_is_somebody_elses_is_shown_and_left(world):

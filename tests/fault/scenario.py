@@ -86,6 +86,17 @@ CHANGES = {change.name: change for change in [
 ]}
 
 
+def unexplained(done, statuses):
+    """Of a command that failed: that it does so with another status, or without a message."""
+    if done.returncode == 127 and "error while loading shared libraries" in done.stderr:
+        return []  # it had not begun
+    if done.returncode not in statuses:
+        return [f"exit status {done.returncode}: {done.stderr}"]
+    # Points are counted by thread: the one that tells may be refused its write as well.
+    told = "nucleus: " in done.stderr or done.silenced
+    return [] if told else [f"exit status {done.returncode} without a message: {done.stderr}"]
+
+
 class Trial:
     """A world in which a change is made, with whatever goes wrong on the way, and then made again, rightly.
 
@@ -176,6 +187,25 @@ class Trial:
         for launch in (runtime / "projects").rglob("launch"):
             found[f"launch of {launch.parent.name}"] = launch.parent.name + "/process"
         return [f"nobody's word of {what}" for what, part in found.items() if part not in told]
+
+    def false_success(self, done):
+        """Of a failing call: exit status 0 says that it is done, and anything else says why not."""
+        if done.returncode == 0:
+            if self.change.after is None:
+                return []
+            again = self.world.nucleus("diff", "-f", self.path, "--detailed-exitcode", status=None)
+            return [] if again.returncode == 0 else [f"exit status 0, and yet: {again.stdout}"]
+        if "mnl.c:" in done.stderr:
+            return []  # libnftables ends the process, with a message of its own, where it cannot have a socket
+        return unexplained(done, (1, 6))
+
+    def repaired(self):
+        """Makes the change once more, and says why not."""
+        repair = self.world.run(*self.command, status=None)
+        # What was destroyed in full before the end came is not there to be destroyed again.
+        if repair.returncode == 0 or (self.change.after is None and "no such project" in repair.stderr):
+            return []
+        return [f"the repair failed ({repair.returncode}): {repair.stderr}"]
 
     def problems(self, reference=None):
         """After the change was made: what is not as it should be, as lines. The world is empty afterwards."""

@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import injector
 import snapshot
+from run_scenario import RUNS, RunTrial
 from scenario import BASE, CHANGES, EGRESS, Trial
 
 RUN = pathlib.Path(__file__).resolve().parent / "run"
@@ -102,6 +103,21 @@ def test_with_the_repair_killed_too_it_converges_without_a_leak():
 def test_failing_at_a_few_points_it_says_so_and_converges_without_a_leak(change):
     done = subprocess.run([sys.executable, RUN, "--change", change, "--errors", "--sample", "6"], stdout=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("errors", [(), ("--errors",)], ids=["killed", "failing"])
+@pytest.mark.parametrize("run", RUNS)
+def test_a_container_started_by_hand_leaves_nothing(run, errors):
+    done = subprocess.run([sys.executable, RUN, "--change", run, *errors, "--sample", "8"], stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_container_that_said_nothing_and_what_one_left_are_told(tmp_path):
+    with RunTrial(tmp_path, RUNS["run"]) as trial:
+        done = trial.world.run(trial.command[0], "run", "--", "/bin/true")
+        assert trial.false_success(done) == ["exit status 0, and yet: ''"]
+        trial.world.run("ip", "link", "add", "leak", "type", "bridge")
+        assert any(line.startswith("left over: links: + leak") for line in trial.problems())
 
 
 def test_the_scenario_holds_what_the_changes_are_about():

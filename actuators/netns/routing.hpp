@@ -1,0 +1,46 @@
+// Where packets of a namespace go besides the routes that it was given: rules that choose a table, routes in other
+// tables, and routes that lead nowhere (blackhole, prohibit). A namespace of ours has the kernel's own alone.
+// ip-rule(8), ip-route(8), rtnetlink(7). In the namespace of the socket.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "actuators/netns/netlink.hpp"
+#include "state/parts/parts.hpp"
+
+namespace nucleus::netns {
+
+// A rule as the kernel gives it back: the message itself, for there is a lot that a rule can ask for.
+struct RoutingRule {
+  unsigned char family = 0;
+  std::uint32_t priority = 0;
+  std::uint32_t table = 0;
+  bool plain = false;  // for every packet, and nothing but a table
+  std::string raw;     // fib_rule_hdr and its attributes
+
+  [[nodiscard]] bool IsKernels() const;  // one of those that every namespace begins with
+};
+
+// One that every namespace begins with.
+struct OwnRule {
+  unsigned char family;
+  std::uint32_t priority, table;
+};
+
+// Of both families.
+Result<std::vector<RoutingRule>> DumpRules(Netlink& netlink);
+
+// Whether it has a link that a workload has made for itself, a tunnel say: what it sends by which way is then its own
+// affair, as far as tables and rules go.
+bool RoutesByItself(const Snapshot& snapshot);
+
+std::vector<OwnRule> MissingRules(const std::vector<RoutingRule>& rules);  // none of a family that has no rules at all
+std::vector<Route> StrangeRoutes(const Snapshot& snapshot);          // of other tables and types, but the kernel's own
+std::string RuleName(unsigned char family, std::uint32_t priority);  // for facts and errors
+
+// What there is too much and too little, each under a name of its own; empty where it is as it was made.
+Facts RoutingFaults(const Snapshot& snapshot, const std::vector<RoutingRule>& rules);
+
+}  // namespace nucleus::netns
