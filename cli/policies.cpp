@@ -19,10 +19,12 @@
 #include "actuators/sys/lockdown.hpp"
 #include "actuators/sys/syscall_names.hpp"
 #include "cli/given_paths.hpp"
+#include "cli/rootfs_paths.hpp"
 #include "policy/capability_policy.hpp"
 #include "policy/landlock_policy.hpp"
 #include "policy/seccomp_compile.hpp"
 #include "reconcile/wanted.hpp"
+#include "spec/reader.hpp"
 #include "spec/validate.hpp"
 #include "state/parts/seccomp_run.hpp"
 
@@ -101,10 +103,12 @@ class Checker {
       problems_.push_back(
           {.file = service.caps_policy, .message = checked.error().cause + "; " + checked.error().hint});
     }
-    if (const auto text = TextOf(service.landlock_policy, production ? "production landlock" : "landlock")) {
+    if (const auto text =
+            TextOf(service.landlock_policy, (production ? "production landlock " : "landlock ") + service.rootfs)) {
       const auto read = policy::ReadLandlockPolicy(*text, service.landlock_policy);
       Add(read.problems);
       if (read.policy) Losses(service, *read.policy);
+      if (read.policy && !service.rootfs.empty()) Missing(service, *read.policy);
     }
     if (DeniesExecve(service, kept)) TellShells(service);
     if (service.seccomp_profile.empty() && !service.seccomp_allow.empty()) {
@@ -164,6 +168,19 @@ class Checker {
                                    ": the shell can execute no program, for the seccomp profile denies "
                                    "execve; a list of arguments is executed itself, in a file");
       problem.warning = true;
+      problems_.push_back(std::move(problem));
+    }
+  }
+  // What is in the way of its start already now: a rule for what its root file system does not have.
+  void Missing(const spec::Service& service, const policy::LandlockPolicy& policy) {
+    for (const auto& rule : policy.rules) {
+      if (MayBeThere(service, rule.path)) continue;
+      spec::Problem problem;
+      problem.file = service.landlock_policy;
+      problem.line = rule.place.line;
+      problem.column = rule.place.column;
+      problem.message =
+          "rule for '" + spec::Shown(rule.path) + "': " + service.name + " has no such path in its rootfs";
       problems_.push_back(std::move(problem));
     }
   }

@@ -62,11 +62,14 @@ PartKey FirewallKey(const std::string& name) {
   return {TableProject(kProject, name), {Kind::kTopology, ""}, Part::kFirewall};
 }
 
-// In the order in which one rests on the other.
-void Undo(netns::NetnsActuator& actuator, const std::string& name) {
-  (void)actuator.Undo(NetnsKey(name), nullptr, {}, {});
-  (void)actuator.Undo(FirewallKey(name), nullptr, {}, {});
-  (void)actuator.Undo(BridgeKey(name), nullptr, {}, {});
+// In the order in which one rests on the other; each whatever becomes of those before. The first error.
+Result<> Undo(netns::NetnsActuator& actuator, const std::string& name) {
+  Result<> undone;
+  for (const auto& key : {NetnsKey(name), FirewallKey(name), BridgeKey(name)}) {
+    auto one = actuator.Undo(key, nullptr, {}, {});
+    if (undone && !one) undone = Fail(std::move(one).error());
+  }
+  return undone;
 }
 
 // Of a container in whose directory nobody is at work: who is holds the lock before there is a bridge, and until there
@@ -76,7 +79,7 @@ void RemoveOrphan(const Directories& directories, const std::string& name) {
   const auto lock = process::TakeCleanersLock(directory);
   if (!lock) return;
   netns::NetnsActuator actuator(directories);
-  Undo(actuator, name);
+  if (!Undo(actuator, name)) return;
   if (auto root = sys::FindCgroupRoot()) {
     cgroup::CgroupActuator group(*std::move(root));
     (void)group.Undo({std::string(kProject), {Kind::kContainer, name}, Part::kCgroup}, nullptr, {}, {});
@@ -269,13 +272,13 @@ Result<> RunNetwork::Make(const reconcile::Side& side, const spec::Service& serv
   return {};
 }
 
-void RunNetwork::Remove() {
+Result<> RunNetwork::Remove() {
   names_.reset();
   program_.reset();
-  if (!made_) return;
+  if (!made_) return {};
   made_ = false;
   netns::NetnsActuator actuator(directories_);
-  Undo(actuator, name_);
+  return Undo(actuator, name_);
 }
 
 }  // namespace nucleus::cli

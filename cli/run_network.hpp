@@ -26,7 +26,7 @@ class RunNetwork {
   static Result<std::unique_ptr<RunNetwork>> Propose(const Directories& directories, const spec::Service& service);
   RunNetwork(const RunNetwork&) = delete;
   RunNetwork& operator=(const RunNetwork&) = delete;
-  ~RunNetwork() { Remove(); }
+  ~RunNetwork() { (void)Remove(); }
 
   [[nodiscard]] const reconcile::Leases& leases() const { return leases_; }
   [[nodiscard]] std::string_view backend() const { return userspace_ ? "userspace" : "kernel"; }
@@ -38,7 +38,8 @@ class RunNetwork {
   Result<> Make(const reconcile::Side& side, const spec::Service& service, const sys::Fd& network,
                 const ProgressSink& warn);
   // All of it; what is not there is none of it.
-  void Remove();
+  // Where that fails, the container's directory is to stay: by it the next one finds what is left.
+  Result<> Remove();
 
   // What containers whose nucleus was killed have left: bridges, rules that lead published ports nowhere, directories.
   static void RemoveOrphans(const Directories& directories);

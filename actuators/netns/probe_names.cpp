@@ -27,17 +27,19 @@ std::optional<uid_t> OwnerOf(const std::string& directory) {
 
 // The digest of what it says; where it is not a file as ours are, what it is instead. No value: it is not there.
 Result<std::optional<std::string>> NameFileFact(const std::string& path, uid_t owner) {
-  struct stat st{};
-  if (::lstat(path.c_str(), &st) != 0) {
+  // Not waited for, where somebody has put a FIFO in its place.
+  const sys::Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!fd) {
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
-    return FailSys("stat", path);
+    if (errno == ELOOP) return "a symbolic link";
+    return errno == ENXIO ? Result<std::optional<std::string>>("not a file") : FailSys("open", path);
   }
-  if (S_ISLNK(st.st_mode)) return "a symbolic link";
+  struct stat st{};
+  if (::fstat(fd.get(), &st) != 0) return FailSys("stat", path);
   if (!S_ISREG(st.st_mode)) return "not a file";
   if (st.st_uid != owner) return "owner " + std::to_string(st.st_uid);
   if ((st.st_mode & 07777) != kNameFileMode) return "mode " + FormatMode(st.st_mode);
-  const auto text = TRY(sys::ReadBriefIfThere(AT_FDCWD, path));
-  return text ? std::optional(Sha256::Of(*text).Hex()) : std::nullopt;
+  return Sha256::Of(TRY(sys::ReadBrief(fd.get(), path))).Hex();
 }
 
 Observation ObserveNames(const std::string& directory) {

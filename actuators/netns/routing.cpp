@@ -72,9 +72,11 @@ bool RoutesByItself(const Snapshot& snapshot) {
   });
 }
 
-Result<std::vector<RoutingRule>> DumpRules(Netlink& netlink) {
+Result<std::vector<RoutingRule>> DumpRules(Netlink& netlink, bool v6) {
   Message message(RTM_GETRULE, 0);
-  message.Header(fib_rule_hdr{});
+  fib_rule_hdr filter{};
+  filter.family = v6 ? AF_UNSPEC : AF_INET;
+  message.Header(filter);
   std::vector<RoutingRule> rules;
   TRY(netlink.Dump(
       message, "list routing rules", [&] { rules.clear(); },

@@ -29,8 +29,8 @@ struct OwnRule {
   std::uint32_t priority, table;
 };
 
-// Of both families.
-Result<std::vector<RoutingRule>> DumpRules(Netlink& netlink);
+// Of both families, or of IPv4's alone.
+Result<std::vector<RoutingRule>> DumpRules(Netlink& netlink, bool v6);
 
 // Whether it has a link that a workload has made for itself, a tunnel say: what it sends by which way is then its own
 // affair, as far as tables and rules go.

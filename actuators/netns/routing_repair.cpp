@@ -30,7 +30,7 @@ Result<> RepairRouting() {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
   const auto snapshot = TRY(DumpAll(netlink, HasIpv6()));
   if (RoutesByItself(snapshot)) return {};
-  const auto rules = TRY(DumpRules(netlink));
+  const auto rules = TRY(DumpRules(netlink, HasIpv6()));
   for (const auto& own : MissingRules(rules)) TRY(AddRule(netlink, own));
   for (const auto& rule : rules)
     if (!rule.IsKernels()) TRY(DeleteRule(netlink, rule));

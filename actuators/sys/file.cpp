@@ -138,18 +138,20 @@ Result<std::string> ReadAll(int fd, std::string_view subject, std::size_t limit)
 
 Result<std::optional<std::string>> ReadBriefIfThere(int directory, const std::string& path) {
   const Fd fd(::openat(directory, path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) {
-    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
-    return FailSys("open", path);
-  }
+  if (fd) return TRY(ReadBrief(fd.get(), path));
+  if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+  return FailSys("open", path);
+}
+
+Result<std::string> ReadBrief(int fd, const std::string& path) {
   std::array<char, 4096> page;  // NOLINT(*-member-init): filled by the kernel
   ssize_t got = 0;
-  while ((got = ::read(fd.get(), page.data(), page.size())) < 0) {
+  while ((got = ::read(fd, page.data(), page.size())) < 0) {
     if (errno != EINTR) return FailSys("read", path);
   }
   std::string text(page.data(), static_cast<std::size_t>(got));
   if (text.size() < page.size()) return text;
-  return text + TRY(ReadAll(fd.get(), path));
+  return text + TRY(ReadAll(fd, path));
 }
 
 Result<std::string> ReadFile(const std::string& path, std::size_t limit) {

@@ -23,6 +23,7 @@ Result<std::optional<std::string>> ReadFileIfThere(const std::string& path, std:
 // The same, below `directory` (AT_FDCWD), with one read where it is less than a page: for regular files, sysctls and
 // cgroup files, which give all they have, not for other files of /proc, nor for pipes.
 Result<std::optional<std::string>> ReadBriefIfThere(int directory, const std::string& path);
+Result<std::string> ReadBrief(int fd, const std::string& path);  // the same; path: for messages
 
 Result<> WriteAll(int fd, std::string_view data, std::string_view subject);
 // One write(2) into an existing file of the kernel's (cgroup, proc, sysctl). The error carries path and data.

@@ -216,15 +216,21 @@ class OwnContainer {
 
   // The lock goes last, while it is held: whoever waits for the name finds either all of this or nothing.
   void Remove() {
-    if (bridge_ != nullptr) bridge_->Remove();
+    auto undone = bridge_ != nullptr ? bridge_->Remove() : Result<>();
     (void)cgroup_.Undo(Key(Part::kCgroup), nullptr, {}, {});
     // What is replaced by way of a temporary, where a run of that name that was killed has left one; and what is
     // written in its place.
     if (asked_.named)
       for (const auto file : {kLaunchFile, kStatusFile}) sys::RemoveTemporaries(directory_ + "/" + std::string(file));
-    for (const auto file : {kLaunchFile, kStatusFile, kHostsFile, kResolvFile, kHostnameFile, process::kLockFile})
+    for (const auto file : {kLaunchFile, kStatusFile, kHostsFile, kResolvFile, kHostnameFile})
       ::unlink((directory_ + "/" + std::string(file)).c_str());
     if (service_.sd_notify) (void)sys::RemoveTree(directory_ + "/" + std::string(kNotifyDirectory));
+    if (!undone) {
+      console_.Warn(undone.error().Message() + "; the next container with a bridge takes away what is left");
+      lock_.reset();
+      return;
+    }
+    ::unlink((directory_ + "/" + std::string(process::kLockFile)).c_str());
     sys::RemoveIfEmpty(directory_, 2);
     lock_.reset();
   }

@@ -95,6 +95,32 @@ def test_a_landlock_path_that_is_missing_is_an_error(world):
     assert "/no/such" in world.nucleus("run", "--landlock-policy", "l.toml", "--", "true", status=125).stderr
 
 
+def test_a_landlock_rule_for_what_a_rootfs_has_not_is_told_before_anything_is_made(world, tmp_path):
+    for name in ("usr/bin", "etc", "var", "data"):
+        (tmp_path / "tree" / name).mkdir(parents=True)
+    (tmp_path / "tree/var/run").symlink_to("/run")
+    (tmp_path / "tree/etc/mtab").symlink_to("/proc/mounts")
+    there = ["/usr/bin", "/data/below", "/var/run/x", "/etc/mtab", "/etc/hosts", "/dev/null", "/mnt"]
+    rules = "".join(f'[[rules]]\npath = "{path}"\naccess = ["read"]\n' for path in there)
+    path = world.write(f"""name = "PROJECT"
+[services.one]
+command = ["/usr/bin/true"]
+rootfs = "{tmp_path}/tree"
+landlock_policy = "l.toml"
+tmpfs = ["/mnt/below", "/data:1M"]
+""")
+    write(world, "l.toml", rules + '[[rules]]\npath = "/opt/none"\naccess = ["read"]\n[[rules]]\npath = "/usr/none"\naccess = ["read"]\n')
+    line = rules.count("\n") + 2
+    for command in ("validate", "diff", "apply"):
+        told = world.nucleus(command, "-f", path, status=None)
+        assert told.returncode != 0 and world.cgroups() == []
+        problems = [text for text in told.stderr.splitlines() if "has no such path in its rootfs" in text]
+        assert [f"l.toml:{number}:" in text for number, text in zip((line, line + 3), problems, strict=True)] == [True, True], told.stderr
+        assert "'/opt/none': one" in problems[0] and "'/usr/none': one" in problems[1]
+    write(world, "l.toml", rules)
+    assert "no such path" not in world.nucleus("diff", "-f", path).stderr
+
+
 def test_landlock_ports(world):
     write(world, "l.toml", LANDLOCK + '[[rules]]\npath = "/"\naccess = ["all"]\n')
     listen = 'import socket, sys; s = socket.socket(); s.bind(("127.0.0.1", int(sys.argv[1]))); print("bound")'
