@@ -25,7 +25,7 @@ Result<> MakeRoom(const std::string& path) {
 Result<> Write(const std::string& path, const std::string& text) {
   TRY(MakeRoom(path));
   // A reader in the container may look at any moment: what is right is left alone.
-  const sys::Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  const sys::Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   struct stat st{};
   if (!fd || ::fstat(fd.get(), &st) != 0) return sys::RewriteInPlace(path, text, kNameFileMode);
   if (st.st_uid != ::geteuid() && ::fchown(fd.get(), ::geteuid(), ::getegid()) != 0) return FailSys("chown", path);
