@@ -81,7 +81,7 @@ Result<> Become(const Directories& directories, const sys::Fd& said) {
   std::array<char*, 5> argv{name.data(), const_cast<char*>(place.c_str()), number.data(), how.data(), nullptr};
   std::array<char*, 1> environment{nullptr};
   ::execve(program.c_str(), argv.data(), environment.data());
-  return FailSys("execute", program);
+  return FailSys("start program", program);
 }
 
 Result<> Make(const Directories& directories) {

@@ -45,7 +45,7 @@ Result<pid_t> Spawn(const std::string& program, const sys::Fd& in, const sys::Fd
   const int failed = ::posix_spawn(&pid, program.c_str(), &files, &attributes, argv.data(), nothing.data());
   ::posix_spawn_file_actions_destroy(&files);
   ::posix_spawnattr_destroy(&attributes);
-  if (failed != 0) return FailSys("execute", program, failed);
+  if (failed != 0) return FailSys("start program", program, failed);
   return pid;
 }
 

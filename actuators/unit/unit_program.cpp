@@ -91,7 +91,7 @@ Result<UnitStart> UnitStart::Begin(const UnitOrder& order) {
   pid_t pid = 0;
   const int failed =
       ::posix_spawn(&pid, program.c_str(), files.get(), attributes.get(), argv.data(), environment.data());
-  if (failed != 0) return FailSys("execute", program, failed);
+  if (failed != 0) return FailSys("start program", program, failed);
   return UnitStart(pid, std::move(reader));
 }
 
