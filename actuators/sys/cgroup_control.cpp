@@ -58,6 +58,11 @@ Result<std::vector<std::string>> Below(const std::string& directory) {
   return paths;
 }
 
+Result<std::string> ReadAgain(int fd, const std::string& path) {
+  if (::lseek(fd, 0, SEEK_SET) != 0) return FailSys("lseek", path);
+  return sys::ReadAll(fd, path);
+}
+
 // Waits until cgroup.events says what `reached` asks for. The kernel signals a change of the file as POLLPRI
 // (cgroup-v2.rst, "[Un]populated Notification"); the slices are for what changed between reading and polling.
 template <class Reached>
@@ -70,8 +75,7 @@ Result<bool> WaitForEvent(const std::string& directory, Duration timeout, Reache
     return FailSys("open", path);
   }
   while (true) {
-    if (::lseek(fd.get(), 0, SEEK_SET) != 0) return FailSys("lseek", path);
-    const auto text = sys::ReadAll(fd.get(), path);
+    const auto text = ReadAgain(fd.get(), path);
     if (!text) {
       if (text.error().sys_errno == ENODEV) return true;  // removed
       return Fail(text.error());
