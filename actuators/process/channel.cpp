@@ -59,14 +59,25 @@ std::string LockPath(const std::string& directory) {
   return directory + "/" + std::string(kLockFile);
 }
 
-// Pid of the supervisor that holds it; 0: nobody, or one outside of our pid namespace.
-Result<pid_t> HolderOf(int fd, const std::string& path) {
+// What the kernel says of who has the part of the lock that is a supervisor's. pid: 0 where its holder is outside of
+// our pid namespace, -1 where it is an open-file lock, which is not ours.
+struct Holding {
+  bool held = false;
+  pid_t pid = 0;
+};
+Result<Holding> AskHolder(const sys::Fd& fd, const std::string& path) {
   struct flock lock = FirstByte();
-  if (::fcntl(fd, F_GETLK, &lock) != 0) return FailSys("F_GETLK", path);
-  if (lock.l_type == F_UNLCK) return 0;
-  // -1: an open-file lock, which is not ours.
-  if (lock.l_pid < 0) return Fail(ErrorCode::kConflict, "find the holder of", path, "a process that has no pid");
-  return lock.l_pid;
+  if (::fcntl(fd.get(), F_GETLK, &lock) != 0) return FailSys("F_GETLK", path);
+  return lock.l_type == F_UNLCK ? Holding() : Holding{true, lock.l_pid};
+}
+
+// Pid of the supervisor that holds it; 0: nobody.
+Result<pid_t> HolderOf(const sys::Fd& fd, const std::string& path) {
+  const Holding holding = TRY(AskHolder(fd, path));
+  if (!holding.held || holding.pid > 0) return holding.pid;
+  if (holding.pid < 0) return Fail(ErrorCode::kConflict, "find the holder of", path, "a process that has no pid");
+  return Fail(Error::Of(ErrorCode::kConflict, "find the holder of", path, "it is in another pid namespace")
+                  .Hint("call nucleus where the container was started"));
 }
 
 // None: there is no such directory, or no lock in it.
@@ -89,9 +100,7 @@ Result<sys::Fd> TakeLock(const std::string& directory, struct flock lock) {
 Result<bool> IsSupervised(const std::string& directory) {
   const std::string path = LockPath(directory);
   const sys::Fd fd = TRY(OpenLock(path));
-  struct flock lock = FirstByte();
-  if (fd && ::fcntl(fd.get(), F_GETLK, &lock) != 0) return FailSys("F_GETLK", path);
-  return fd && lock.l_type != F_UNLCK;
+  return fd && TRY(AskHolder(fd, path)).held;
 }
 
 }  // namespace
@@ -160,11 +169,11 @@ Result<std::optional<LockHolder>> FindSupervisor(const std::string& directory) {
   const std::string path = LockPath(directory);
   const sys::Fd fd = TRY(OpenLock(path));
   for (int i = 0; fd && i < 16; ++i) {
-    const pid_t pid = TRY(HolderOf(fd.get(), path));
+    const pid_t pid = TRY(HolderOf(fd, path));
     if (pid == 0) return std::nullopt;
     LockHolder holder{pid, sys::Fd(sys::PidfdOpen(pid))};
     // Still the holder now that we have hold of it: so it is that process and no later one with its number.
-    if (holder.pidfd && TRY(HolderOf(fd.get(), path)) == pid) return holder;
+    if (holder.pidfd && TRY(HolderOf(fd, path)) == pid) return holder;
   }
   return std::nullopt;
 }
@@ -172,7 +181,7 @@ Result<std::optional<LockHolder>> FindSupervisor(const std::string& directory) {
 Result<pid_t> SupervisorOf(const std::string& directory) {
   const std::string path = LockPath(directory);
   const sys::Fd fd = TRY(OpenLock(path));
-  return fd ? HolderOf(fd.get(), path) : Result<pid_t>(0);
+  return fd ? HolderOf(fd, path) : Result<pid_t>(0);
 }
 
 }  // namespace nucleus::process

@@ -30,7 +30,8 @@ Result<sys::Fd> TakeCleanersLock(const std::string& directory);
 // kLocked: a container of that name is there.
 Result<sys::Fd> ClaimDirectory(const std::string& directory);
 
-// A pidfd of the process that holds the lock, and its pid. None: nobody does, or there is no such directory.
+// A pidfd of the process that holds the lock, and its pid. None: nobody does, or there is no such directory. kConflict:
+// it is in a pid namespace from where it is not to be seen here.
 struct LockHolder {
   pid_t pid = 0;
   sys::Fd pidfd;

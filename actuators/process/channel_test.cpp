@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "actuators/process/running.hpp"
+#include "actuators/sys/clone3.hpp"
 #include "actuators/sys/testing.hpp"
 
 namespace nucleus::process {
@@ -74,6 +75,26 @@ TEST(SupervisorLockTest, SaysWhoHoldsItAndGoesWithItsHolder) {
   ::waitpid(holder, nullptr, 0);
   EXPECT_FALSE(FindSupervisor(directory.path())->has_value());
   EXPECT_TRUE(TakeSupervisorLock(directory.path()));
+}
+
+TEST(SupervisorLock, OneOfAnotherPidNamespaceIsNotTakenForNobody) {
+  const sys::TemporaryDirectory directory;
+  const auto lock = TakeSupervisorLock(directory.path());
+  ASSERT_TRUE(lock);
+  const pid_t inside = sys::Clone3(CLONE_NEWUSER | CLONE_NEWPID, -1, nullptr);
+  if (inside < 0) GTEST_SKIP() << "clone3 with a user and a pid namespace: " << ErrnoName(errno);
+  if (inside == 0) {
+    const auto found = FindSupervisor(directory.path());
+    const auto pid = SupervisorOf(directory.path());
+    const auto claimed = ClaimDirectory(directory.path());
+    const bool right = !found && found.error().code == ErrorCode::kConflict && !pid &&
+                       pid.error().code == ErrorCode::kConflict && !claimed &&
+                       claimed.error().code == ErrorCode::kLocked;
+    ::_exit(right ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(inside, &status, 0), inside);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(SupervisorLock, WhoCleansUpIsNoSupervisorAndIsWaitedFor) {
