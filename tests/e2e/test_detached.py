@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -357,3 +358,16 @@ def test_what_runs_always_comes_back_beside_one_that_cannot_be_read(world):
     assert name(world, "two") in world.nucleus("__revive", status=1).stderr
     running = world.run("pgrep", "-c", "-x", "sleep").stdout
     assert running == "2\n"
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.parametrize("call", ["rmdir", "unlinkat"])
+def test_one_that_cannot_be_taken_back_says_so_and_how_it_goes(world, call):
+    called = name(world, "x")
+    failed = world.run("strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:error=EBUSY", NUCLEUS, "run",
+                       "-d", "--name", called, "--", "/nonexistent", status=127)
+    assert "not found inside the container; and '" + called + "' could not be taken back: " in failed.stderr, failed.stderr
+    assert "EBUSY" in failed.stderr and f"`nucleus destroy {called}` takes away what is left" in failed.stderr, failed.stderr
+    assert failed.stdout == ""
+    world.nucleus("destroy", called)
+    assert not list(pathlib.Path(world.directory).glob(f"runtime/projects/{called}/*"))

@@ -285,3 +285,25 @@ def test_a_clash_with_another_project_has_its_line(world):
     other = world.write(text.replace("PROJECT", world.project + "b"), "other.toml")
     refused = world.apply(other, status=1).stderr
     assert f"{world.project}/" in refused and "other.toml:5:1" in refused, refused
+
+
+def test_a_going_back_that_fails_is_told_beside_what_failed(world):
+    """What it would go back to needs a directory that is not there any more."""
+    data = world.directory / "data"
+    data.mkdir()
+    before = SLEEPER + f'volumes = ["{data}:/data"]\n'
+    path = world.write(before)
+    world.apply(path)
+    data.rmdir()
+    world.write(SLEEPER.replace('["/bin/sleep", "infinity"]', '["/bin/false"]\nrestart = "no"'))
+    failed = world.apply(path, "--on-failure", "rollback", "--output", "json", status=None)
+    document = json.loads(failed.stdout)
+    assert failed.returncode in (1, 6) and document["result"] in ("failed", "unhealthy"), document
+    assert document["rollback"]["result"] == "failed" and str(data) in document["rollback"]["failed"][0]["message"], document
+    failed = world.apply(path, "--on-failure", "rollback", status=None)
+    assert "going back to the revision before" in failed.stderr and str(data) in failed.stderr, failed.stderr
+    assert "failed" in [row["state"] for row in world.json("history", world.project)["revisions"]]
+    data.mkdir()
+    world.write(before)
+    world.apply(path)
+    assert world.pid("a") > 0
