@@ -14,6 +14,7 @@
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/pending_signals.hpp"
 #include "cli/machine_key.hpp"
+#include "cli/signals.hpp"
 #include "spec/core/text.hpp"
 #include "spec/load.hpp"
 
@@ -59,6 +60,7 @@ Result<Digest> DigestOfFile(const sys::Fd& file, const std::string& path, const 
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return FailSys("read", path);
     if (got == 0) return hash.Finish();
+    if (Interrupted() || sys::PendingEnd(true) != 0) return Fail(ErrorCode::kInterrupted, "read", path, "interrupted");
     const std::string_view data(piece.data(), static_cast<std::size_t>(got));
     hash.Add(data);
     if (to != nullptr) TRY(sys::WriteAll(to->get(), data, path));
@@ -138,11 +140,11 @@ Result<CheckpointDirectory> MakeCheckpointDirectory(const std::string& path) {
   return CheckpointDirectory{std::move(directory), made};
 }
 
-void DiscardCheckpoint(const CheckpointDirectory& directory, const std::string& path) {
+void DiscardCheckpoint(const CheckpointDirectory& directory, const std::string& path, bool with_log) {
   const auto names = NamesIn(directory.fd, path);
   if (!names) return;
   for (const auto& name : *names)
-    if (name != process::kDumpLog) ::unlinkat(directory.fd.get(), name.c_str(), 0);
+    if (with_log || name != process::kDumpLog) ::unlinkat(directory.fd.get(), name.c_str(), 0);
   if (directory.made) ::rmdir(path.c_str());
 }
 
@@ -152,7 +154,6 @@ Result<> Seal(const Directories& directories, const sys::Fd& directory, const st
   if (std::ranges::count(names, kInventory) == 0)
     return Fail(ErrorCode::kCorrupt, "seal", path, "criu has written no " + std::string(kInventory) + " there");
   for (const auto& name : names) {
-    if (sys::PendingEnd(true) != 0) return Fail(ErrorCode::kInterrupted, "seal", path, "somebody asked to stop");
     const sys::Fd file = TRY(OpenIn(directory, path, name, O_RDONLY));
     checkpoint.files[name] = TRY(DigestOfFile(file, path + "/" + name, nullptr));
     if (::fsync(file.get()) != 0) return FailSys("fsync", path + "/" + name);

@@ -29,17 +29,18 @@ struct CheckpointDirectory {
 // A new directory, or one that is there and empty but for the log of a checkpoint that failed; 0700, root's. kExists,
 // kPermission.
 Result<CheckpointDirectory> MakeCheckpointDirectory(const std::string& path);
-// Of one that failed: all goes but CRIU's log, and the directory where that leaves nothing of what we made.
-void DiscardCheckpoint(const CheckpointDirectory& directory, const std::string& path);
+// Of one that failed: all goes, but CRIU's log where that may say why (with_log: false), and the directory where that
+// leaves nothing of what we made.
+void DiscardCheckpoint(const CheckpointDirectory& directory, const std::string& path, bool with_log);
 // Signs what is in the directory, to the disk. directory: as made above. kCorrupt: it has no inventory of images;
-// kInterrupted: one of the signals that are held back has come.
+// kInterrupted: somebody asked for an end.
 Result<> Seal(const Directories& directories, const sys::Fd& directory, const std::string& path, Checkpoint checkpoint);
 
 // kPermission: others than root could have changed it; kCorrupt: it was not signed here, or was changed since.
 Result<sys::Fd> OpenCheckpointDirectory(const std::string& path);
 Result<Checkpoint> ReadCheckpoint(const Directories& directories, const sys::Fd& directory, const std::string& path);
 // The images into `to`, a directory of ours, each compared with its digest on the way: what is there then is what was
-// verified, whoever writes to the other. Names the first that differs.
+// verified, whoever writes to the other. Names the first that differs. kInterrupted: as above.
 Result<> CopyImages(const Checkpoint& checkpoint, const sys::Fd& directory, const std::string& path,
                     const std::string& to);
 

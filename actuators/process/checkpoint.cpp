@@ -18,6 +18,7 @@
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/mountinfo.hpp"
+#include "actuators/sys/pending_signals.hpp"
 #include "actuators/sys/spawn.hpp"
 
 namespace nucleus::process {
@@ -150,6 +151,7 @@ Result<Images> WriteImages(const RunningContainer& container, const std::string&
       container, {.program = program, .words = std::move(words), .images = images, .stands_still = !leave_running}));
   const int status = TRY(keeper.Status());
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return Images{std::move(order), std::move(keeper)};
+  if (sys::PendingEnd(true) != 0) return Fail(ErrorCode::kInterrupted, "checkpoint", subject, "interrupted");
   const std::string why = CriuError("/proc/self/fd/" + std::to_string(images.get()) + "/" + std::string(kDumpLog));
   return Fail(ErrorCode::kSystem, "checkpoint", subject,
               why.empty() ? "criu failed, and does not say why" : "criu: " + why);

@@ -21,7 +21,8 @@ struct Images {
   CriuKeeper keeper;
 };
 // images: an empty directory, which criu has by this descriptor. Afterwards the processes go on, or stand still
-// (leave_running: false) until they are killed, or the keeper is not there any more. Where it fails they go on.
+// (leave_running: false) until they are killed, or the keeper is not there any more. Where it fails they go on;
+// kInterrupted: a signal that is held back ended it.
 Result<Images> WriteImages(const RunningContainer& container, const std::string& subject, const sys::Fd& images,
                            bool leave_running);
 

@@ -1,7 +1,9 @@
 #include "actuators/process/criu_keeper.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 #include "actuators/process/criu.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/pending_signals.hpp"
 #include "actuators/sys/spawn.hpp"
 
 namespace nucleus::process {
@@ -22,8 +25,46 @@ namespace {
 
 // Errors of a start that no status has.
 constexpr int kNotStarted = -1;
+// What the keeper is told.
+constexpr char kReleased = '+', kUnwanted = 'x';
+constexpr int kPause = 100;  // ms
 
-int RunCriu(const CriuKeeper::Order& order, std::vector<std::string> words) {
+std::vector<pid_t> ChildrenOf(pid_t pid) {
+  std::vector<pid_t> children;
+  const std::string number = std::to_string(pid);
+  const std::string text = sys::ReadFile("/proc/" + number + "/task/" + number + "/children").value_or("");
+  for (const char *at = text.data(), *end = at + text.size(); at < end; ++at) {
+    pid_t child = 0;
+    at = std::from_chars(at, end, child).ptr;
+    if (child > 0) children.push_back(child);
+  }
+  return children;
+}
+
+// criu, and what it has started: tar, for what is in a tmpfs.
+void LetWriteNoMore(pid_t pid) {
+  const rlimit none{0, 0};
+  ::prlimit(pid, RLIMIT_FSIZE, &none, nullptr);
+  for (const pid_t child : ChildrenOf(pid)) LetWriteNoMore(child);
+}
+
+// Until it is through. Where somebody says on `life` that the images are not wanted, or ends, that is soon.
+int WaitFor(pid_t pid, int life) {
+  const sys::Fd ended(sys::PidfdOpen(pid));
+  std::array<pollfd, 2> either{{{ended.get(), POLLIN, 0}, {life, POLLIN, 0}}};
+  bool wanted = true;
+  while (ended && either[0].revents == 0) {
+    ::poll(either.data(), wanted ? 2 : 1, wanted ? -1 : kPause);
+    if (either[1].revents != 0) wanted = false;
+    if (!wanted) LetWriteNoMore(pid);
+  }
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
+int RunCriu(const CriuKeeper::Order& order, std::vector<std::string> words, int life) {
   sys::FileActions actions;
   const sys::Fd above(::fcntl(order.images.get(), F_DUPFD_CLOEXEC, CriuKeeper::kImages + 1));
   if (!above) return kNotStarted;
@@ -34,15 +75,13 @@ int RunCriu(const CriuKeeper::Order& order, std::vector<std::string> words) {
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   const std::array<const char*, 2> environment{kCriuPath, nullptr};
-  const sys::SpawnAttributes attributes;
+  ::signal(SIGXFSZ, SIG_IGN);  // where it may write no more a call of it fails
+  const sys::SpawnAttributes attributes(SIGXFSZ);
   pid_t pid = 0;
   if (::posix_spawn(&pid, order.program.c_str(), actions.get(), attributes.get(), argv.data(),
                     const_cast<char* const*>(environment.data())) != 0)
     return kNotStarted;
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  return status;
+  return WaitFor(pid, life);
 }
 
 [[noreturn]] void Keep(const RunningContainer& container, const CriuKeeper::Order& order, int answer, int life) {
@@ -50,12 +89,12 @@ int RunCriu(const CriuKeeper::Order& order, std::vector<std::string> words) {
   sigset_t all;
   ::sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
-  const int status = RunCriu(order, order.words);
+  const int status = RunCriu(order, order.words, life);
   ::signal(SIGPIPE, SIG_IGN);
   [[maybe_unused]] const auto told = ::write(answer, &status, sizeof status);
   char byte = 0;
   ssize_t got = -1;
-  while ((got = ::read(life, &byte, 1)) < 0 && errno == EINTR) {
+  while ((got = ::read(life, &byte, 1)) == 1 ? byte != kReleased : got < 0 && errno == EINTR) {
   }
   if (got != 1 && order.stands_still) LetGoOn(container);
   ::_exit(0);
@@ -98,6 +137,10 @@ CriuKeeper::~CriuKeeper() {
 }
 
 Result<int> CriuKeeper::Status() {
+  pollfd told{answer_.get(), POLLIN, 0};
+  while (sys::PendingEnd(true) == 0 && ::poll(&told, 1, kPause) <= 0) {
+  }
+  if (told.revents == 0) Tell(kUnwanted);
   int status = 0;
   ssize_t got = -1;
   while ((got = ::read(answer_.get(), &status, sizeof status)) < 0 && errno == EINTR) {
@@ -109,9 +152,13 @@ Result<int> CriuKeeper::Status() {
 }
 
 void CriuKeeper::Release() {
-  if (life_) [[maybe_unused]]
-    const auto told = ::write(life_.get(), "+", 1);
+  Tell(kReleased);
   End();
+}
+
+void CriuKeeper::Tell(char what) {
+  if (life_) [[maybe_unused]]
+    const auto told = ::write(life_.get(), &what, 1);
 }
 
 void CriuKeeper::End() {

@@ -22,16 +22,17 @@ class FileActions {
   posix_spawn_file_actions_t actions_{};
 };
 
-// Signals that the caller holds back are no matter of the new process.
+// Signals that the caller holds back are no matter of the new process, and what it ignores neither, but for `ignored`.
 class SpawnAttributes {
  public:
-  SpawnAttributes() {
+  explicit SpawnAttributes(int ignored = 0) {
     ::posix_spawnattr_init(&attributes_);
     sigset_t none;
     ::sigemptyset(&none);
     ::posix_spawnattr_setsigmask(&attributes_, &none);
     sigset_t all;
     ::sigfillset(&all);
+    if (ignored != 0) ::sigdelset(&all, ignored);
     ::posix_spawnattr_setsigdefault(&attributes_, &all);
     // A session of its own: what the terminal sends is for the workload.
     ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);

@@ -62,7 +62,7 @@ Result<> CheckSame(const Container& container, const process::RunningContainer& 
   return Fail(ErrorCode::kConflict, "checkpoint", container.Name(), "it was stopped or started meanwhile");
 }
 
-// An interrupt waits until what was begun is finished or undone: the container is not left standing still.
+// An interrupt is heeded where what was begun can be undone: the container is not left standing still.
 class HeldSignals {
  public:
   HeldSignals() {
@@ -86,6 +86,11 @@ struct Target {
   bool leave_running;
 };
 
+Error InterruptedAt(const Container& container) {
+  return Error::Of(ErrorCode::kInterrupted, "checkpoint", container.Name(),
+                   "interrupted: nothing was written, and the container goes on");
+}
+
 // What keeps the container from standing still for ever, where it is to be ended now.
 Result<process::CriuKeeper> WriteFiles(const Target& target, const process::RunningContainer& running,
                                        Checkpoint checkpoint, const sys::Fd& directory) {
@@ -99,12 +104,14 @@ Result<process::CriuKeeper> WriteFiles(const Target& target, const process::Runn
 
 Result<> WriteDown(const Target& target, const process::RunningContainer& running, Checkpoint checkpoint) {
   const HeldSignals held;
-  if (Interrupted()) return Fail(ErrorCode::kInterrupted, "checkpoint", target.container.Name(), "interrupted");
+  if (Interrupted()) return Fail(InterruptedAt(target.container));
   const CheckpointDirectory directory = TRY(MakeCheckpointDirectory(target.path));
   const std::string& own = target.container.directory;
   const sys::Fd hold = TRY(process::HoldForCheckpoint(own));
   auto done = WriteFiles(target, running, std::move(checkpoint), directory.fd);
-  if (!done) DiscardCheckpoint(directory, target.path);
+  const bool interrupted = !done && done.error().code == ErrorCode::kInterrupted;
+  if (!done) DiscardCheckpoint(directory, target.path, interrupted);
+  if (interrupted) done = Fail(InterruptedAt(target.container));
   if (done && !target.leave_running) {
     const PartKey key{target.container.project, target.container.address, Part::kProcess};
     auto stopped = process::Stop(key, own, Duration{0}, {});
@@ -137,7 +144,13 @@ Result<int> RunCheckpoint(Context& context) {
   service.time_namespace = true;
   std::error_code failed;
   const std::string path = std::filesystem::absolute(arguments.Value("output"), failed).lexically_normal().string();
-  TRY(WriteDown({directories, container, path, arguments.Has("leave-running")}, running, std::move(checkpoint)));
+  const auto written =
+      WriteDown({directories, container, path, arguments.Has("leave-running")}, running, std::move(checkpoint));
+  if (!written && written.error().code == ErrorCode::kInterrupted && InterruptedBy() != 0) {
+    context.console.Fail("checkpoint", written.error());
+    return 128 + InterruptedBy();
+  }
+  TRY(written);
   context.console.Out(path + "\n");
   return exit_code::kDone;
 }

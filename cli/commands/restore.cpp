@@ -10,6 +10,7 @@
 #include "cli/checkpoint_files.hpp"
 #include "cli/detached.hpp"
 #include "cli/session.hpp"
+#include "cli/signals.hpp"
 #include "spec/core/text.hpp"
 
 namespace nucleus::cli {
@@ -95,6 +96,7 @@ Result<int> RunRestore(Context& context) {
   if (!arguments.Has("input")) return UsageFault(context, "--input is required", "what `checkpoint` has written");
   if (::geteuid() != 0)
     return Fail(Error::Of(ErrorCode::kPermission, "", "restore", "CRIU needs root").Hint("run it as root"));
+  CatchSignals();
   const Directories directories = TRY(DirectoriesOf(arguments));
   const std::string path = arguments.Value("input");
   const sys::Fd directory = TRY(OpenCheckpointDirectory(path));

@@ -4,8 +4,8 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
-import time
 
 import guest
 
@@ -129,12 +129,9 @@ def test_one_that_is_interrupted_goes_on_and_can_be_tried_again():
     begun = subprocess.Popen([guest.NUCLEUS, "checkpoint", "again", "--output", str(path)], stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, text=True)
     guest.wait_for("criu is at work", lambda: (path / "dump.log").exists())
-    for _ in range(2):
-        begun.terminate()
-        time.sleep(0.1)
+    begun.terminate()
     out = begun.communicate(timeout=300)[0]
-    assert begun.returncode > 0 and "asked to stop" in out, (begun.returncode, out)
-    assert [file.name for file in path.iterdir()] == ["dump.log"]
+    assert begun.returncode == 143 and "interrupted" in out, (begun.returncode, out)
     now = count("again")
     guest.wait_for("it goes on", lambda: count("again") > now)
     guest.nucleus("checkpoint", "again", "--output", str(path), "--leave-running")
@@ -155,6 +152,55 @@ def test_one_that_is_interrupted_goes_on_and_can_be_tried_again():
     assert not orphan.exists()
     assert state("again")["status"] == "running"
     remove("again")
+
+
+def test_an_interrupt_ends_the_dump_at_any_moment_and_a_second_one_does_no_harm():
+    run("cut", "--health-cmd", "test -s /tmp/count", "--health-interval", "500ms", "--on-unhealthy", "restart",
+        command=("sh", "-c", "dd if=/dev/zero of=/tmp/much bs=1M count=48 2>/dev/null; " + COUNTER))
+    guest.wait_for("it counts", lambda: inside("cut", "cat", "/tmp/count", status=None).strip().isdigit())
+    pid, path, caught = state("cut")["pid"], pathlib.Path(images("cut")), []
+
+    def pids(program):
+        return [int(number) for number in subprocess.run(["pgrep", "-x", program], capture_output=True, text=True).stdout.split()]
+
+    def cut(moment, signals, *options):
+        begun = subprocess.Popen([guest.NUCLEUS, "checkpoint", "cut", "--output", str(path), *options], stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True)
+        while begun.poll() is None and not moment():
+            pass
+        criu = pids("criu")
+        for number in criu:
+            os.kill(number, signal.SIGSTOP)
+        for end in signals:
+            begun.send_signal(end)
+        # It is told while it stands; a dump that is through by then is given up as well.
+        if criu:
+            caught.append(guest.wait_for("it may write no more", lambda: all(
+                re.search(r"Max file size +0 +0", pathlib.Path(f"/proc/{number}/limits").read_text()) for number in criu)))
+        for number in criu:
+            os.kill(number, signal.SIGCONT)
+        out = begun.communicate(timeout=300)[0]
+        assert begun.returncode in [128 + end for end in signals], (begun.returncode, out)
+        assert "nothing was written, and the container goes on" in out, out
+        assert not path.exists() and not pids("criu")
+        now = count("cut")
+        guest.wait_for("it goes on", lambda: count("cut") > now)
+        assert state("cut")["pid"] == pid
+
+    def there(number):
+        return lambda: path.exists() and len(list(path.iterdir())) >= number
+
+    for number in (1, 4, 8, 12, 16, 20):
+        cut(there(number), [signal.SIGINT if number % 8 else signal.SIGTERM])
+    cut(lambda: pids("tar"), [signal.SIGINT, signal.SIGINT], "--leave-running")
+    cut(there(6), [signal.SIGINT, signal.SIGTERM])
+    assert len(caught) >= 5, caught
+    guest.nucleus("checkpoint", "cut", "--output", str(path))
+    remove("cut")
+    guest.nucleus("restore", "--input", str(path))
+    now = count("cut")
+    guest.wait_for("it goes on", lambda: count("cut") > now)
+    remove("cut")
 
 
 def test_what_was_tampered_with_is_refused():
