@@ -71,7 +71,7 @@ def test_32_commands_race_on_a_container_that_comes_and_goes(world, network):
         if done.returncode not in CODES.get(words[0], {0, 1}) or not told or re.search("internal|corrupt|not closed", done.stderr):
             wrong.append(f"{' '.join(words)}: {done.returncode} {done.stdout} {done.stderr}")
 
-    for _ in range(6):
+    for _ in range(16):
         threads = [threading.Thread(target=run, args=[words]) for words in commands(world, name)]
         for thread in threads:
             thread.start()
