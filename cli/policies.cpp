@@ -103,13 +103,7 @@ class Checker {
       problems_.push_back(
           {.file = service.caps_policy, .message = checked.error().cause + "; " + checked.error().hint});
     }
-    if (const auto text =
-            TextOf(service.landlock_policy, (production ? "production landlock " : "landlock ") + service.rootfs)) {
-      const auto read = policy::ReadLandlockPolicy(*text, service.landlock_policy);
-      Add(read.problems);
-      if (read.policy) Losses(service, *read.policy);
-      if (read.policy && !service.rootfs.empty()) Missing(service, *read.policy);
-    }
+    if (const auto& rules = LandlockOf(service, production); rules && !service.rootfs.empty()) Missing(service, *rules);
     if (DeniesExecve(service, kept)) TellShells(service);
     if (service.seccomp_profile.empty() && !service.seccomp_allow.empty()) {
       problems_.push_back(ProblemAt(topology_, spec::PlaceOf(service, "seccomp_allow"),
@@ -171,6 +165,18 @@ class Checker {
       problems_.push_back(std::move(problem));
     }
   }
+  // What it says is told once, whoever has it.
+  const std::optional<policy::LandlockPolicy>& LandlockOf(const spec::Service& service, bool production) {
+    const std::string how = production ? "production landlock" : "landlock";
+    const auto [known, is_new] = landlock_.try_emplace({service.landlock_policy, how});
+    const auto text = is_new ? TextOf(service.landlock_policy, how) : std::nullopt;
+    if (!text) return known->second;
+    auto read = policy::ReadLandlockPolicy(*text, service.landlock_policy);
+    Add(read.problems);
+    if (read.policy) Losses(service, *read.policy);
+    known->second = std::move(read.policy);
+    return known->second;
+  }
   // What is in the way of its start already now: a rule for what its root file system does not have.
   void Missing(const spec::Service& service, const policy::LandlockPolicy& policy) {
     for (const auto& rule : policy.rules) {
@@ -196,6 +202,7 @@ class Checker {
   std::set<Looked> seen_;
   std::map<Looked, std::uint64_t> kept_;
   std::map<Looked, bool> denies_execve_;
+  std::map<Looked, std::optional<policy::LandlockPolicy>> landlock_;
   std::vector<spec::Problem> problems_;
 };
 

@@ -86,19 +86,21 @@ Result<Fd> OpenMachines() {
 
 }  // namespace
 
-Result<Fd> TakeMachineLock(MachineLock which, const LockWait& wait) {
-  auto lock = OpenMachines();
-  if (lock && *lock) TRY(Wait(*lock, which, kPath, wait));
+Result<HostLock> TakeMachineLock(MachineLock which, const LockWait& wait) {
+  static std::array<std::mutex, 3> turns;
+  HostLock lock{std::unique_lock(turns[static_cast<std::size_t>(which)]), {}, {}};
+  lock.machine = TRY(OpenMachines());
+  if (lock.machine) TRY(Wait(lock.machine, which, kPath, wait));
   return lock;
 }
 
 Result<HostLock> TakeHostLock(MachineLock which, const std::string& path, const LockWait& wait) {
-  auto machine = TRY(TakeMachineLock(which, wait));
+  auto lock = TRY(TakeMachineLock(which, wait));
   if (const auto slash = path.rfind('/'); slash != 0 && slash != std::string::npos)
     TRY(MakeDirectories(path.substr(0, slash), 0755));
-  auto directory = TRY(OpenLock(path));
-  TRY(Wait(directory, which, path, wait));
-  return HostLock{std::move(machine), std::move(directory)};
+  lock.directory = TRY(OpenLock(path));
+  TRY(Wait(lock.directory, which, path, wait));
+  return lock;
 }
 
 Result<bool> AddressClaims::Claim(std::uint32_t first, std::uint64_t count) {

@@ -5,7 +5,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <string>
+#include <string_view>
 
 #include "actuators/sys/fd.hpp"
 #include "spec/core/error.hpp"
@@ -27,16 +29,18 @@ struct LockWait {
   std::chrono::milliseconds patience = kLockPatience;  // 0: not at all
 };
 
-// Waits for it: kLocked, with who has it. Held while the descriptor is open. An empty one where there is nothing to
-// share: for an ordinary user, whose network is its own, and where /run cannot be written (whoever is confined so has
-// the lock of its directory).
-Result<Fd> TakeMachineLock(MachineLock which, const LockWait& wait);
+// Held as long as this is there. To be given up by the thread that took it.
+struct HostLock {
+  std::unique_lock<std::mutex> turn;  // among the threads of this process, which wait for each other without an end
+  Fd machine, directory;              // empty where there is nothing to share
+};
+
+// Waits for it: kLocked, with who has it. There is nothing to share for an ordinary user, whose network is its own, and
+// where /run cannot be written (whoever is confined so has the lock of its directory).
+Result<HostLock> TakeMachineLock(MachineLock which, const LockWait& wait);
 
 // That, and the same of a file in a directory of whoever wants it, which is made: who cannot have the machine's shares
 // the directory with who can.
-struct HostLock {
-  Fd machine, directory;
-};
 Result<HostLock> TakeHostLock(MachineLock which, const std::string& path, const LockWait& wait);
 
 // Addresses of this network namespace that bridges are about to have, from their choice until they are there: the same

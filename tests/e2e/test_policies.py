@@ -119,6 +119,11 @@ tmpfs = ["/mnt/below", "/data:1M"]
         assert "'/opt/none': one" in problems[0] and "'/usr/none': one" in problems[1]
     write(world, "l.toml", rules)
     assert "no such path" not in world.nucleus("diff", "-f", path).stderr
+    # Another that has the same policy and rootfs, but not the same mounts.
+    one = path.read_text().partition("[services.one]")[2].partition("tmpfs")[0]
+    path.write_text(path.read_text() + "[services.two]" + one)
+    problems = [text for text in world.nucleus("validate", "-f", path, status=1).stderr.splitlines() if "has no such path" in text]
+    assert [text.partition("rule for ")[2].partition(" has")[0] for text in problems] == ["'/data/below': two", "'/mnt': two"], problems
 
 
 def test_landlock_ports(world):
