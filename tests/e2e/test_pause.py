@@ -44,7 +44,7 @@ def test_what_is_killed_while_paused_starts_again(world):
     pid = world.pid("a")
     world.nucleus("pause", "a")
     world.nucleus("kill", "a")
-    wait_for("it runs again", lambda: world.container("a")["state"] == "running" and world.container("a")["pid"] != pid)
+    wait_for("it runs again", lambda: (now := world.container("a"))["state"] == "running" and now["pid"] != pid)
     assert world.nucleus("exec", "a", "--", "echo", "in").stdout == "in\n"
 
 
