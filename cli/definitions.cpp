@@ -428,7 +428,7 @@ constexpr std::array kExitCodes{
     ExitCode{2, "with --detailed-exitcode: there are, or were, changes"},
     ExitCode{3, "a --fail-on gate refused before anything was touched"},
     ExitCode{4, "the saved plan is stale, or the plan is not the one expected"},
-    ExitCode{5, "the lock of the project was not had"},
+    ExitCode{5, "a lock was not had: that of the project, or one of the machine's, and then parts may be done"},
     ExitCode{6, "applied, but unhealthy or timed out"},
     ExitCode{64, "wrong usage"},
     ExitCode{130, "interrupted"},

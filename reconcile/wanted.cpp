@@ -225,6 +225,7 @@ NetnsWanted Side::Netns(const spec::Service& service) const {
   wanted.userspace = InUserspace(service);
   wanted.userspace_v6 = wanted.userspace && HasIpv6(service);
   wanted.nested = host_->nested;
+  wanted.routes_itself = !service.caps_policy.empty();
   for (const auto& name : service.networks) {
     const Joined* joined = JoinedTo(name);
     // It is on none of them, and reaches who is by way of the machine.

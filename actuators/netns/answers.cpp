@@ -200,12 +200,13 @@ std::optional<RoutingRule> RuleOf(nlmsghdr* message) {
   rule.table = attributes[FRA_TABLE] != nullptr ? Number(attributes[FRA_TABLE]) : info->table;
   const bool suppresses =
       attributes[FRA_SUPPRESS_PREFIXLEN] != nullptr && Number(attributes[FRA_SUPPRESS_PREFIXLEN]) != ~0U;
-  rule.plain = info->action == FR_ACT_TO_TBL && info->src_len == 0 && info->dst_len == 0 && info->tos == 0 &&
-               (info->flags & FIB_RULE_INVERT) == 0 && !suppresses;
+  rule.action = info->action;
+  rule.every_packet =
+      info->src_len == 0 && info->dst_len == 0 && info->tos == 0 && (info->flags & FIB_RULE_INVERT) == 0 && !suppresses;
   constexpr std::array kOfEveryRule{FRA_PRIORITY, FRA_TABLE, FRA_SUPPRESS_PREFIXLEN, FRA_PROTOCOL, FRA_PAD};
   for (int type = 0; type <= FRA_MAX; ++type) {
     const bool asks = attributes[static_cast<std::size_t>(type)] != nullptr;
-    if (asks && std::ranges::find(kOfEveryRule, type) == kOfEveryRule.end()) rule.plain = false;
+    if (asks && std::ranges::find(kOfEveryRule, type) == kOfEveryRule.end()) rule.every_packet = false;
   }
   rule.raw.assign(static_cast<const char*>(nlmsg_data(message)), static_cast<std::size_t>(nlmsg_datalen(message)));
   return rule;

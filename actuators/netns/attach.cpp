@@ -263,7 +263,7 @@ Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases, const Progre
   auto pin = EnsurePin(wanted.pin, created);
   const auto furnish = [&]() -> Result<> {
     TRY(Furnish(host, wanted, pin->fd.get(), warn));
-    return created ? Result<>() : RepairRouting();
+    return created || wanted.routes_itself ? Result<>() : RepairRouting();
   };
   auto done = pin ? InNamespace(pin->fd, wanted.pin, furnish) : Result<>(Fail(pin.error()));
   if (done) return DeleteByAlias(host, aliases, "veth", wanted.alias, keep);

@@ -44,7 +44,7 @@ Result<Inside> LookHere(Netlink::Buffer& buffer, const Scope& scope) {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE, &buffer));
   Inside inside;
   inside.snapshot = TRY(DumpAll(netlink, scope.v6));
-  inside.routing = RoutingFaults(inside.snapshot, TRY(DumpRules(netlink, scope.v6)));
+  if (scope.routing) inside.routing = RoutingFaults(inside.snapshot, TRY(DumpRules(netlink, scope.v6)));
   inside.sysctls = ReadSysctls(NetnsSettingsInFiles(), "");
   const bool forwards = std::ranges::any_of(inside.snapshot.links, &Link::forwards);
   inside.sysctls[SettingName(kForwardSetting)] = forwards ? "1" : "0";

@@ -22,6 +22,7 @@ struct Inside {
 struct Scope {
   bool egress = false;  // its egress rules one by one: ReadEgress()
   bool v6 = false;      // there is IPv6; else it is passed over
+  bool routing = true;  // rules and tables are compared: RoutingFaults()
 };
 
 // One answer per pin, in order. Pins that are not mounted get kNotFound.

@@ -288,6 +288,7 @@ class Look {
       Scope& scope = scopes.emplace_back();
       if (netns != nullptr) {
         scope.egress = netns->egress.has_value();
+        scope.routing = !netns->routes_itself;
         scope.v6 = netns->userspace_v6 || std::ranges::any_of(netns->attachments, [](const auto& attachment) {
                      return attachment.v6.has_value();
                    });

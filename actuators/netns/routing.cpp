@@ -19,14 +19,15 @@ namespace nucleus::netns {
 namespace {
 
 // fib_default_rules_init() in net/ipv4/fib_rules.c, fib6_rules_net_init() in net/ipv6/fib6_rules.c.
-constexpr auto kOwnRules = std::to_array<OwnRule>({{AF_INET, 0, RT_TABLE_LOCAL},
-                                                   {AF_INET, 0x7FFE, RT_TABLE_MAIN},
-                                                   {AF_INET, 0x7FFF, RT_TABLE_DEFAULT},
-                                                   {AF_INET6, 0, RT_TABLE_LOCAL},
-                                                   {AF_INET6, 0x7FFE, RT_TABLE_MAIN}});
+constexpr auto kKernelsRules = std::to_array<KernelsRule>({{AF_INET, 0, RT_TABLE_LOCAL},
+                                                           {AF_INET, 0x7FFE, RT_TABLE_MAIN},
+                                                           {AF_INET, 0x7FFF, RT_TABLE_DEFAULT},
+                                                           {AF_INET6, 0, RT_TABLE_LOCAL},
+                                                           {AF_INET6, 0x7FFE, RT_TABLE_MAIN}});
 
-bool Is(const RoutingRule& rule, const OwnRule& own) {
-  return rule.plain && rule.family == own.family && rule.priority == own.priority && rule.table == own.table;
+bool Is(const RoutingRule& rule, const KernelsRule& kernels) {
+  return rule.every_packet && rule.action == FR_ACT_TO_TBL && rule.family == kernels.family &&
+         rule.priority == kernels.priority && rule.table == kernels.table;
 }
 
 std::string TableText(std::uint32_t table) {
@@ -55,14 +56,52 @@ std::string RouteName(const Route& route) {
   return "route " + spec::Format(route.to) + " in table " + TableText(route.table);
 }
 
-bool HasRules(const std::vector<RoutingRule>& rules, unsigned char family) {
-  return std::ranges::find(rules, family, &RoutingRule::family) != rules.end();
+std::string ActionText(const RoutingRule& rule) {
+  const std::string whose = rule.every_packet ? "" : " for some packets";
+  switch (rule.action) {
+    case FR_ACT_TO_TBL:
+      return "to table " + TableText(rule.table) + whose;
+    case FR_ACT_GOTO:
+      return "goto" + whose;
+    case FR_ACT_NOP:
+      return "nop" + whose;
+    case FR_ACT_BLACKHOLE:
+      return "blackhole" + whose;
+    case FR_ACT_UNREACHABLE:
+      return "unreachable" + whose;
+    case FR_ACT_PROHIBIT:
+      return "prohibit" + whose;
+    default:
+      return "action " + std::to_string(rule.action) + whose;
+  }
 }
+
+// Named one by one, as far as that helps anybody; the rest is a number.
+class Named {
+ public:
+  void Add(const std::string& name, const std::string& value) {
+    constexpr std::size_t kMost = 8;
+    if (++count_ > kMost) {
+      ++more_;
+      return;
+    }
+    const auto [fact, is_new] = facts_.try_emplace(name, value);
+    if (!is_new) fact->second += ", " + value;
+  }
+  void Tell(Facts& facts, const std::string& what) {
+    facts.merge(facts_);
+    if (more_ > 0) facts[std::to_string(more_) + " further " + what] = "there";
+  }
+
+ private:
+  Facts facts_;
+  std::size_t count_ = 0, more_ = 0;
+};
 
 }  // namespace
 
 bool RoutingRule::IsKernels() const {
-  return std::ranges::any_of(kOwnRules, [&](const OwnRule& own) { return Is(*this, own); });
+  return std::ranges::any_of(kKernelsRules, [&](const KernelsRule& kernels) { return Is(*this, kernels); });
 }
 
 bool RoutesByItself(const Snapshot& snapshot) {
@@ -72,29 +111,37 @@ bool RoutesByItself(const Snapshot& snapshot) {
   });
 }
 
-Result<std::vector<RoutingRule>> DumpRules(Netlink& netlink, bool v6) {
-  Message message(RTM_GETRULE, 0);
-  fib_rule_hdr filter{};
-  filter.family = v6 ? AF_UNSPEC : AF_INET;
-  message.Header(filter);
-  std::vector<RoutingRule> rules;
-  TRY(netlink.Dump(
-      message, "list routing rules", [&] { rules.clear(); },
-      [&](nlmsghdr* header) {
-        if (auto rule = RuleOf(header)) rules.push_back(*std::move(rule));
-      }));
-  return rules;
+Result<RoutingRules> DumpRules(Netlink& netlink, bool v6) {
+  RoutingRules there;
+  for (const unsigned char family : {AF_INET, AF_INET6}) {
+    if (family == AF_INET6 && !v6) continue;
+    Message message(RTM_GETRULE, 0);
+    fib_rule_hdr filter{};
+    filter.family = family;
+    message.Header(filter);
+    std::vector<RoutingRule> rules;
+    const auto dumped = netlink.Dump(
+        message, "list routing rules", [&] { rules.clear(); },
+        [&](nlmsghdr* header) {
+          if (auto rule = RuleOf(header)) rules.push_back(*std::move(rule));
+        });
+    if (!dumped && (dumped.error().sys_errno == EAFNOSUPPORT || dumped.error().sys_errno == EOPNOTSUPP)) continue;
+    TRY(dumped);
+    there.families.push_back(family);
+    std::ranges::move(rules, std::back_inserter(there.rules));
+  }
+  return there;
 }
 
 std::string RuleName(unsigned char family, std::uint32_t priority) {
   return "routing rule " + std::to_string(priority) + (family == AF_INET6 ? " of IPv6" : "");
 }
 
-std::vector<OwnRule> MissingRules(const std::vector<RoutingRule>& rules) {
-  std::vector<OwnRule> missing;
-  std::ranges::copy_if(kOwnRules, std::back_inserter(missing), [&](const OwnRule& own) {
-    return HasRules(rules, own.family) &&
-           std::ranges::none_of(rules, [&](const RoutingRule& rule) { return Is(rule, own); });
+std::vector<KernelsRule> MissingRules(const RoutingRules& there) {
+  std::vector<KernelsRule> missing;
+  std::ranges::copy_if(kKernelsRules, std::back_inserter(missing), [&](const KernelsRule& kernels) {
+    return std::ranges::find(there.families, kernels.family) != there.families.end() &&
+           std::ranges::none_of(there.rules, [&](const RoutingRule& rule) { return Is(rule, kernels); });
   });
   return missing;
 }
@@ -106,13 +153,16 @@ std::vector<Route> StrangeRoutes(const Snapshot& snapshot) {
   return strange;
 }
 
-Facts RoutingFaults(const Snapshot& snapshot, const std::vector<RoutingRule>& rules) {
+Facts RoutingFaults(const Snapshot& snapshot, const RoutingRules& there) {
   Facts faults;
   if (RoutesByItself(snapshot)) return faults;
-  for (const auto& route : StrangeRoutes(snapshot)) faults[RouteName(route)] = TypeText(route.type);
-  for (const auto& rule : rules)
-    if (!rule.IsKernels()) faults[RuleName(rule.family, rule.priority)] = "to table " + TableText(rule.table);
-  for (const auto& own : MissingRules(rules)) faults[RuleName(own.family, own.priority)] = "deleted";
+  Named routes, rules;
+  for (const auto& route : StrangeRoutes(snapshot)) routes.Add(RouteName(route), std::string(TypeText(route.type)));
+  for (const auto& rule : there.rules)
+    if (!rule.IsKernels()) rules.Add(RuleName(rule.family, rule.priority), ActionText(rule));
+  routes.Tell(faults, "routes");
+  rules.Tell(faults, "routing rules");
+  for (const auto& kernels : MissingRules(there)) faults[RuleName(kernels.family, kernels.priority)] = "deleted";
   return faults;
 }
 

@@ -16,31 +16,36 @@ namespace nucleus::netns {
 struct RoutingRule {
   unsigned char family = 0;
   std::uint32_t priority = 0;
+  std::uint8_t action = 0;  // FR_ACT_TO_TBL and its like
   std::uint32_t table = 0;
-  bool plain = false;  // for every packet, and nothing but a table
-  std::string raw;     // fib_rule_hdr and its attributes
+  bool every_packet = false;  // it asks for nothing
+  std::string raw;            // fib_rule_hdr and its attributes
 
   [[nodiscard]] bool IsKernels() const;  // one of those that every namespace begins with
 };
 
-// One that every namespace begins with.
-struct OwnRule {
-  unsigned char family;
-  std::uint32_t priority, table;
-};
-
 // Of both families, or of IPv4's alone.
-Result<std::vector<RoutingRule>> DumpRules(Netlink& netlink, bool v6);
+struct RoutingRules {
+  std::vector<RoutingRule> rules;
+  std::vector<unsigned char> families;  // that this kernel has rules for
+};
+Result<RoutingRules> DumpRules(Netlink& netlink, bool v6);
 
 // Whether it has a link that a workload has made for itself, a tunnel say: what it sends by which way is then its own
 // affair, as far as tables and rules go.
 bool RoutesByItself(const Snapshot& snapshot);
 
-std::vector<OwnRule> MissingRules(const std::vector<RoutingRule>& rules);  // none of a family that has no rules at all
+// One that every namespace begins with.
+struct KernelsRule {
+  unsigned char family;
+  std::uint32_t priority, table;
+};
+std::vector<KernelsRule> MissingRules(const RoutingRules& there);
 std::vector<Route> StrangeRoutes(const Snapshot& snapshot);          // of other tables and types, but the kernel's own
 std::string RuleName(unsigned char family, std::uint32_t priority);  // for facts and errors
 
-// What there is too much and too little, each under a name of its own; empty where it is as it was made.
-Facts RoutingFaults(const Snapshot& snapshot, const std::vector<RoutingRule>& rules);
+// What there is too much and too little, each under a name of its own, and of many the number; empty where it is as it
+// was made.
+Facts RoutingFaults(const Snapshot& snapshot, const RoutingRules& there);
 
 }  // namespace nucleus::netns

@@ -14,7 +14,8 @@ namespace nucleus::sys {
 namespace {
 
 constexpr std::uint32_t kGone = IN_DELETE_SELF | IN_MOVE_SELF;
-constexpr std::uint32_t kNames = IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | kGone;
+constexpr std::uint32_t kNames =
+    IN_ATTRIB | IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | kGone;
 constexpr std::uint32_t kContents = IN_MODIFY | kGone;
 constexpr std::uint32_t kSelf = IN_ATTRIB | kGone;
 

@@ -60,16 +60,26 @@ struct flock Range(std::uint64_t first, std::uint64_t count) {
   return range;
 }
 
-Result<> Wait(const Fd& file, MachineLock which, const std::string& path, const LockWait& wait) {
+using Clock = std::chrono::steady_clock;
+
+Result<> Wait(const Fd& file, MachineLock which, const std::string& path, std::string_view project,
+              Clock::time_point end) {
   auto range = Range(static_cast<std::uint64_t>(which), 1);
-  const auto end = std::chrono::steady_clock::now() + wait.patience;
   while (::fcntl(file.get(), F_OFD_SETLK, &range) != 0) {
     if (errno != EAGAIN && errno != EACCES && errno != EINTR) return FailSys("lock", path);
-    if (std::chrono::steady_clock::now() >= end) return Fail(Held(file, which, path));
+    if (Clock::now() >= end) return Fail(Held(file, which, path));
     std::this_thread::sleep_for(kRest);
   }
-  Sign(file, which, wait.project);
+  Sign(file, which, project);
   return {};
+}
+
+// Not by closing alone: a child that another thread has just started may still have the descriptor.
+void GiveBack(Fd& file) {
+  auto all = Range(0, 0);
+  all.l_type = F_UNLCK;
+  if (file) ::fcntl(file.get(), F_OFD_SETLK, &all);
+  file.reset();
 }
 
 Result<Fd> OpenLock(const std::string& path) {
@@ -86,20 +96,36 @@ Result<Fd> OpenMachines() {
 
 }  // namespace
 
+HostLock& HostLock::operator=(HostLock&& other) noexcept {
+  HostLock old(std::move(*this));
+  turn_ = std::move(other.turn_);
+  machine_ = std::move(other.machine_);
+  directory_ = std::move(other.directory_);
+  return *this;
+}
+
+HostLock::~HostLock() {
+  GiveBack(directory_);
+  GiveBack(machine_);
+}
+
 Result<HostLock> TakeMachineLock(MachineLock which, const LockWait& wait) {
   static std::array<std::mutex, 3> turns;
-  HostLock lock{std::unique_lock(turns[static_cast<std::size_t>(which)]), {}, {}};
-  lock.machine = TRY(OpenMachines());
-  if (lock.machine) TRY(Wait(lock.machine, which, kPath, wait));
+  const auto end = Clock::now() + wait.patience;
+  HostLock lock;
+  lock.turn_ = std::unique_lock(turns[static_cast<std::size_t>(which)]);
+  lock.machine_ = TRY(OpenMachines());
+  if (lock.machine_) TRY(Wait(lock.machine_, which, kPath, wait.project, end));
   return lock;
 }
 
 Result<HostLock> TakeHostLock(MachineLock which, const std::string& path, const LockWait& wait) {
+  const auto end = Clock::now() + wait.patience;
   auto lock = TRY(TakeMachineLock(which, wait));
   if (const auto slash = path.rfind('/'); slash != 0 && slash != std::string::npos)
     TRY(MakeDirectories(path.substr(0, slash), 0755));
-  lock.directory = TRY(OpenLock(path));
-  TRY(Wait(lock.directory, which, path, wait));
+  lock.directory_ = TRY(OpenLock(path));
+  TRY(Wait(lock.directory_, which, path, wait.project, end));
   return lock;
 }
 

@@ -30,12 +30,22 @@ struct LockWait {
 };
 
 // Held as long as this is there. To be given up by the thread that took it.
-struct HostLock {
-  std::unique_lock<std::mutex> turn;  // among the threads of this process, which wait for each other without an end
-  Fd machine, directory;              // empty where there is nothing to share
+class HostLock {
+ public:
+  HostLock() = default;
+  HostLock(HostLock&&) noexcept = default;
+  HostLock& operator=(HostLock&& other) noexcept;
+  ~HostLock();
+
+ private:
+  friend Result<HostLock> TakeMachineLock(MachineLock which, const LockWait& wait);
+  friend Result<HostLock> TakeHostLock(MachineLock which, const std::string& path, const LockWait& wait);
+  std::unique_lock<std::mutex> turn_;  // among the threads of this process
+  Fd machine_, directory_;             // empty where there is nothing to share
 };
 
-// Waits for it: kLocked, with who has it. There is nothing to share for an ordinary user, whose network is its own, and
+// Waits for it: kLocked, with who has it. Threads of this process wait for each other without an end, and what they
+// waited counts when others have it. There is nothing to share for an ordinary user, whose network is its own, and
 // where /run cannot be written (whoever is confined so has the lock of its directory).
 Result<HostLock> TakeMachineLock(MachineLock which, const LockWait& wait);
 

@@ -140,6 +140,7 @@ struct NetnsWanted {
   bool userspace = false;               // the way out is the link of a program, which comes and goes with the process
   bool userspace_v6 = false;            // and has IPv6
   bool nested = false;                  // in a user namespace, which has not every group
+  bool routes_itself = false;           // it may have capabilities there: rules and tables besides main are its affair
 };
 
 // service: the files bind mounted over /etc/hosts, /etc/resolv.conf, /etc/hostname. Rewritten in place.

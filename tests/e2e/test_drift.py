@@ -87,6 +87,8 @@ ROWS = {
     "routing rule added": ("service.client", "routing rule 100 unexpected", f"{IN} ip rule add pref 100 from 10.91.7.0/24 table 7"),
     "routing rule of the kernel's place": ("service.client", "routing rule 32766", f"{IN} ip rule add pref 32766 fwmark 1 table main"),
     "routing rule deleted": ("service.client", "routing rule 32767", f"{IN} ip rule delete pref 32767"),
+    "routing rules all deleted": ("service.client", "routing rule 32766", f"{IN} ip rule flush; {IN} ip rule delete pref 0"),
+    "routing rules without end": ("service.client", "12 further routing rules unexpected", f"for i in $(seq 20); do {IN} ip rule add pref $i blackhole; done"),
     # ---- settings of the kernel ----
     "forwarding off": ("topology", "ip_forward 0 → 1", "echo 0 > /proc/sys/net/ipv4/ip_forward"),
     "setting of the bridge": ("network.internal", "route_localnet 0 → 1", "echo 0 > /proc/sys/net/ipv4/conf/$BRIDGE/route_localnet"),
@@ -233,6 +235,26 @@ def test_where_a_workload_has_a_tunnel_its_rules_are_its_own(world):
     world.nucleus("drift", world.project, "--detailed-exitcode")
     world.run("sh", "-c", f"{IN} ip link delete tunnel", env={**world.environment, **names})
     assert "routing rule" in world.nucleus("drift", world.project, "--detailed-exitcode", status=2).stdout
+
+
+def test_rules_and_tables_are_the_affair_of_who_may_have_capabilities(world):
+    (world.directory / "caps.toml").write_text('[bounding]\nkeep = ["NET_ADMIN"]\n')
+    path = world.write(f"""name = "PROJECT"
+[networks.internal]
+[services.proxy]
+command = ["/bin/sleep", "1000"]
+networks = ["internal"]
+caps_policy = "{world.directory}/caps.toml"
+""")
+    world.apply(path)
+    inside = f"nsenter --net={world.runtime}/netns/{world.project}/service.proxy"
+    shell(world, f"{inside} ip rule add fwmark 1 lookup 100; {inside} ip route add local 0.0.0.0/0 dev lo table 100", {})
+    world.nucleus("drift", world.project, "--detailed-exitcode")
+    shell(world, f"{inside} ip route add default via 10.1.1.1 dev eth0 onlink metric 7", {})
+    assert "default route" in world.nucleus("drift", world.project, "--detailed-exitcode", status=2).stdout
+    world.apply(path)
+    assert "lookup 100" in world.run("sh", "-c", f"{inside} ip rule").stdout
+    world.nucleus("drift", world.project, "--detailed-exitcode")
 
 
 def test_a_cgroup_that_is_somebody_elses_is_shown_and_left(world):
