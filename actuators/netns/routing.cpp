@@ -77,7 +77,7 @@ std::string ActionText(const RoutingRule& rule) {
 }
 
 // Named one by one, as far as that helps anybody; the rest is a number.
-class Named {
+class FirstFew {
  public:
   void Add(const std::string& name, const std::string& value) {
     constexpr std::size_t kMost = 8;
@@ -156,7 +156,7 @@ std::vector<Route> StrangeRoutes(const Snapshot& snapshot) {
 Facts RoutingFaults(const Snapshot& snapshot, const RoutingRules& there) {
   Facts faults;
   if (RoutesByItself(snapshot)) return faults;
-  Named routes, rules;
+  FirstFew routes, rules;
   for (const auto& route : StrangeRoutes(snapshot)) routes.Add(RouteName(route), std::string(TypeText(route.type)));
   for (const auto& rule : there.rules)
     if (!rule.IsKernels()) rules.Add(RuleName(rule.family, rule.priority), ActionText(rule));
