@@ -2,9 +2,13 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "actuators/sys/file.hpp"
 
@@ -25,10 +29,18 @@ std::uint64_t SignalMask(std::string_view status, std::string_view name) {
 }  // namespace
 
 bool WouldNotice(pid_t pid, int signal) {
+  constexpr int kLooks = 10;
+  constexpr std::chrono::milliseconds kPause{1};
   if (signal == SIGKILL || signal == SIGSTOP || signal == SIGCONT || signal < 1 || signal > 64) return true;
-  const auto status = sys::ReadFileIfThere("/proc/" + std::to_string(pid) + "/status");
-  if (!status || !*status) return true;
-  return ((SignalMask(**status, "SigCgt:") | SignalMask(**status, "SigBlk:")) >> (signal - 1) & 1) != 0;
+  const std::uint64_t bit = std::uint64_t{1} << (signal - 1);
+  for (int look = 1;; ++look) {
+    const auto status = sys::ReadFileIfThere("/proc/" + std::to_string(pid) + "/status");
+    if (!status || !*status || (SignalMask(**status, "SigCgt:") & bit) != 0) return true;
+    if ((SignalMask(**status, "SigBlk:") & bit) == 0) return false;
+    // A shell holds everything back for a moment whenever it starts a program.
+    if (look == kLooks) return true;
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 }  // namespace nucleus::process
