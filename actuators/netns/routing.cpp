@@ -7,7 +7,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <cstddef>
 #include <string_view>
 #include <utility>
 
@@ -80,22 +80,19 @@ std::string ActionText(const RoutingRule& rule) {
 class FirstFew {
  public:
   void Add(const std::string& name, const std::string& value) {
-    constexpr std::size_t kMost = 8;
-    if (++count_ > kMost) {
-      ++more_;
-      return;
-    }
+    if (++count_ > kMost) return;
     const auto [fact, is_new] = facts_.try_emplace(name, value);
     if (!is_new) fact->second += ", " + value;
   }
   void Tell(Facts& facts, const std::string& what) {
     facts.merge(facts_);
-    if (more_ > 0) facts[std::to_string(more_) + " further " + what] = "there";
+    if (count_ > kMost) facts[std::to_string(count_ - kMost) + " further " + what] = "there";
   }
 
  private:
+  static constexpr std::size_t kMost = 8;
   Facts facts_;
-  std::size_t count_ = 0, more_ = 0;
+  std::size_t count_ = 0;
 };
 
 }  // namespace
