@@ -12,7 +12,7 @@ import time
 import pytest
 from test_drift import QUIET, ROWS, STRANGERS, shell, surroundings
 from test_topology import stack
-from world import NUCLEUS, wait_for
+from world import NUCLEUS, children, wait_for
 
 PLAIN = """name = "PROJECT"
 [networks.internal]
@@ -42,8 +42,7 @@ class Watched:
 
     def pid(self):
         """On the machine."""
-        return self.process.pid if not (children := pathlib.Path(
-            f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()) else int(children[0])
+        return (children(self.process.pid) or [self.process.pid])[0]
 
     def send(self, number):
         os.kill(self.pid(), number)
@@ -70,7 +69,7 @@ def watch(world):
     yield start
     for one in watches:
         if one.process.poll() is None:
-            one.send(signal.SIGKILL)
+            one.process.kill()
             one.process.wait()
 
 

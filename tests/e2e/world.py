@@ -30,7 +30,35 @@ def controllers():
     return (root / "cgroup.controllers").read_text().split() if root else []
 
 
+def children(pid):
+    try:
+        return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def descendants(pid):
+    return [found for child in children(pid) for found in (child, *descendants(child))]
+
+
+def waits(pid):
+    """What a process is and which call of the kernel holds it up (proc_pid_stack(5)), thread by thread."""
+    try:
+        words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        threads = [f"  {task.name}: " + " < ".join(re.findall(r"\] (\w+)", (task / "stack").read_text())[:5])
+                   for task in sorted(pathlib.Path(f"/proc/{pid}/task").iterdir())]
+    except OSError as error:
+        return f"{pid}: {error}"
+    return "\n".join([f"{pid} {words}", *threads])
+
+
 class Started(subprocess.Popen):
+    def kill(self):
+        """What it has started, too: it would hold the pipes open."""
+        for pid in descendants(self.pid):
+            os.kill(pid, signal.SIGKILL)
+        super().kill()
+
     def __exit__(self, kind, value, traceback):
         if kind is not None:
             self.kill()
@@ -88,18 +116,30 @@ class World:
             try:
                 out, err = process.communicate(timeout=timeout)
             except subprocess.TimeoutExpired:
+                waited_for = "\n".join(map(waits, self.members()))
                 process.kill()
                 out, err = process.communicate()
-                raise AssertionError(f"not within {timeout} s: {command}\n{out}\n{err}") from None
+                raise AssertionError(f"not within {timeout} s: {command}\n{out}\n{err}\n{waited_for}") from None
         done = subprocess.CompletedProcess(command, process.returncode, out, err)
         assert status is None or done.returncode == status, \
             f"{' '.join(map(str, command))}: exit status {done.returncode}, not {status}\n{out}\n{err}"
         return done
 
+    def members(self):
+        """All its processes, as the machine numbers them."""
+        namespace = os.readlink(f"/proc/{self.init}/ns/pid")
+        found = []
+        for entry in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if os.readlink(entry / "ns/pid") == namespace:
+                    found.append(int(entry.name))
+            except OSError:
+                pass
+        return sorted(found)
+
     def numbered(self, process):
         """The process behind a popen() as the world numbers it: nsenter and unshare execute, and do not fork, but for the pid namespace."""
-        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        status = pathlib.Path(f"/proc/{children[0] if children else process.pid}/status").read_text()
+        status = pathlib.Path(f"/proc/{(children(process.pid) or [process.pid])[0]}/status").read_text()
         return int(status.split("NSpid:")[1].split("\n")[0].split()[-1])
 
     def nucleus(self, *arguments, status=0, **options):
