@@ -54,11 +54,16 @@ def sh(world, *arguments, status=0, **options):
     return run(world, *BRIDGE, *flags, "--", "sh", "-c", script, status=status, **options)
 
 
+def up_when_listening(port):
+    """Shell words before those that start a server: proc_pid_net(5) has it as listening."""
+    return f'(until grep -qE ":{port:04X} [0-9A-F]+:0000 0A" /proc/net/tcp /proc/net/tcp6; do busybox sleep 0.02; done; echo up) & exec '
+
+
 def serve(world, *flags, port=80, name="server"):
     """A container that greets who connects."""
     process = world.popen(
         NUCLEUS, "run", *BRIDGE, "--name", name, *flags, "--", "sh", "-c",
-        f"echo up; exec busybox nc -ll -p {port} -e busybox echo from-inside", stdout=subprocess.PIPE, text=True)
+        f"{up_when_listening(port)} busybox nc -ll -p {port} -e busybox echo from-inside", stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "up\n"
     return process
 
@@ -98,7 +103,7 @@ def test_a_published_port_is_reached_where_it_was_published_and_nowhere_else(wor
 
 def test_the_source_address_of_who_comes_from_outside_is_kept(world, internet):
     server = world.popen(NUCLEUS, "run", *BRIDGE, "-p", "8080:80", "--", "sh", "-c",
-                         "echo up; busybox nc -l -p 80 -e busybox cat /proc/net/tcp6", stdout=subprocess.PIPE, text=True)
+                         up_when_listening(80) + "busybox nc -l -p 80 -e busybox cat /proc/net/tcp6", stdout=subprocess.PIPE, text=True)
     assert server.stdout.readline() == "up\n"
     table = internet.run("sh", "-c", talk(HERE, 8080)).stdout
     assert "027100CB:" in table  # 203.0.113.2 as proc_pid_net(5) has it
