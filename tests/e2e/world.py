@@ -1,5 +1,6 @@
 """A world for one test: its own mounts, processes, network and directories, so that nothing of the machine is touched and nothing
 of one test reaches another. cgroups are the exception, they are the machine's: project names are unique, leftovers are found."""
+import contextlib
 import json
 import os
 import pathlib
@@ -56,7 +57,8 @@ class Started(subprocess.Popen):
     def kill(self):
         """What it has started, too: it would hold the pipes open."""
         for pid in descendants(self.pid):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         super().kill()
 
     def __exit__(self, kind, value, traceback):
