@@ -87,8 +87,10 @@ class World:
             stderr=subprocess.DEVNULL)  # it complains when its child is killed
         assert self.shell.stdout.readline() == b"up\n"
         self.init = int(pathlib.Path(f"/proc/{self.shell.pid}/task/{self.shell.pid}/children").read_text())
-        # On tmpfs, as /run is: gone with the world.
-        self.run("mount", "-t", "tmpfs", "-o", "mode=0755", "runtime", self.runtime)
+        # On tmpfs, as /run is: gone with the world. With a lock of its own machine: whoever holds that keeps no other world.
+        own, machines = self.directory / "machine.lock", "/run/nucleus-machine.lock"
+        self.run("sh", "-c", f"mount -t tmpfs -o mode=0755 runtime {self.runtime} && touch {own} {machines} && "
+                             f"chmod 0600 {own} {machines} && mount --bind {own} {machines}")
         self.run("ip", "link", "set", "lo", "up")
 
     def close(self):
