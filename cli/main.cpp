@@ -6,11 +6,9 @@
 
 #include <cerrno>
 #include <string>
-#include <string_view>
 #include <variant>
 #include <vector>
 
-#include "actuators/process/own_program.hpp"
 #include "actuators/sys/standard_files.hpp"
 #include "cli/arguments.hpp"
 #include "cli/commands/commands.hpp"
@@ -233,26 +231,6 @@ int Main(const std::vector<std::string>& words) {
 
 }  // namespace
 }  // namespace nucleus::cli
-
-// What is started in the background is of its supervisor's making, and no process of this file's.
-static bool StaysBehind(int argc, char** argv) {
-  for (int i = 2; i < argc && std::string_view(argv[i]) != "--"; ++i)
-    if (std::string_view(argv[i]) == "-d" || std::string_view(argv[i]) == "--detach") return true;
-  return false;
-}
-
-// Before static constructors: what comes before this may be done twice, and little has been written to yet. Where it
-// fails, or the command was not told by the first word, the command does it, and says so.
-[[maybe_unused]] static void RunFromCloneEarly(int argc, char** argv, char** envp) {
-  nucleus::sys::FillStandardFiles();
-  const std::string_view command = argc > 1 ? argv[1] : "";
-  const bool in_front = command == "exec" || command == "attach" || (command == "run" && !StaysBehind(argc, argv));
-  if (in_front && ::geteuid() == 0)
-    (void)nucleus::process::RunFromClone(argv, envp, nucleus::process::Renewal::kMappedAgain);
-}
-#ifndef NUCLEUS_SANITIZED  // whose run time is not up yet
-[[gnu::used, gnu::section(".preinit_array")]] static void (*const early)(int, char**, char**) = RunFromCloneEarly;
-#endif
 
 int main(int argc, char** argv) {
   nucleus::sys::FillStandardFiles();

@@ -69,7 +69,7 @@ Result<sys::Fd> MakeAgain(std::vector<std::string> words) {
 Result<sys::Fd> AwaitInUnit(char** argv) {
   const std::string directory = argv[1];
   TRY(JoinMachine(directory));
-  TRY(RunFromClone(argv, environ, Renewal::kExecutedAgain));
+  TRY(RunFromClone(argv, environ));
   TRY(LeaveTopGroup(ProjectOf(directory)));
   auto again = TRY(HowToMakeAgain(directory));
   auto hold = TRY(HoldSocket::Make(directory));

@@ -21,6 +21,10 @@ std::string_view ReadPlace(char* path, std::size_t room) {
 
 }  // namespace
 
+char* RoomForOwnPlace() {
+  return own_place;
+}
+
 void RememberOwnPlace() {
   const auto place = ReadPlace(own_place, sizeof own_place - 1);
   own_place[place.size()] = '\0';

@@ -12,6 +12,8 @@ namespace nucleus::sys {
 // in a variable of the environment for what is executed from a clone. First of all, by one thread.
 inline constexpr const char* kPlaceVariable = "NUCLEUS_PLACE";
 void RememberOwnPlace();
+// PATH_MAX bytes, zero: where it is kept, for who knows it before there is a C library.
+char* RoomForOwnPlace();
 // The directory that was remembered; "": none was.
 std::string_view OwnPlace();
 

@@ -71,10 +71,10 @@ Result<int> Enter(Context& context, const std::vector<std::string>& argv, proces
     TRY(BecomeOwnerOf(named, directories));
     // The clone is a mount, and no namespace of the machine's is ours to make one in.
     if (::unshare(CLONE_NEWNS) != 0) return FailSys("unshare", "mount namespace");
-    TRY(RunFromClone(process::Renewal::kExecutedAgain));
+    TRY(RunFromClone());
   }
   process::RunningContainer container = TRY(process::OpenRunning(named.directory, named.Name()));
-  TRY(RunFromClone(process::Renewal::kMappedAgain));
+  TRY(RunFromClone());
   Launch launch = std::move(container.launch);
   TRY(Shape(context.arguments, container, named.Name(), files.terminal, launch));
   return process::RunInside(launch, argv, container, files);

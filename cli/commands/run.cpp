@@ -16,7 +16,7 @@
 #include "actuators/netns/apply.hpp"
 #include "actuators/netns/denials.hpp"
 #include "actuators/process/channel.hpp"
-#include "actuators/process/own_program.hpp"
+#include "actuators/process/map_again.hpp"
 #include "actuators/process/stop_signal.hpp"
 #include "actuators/process/user_namespace.hpp"
 #include "actuators/supervisor/supervisor.hpp"
@@ -265,13 +265,9 @@ Result<> BecomeRoot(const Arguments& arguments) {
 }
 
 Result<int> Run(Context& context) {
-  auto renewal = process::Renewal::kMappedAgain;
-  if (::geteuid() != 0) {
-    TRY(BecomeRoot(context.arguments));
-    renewal = process::Renewal::kExecutedAgain;
-  }
+  if (::geteuid() != 0) TRY(BecomeRoot(context.arguments));
   const bool for_real = !context.arguments.Has("dry-run");
-  if (for_real) TRY(RunFromClone(renewal));
+  if (for_real) TRY(RunFromClone());
   HoldSignals();
   ::mallopt(M_ARENA_MAX, 1);  // a heap for each thread takes longer to make than what the threads here do
   std::optional<netns::NamespaceAhead> network;

@@ -13,13 +13,14 @@
 
 namespace nucleus::cli {
 
-// The words are those of this process.
-Result<> RunFromClone(process::Renewal renewal) {
+Result<> RunFromClone() {
+  // Told by its first word it has been mapped from one.
+  if (TRY(process::RunsFromClone())) return process::ForbidTracing();
   std::string words = TRY(sys::ReadFile("/proc/self/cmdline"));
   std::vector<char*> argv;
   for (std::size_t i = 0; i < words.size(); i = words.find('\0', i) + 1) argv.push_back(words.data() + i);
   argv.push_back(nullptr);
-  return process::RunFromClone(argv.data(), environ, renewal);
+  return process::RunFromClone(argv.data(), environ);
 }
 
 Result<> EnterMachineOf(const Container& container, const Directories& directories) {

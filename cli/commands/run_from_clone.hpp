@@ -7,8 +7,8 @@
 
 namespace nucleus::cli {
 
-// As main does, where it was told by the first word.
-Result<> RunFromClone(process::Renewal renewal);
+// As process::RunFromClone(), with the words and the environment of this process.
+Result<> RunFromClone();
 
 // A service or container in the background of an ordinary user is in that user's machine: this process enters it, where
 // there is one. For root there is nothing to do, nor for one in the foreground. As JoinUsersMachine().

@@ -1,0 +1,218 @@
+#include "actuators/process/map_again.hpp"
+
+#include <utility>
+
+namespace nucleus::process {
+
+namespace {
+
+constinit int kept_clone = -1;  // set before there are constructors
+
+}  // namespace
+
+sys::Fd TakeClone() {
+  return sys::Fd(std::exchange(kept_clone, -1));
+}
+
+}  // namespace nucleus::process
+
+#if defined(__x86_64__) && !defined(NUCLEUS_SANITIZED)
+
+#include <fcntl.h>
+#include <link.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+
+#include <climits>
+#include <cstddef>
+
+#include "actuators/sys/mount_api.hpp"
+#include "actuators/sys/own_programs.hpp"
+
+// Of the linker: where this program begins.
+extern "C" [[gnu::visibility("hidden")]] const ElfW(Ehdr) __ehdr_start;  // NOLINT(bugprone-reserved-identifier)
+
+namespace nucleus::process {
+
+namespace {
+
+constexpr std::uintptr_t kPage = 4096;
+
+// syscall(2) without errno, which is a thread's: a negative number is the error.
+long Call(long number, std::uintptr_t a = 0, std::uintptr_t b = 0, std::uintptr_t c = 0, std::uintptr_t d = 0,
+          std::uintptr_t e = 0, std::uintptr_t f = 0) {
+  long result = number;
+  register std::uintptr_t r10 asm("r10") = d;
+  register std::uintptr_t r8 asm("r8") = e;
+  register std::uintptr_t r9 asm("r9") = f;
+  asm volatile("syscall" : "+a"(result) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+  return result;
+}
+std::uintptr_t At(const void* address) {
+  return reinterpret_cast<std::uintptr_t>(address);
+}
+bool IsError(long result) {
+  return result < 0 && result > -4096;
+}
+
+// The kernel's word on this process; getauxval(3).
+struct Auxiliary {
+  const ElfW(Phdr) * headers = nullptr;
+  std::size_t count = 0;
+  std::uintptr_t page = 0;
+};
+Auxiliary Find(const std::uintptr_t* vector) {
+  Auxiliary found;
+  for (; vector[0] != AT_NULL; vector += 2) {
+    // An address is a number there.
+    // NOLINTNEXTLINE(performance-no-int-to-ptr)
+    if (vector[0] == AT_PHDR) found.headers = reinterpret_cast<const ElfW(Phdr)*>(vector[1]);
+    if (vector[0] == AT_PHNUM) found.count = vector[1];
+    if (vector[0] == AT_PAGESZ) found.page = vector[1];
+  }
+  return found;
+}
+
+// Where the kernel takes the parts of this process to be; proc_pid_stat(5). All of it is said anew with the file, and
+// as execve(2) says it.
+prctl_mm_map MapOf(const std::uintptr_t* stack, const Auxiliary& told, std::uintptr_t base) {
+  prctl_mm_map map{};
+  map.start_code = ~0ULL;
+  for (const ElfW(Phdr)* header = told.headers; header != told.headers + told.count; ++header) {
+    if (header->p_type != PT_LOAD) continue;
+    const std::uintptr_t begin = base + header->p_vaddr, end = begin + header->p_filesz;
+    if ((header->p_flags & PF_X) != 0 && begin < map.start_code) map.start_code = begin;
+    if ((header->p_flags & PF_X) != 0 && end > map.end_code) map.end_code = end;
+    if (begin > map.start_data) map.start_data = begin;
+    if (end > map.end_data) map.end_data = end;
+  }
+  const std::uintptr_t* word = stack + 1;  // argc, argv[0]
+  map.start_stack = At(stack);
+  map.arg_start = map.arg_end = *word;
+  const auto after = [](std::uintptr_t string) {
+    const char* at = reinterpret_cast<const char*>(string);  // NOLINT(performance-no-int-to-ptr)
+    while (*at != '\0') ++at;
+    return At(at) + 1;
+  };
+  for (; *word != 0; ++word)
+    if (word[1] == 0) map.arg_end = after(*word);
+  map.env_start = map.env_end = map.arg_end;
+  for (++word; *word != 0; ++word)
+    if (word[1] == 0) map.env_end = after(*word);
+  map.start_brk = map.brk = static_cast<std::uintptr_t>(Call(SYS_brk));
+  return map;
+}
+
+bool BecomeFile(prctl_mm_map& map) {
+  return Call(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, At(&map), sizeof map) == 0;
+}
+
+// In memory of its own, where the page of the file that is written to would be copied one by one: nothing was written
+// to so far.
+bool Detach(std::uintptr_t begin, std::size_t size, int file, std::size_t offset, std::size_t filled) {
+  const long copy = Call(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+                         static_cast<std::uintptr_t>(-1), 0);
+  if (IsError(copy)) return false;
+  const auto there = static_cast<std::uintptr_t>(copy);
+  return Call(SYS_pread64, static_cast<unsigned>(file), there, filled, offset) == static_cast<long>(filled) &&
+         !IsError(Call(SYS_mremap, there, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, begin));
+}
+
+bool MapSegment(const ElfW(Phdr) & header, std::uintptr_t base, int file) {
+  const std::uintptr_t begin = (base + header.p_vaddr) & ~(kPage - 1);
+  const std::uintptr_t end = base + header.p_vaddr + header.p_filesz;
+  const std::size_t size = ((end + kPage - 1) & ~(kPage - 1)) - begin;
+  const std::size_t offset = header.p_offset & ~(kPage - 1);
+  if ((header.p_flags & PF_W) != 0) return Detach(begin, size, file, offset, end - begin);
+  const unsigned protection =
+      ((header.p_flags & PF_R) != 0 ? PROT_READ : 0U) | ((header.p_flags & PF_X) != 0 ? PROT_EXEC : 0U);
+  return !IsError(
+      Call(SYS_mmap, begin, size, protection, MAP_PRIVATE | MAP_FIXED, static_cast<unsigned>(file), offset));
+}
+
+// The kernel lets a program's file be another once nothing of the one that was executed is mapped: every segment is
+// mapped again, where it is, from the same file by way of the clone. PR_SET_MM(2const).
+bool MapFrom(int file, const std::uintptr_t* stack, const Auxiliary& told) {
+  // The first segment begins with the file, and so with its header.
+  std::uintptr_t base = At(&__ehdr_start);
+  for (std::size_t i = told.count; i > 0; --i)
+    if (told.headers[i - 1].p_type == PT_LOAD) base = At(&__ehdr_start) - told.headers[i - 1].p_vaddr;
+  auto map = MapOf(stack, told, base);
+  map.exe_fd = static_cast<std::uint32_t>(file);
+  constexpr long kBusy = -16;  // EBUSY: it may, and could, were nothing mapped
+  const long refused = Call(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, At(&map), sizeof map);
+  if (refused != 0 && refused != kBusy) return false;
+  for (std::size_t i = 0; i < told.count; ++i)
+    if (told.headers[i].p_type == PT_LOAD && !MapSegment(told.headers[i], base, file)) return false;
+  return BecomeFile(map);
+}
+
+// /proc/self/fd/N; opened again, for what open_tree(2) gives cannot be mapped.
+int Reopen(int fd) {
+  char path[] = "/proc/self/fd/...";
+  char* at = path + sizeof "/proc/self/fd/" - 1;
+  if (fd > 99) return -1;
+  if (fd > 9) *at++ = static_cast<char>('0' + fd / 10);
+  *at++ = static_cast<char>('0' + fd % 10);
+  *at = '\0';
+  return static_cast<int>(Call(SYS_openat, static_cast<unsigned>(AT_FDCWD), At(path), O_RDONLY | O_CLOEXEC));
+}
+
+int CloneOf(const char* self) {
+  const long clone =
+      Call(SYS_open_tree, static_cast<unsigned>(AT_FDCWD), At(self), sys::kOpenTreeClone | sys::kOpenTreeCloexec);
+  const sys::MountAttributes read_only{
+      .set = sys::kAttrReadOnly | sys::kAttrNoSuid | sys::kAttrNoDev, .clear = 0, .propagation = 0, .userns_fd = 0};
+  const auto fd = static_cast<std::uintptr_t>(clone);
+  if (clone >= 0 && Call(SYS_mount_setattr, fd, At(""), AT_EMPTY_PATH, At(&read_only), sizeof read_only) == 0)
+    return static_cast<int>(clone);
+  if (clone >= 0) Call(SYS_close, fd);
+  return -1;
+}
+
+// What the link said before: the directory.
+void KeepPlace(const char* link, long size) {
+  while (size > 0 && link[size - 1] != '/') --size;
+  char* place = sys::RoomForOwnPlace();
+  for (long i = 0; i < size; ++i) place[i] = link[i];
+}
+
+}  // namespace
+
+void MapAgain(const std::uintptr_t* stack) {
+  const std::uintptr_t* vector = stack + 1 + stack[0] + 1;
+  while (*vector != 0) ++vector;
+  const auto told = Find(vector + 1);
+  if (told.headers == nullptr || told.page != kPage) return;
+  // Else ours would be taken for a standard file.
+  for (std::uintptr_t fd = 0; fd < 3; ++fd)
+    if (Call(SYS_fcntl, fd, F_GETFD) < 0) return;
+  constexpr char kSelf[] = "/proc/self/exe";
+  struct statfs at;  // NOLINT(cppcoreguidelines-pro-type-member-init): the kernel fills it
+  if (Call(SYS_statfs, At(kSelf), At(&at)) != 0 || (at.f_flags & ST_RDONLY) != 0) return;
+  char link[PATH_MAX];  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  const long size = Call(SYS_readlink, At(kSelf), At(link), sizeof link - 1);
+  const int clone = CloneOf(kSelf);
+  if (clone < 0) return;
+  const int file = Reopen(clone);
+  const bool mapped = file >= 0 && MapFrom(file, stack, told);
+  if (file >= 0) Call(SYS_close, static_cast<unsigned>(file));
+  if (!mapped) {
+    Call(SYS_close, static_cast<unsigned>(clone));
+    return;
+  }
+  Call(SYS_prctl, PR_SET_DUMPABLE, 0);
+  KeepPlace(link, size);
+  kept_clone = clone;
+}
+
+}  // namespace nucleus::process
+
+#else
+
+void nucleus::process::MapAgain(const std::uintptr_t* /*stack*/) {}
+
+#endif
