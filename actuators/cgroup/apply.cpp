@@ -154,7 +154,7 @@ Result<> CgroupActuator::Apply(const PartKey& key, const Wanted& wanted, const P
   const std::string directory = root.base + "/" + group->path;
   const auto needed = TRY(NeededControllers(root, *group));
   const bool made = TRY(MakeGroup(root, key, directory, *group, needed));
-  auto limited = WriteLimits(directory, group->limits);
+  auto limited = made ? WriteFirstLimits(directory, group->limits) : WriteLimits(directory, group->limits);
   if (!limited && made) {
     ::rmdir(directory.c_str());
     (void)RemoveEmptyParents(root, key.project);  // the first error is the one to tell

@@ -105,4 +105,9 @@ Result<> WriteLimits(const std::string& directory, const Facts& wanted) {
   return {};
 }
 
+Result<> WriteFirstLimits(const std::string& directory, const Facts& wanted) {
+  for (const auto& write : PlanWrites({}, wanted)) TRY(Write(directory, write));
+  return {};
+}
+
 }  // namespace nucleus::cgroup

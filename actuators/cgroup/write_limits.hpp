@@ -10,6 +10,8 @@ namespace nucleus::cgroup {
 
 // Writes only what differs; a limit that is not wanted any more goes back to what a new group has.
 Result<> WriteLimits(const std::string& directory, const Facts& wanted);
+// Of a group that was just made, which has what a new group has.
+Result<> WriteFirstLimits(const std::string& directory, const Facts& wanted);
 
 // One write: a file of the group and what goes into it.
 struct LimitWrite {

@@ -92,11 +92,13 @@ Result<HostShape> ReadHostShape() {
   HostShape shape;
   for (const std::string_view path : kPrograms) Look(std::string(path), shape);
   for (const std::string_view path : kSettings) Look(std::string(path), shape);
-  // A Java runtime of Debian keeps its settings in /etc/java-17-openjdk and does not start without them.
-  const std::unique_ptr<DIR, decltype([](DIR* dir) { ::closedir(dir); })> etc(::opendir("/etc"));
+  // A Java runtime of Debian, /usr/lib/jvm/java-17-openjdk-amd64, keeps its settings in /etc/java-17-openjdk and does not
+  // start without them.
+  const std::unique_ptr<DIR, decltype([](DIR* dir) { ::closedir(dir); })> runtimes(::opendir("/usr/lib/jvm"));
   std::set<std::string> java;
-  while (const dirent* entry = etc ? ::readdir(etc.get()) : nullptr) {
-    if (std::string_view(entry->d_name).starts_with("java-")) java.insert(std::string("/etc/") + entry->d_name);
+  while (const dirent* entry = runtimes ? ::readdir(runtimes.get()) : nullptr) {
+    const std::string_view name = entry->d_name;
+    if (name.starts_with("java-")) java.insert("/etc/" + std::string(name.substr(0, name.rfind('-'))));
   }
   for (const std::string& path : java) Look(path, shape);
   return shape;

@@ -299,7 +299,7 @@ void Supervisor::AfterEnd(int exit_code) {
     case Intent::kNone:
       break;
   }
-  if (!asked_to_end_ && OwnsDirectory() && ShouldRestart(policy_, launch_.job, exit_code)) return ScheduleRestart();
+  if (!asked_to_end_ && ShouldRestart(policy_, launch_.job, exit_code) && OwnsDirectory()) return ScheduleRestart();
   EndFor(Status::State::kExited);
 }
 

@@ -13,6 +13,8 @@
 #include <optional>
 #include <vector>
 
+#include "actuators/sys/openat2.hpp"
+
 namespace nucleus::sys {
 
 namespace {
@@ -53,6 +55,8 @@ std::string Shown(std::string_view data) {
 
 Result<> MakeDirectoriesOnce(const std::string& path, mode_t mode) {
   if (!path.starts_with('/')) return Fail(ErrorCode::kInvalid, "mkdir", path, "not an absolute path");
+  // All of it is there, most of the time.
+  if (!path.contains("..") && Fd(OpenAt2(AT_FDCWD, path.c_str(), O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS))) return {};
   Fd at = TRY(Open("/", O_PATH | O_DIRECTORY));
   std::string done;
   std::string_view rest = path;
