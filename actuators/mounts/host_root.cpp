@@ -92,8 +92,8 @@ Result<HostShape> ReadHostShape() {
   HostShape shape;
   for (const std::string_view path : kPrograms) Look(std::string(path), shape);
   for (const std::string_view path : kSettings) Look(std::string(path), shape);
-  // A Java runtime of Debian, /usr/lib/jvm/java-17-openjdk-amd64, keeps its settings in /etc/java-17-openjdk and does not
-  // start without them.
+  // A Java runtime of Debian, /usr/lib/jvm/java-17-openjdk-amd64, keeps its settings in /etc/java-17-openjdk and does
+  // not start without them.
   const std::unique_ptr<DIR, decltype([](DIR* dir) { ::closedir(dir); })> runtimes(::opendir("/usr/lib/jvm"));
   std::set<std::string> java;
   while (const dirent* entry = runtimes ? ::readdir(runtimes.get()) : nullptr) {
