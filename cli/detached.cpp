@@ -94,7 +94,7 @@ void RemoveForgotten(Context& context, const Directories& directories, const std
 std::vector<spec::GivenFlag> FlagsOf(const Arguments& arguments) {
   std::vector<spec::GivenFlag> flags;
   for (const Option* option : RunOptions()) {
-    if (!IsKey(*option) || !arguments.Has(option->name)) continue;
+    if (!arguments.Has(option->name) || !IsKey(*option)) continue;
     auto values = option->type == ValueType::kNone ? std::vector<std::string>() : arguments.Values(option->name);
     flags.push_back({std::string(option->name), std::move(values), option->repeatable});
   }

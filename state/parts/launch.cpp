@@ -17,23 +17,36 @@ constexpr std::uint64_t kVersion = 5;
 constexpr std::string_view kMagic = "NUC";
 
 class Writer {
+  static constexpr std::size_t kRoom = 16 << 10;
+
  public:
+  // Thousands of them, most of one byte.
   void Number(std::uint64_t value) {
+    constexpr std::size_t kLongest = 10;
+    if (out_.size() - size_ < kLongest) out_.resize(2 * out_.size() + kLongest);
     while (value >= 0x80) {
-      out_ += static_cast<char>(value | 0x80);
+      out_[size_++] = static_cast<char>(value | 0x80);
       value >>= 7;
     }
-    out_ += static_cast<char>(value);
+    out_[size_++] = static_cast<char>(value);
   }
-  void Bytes(std::string_view data) { out_ += data; }
+  void Bytes(std::string_view data) {
+    if (out_.size() - size_ < data.size()) out_.resize(2 * out_.size() + data.size());
+    data.copy(out_.data() + size_, data.size());
+    size_ += data.size();
+  }
   void Text(const std::string& text) {
     Number(text.size());
     Bytes(text);
   }
-  std::string Take() { return std::move(out_); }
+  std::string Take() {
+    out_.resize(size_);
+    return std::move(out_);
+  }
 
  private:
-  std::string out_;
+  std::string out_ = std::string(kRoom, '\0');  // with room behind its end
+  std::size_t size_ = 0;
 };
 
 // Reads from text it does not trust. The first thing that is wrong is remembered and everything after it reads as zero.

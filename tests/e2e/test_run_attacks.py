@@ -280,11 +280,13 @@ def test_a_run_that_is_killed_half_way_leaves_the_host_as_it_was(world, canary, 
             stderr=subprocess.DEVNULL,
         )
         time.sleep(delay / 1000)
+        process.send_signal(signal.SIGSTOP)  # nsenter, which else may start it once its children were read
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         inner = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         for pid in map(int, inner):
             if pid > 0:  # 0 is one that is just going, and would mean ourselves
                 os.kill(pid, signal.SIGKILL)
-        process.kill()
+        process.send_signal(signal.SIGCONT if inner else signal.SIGKILL)  # it waits for what was killed
         process.wait()
     assert run(world, "--name", "box", "--rootfs", "image", "--", "/bin/sh", "-c", "echo again").stdout == "again\n"
     nothing_left(world)
