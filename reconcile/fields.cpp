@@ -1,7 +1,9 @@
 #include "reconcile/fields.hpp"
 
 #include <array>
-#include <unordered_map>
+#include <utility>
+
+#include "spec/core/sorted_table.hpp"
 
 namespace nucleus::reconcile {
 
@@ -106,16 +108,9 @@ constexpr auto kRules = std::to_array<FieldRule>({
     {Scope::kService, "workdir", kRestart, kWorkload, kValue},
 });
 
-// Every field of every service is looked up at every plan.
 const FieldRule* FindRule(Scope scope, std::string_view key) {
-  static const auto by_scope = [] {
-    std::array<std::unordered_map<std::string_view, const FieldRule*>, 4> maps;
-    for (const auto& rule : kRules) maps.at(static_cast<std::size_t>(rule.scope)).emplace(rule.key, &rule);
-    return maps;
-  }();
-  const auto& rules = by_scope.at(static_cast<std::size_t>(scope));
-  const auto found = rules.find(key);
-  return found == rules.end() ? nullptr : found->second;
+  using ByKey = decltype([](const FieldRule& rule) { return std::pair(rule.scope, rule.key); });
+  return SortedTable<kRules, ByKey>::Find({scope, key});
 }
 
 constexpr std::string_view kContentsSuffix = "#contents";

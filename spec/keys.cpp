@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <unordered_map>
 #include <utility>
 
 #include "spec/codecs.hpp"
+#include "spec/core/sorted_table.hpp"
 #include "spec/core/text.hpp"
 #include "spec/table.hpp"
 
@@ -415,15 +415,8 @@ std::span<const KeyAlias> KeyAliases() {
 }
 
 const KeySpec* FindKeySpec(Scope scope, std::string_view name) {
-  // Every key of every resource is looked up.
-  static const auto by_scope = [] {
-    std::array<std::unordered_map<std::string_view, const KeySpec*>, 4> maps;
-    for (const auto& key : kKeys) maps.at(static_cast<std::size_t>(key.info.scope)).emplace(key.info.name, &key);
-    return maps;
-  }();
-  const auto& keys = by_scope.at(static_cast<std::size_t>(scope));
-  const auto found = keys.find(name);
-  return found == keys.end() ? nullptr : found->second;
+  using ByName = decltype([](const KeySpec& key) { return std::pair(key.info.scope, key.info.name); });
+  return SortedTable<kKeys, ByName>::Find({scope, name});
 }
 
 std::string_view CanonicalKey(Scope scope, std::string_view name) {
