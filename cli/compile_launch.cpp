@@ -46,9 +46,10 @@ std::vector<Rlimit> LimitsOf(const spec::Service& service) {
 }
 
 // Where the machine has no cgroup2, or none that may be written, there is no cgroup part and nothing to join.
-Result<std::string> CgroupDirectory(const std::string& project, const ProcessWanted& wanted) {
+Result<std::string> CgroupDirectory(const std::string& project, const ProcessWanted& wanted,
+                                    const std::optional<sys::CgroupRoot>& groups) {
   if (wanted.cgroup.empty()) return std::string();
-  const auto root = cgroup::RootOf(project);
+  const auto root = groups ? Result<sys::CgroupRoot>(*groups) : cgroup::RootOf(project);
   if (!root && root.error().code == ErrorCode::kUnsupported) return std::string();
   if (!root) return Fail(root.error());
   return root->writable ? root->base + "/" + wanted.cgroup : std::string();
@@ -136,7 +137,7 @@ bool IsCalledById(const PartKey& key) {
 }
 
 Result<Launch> Compile(const Directories& directories, const PartKey& key, const ProcessWanted& wanted,
-                       const attest::WalkOptions& walk) {
+                       const attest::WalkOptions& walk, const std::optional<sys::CgroupRoot>& groups) {
   const spec::Service& service = *wanted.service;
   // Again, for what is started from a saved plan or an earlier revision.
   TRY_IN("require_kernel_lockdown", CheckLockdown(service));
@@ -161,7 +162,7 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
   launch.hostname = service.hostname.empty() ? service.name : service.hostname;
   launch.identity = account.identity;
   launch.rlimits = LimitsOf(service);
-  launch.cgroup = TRY(CgroupDirectory(key.project, wanted));
+  launch.cgroup = TRY(CgroupDirectory(key.project, wanted, groups));
   launch.netns = wanted.netns;
   launch.host_network = service.network == spec::NetworkKind::kHost;
   launch.host_cgroups = service.disable_cgroup_namespace;
@@ -217,9 +218,10 @@ Result<std::string> RandomDigits(std::size_t count) {
   return bytes;
 }
 
-process::Compiler LaunchCompiler(const Directories& directories, const attest::WalkOptions& walk) {
-  return [directories, walk](const PartKey& key, const ProcessWanted& wanted) -> Result<Launch> {
-    return TRY_IN(key.Text(), Compile(directories, key, wanted, walk));
+process::Compiler LaunchCompiler(const Directories& directories, const attest::WalkOptions& walk,
+                                 const std::optional<sys::CgroupRoot>& groups) {
+  return [directories, walk, groups](const PartKey& key, const ProcessWanted& wanted) -> Result<Launch> {
+    return TRY_IN(key.Text(), Compile(directories, key, wanted, walk, groups));
   };
 }
 

@@ -2,7 +2,10 @@
 // the one Launch that the supervisor starts it from. Decides nothing that those have not decided.
 #pragma once
 
+#include <optional>
+
 #include "actuators/process/apply.hpp"
+#include "actuators/sys/cgroupfs.hpp"
 #include "attest/walk.hpp"
 #include "spec/core/names.hpp"
 
@@ -14,6 +17,8 @@ inline constexpr std::size_t kShortIdDigits = 12;  // what an id begins with, wh
 Result<std::string> RandomDigits(std::size_t count);
 
 // Each call makes a container with a new id. Safe from several threads. walk: through bound contexts.
-process::Compiler LaunchCompiler(const Directories& directories, const attest::WalkOptions& walk = {});
+// groups: where its control group is made, if that was found already.
+process::Compiler LaunchCompiler(const Directories& directories, const attest::WalkOptions& walk = {},
+                                 const std::optional<sys::CgroupRoot>& groups = {});
 
 }  // namespace nucleus::cli

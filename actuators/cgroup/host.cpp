@@ -24,7 +24,10 @@ Result<bool> Privileged() {
 }  // namespace
 
 Result<> FillHost(Host& host, std::string_view project) {
-  auto root = RootOf(project);
+  return FillHost(host, RootOf(project));
+}
+
+Result<> FillHost(Host& host, Result<sys::CgroupRoot> root) {
   if (root) {
     host.controllers = std::move(root->controllers);
     host.cgroup_usable = root->writable;

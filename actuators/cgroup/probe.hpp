@@ -23,5 +23,7 @@ class CgroupProber : public Prober {
 
 // controllers, cgroup_usable, boot_id, memory and privileged; routes are somebody else's.
 Result<> FillHost(Host& host, std::string_view project);
+// The same; root: what was found for the project.
+Result<> FillHost(Host& host, Result<sys::CgroupRoot> root);
 
 }  // namespace nucleus::cgroup

@@ -47,7 +47,8 @@ struct Asked {
   PartKey key;  // of its process
   spec::Topology topology;
   Host host;
-  bool named = false;  // by the caller, and not by chance
+  std::optional<sys::CgroupRoot> groups;  // none: looking for them says why
+  bool named = false;                     // by the caller, and not by chance
   bool terminal = false;
 };
 
@@ -74,7 +75,9 @@ Result<Asked> Read(Context& context) {
   const auto outside = spec::Outside::Real();
   asked.topology = TRY(TellProblems(
       context, spec::LoadFlags(asked.key.project, name, FlagsOf(arguments), arguments.operands(), outside)));
-  TRY(cgroup::FillHost(asked.host, asked.key.project));
+  auto groups = sys::FindCgroupRoot();
+  if (groups) asked.groups = *groups;
+  TRY(cgroup::FillHost(asked.host, std::move(groups)));
   return asked;
 }
 
@@ -189,7 +192,7 @@ class OwnContainer {
     const bool bound = !service_.context.empty() && service_.context_mode == spec::ContextMode::kBind;
     if (bound) signals.emplace(true, process::StopSignal());
     const attest::WalkOptions walk{.stop = signals ? signals->come() : nullptr};
-    return LaunchCompiler(asked_.directories, walk)(asked_.key, wanted);
+    return LaunchCompiler(asked_.directories, walk, asked_.groups)(asked_.key, wanted);
   }
 
  private:
@@ -205,7 +208,7 @@ class OwnContainer {
   }
   Result<> MakeParts(const std::optional<CgroupWanted>& group, const NamesWanted& names) {
     if (group) {
-      cgroup_ = cgroup::CgroupActuator(TRY(sys::FindCgroupRoot()));
+      cgroup_ = cgroup::CgroupActuator(asked_.groups ? *asked_.groups : TRY(sys::FindCgroupRoot()));
       // What a run of that name that was killed has left is no part of this one.
       if (asked_.named) TRY(cgroup_.Undo(Key(Part::kCgroup), nullptr, {}, {}));
       TRY(cgroup_.Apply(Key(Part::kCgroup), *group, {}));
