@@ -47,7 +47,7 @@ Result<> Commits::Begin(std::uint32_t index) {
   const Step& step = plan_.steps[index];
   const bool anew = step.action != Action::kAdopt && step.action != Action::kLive;
   if (step.key.part == Part::kDirectory && anew) TRY(ForgetJobsOf(step.key.address.name));
-  const auto* process = step.wanted ? std::get_if<ProcessWanted>(&*step.wanted) : nullptr;
+  const auto* process = std::get_if<ProcessWanted>(step.wanted.get());
   const bool job = process != nullptr && process->service && process->service->type == spec::ServiceType::kJob;
   if (!job || step.verb != Verb::kApply || step.action == Action::kAdopt) return {};
   return store_.PutCompletedJob(plan_.project, step.key.address.name, std::nullopt);

@@ -116,7 +116,7 @@ void Model::AddParts() {
     if (none) return;
     node->second = *std::move(wanted);
     state->asked = &node->second;
-    if (resource->desired) state->want = state->asked;
+    if (resource->desired) state->want = &node->second;
   });
   for (const auto& place : places) {
     if (place.none) parts_.erase(place.node);
@@ -212,6 +212,13 @@ const Wanted* Model::Want(const Resource& resource, Part part) const {
   if (resource.job_done) return nullptr;
   const auto* state = resource.Find(part);
   return state == nullptr ? nullptr : state->want;
+}
+
+std::shared_ptr<const Wanted> Model::GiveUp(const Resource& resource, Part part) {
+  if (Want(resource, part) == nullptr) return nullptr;
+  auto wanted = std::make_shared<Wanted>(std::move(*resource.Find(part)->want));
+  OwnService(*wanted);
+  return wanted;
 }
 
 std::optional<Wanted> Model::Was(const Resource& resource, Part part) const {

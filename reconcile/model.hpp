@@ -4,6 +4,7 @@
 
 #include <array>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -34,7 +35,7 @@ struct PartState {
   Action action = Action::kNone;  // why, in a word
   bool wanted = false;
   bool matches = false;           // it is there, and exactly as desired
-  const Wanted* want = nullptr;   // as desired; see Model::Want()
+  Wanted* want = nullptr;         // as desired; see Model::Want()
   const Wanted* asked = nullptr;  // what the probers are asked for: as desired, or else as applied
   [[nodiscard]] bool present() const { return seen != nullptr && seen->presence == Presence::kPresent; }
   [[nodiscard]] bool unreadable() const { return seen != nullptr && seen->presence == Presence::kUnreadable; }
@@ -98,6 +99,8 @@ class Model {
   [[nodiscard]] const Wanted* Want(const Resource& resource, Part part) const;         // as desired; null: nothing
   [[nodiscard]] std::optional<Wanted> Was(const Resource& resource, Part part) const;  // as applied
   [[nodiscard]] bool HadBeen(const Resource& resource, Part part) const;               // whether Was() has something
+  // What Want() has, independent of the question from now on; the model's own is empty then. A part is given up once.
+  [[nodiscard]] std::shared_ptr<const Wanted> GiveUp(const Resource& resource, Part part);
 
   [[nodiscard]] std::optional<std::uint32_t> IndexOf(Kind kind, std::string_view name) const;
   // What a resource rests on, by index: networks it is attached to, volumes it mounts.

@@ -48,7 +48,7 @@ std::string Differences(Part part, const Facts& expected, const Facts& seen) {
 }
 
 Result<const ProcessWanted*> Process(const Step& step) {
-  const auto* process = step.wanted ? std::get_if<ProcessWanted>(&*step.wanted) : nullptr;
+  const auto* process = std::get_if<ProcessWanted>(step.wanted.get());
   if (process == nullptr) return Fail(ErrorCode::kInternal, VerbName(step.verb), step.Text(), "not a process");
   return process;
 }
@@ -110,7 +110,7 @@ Result<> Performer::Act(const Step& step, const ProgressSink& progress) {
     return actuator->second->Apply(step.key, *step.wanted, progress);
   }
   const Actuator::UndoOptions options{.delete_data = step.delete_data, .keep_log = step.action != Action::kDestroy};
-  return actuator->second->Undo(step.key, step.wanted ? &*step.wanted : nullptr, options, progress);
+  return actuator->second->Undo(step.key, step.wanted.get(), options, progress);
 }
 
 Result<Observation> Performer::Verify(const Step& step) {
@@ -139,7 +139,7 @@ Result<Observation> Performer::ProbeAgain(const Step& step) {
   if (prober == machinery_.probers.end()) {
     return Fail(ErrorCode::kInternal, "probe", step.Text(), "no prober for this part");
   }
-  ProbeRequest request{.project = step.key.project, .parts = {}, .only_asked = step.wanted.has_value()};
+  ProbeRequest request{.project = step.key.project, .parts = {}, .only_asked = step.wanted != nullptr};
   if (step.wanted) request.parts.emplace(step.key, *step.wanted);
   const std::lock_guard lock(*probing_.at(prober->second));
   auto answer = TRY(prober->second->Probe(request));

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -73,7 +74,7 @@ struct Step {
   PartKey key;
   Verb verb = Verb::kApply;
   Action action = Action::kCreate;  // why it is here, in a word; kAdopt: nothing is made, only looked at and recorded
-  std::optional<Wanted> wanted;     // for kUndo: what it was, where known
+  std::shared_ptr<const Wanted> wanted;  // for kUndo: what it was, where known; steps of a part share it
   int signal = 0;
   bool delete_data = false;
   bool after_completion = false;           // of a job: undoes what it ran in, once it has completed

@@ -73,7 +73,7 @@ spec::Condition OwnMilestone(const spec::Service& service) {
 
 class Builder {
  public:
-  explicit Builder(const Model& model) : model_(model), nodes_(model.resources.size()) {}
+  explicit Builder(Model& model) : model_(model), nodes_(model.resources.size()) {}
 
   Result<std::vector<Step>> Build() {
     for (std::uint32_t i = 0; i < nodes_.size(); ++i) AddSteps(i);
@@ -89,11 +89,15 @@ class Builder {
   using Slot = std::optional<Node>;
   struct PartNodes {
     Slot undo, apply, cleanup;
+    std::shared_ptr<const Wanted> wanted;  // what all of its steps want
   };
   struct ResourceNodes {
     std::array<PartNodes, 4> parts;
     Slot signal;
     std::array<Slot, 3> waits;  // as in kWaits
+    [[nodiscard]] bool OfProcess() const {
+      return signal || std::ranges::any_of(waits, [](const Slot& wait) { return wait.has_value(); });
+    }
   };
   struct Draft {
     std::uint32_t resource;
@@ -108,7 +112,7 @@ class Builder {
     return static_cast<Node>(drafts_.size() - 1);
   }
 
-  PartNodes* NodesOf(std::uint32_t index, Part part) {
+  [[nodiscard]] const PartNodes* NodesOf(std::uint32_t index, Part part) const {
     const auto& resource = model_.resources[index];
     for (std::size_t i = 0; i < resource.part_count; ++i) {
       if (resource.parts[i].part == part) return &nodes_[index].parts[i];
@@ -313,7 +317,25 @@ class Builder {
     }
   }
 
-  Step MakeStep(const Draft& draft) const {
+  void TakeWanted(std::uint32_t index) {
+    const auto& resource = model_.resources[index];
+    auto& nodes = nodes_[index];
+    for (std::size_t i = 0; i < resource.part_count; ++i) {
+      auto& part = nodes.parts[i];
+      const bool waits = resource.parts[i].part == Part::kProcess && nodes.OfProcess();
+      if (part.undo || part.apply || part.cleanup || waits)
+        part.wanted = model_.GiveUp(resource, resource.parts[i].part);
+    }
+  }
+
+  [[nodiscard]] std::shared_ptr<const Wanted> Was(const Resource& resource, Part part) const {
+    auto was = model_.Was(resource, part);
+    if (!was) return nullptr;
+    OwnService(*was);
+    return std::make_shared<const Wanted>(*std::move(was));
+  }
+
+  [[nodiscard]] Step MakeStep(const Draft& draft) const {
     const auto& resource = model_.resources[draft.resource];
     Step step;
     step.key = {model_.project(), resource.address, draft.part};
@@ -322,12 +344,7 @@ class Builder {
     step.after_completion = draft.cleanup;
     // Undone is what was; of a job that has completed, what is.
     const bool was = draft.verb == Verb::kUndo && !draft.cleanup && resource.applied;
-    if (was) {
-      step.wanted = model_.Was(resource, draft.part);
-    } else if (const Wanted* want = model_.Want(resource, draft.part)) {
-      step.wanted = *want;
-    }
-    if (step.wanted) OwnService(*step.wanted);
+    step.wanted = was ? Was(resource, draft.part) : NodesOf(draft.resource, draft.part)->wanted;
     if (draft.verb == Verb::kSignal) step.signal = resource.service.desired->reload_signal;
     step.delete_data = draft.verb == Verb::kUndo && draft.part == Part::kDirectory &&
                        resource.action() == Action::kDestroy && model_.question().options.delete_data;
@@ -343,6 +360,7 @@ class Builder {
     }
     std::vector<std::uint32_t> place(drafts_.size());
     for (std::uint32_t i = 0; i < order->size(); ++i) place[(*order)[i]] = i;
+    ForEachInParallel(nodes_.size(), [this](std::size_t i) { TakeWanted(static_cast<std::uint32_t>(i)); });
     std::vector<Step> steps(order->size());
     ForEachInParallel(steps.size(), [&](std::size_t i) {
       const auto node = (*order)[i];
@@ -355,7 +373,7 @@ class Builder {
     return steps;
   }
 
-  const Model& model_;
+  Model& model_;
   std::vector<ResourceNodes> nodes_;
   std::vector<Draft> drafts_;
   dag::Graph graph_;
@@ -363,7 +381,7 @@ class Builder {
 
 }  // namespace
 
-Result<std::vector<Step>> MakeSteps(const Model& model) {
+Result<std::vector<Step>> MakeSteps(Model& model) {
   return Builder(model).Build();
 }
 

@@ -7,7 +7,8 @@
 
 namespace nucleus::reconcile {
 
-// In an order that respects `after`, the same for equal models. Errors: kInternal where the edges have a cycle.
-Result<std::vector<Step>> MakeSteps(const Model& model);
+// In an order that respects `after`, the same for equal models. What the steps want is taken out of the model. Errors:
+// kInternal where the edges have a cycle.
+Result<std::vector<Step>> MakeSteps(Model& model);
 
 }  // namespace nucleus::reconcile

@@ -32,7 +32,7 @@ Result<> World::Perform(const Step& step) {
       if (step.action == Action::kAdopt) return {};
       return kernel.Apply(step.key, *step.wanted, {});
     case Verb::kUndo:
-      return kernel.Undo(step.key, step.wanted ? &*step.wanted : nullptr, {step.delete_data}, {});
+      return kernel.Undo(step.key, step.wanted.get(), {step.delete_data}, {});
     case Verb::kSignal:
       return kernel.Signal(step.key, process(), step.signal);
     case Verb::kWaitStarted:
