@@ -10,6 +10,8 @@ using Heap = std::priority_queue<Node, std::vector<Node>, std::greater<>>;
 
 // Keeps a list sorted and without repeats. Edges mostly arrive in order, so the end is tried first.
 bool Insert(std::vector<Node>& list, Node node) {
+  constexpr std::size_t kUsual = 6;  // most have no more neighbours
+  if (list.capacity() == 0) list.reserve(kUsual);
   if (list.empty() || list.back() < node) {
     list.push_back(node);
     return true;

@@ -482,6 +482,12 @@ void Assess(Model& model) {
     Assessor(model, resource).Run();
     moved |= resource.action() >= Action::kRestart || std::ranges::any_of(resource.parts, &PartState::made_anew);
   };
+  if (std::ranges::all_of(model.resources, [&](const Resource& resource) {
+        return !resource.in_scope || IsSettled(resource, model.question().options);
+      })) {
+    std::ranges::for_each(model.resources, assess);  // in whatever order
+    return;
+  }
   // A service looks at its networks and volumes, so they have to be decided.
   for (auto& resource : model.resources) {
     if (resource.address.kind != Kind::kService) assess(resource);

@@ -1,6 +1,8 @@
 #include "reconcile/model.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <span>
 
 #include "reconcile/parallel.hpp"
 #include "reconcile/same.hpp"
@@ -71,12 +73,9 @@ void Resource::Because(Action action, Reason::Type type, std::string text, std::
   if (type != Reason::Type::kDrift && type != Reason::Type::kDependency) drift_cause = false;
 }
 
-Model::Model(const Question& question, const Scope& scope, const Leases& desired_leases)
-    : question_(&question),
-      scope_(&scope),
-      desired_(*scope.desired, desired_leases, *question.host, question.options.directories) {
+Model::Model(const Question& question, const Scope& scope) : question_(&question), scope_(&scope) {
   AddKnown();
-  AddParts();
+  AddPlaces();
 }
 
 const Side& Model::applied() const {
@@ -87,27 +86,24 @@ const Side& Model::applied() const {
   return *applied_;
 }
 
-void Model::AddParts() {
-  struct Place {
-    Resource* resource;
-    PartState* state;
-    std::map<PartKey, Wanted>::iterator node;
-    bool none = false;
-  };
-  std::vector<Place> places;
-  places.reserve(PartsOf(Kind::kService).size() * resources.size());
+void Model::AddPlaces() {
+  places_.reserve(PartsOf(Kind::kService).size() * resources.size());
   for (auto& resource : resources) {
     if (!resource.in_scope) continue;
     for (std::size_t i = 0; i < resource.part_count; ++i) {
       auto& state = resource.parts[i];
       const auto node =
           parts_.emplace_hint(parts_.end(), PartKey{project(), resource.address, state.part}, BridgeWanted());
-      places.push_back({&resource, &state, node});
+      places_.push_back({&resource, &state, node});
     }
   }
+}
+
+void Model::AddWanted(const Leases& desired_leases) {
+  desired_.emplace(*scope_->desired, desired_leases, *question_->host, question_->options.directories);
   // The costly part, and every part on its own: what it should be, which for a process takes the whole service.
-  ForEachInParallel(places.size(), [&](std::size_t index) {
-    auto& [resource, state, node, none] = places[index];
+  ForEachInParallel(places_.size(), [&](std::size_t index) {
+    auto& [resource, state, node, none] = places_[index];
     if (state == resource->parts.data() && resource->desired && resource->applied) {
       resource->same = SameAsApplied(*resource);
     }
@@ -118,24 +114,38 @@ void Model::AddParts() {
     state->asked = &node->second;
     if (resource->desired) state->want = &node->second;
   });
-  for (const auto& place : places) {
+  for (const auto& place : places_) {
     if (place.none) parts_.erase(place.node);
   }
+  places_ = {};
 }
 
 void Model::See(const Observations& seen) {
-  AddObserved(seen);
+  std::atomic<std::size_t> known = 0;
+  ForEachPieceInParallel(resources.size(),
+                         [&](std::size_t begin, std::size_t end) { known += Look(seen, begin, end); });
+  if (known < seen.size()) AddStrangers(seen);
   for (std::uint32_t i = 0; i < resources.size(); ++i) {
     const auto& address = resources[i].address;
     index_.at(static_cast<std::size_t>(address.kind)).emplace(address.name, i);
   }
-  ForEachInParallel(resources.size(), [this](std::size_t index) {
-    auto& resource = resources[index];
-    for (std::size_t i = 0; i < resource.part_count; ++i) {
-      auto& part = resource.parts[i];
-      part.matches = part.present() && part.want != nullptr && Matches(*part.want, part.seen->facts);
+}
+
+// Observations are sorted as resources are, so one walk finds all.
+std::size_t Model::Look(const Observations& seen, std::size_t begin, std::size_t end) {
+  std::size_t known = 0;
+  auto at = seen.lower_bound(PartKey{project(), resources[begin].address, Part{}});
+  for (auto& resource : std::span(resources).subspan(begin, end - begin)) {
+    for (; at != seen.end() && at->first.project == project() && at->first.address <= resource.address; ++at) {
+      if (at->first.address != resource.address) continue;
+      ++known;
+      auto* part = resource.Find(at->first.part);
+      if (part == nullptr) continue;
+      part->seen = &at->second;
+      part->matches = part->present() && part->want != nullptr && Matches(*part->want, part->seen->facts);
     }
-  });
+  }
+  return known;
 }
 
 Resource& Model::Add(Address address) {
@@ -175,21 +185,19 @@ void Model::AddKnown() {
   });
 }
 
-// Observations are sorted as resources are, so one walk finds all; what is in nobody's state comes in between.
-void Model::AddObserved(const Observations& seen) {
+// What is in nobody's state, between what is.
+void Model::AddStrangers(const Observations& seen) {
   const auto known = resources.size();
   std::size_t at = 0;
   std::vector<std::pair<Address, std::vector<std::pair<Part, const Observation*>>>> strangers;
   for (const auto& [key, observation] : seen) {
     // Another project's, or one started by hand: not ours to touch, whatever the prober says.
     if (key.project != project() || key.address.kind == Kind::kContainer) continue;
+    if (observation.presence != Presence::kPresent) continue;
     while (at < known && resources[at].address < key.address) ++at;
-    if (at < known && resources[at].address == key.address) {
-      if (auto* part = resources[at].Find(key.part)) part->seen = &observation;
-    } else if (observation.presence == Presence::kPresent) {
-      if (strangers.empty() || strangers.back().first != key.address) strangers.push_back({key.address, {}});
-      strangers.back().second.push_back({key.part, &observation});
-    }
+    if (at < known && resources[at].address == key.address) continue;
+    if (strangers.empty() || strangers.back().first != key.address) strangers.push_back({key.address, {}});
+    strangers.back().second.push_back({key.part, &observation});
   }
   if (strangers.empty()) return;
   for (auto& [address, parts] : strangers) {
@@ -202,10 +210,10 @@ void Model::AddObserved(const Observations& seen) {
 }
 
 std::optional<Wanted> Model::WantedOf(const Resource& resource, Part part) const {
-  if (resource.network.desired) return desired_.Bridge(*resource.network.desired);
-  if (resource.volume.desired) return desired_.Directory(*resource.volume.desired);
-  if (resource.service.desired) return PartOf(desired_, *resource.service.desired, part);
-  return desired_.Firewall();
+  if (resource.network.desired) return desired_->Bridge(*resource.network.desired);
+  if (resource.volume.desired) return desired_->Directory(*resource.volume.desired);
+  if (resource.service.desired) return PartOf(*desired_, *resource.service.desired, part);
+  return desired_->Firewall();
 }
 
 const Wanted* Model::Want(const Resource& resource, Part part) const {

@@ -86,11 +86,12 @@ struct Resource {
   void Because(Action action, Reason::Type type, std::string text, std::string field = "", spec::Place place = {});
 };
 
-// Made in two moves: what is known before anybody has looked, and what was seen.
+// Made in three moves: which resources there are, what should be of them, and what was seen.
 class Model {
  public:
   // All of it outlives the model.
-  Model(const Question& question, const Scope& scope, const Leases& desired_leases);
+  Model(const Question& question, const Scope& scope);
+  void AddWanted(const Leases& desired_leases);
   void See(const Observations& seen);
 
   // What every part of the resources in scope should be. Its nodes may be taken out for a while, but not changed.
@@ -110,25 +111,34 @@ class Model {
 
   std::vector<Resource> resources;  // sorted by address
   [[nodiscard]] const Question& question() const { return *question_; }
-  [[nodiscard]] const Side& desired() const { return desired_; }
+  [[nodiscard]] const Side& desired() const { return *desired_; }
   [[nodiscard]] const std::string& project() const { return scope_->desired->name; }
 
  private:
+  struct Place {
+    Resource* resource;
+    PartState* state;
+    std::map<PartKey, Wanted>::iterator node;
+    bool none = false;
+  };
   [[nodiscard]] const Side& applied() const;
   void AddKnown();
-  void AddParts();
-  void AddObserved(const Observations& seen);
+  void AddPlaces();
+  // Of the resources in [begin, end). How many of what was seen are parts of theirs.
+  std::size_t Look(const Observations& seen, std::size_t begin, std::size_t end);
+  void AddStrangers(const Observations& seen);
   [[nodiscard]] std::optional<Wanted> WantedOf(const Resource& resource, Part part) const;
   Resource& Add(Address address);
 
   const Question* question_;
   const Scope* scope_;
-  Side desired_;
+  std::optional<Side> desired_;
   // Made when it is first asked for, by any thread: where nothing changes, nobody does.
   mutable std::once_flag applied_asked_;
   mutable std::optional<Leases> applied_leases_;
   mutable std::optional<Side> applied_;
   std::map<PartKey, Wanted> parts_;
+  std::vector<Place> places_;  // where what is wanted goes, until it is known
   std::array<std::unordered_map<std::string_view, std::uint32_t>, 5> index_;  // by kind
 };
 

@@ -4,6 +4,7 @@
 
 #include "reconcile/assess.hpp"
 #include "reconcile/model.hpp"
+#include "reconcile/parallel.hpp"
 #include "reconcile/place.hpp"
 #include "reconcile/plan_digest.hpp"
 #include "reconcile/steps.hpp"
@@ -218,8 +219,12 @@ Result<Planner> Planner::Prepare(Question question) {
   asked = std::move(question);
   scope = TRY(MakeScope(asked.desired, *asked.applied, asked.options));
   TRY(CheckVolumes(*scope.desired));
-  leases = TRY(Allocate(*scope.desired, *asked.applied, *asked.host, *asked.taken));
-  model.emplace(asked, scope, leases);
+  Result<Leases> allocated;
+  DoBoth(
+      scope.desired->services.size() >= kWorthAThread, [&] { model.emplace(asked, scope); },
+      [&] { allocated = Allocate(*scope.desired, *asked.applied, *asked.host, *asked.taken); });
+  leases = TRY(std::move(allocated));
+  model->AddWanted(leases);
   return Planner(std::move(prepared));
 }
 

@@ -111,7 +111,7 @@ void ObserveEgress(const Inside& inside, const NetnsWanted* netns, Observation& 
     observation.facts["egress rules"] = egress.error().Message();
     return;
   }
-  observation.facts.insert(egress->facts.begin(), egress->facts.end());
+  observation.facts.merge(egress->facts);
   if (egress->present) observation.notes["egress_denied"] = std::to_string(egress->Denied());
   const Link* lo = inside.snapshot.Find("lo");
   if (egress->present || netns == nullptr || lo == nullptr) return;
@@ -152,8 +152,8 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
   std::set<const Link*> paired;
   if (job.pin->state == PinState::kMounted) {
     const Snapshot& snapshot = inside->snapshot;
-    observation.facts.insert(inside->sysctls.begin(), inside->sysctls.end());
-    observation.facts.insert(inside->routing.begin(), inside->routing.end());
+    observation.facts.merge(inside->sysctls);
+    observation.facts.merge(inside->routing);
     ObserveEgress(*inside, job.wanted, observation);
     for (const auto& link : snapshot.links) {
       if (link.name == "lo") observation.facts["lo"] = link.up ? "up" : "down";

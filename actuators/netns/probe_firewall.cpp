@@ -70,7 +70,7 @@ Observation ObserveFirewall(const std::string& project, const FirewallWanted* wa
   if (table->dormant) observation.facts["table flags"] = "dormant";
   auto sources = ObserveSources(name, wanted);
   if (!sources) return Unreadable(sources.error());
-  observation.facts.merge(*sources);
+  observation.facts.merge(*std::move(sources));
   if (wanted == nullptr) return observation;
   const auto obstacles = FindObstacles(*wanted);
   if (!obstacles) return Unreadable(obstacles.error());

@@ -81,11 +81,11 @@ class FirstFew {
  public:
   void Add(const std::string& name, const std::string& value) {
     if (++count_ > kMost) return;
-    const auto [fact, is_new] = facts_.try_emplace(name, value);
+    const auto [fact, is_new] = facts_.emplace(name, value);
     if (!is_new) fact->second += ", " + value;
   }
   void Tell(Facts& facts, const std::string& what) {
-    facts.merge(facts_);
+    facts.merge(std::move(facts_));
     if (count_ > kMost) facts[std::to_string(count_ - kMost) + " further " + what] = "there";
   }
 

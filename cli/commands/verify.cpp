@@ -56,7 +56,7 @@ std::vector<Check> CompareLimits(const Observation& seen, const Facts& asked) {
     return found == facts.end() ? std::string(none) : found->second;
   };
   Facts all = asked;
-  all.insert(seen.facts.begin(), seen.facts.end());
+  all.merge(seen.facts);
   for (const auto& [name, text] : all) {
     const std::string want = value(asked, name, "as in a new group");
     const std::string have = value(seen.facts, name, "missing");

@@ -9,7 +9,7 @@ namespace {
 
 class Collect : public FactSink {
  public:
-  void Fact(std::string_view name, std::string_view value) override { facts_.emplace_hint(facts_.end(), name, value); }
+  void Fact(std::string_view name, std::string_view value) override { facts_.emplace(name, value); }
   Facts Take() { return std::move(facts_); }
 
  private:
@@ -23,7 +23,7 @@ class Compare : public FactSink {
 
   void Fact(std::string_view name, std::string_view value) override {
     if (!same_) return;
-    if (at_ == seen_.end() || at_->first != name) at_ = seen_.find(std::string(name));
+    if (at_ == seen_.end() || at_->first != name) at_ = seen_.find(name);
     same_ = at_ != seen_.end() && at_->second == value;
     if (!same_) return;
     ++at_;

@@ -314,18 +314,32 @@ FirewallState ExpectedFirewall(const FirewallWanted& wanted) {
   return state;
 }
 
+namespace {
+
+Facts RuleFacts(const std::vector<FirewallRule>& rules) {
+  std::vector<const FirewallRule*> by_name;
+  by_name.reserve(rules.size());
+  for (const auto& rule : rules) by_name.push_back(&rule);
+  std::ranges::stable_sort(by_name, {}, [](const auto* rule) { return std::string_view(rule->name); });
+  Facts facts;
+  for (const auto* rule : by_name) {
+    // A port has a rule in two chains; a rule that is there twice shows as a changed one.
+    std::string& value = facts[rule->name];
+    if (!value.empty()) value += "; ";
+    value += Join({rule->chain, ": ", rule->text});
+  }
+  return facts;
+}
+
+}  // namespace
+
 Facts FirewallFacts(const FirewallState& state) {
   Facts facts;
   facts["comment"] = state.comment;
   if (state.ip_forward) facts["ip_forward"] = *state.ip_forward;
   if (state.ip6_forward) facts["ip6_forward"] = *state.ip6_forward;
   for (const auto& [name, text] : state.chains) facts["chain " + name] = text;
-  for (const auto& rule : state.rules) {
-    // A port has a rule in two chains; a rule that is there twice shows as a changed one.
-    std::string& value = facts[rule.name];
-    if (!value.empty()) value += "; ";
-    value += Join({rule.chain, ": ", rule.text});
-  }
+  facts.merge(RuleFacts(state.rules));
   for (const auto& other : state.others) facts[other] = "present";
   if (state.reordered) facts["order of rules"] = "changed";
   return facts;

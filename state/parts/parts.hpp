@@ -17,12 +17,13 @@
 
 #include "spec/core/address.hpp"
 #include "spec/types.hpp"
+#include "state/parts/named_facts.hpp"
 #include "state/parts/network_help.hpp"
 
 namespace nucleus {
 
 // name -> value, both in the kernel's own terms where it has one: "memory.max" -> "536870912".
-using Facts = std::map<std::string, std::string>;
+using Facts = NamedFacts;
 
 enum class Presence : std::uint8_t {
   kAbsent,
