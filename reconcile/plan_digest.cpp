@@ -27,7 +27,7 @@ class Hash : private FactSink {
     TellFacts(wanted, *this);
     return *this;
   }
-  Digest Finish() { return hash_.Finish(); }
+  Digest Finish() { return hash_.Finish(); }  // and start anew
 
  private:
   void Fact(std::string_view name, std::string_view value) override { Field(name).Field(value); }
@@ -35,8 +35,7 @@ class Hash : private FactSink {
   Sha256 hash_;
 };
 
-Digest DigestOf(const Step& step) {
-  Hash hash;
+Digest DigestOf(const Step& step, Hash& hash) {
   hash.Field(step.key.Text()).Number(static_cast<unsigned>(step.verb)).Number(static_cast<unsigned>(step.action));
   hash.Number(static_cast<unsigned>(step.signal)).Number(step.delete_data).Number(step.after_completion);
   for (const auto before : step.after) hash.Number(before);
@@ -51,7 +50,10 @@ std::string_view BytesOf(const Digest& digest) {
 // All but the revision. Over the digests of the steps, which are many and of which each stands on its own.
 Digest WhateverTheRevision(const Plan& plan) {
   std::vector<Digest> steps(plan.steps.size());
-  ForEachInParallel(steps.size(), [&](std::size_t i) { steps[i] = DigestOf(plan.steps[i]); });
+  ForEachPieceInParallel(steps.size(), [&](std::size_t begin, std::size_t end) {
+    Hash hash;
+    for (std::size_t i = begin; i < end; ++i) steps[i] = DigestOf(plan.steps[i], hash);
+  });
   Hash hash;
   hash.Field(plan.project);
   hash.Number(plan.changes.size());

@@ -169,16 +169,15 @@ class Builder {
     const auto& resource = model_.resources[index];
     const auto* service = desired ? resource.service.desired : resource.service.applied;
     switch (relation) {
-      case Relation::kSame:
-        return {index};
       case Relation::kAttached:
         return model_.NetworksOf(service);
       case Relation::kMounted:
         return model_.VolumesOf(service);
       case Relation::kDependsOn:
         return model_.DependenciesOf(service);
-      case Relation::kEvery:
-        return {};  // see ConnectEvery
+      case Relation::kSame:   // see ConnectOrder
+      case Relation::kEvery:  // see ConnectEvery
+        return {};
     }
     return {};
   }
@@ -203,6 +202,12 @@ class Builder {
 
   void ConnectOrder(std::uint32_t index, const PartOrder& order) {
     const auto& upper = *NodesOf(index, order.upper);
+    if (order.relation == Relation::kSame) {
+      const auto& lower = *NodesOf(index, order.lower);
+      Edge(lower.apply, upper.apply);
+      UndoBefore(lower, upper, order.clear);
+      return;
+    }
     if (upper.apply && order.relation != Relation::kDependsOn) {
       for (const auto lower : Lower(index, order.relation, true)) Edge(NodesOf(lower, order.lower)->apply, upper.apply);
     }
@@ -210,11 +215,14 @@ class Builder {
     if (!upper.undo) return;
     // What is in nobody's state says nothing of what it rested on but by its own parts.
     for (const auto lower : Lower(index, order.relation, false)) {
-      const auto& nodes = *NodesOf(lower, order.lower);
-      Edge(upper.undo, nodes.undo);
-      if (order.clear && !nodes.undo) Edge(upper.undo, nodes.apply);
+      UndoBefore(*NodesOf(lower, order.lower), upper, order.clear);
     }
-    if (order.relation != Relation::kSame) UndoBeforeStrangers(index, order);
+    UndoBeforeStrangers(index, order);
+  }
+
+  void UndoBefore(const PartNodes& lower, const PartNodes& upper, bool clear) {
+    Edge(upper.undo, lower.undo);
+    if (clear && !lower.undo) Edge(upper.undo, lower.apply);
   }
 
   // Links of a running service are changed in place: those to a network that goes are gone before it. Of one that is
