@@ -59,7 +59,7 @@ TEST(SavedPlan, ReadsBackWhatWasWritten) {
   EXPECT_EQ(again->document, saved.document);
   EXPECT_EQ(Encode(*again), [&] {
     SavedPlan without_notes = saved;
-    without_notes.seen.at(kCgroup).notes.clear();
+    without_notes.seen.at(kCgroup).notes = {};
     return Encode(without_notes);
   }());
 }

@@ -81,15 +81,17 @@ rc::Gen<Facts> AnyLimits() {
 }
 
 // All that is not said is as in a new group.
-Facts Meaning(Facts facts) {
-  std::erase_if(facts, [](const auto& fact) {
+Facts Meaning(const Facts& facts) {
+  const auto is_standard = [](const auto& fact) {
     if (fact.first.starts_with(kIoPrefix)) return fact.second == kIoStandard;
-    for (const auto& file : LimitFiles()) {
-      if (file.name == fact.first) return fact.second == file.standard;
-    }
-    return false;
-  });
-  return facts;
+    return std::ranges::any_of(
+        LimitFiles(), [&](const auto& file) { return fact.first == file.name && fact.second == file.standard; });
+  };
+  Facts meaning;
+  for (const auto& fact : facts) {
+    if (!is_standard(fact)) meaning.emplace(fact.first, fact.second);
+  }
+  return meaning;
 }
 
 RC_GTEST_PROP(PlanWrites, LeadsToWhatIsWantedAndThenHasNothingToDo, ()) {

@@ -203,7 +203,7 @@ std::string Site::Drift(Project& project) {
     if (now.presence != Presence::kPresent) continue;
     const Facts expected = ExpectedFacts(wanted);
     Facts all = expected;
-    all.insert(now.facts.begin(), now.facts.end());
+    all.merge(now.facts);
     const auto value = [](const Facts& facts, const std::string& name) {
       const auto it = facts.find(name);
       return it == facts.end() ? std::string("(none)") : it->second;

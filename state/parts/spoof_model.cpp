@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "spec/net.hpp"
 #include "state/parts/netns_facts.hpp"
@@ -126,21 +127,39 @@ FirewallState ExpectedSpoof(const FirewallWanted& wanted) {
   return state;
 }
 
+namespace {
+
+// What the sets have of each port, in the order of the ports.
+Facts EntryFacts(const SpoofEntries& elements, const std::set<std::string_view>& leaving) {
+  std::vector<const SpoofEntries::value_type*> entries;
+  entries.reserve(elements.size());
+  for (const auto& entry : elements) {
+    if (!leaving.contains(PortOf(entry.second))) entries.push_back(&entry);
+  }
+  std::ranges::sort(entries, {}, [](const auto* entry) {
+    return std::tuple<std::string_view, std::string_view, std::string_view>(PortOf(entry->second), entry->first,
+                                                                            entry->second);
+  });
+  Facts facts;
+  for (const auto* entry : entries) {
+    const auto& [set, element] = *entry;
+    const auto port = PortOf(element);
+    auto& value = facts[std::string(kSpoofFact) + " of " + std::string(port)];
+    if (!value.empty()) value += ", ";
+    value += set + element.substr(port.size());
+  }
+  return facts;
+}
+
+}  // namespace
+
 Facts SpoofFacts(const FirewallState& state, const std::set<std::string_view>& leaving) {
   Facts all = FirewallFacts(state);
   all.erase("comment");  // of the table, whose name says enough
   Facts facts;
   const std::string prefix = std::string(kSpoofFact) + " ";
   for (auto& [name, value] : all) facts[name.starts_with("rule sources") ? name : prefix + name] = std::move(value);
-  auto entries = state.elements;
-  std::sort(entries.begin(), entries.end());
-  for (const auto& [set, element] : entries) {
-    const auto port = PortOf(element);
-    if (leaving.contains(port)) continue;
-    auto& value = facts[prefix + "of " + std::string(port)];
-    if (!value.empty()) value += ", ";
-    value += set + element.substr(port.size());
-  }
+  facts.merge(EntryFacts(state.elements, leaving));
   return facts;
 }
 
