@@ -75,12 +75,14 @@ class NamedFacts {
   }
   // Those of other names; `other` is used up.
   void merge(NamedFacts other) {
-    const auto middle = static_cast<std::ptrdiff_t>(size());
-    std::ranges::move(other.facts_, std::back_inserter(facts_));
-    const auto by_name = [](const value_type& a, const value_type& b) { return a.first < b.first; };
-    std::inplace_merge(begin(), begin() + middle, end(), by_name);
+    std::vector<value_type> all;
+    all.reserve(size() + other.size());
+    std::merge(std::move_iterator(begin()), std::move_iterator(end()), std::move_iterator(other.begin()),
+               std::move_iterator(other.end()), std::back_inserter(all),
+               [](const value_type& a, const value_type& b) { return a.first < b.first; });
     const auto same = [](const value_type& a, const value_type& b) { return a.first == b.first; };
-    facts_.erase(std::unique(begin(), end(), same), end());
+    all.erase(std::unique(all.begin(), all.end(), same), all.end());
+    facts_ = std::move(all);
   }
 
   bool operator==(const NamedFacts&) const = default;
