@@ -197,7 +197,7 @@ def test_what_files_have_come_to_ask_for_stays_when_it_ends(world, change):
     path.write_text(path.read_text() + change)
     world.nucleus("apply", "-f", path)
     pid = rows(world)[one]["pid"]
-    world.run("kill", "-KILL", pid)
+    world.kill(pid)
     until(lambda: rows(world)[one]["state"] == "exited")
     until(lambda: not world.run("pgrep", "-f", "__ended", status=None).stdout)
     detached(world, "--rm", "--name", name(world, "next"), "--", "true")  # and sees to what was forgotten
@@ -315,7 +315,7 @@ def test_one_that_was_to_go_by_itself_and_whose_supervisor_was_killed_goes_with_
     for one in ("killed", "runs"):
         detached(world, "--rm", "--name", name(world, one), "--network", "bridge", "--", "sleep", "1000")
     row = rows(world)[name(world, "killed")]
-    world.run("kill", "-KILL", world.run("ps", "-o", "ppid=", "-p", str(row["pid"])).stdout.strip())
+    world.kill(world.run("ps", "-o", "ppid=", "-p", str(row["pid"])).stdout.strip())
     until(lambda: rows(world)[name(world, "killed")]["state"] == "failed")
     detached(world, "--name", name(world, "next"), "--", "sleep", "1000")
     assert sorted(rows(world)) == [name(world, "next"), name(world, "runs")]
@@ -330,7 +330,7 @@ def test_one_that_was_to_go_by_itself_goes_after_a_reboot(world, command):
     if command[0] == "run":
         world.nucleus("rm", "-f", name(world, "next"))
     detached(world, "--rm", "--restart", "always", "--name", name(world, "gone"), "--", "sleep", "1000")
-    world.run("kill", "-KILL", rows(world)[name(world, "gone")]["supervisor_pid"])
+    world.kill(rows(world)[name(world, "gone")]["supervisor_pid"])
     until(lambda: rows(world)[name(world, "gone")]["state"] == "failed")
     world.run("sh", "-c", f"umount {world.runtime}/netns/*/*; rm -r {world.runtime}/projects {world.runtime}/observed.db")
     assert name(world, "gone") in rows(world)
@@ -351,7 +351,7 @@ def test_its_address_is_never_the_beginning_of_another_ones_id(world):
 def test_what_runs_always_comes_back_beside_one_that_cannot_be_read(world):
     for word in ("one", "two", "zed"):
         detached(world, "--name", name(world, word), "--restart", "always", "--", "sleep", "1000")
-        world.run("kill", "-KILL", rows(world)[name(world, word)]["supervisor_pid"])
+        world.kill(rows(world)[name(world, word)]["supervisor_pid"])
     with sqlite3.connect(world.state / "applied.db") as store:
         assert store.execute("UPDATE resource SET spec_json = '[' WHERE project = ?", (name(world, "two"),)).rowcount > 0
     store.close()

@@ -117,7 +117,7 @@ def test_the_set_is_kept_with_a_time_for_each_address(world, names):
     listed = world.run("nsenter", "-t", str(pid), "--net", "--", "nft", "-j", "list", "set", "inet", "nucleus_egress", "domains").stdout
     elements = next(entry["set"]["elem"] for entry in json.loads(listed)["nftables"] if "set" in entry)
     assert [element["elem"]["val"] for element in elements] == [THERE] and all(0 < element["elem"]["timeout"] <= 1000 for element in elements)
-    world.run("kill", "-KILL", pid)
+    world.kill(pid)
     process.communicate(timeout=20)
 
 

@@ -61,7 +61,7 @@ networks = ["front"]
     lines = world.nucleus("ps").stdout.splitlines()
     at = lines[0].index("DENIED")
     assert {line.split()[0]: line[at:].split()[0] for line in lines[1:]} == {f"{world.project}/web": "5", f"{world.project}/free": "-", "byhand": "2"}
-    world.run("kill", "-KILL", shown["byhand"]["pid"])
+    world.kill(shown["byhand"]["pid"])
     out, err = started.communicate(timeout=20)
     assert err == "nucleus: 2 packets denied by egress rules\n"
 

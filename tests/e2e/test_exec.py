@@ -135,7 +135,7 @@ def test_signals_are_passed_on_and_it_does_not_outlive_its_caller(world):
         assert process.stdout.read() == "got\n" and process.wait(30) == 9
     with world.popen(NUCLEUS, "exec", "a", "--", "sleep", "4321", stdout=subprocess.PIPE, text=True) as process:
         wait_for("it runs", lambda: "sleep 4321" in "\n".join(world.processes()))
-        world.run("kill", "-KILL", world.numbered(process))
+        world.kill(world.numbered(process))
         wait_for("it is gone", lambda: "sleep 4321" not in "\n".join(world.processes()))
         process.kill()
 
@@ -203,7 +203,7 @@ def test_the_file_of_ours_cannot_be_written(world, image, canary):  # noqa: F811
     with world.popen(NUCLEUS, "exec", "a", "--", "/bin/sh", "-c", loop, stdout=subprocess.PIPE, text=True) as watcher:
         for _ in range(100):
             world.nucleus("exec", "a", "--", "/bin/busybox", "true")
-        world.run("kill", "-KILL", world.numbered(watcher))
+        world.kill(world.numbered(watcher))
         # Its own shell may be opened for writing by nobody: it is being executed.
         assert "nucleus" not in watcher.stdout.read()
         watcher.kill()

@@ -422,7 +422,7 @@ def test_a_root_that_was_sealed_anew_is_not_the_one_that_was_planned(world, imag
     # Nor does a supervisor start again what was changed and sealed meanwhile.
     (image / "etc/conf").write_text("worse\n")
     world.nucleus("rootfs", "seal", "image")
-    world.run("kill", "-KILL", world.pid("s"))
+    world.kill(world.pid("s"))
     deadline = time.monotonic() + 30
     status = world.runtime / "projects" / world.project / "service.s/status"
     while "not the one that was planned with" not in world.run("cat", status).stdout:

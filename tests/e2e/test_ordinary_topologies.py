@@ -132,10 +132,10 @@ def test_its_program_is_started_again(world, internet, ordinary):
     path = put(world)
     ordinary.nucleus("apply", "-f", path)
     before = pids(ordinary)
-    world.run("kill", "-KILL", *processes(world, "slirp4netns"))
+    world.kill(*processes(world, "slirp4netns"))
     wait_for("the port to answer", lambda: ask(world.run, HERE, 8080) == "page\n")
     # Whoever keeps it: the next apply makes everything anew.
-    world.run("kill", "-KILL", *processes(world, "nucleus-network"))
+    world.kill(*processes(world, "nucleus-network"))
     wait_for("the end of its program", lambda: processes(world, "slirp4netns") == [])
     ordinary.nucleus("apply", "-f", path)
     assert ask(world.run, HERE, 8080) == "page\n" and inside(world, ordinary, "web", address(world, ordinary, "web", "db"), 5432) == "data\n"
@@ -148,7 +148,7 @@ def test_a_way_out_that_is_gone_for_good_is_drift_and_repaired(world, internet, 
     before = pids(ordinary)
     where = ["nsenter", "-t", processes(world, "nucleus-network")[0], "--mount", "--"]  # it has mounts of its own
     world.run(*where, "mount", "--bind", "/bin/false", "/usr/bin/slirp4netns")
-    world.run("kill", "-KILL", *processes(world, "slirp4netns"))
+    world.kill(*processes(world, "slirp4netns"))
     for command in (["diff", "-f", path], ["drift", "shop"]):
         wait_for("drift", lambda: re.search("way out: .*slirp4netns.* → up", ordinary.nucleus(*command, status=None).stdout))  # noqa: B023
     failed = ordinary.nucleus("apply", "-f", path, status=1)

@@ -288,7 +288,7 @@ readiness_exec = "true"
 restart = "always"
 """))
     before = world.pid("web")
-    world.run("kill", "-KILL", str(before))
+    world.kill(str(before))
     until(lambda: world.container("web")["pid"] not in (None, before) and world.container("web")["ready"])
     ready = [line for line in world.nucleus("events", f"{world.project}/web").stdout.splitlines() if line.endswith(" ready")]
     assert len(ready) == 2

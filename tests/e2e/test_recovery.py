@@ -120,7 +120,7 @@ on_unhealthy = "none"
 """)
     world.apply(path, status=6)
     assert "nothing to do" in world.nucleus("drift", world.project, "--fail-on", "destroy,drift").stdout
-    world.run("kill", "-KILL", world.container("a")["supervisor_pid"])
+    world.kill(world.container("a")["supervisor_pid"])
     wait_for("its end", lambda: world.nucleus("drift", world.project, "--detailed-exitcode", status=None).returncode == 2)
 
 

@@ -187,7 +187,7 @@ def test_a_terminal_has_to_be_there(world):
 def test_nothing_outlives_a_run_that_is_killed_and_the_name_is_free(world):
     with world.popen("nucleus", "run", "--name", "box", "--", "sleep", "4711", stdin=subprocess.DEVNULL):
         row = running(world)
-        world.run("kill", "-KILL", str(row["supervisor_pid"]))
+        world.kill(str(row["supervisor_pid"]))
         until(lambda: world.run("pgrep", "-f", "sleep 4711", status=None).returncode != 0)
     assert ps(world) == []
     assert run(world, "--name", "box", "--", "echo", "again").stdout == "again\n"

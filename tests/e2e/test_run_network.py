@@ -332,7 +332,7 @@ def test_an_ordinary_users_port_is_published(world, internet, ordinary):
     wait_for("room at the ports", lambda: len(queues()) == 2 and min(queues()) >= 128)
     # What dies is started again, with its ports.
     first = helpers(world)
-    world.run("kill", "-KILL", *first)
+    world.kill(*first)
     wait_for("the port to answer", lambda: world.run("sh", "-c", talk(HERE, 8080, 1), status=None).stdout == "from-inside\n")
     assert helpers(world) != first
     wait_for("room at the ports", lambda: len(queues()) == 2 and min(queues()) >= 128)

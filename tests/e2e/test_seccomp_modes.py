@@ -240,7 +240,7 @@ def test_nobody_is_let_through_when_the_supervisor_is_gone(world):
     code = "import ctypes, time\nl = ctypes.CDLL(None)\nwhile True: l.syscall(272, 0x10000000); time.sleep(0.01)"
     with world.popen("nucleus", "run", "--seccomp-log-denied", "--", "python3", "-c", code) as process:
         wait_for("the workload", lambda: [line for line in world.processes() if "import ctypes" in line and "nucleus" not in line])
-        world.run("kill", "-9", *[line.split()[0] for line in world.processes() if "seccomp-log-denied" in line])
+        world.kill(*[line.split()[0] for line in world.processes() if "seccomp-log-denied" in line])
         process.wait(20)
     wait_for("its end", lambda: not [line for line in world.processes() if "import ctypes" in line])
 

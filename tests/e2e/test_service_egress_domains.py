@@ -95,7 +95,7 @@ def test_whoever_keeps_them_is_started_again(world, names):
     world.apply(path)
     pid = world.pid("service.web")
     before = keepers(world)
-    world.run("kill", "-KILL", *before)
+    world.kill(*before)
     wait_for("another one", lambda: keepers(world) and keepers(world) != before)
     names.say(there=[OTHER])
     wait_for("another address", lambda: reached(world, OTHER), 30)

@@ -120,7 +120,7 @@ def test_restart_after_a_crash(world):
     path = world.write(SLEEPER + 'restart = "always"\n')
     world.apply(path)
     before = world.pid("a")
-    world.run("kill", "-9", before)
+    world.kill(before)
     wait_for("a new process", lambda: world.container("a")["pid"] not in (None, before))
     world.nucleus("drift", world.project, "--detailed-exitcode")
 

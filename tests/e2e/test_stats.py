@@ -52,7 +52,7 @@ def test_watching_is_a_look_after_the_other(world):
     world.apply(world.write(BUSY))
     with world.popen(NUCLEUS, "stats", "--watch", "--output", "jsonl", "a", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as watch:
         looks = [json.loads(watch.stdout.readline()) for _ in range(3)]
-        world.run("kill", "-KILL", world.numbered(watch))
+        world.kill(world.numbered(watch))
         watch.kill()
     assert looks[0]["cpu"]["usage_usec"] < looks[1]["cpu"]["usage_usec"] < looks[2]["cpu"]["usage_usec"]
     assert 0 < looks[2]["cpu"]["percent"] <= 110

@@ -199,7 +199,7 @@ def test_a_process_with_its_number_is_not_signalled(world):
     pid = world.pid("a")
     supervisor = world.container("a")["supervisor_pid"]
     status = f"/proc/{world.init}/root{world.runtime}/projects/{world.project}/service.a/status"
-    world.run("kill", "-KILL", supervisor)
+    world.kill(supervisor)
     wait_for("it is gone", lambda: world.run("test", "-e", f"/proc/{pid}", status=None).returncode != 0)
     assert f"workload.pid {pid}" in open(status).read()
     other = world.popen("sh", "-c", f"for i in $(seq 200); do echo {pid - 1} > /proc/sys/kernel/ns_last_pid; sleep 1000 & [ $! = {pid} ] && break; kill $!; done; echo $!; wait",
@@ -211,7 +211,7 @@ def test_a_process_with_its_number_is_not_signalled(world):
         world.nucleus("stop", "a")
         assert world.run("cat", f"/proc/{pid}/comm").stdout == "sleep\n"
     finally:
-        world.run("kill", "-KILL", pid)
+        world.kill(pid)
         other.kill()
         other.communicate()
     world.nucleus("destroy", "-f", path, "--yes")

@@ -51,7 +51,7 @@ def test_its_own_containers_it_can_verify(ordinary, options):
         pid = json.loads(ordinary.nucleus("ps", "--output", "json").stdout)["services"][0]["pid"]
         ordinary.world.run("nsenter", "-t", pid, "--uts", "hostname", "other")
         assert re.search(rf"host name +{name} +other +differs", ordinary.nucleus("verify", status=1).stdout)
-        ordinary.world.run("kill", "-KILL", pid)
+        ordinary.world.kill(pid)
 
 
 def test_its_volume_is_the_users(ordinary):

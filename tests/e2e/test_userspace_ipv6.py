@@ -101,7 +101,7 @@ def test_rules_hold_while_ports_and_rules_change_and_the_program_dies(world, int
         before = denied()
         on(f"egress_tcp_ports = [{440 + number}]")
         on(published)
-        world.run("kill", "-KILL", *helpers(world, backend))
+        world.kill(*helpers(world, backend))
         wait_for("it to be started again", lambda: heard(functools.partial(world.inside, "service.web"), THERE6, 8006) == HERE6)
         wait_for("more to be denied", lambda: denied() > before)  # noqa: B023
     assert internet.packets6("strange") == 0
@@ -157,7 +157,7 @@ egress_allow = ["{THERE6}/128"]
     wait_for("what is allowed", lambda: more(50))
     for kill in (lambda: helpers(world, backend), lambda: keepers(world)):
         before = internet.packets6("allowed")
-        world.run("kill", "-KILL", *kill())
+        world.kill(*kill())
         wait_for("what is allowed", lambda: more(before + 50))  # noqa: B023
     # Narrower and wide again, under the running workload.
     for port in (443, 80):

@@ -67,7 +67,7 @@ def test_what_dies_is_started_again(world, internet, backend):
     pid = world.pid("service.web")
     for find in (lambda: helpers(world, backend), lambda: keepers(world)):
         before = find()
-        world.run("kill", "-KILL", *before)
+        world.kill(*before)
         wait_for("another one", lambda: find() and not set(find()) & set(before))
         wait_for("the port to answer", lambda: served(world, internet) == ["here", "loopback", "outside"])
         wait_for("its word", lambda: "nothing to do" in world.nucleus("diff", "-f", path).stdout.lower())
@@ -78,7 +78,7 @@ def test_what_dies_is_started_again(world, internet, backend):
 def test_a_killed_supervisor_takes_all_of_it_along(world, internet, backend):
     path = write(world, backend, PORTS)
     world.apply(path)
-    world.run("kill", "-KILL", *processes(world, "nucleus-superv"))
+    world.kill(*processes(world, "nucleus-superv"))
     wait_for("all of it to end", lambda: not helpers(world, backend) and not keepers(world) and not processes(world, "busybox"))
     assert "service.web" in world.nucleus("diff", "-f", path).stdout
     world.apply(path)
@@ -92,7 +92,7 @@ def test_what_cannot_be_started_again_is_drift(world, internet, backend):
     world.apply(path)
     pid = world.pid("service.web")
     world.run("mount", "--bind", "/bin/false", f"/usr/bin/{backend}")
-    world.run("kill", "-KILL", *helpers(world, backend))
+    world.kill(*helpers(world, backend))
     told = wait_for("drift", lambda: re.search(r"! .*service.web .*network helper.*", world.nucleus("diff", "-f", path).stdout))
     assert "restart" not in told.group(), told.group()
     failed = world.apply(path, status=1)
@@ -190,9 +190,9 @@ egress_allow = ["{THERE}/32"]
     wait_for("what is allowed", lambda: internet.packets() > 50)
     for kill in (lambda: helpers(world, backend), lambda: keepers(world)):
         before = internet.packets()
-        world.run("kill", "-KILL", *kill())
+        world.kill(*kill())
         wait_for("what is allowed", lambda: internet.packets() > before + 50)
-    world.run("kill", "-KILL", *processes(world, "nucleus-superv"))
+    world.kill(*processes(world, "nucleus-superv"))
     world.apply(path)
     before = internet.packets()
     wait_for("what is allowed", lambda: internet.packets() > before + 50)
@@ -256,7 +256,7 @@ def test_run_has_the_same_programs(world, internet, backend, who):
 
     wait_for("the port to answer", answers)
     before = helpers(world, backend)
-    world.run("kill", "-KILL", *before)
+    world.kill(*before)
     wait_for("another one", lambda: helpers(world, backend) and not set(helpers(world, backend)) & set(before))
     wait_for("the port to answer", answers)
     world.run("pkill", "-KILL", "-f", "nucleus run.*server")

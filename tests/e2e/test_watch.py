@@ -189,7 +189,7 @@ def test_a_file_that_cannot_be_read_is_told_and_what_it_said_goes_on_being_kept(
     watched = watch("-f", path)
     path.write_text(good.replace("command", "comand"))
     watched.tells(r"topology.toml:\d+:\d+: unknown key 'comand'(.|\n)*what was read before goes on being kept")
-    world.run("kill", "-KILL", supervisor(world, "web"))
+    world.kill(supervisor(world, "web"))
     watched.tells("supervisor gone")
     wait_for("it to run again", lambda: len(world.pids()) == 1)
     path.write_text(good.replace("1000", "2000"))
@@ -304,7 +304,7 @@ def test_what_is_destroyed_by_hand_is_left_until_the_files_change(world, watch):
     assert world.containers("--all") == {}
     world.apply(path)
     watched.tells("as the files say again")
-    world.run("kill", "-KILL", supervisor(world, "web"))
+    world.kill(supervisor(world, "web"))
     watched.tells("supervisor gone")
     wait_for("it to run", lambda: len(world.pids()) == 1)
     world.nucleus("destroy", world.project, "--yes")

@@ -129,6 +129,11 @@ class World:
             f"{' '.join(map(str, command))}: exit status {done.returncode}, not {status}\n{out}\n{err}"
         return done
 
+    def kill(self, *pids):
+        """Until they are gone: whoever is asked next sees what that leaves."""
+        numbers = [str(pid).strip() for pid in pids]
+        self.run("sh", "-c", f"kill -KILL {' '.join(numbers)} && while ps -o stat= -p {','.join(numbers)} | grep -qv ^Z; do sleep 0.01; done")
+
     def members(self):
         """All its processes, as the machine numbers them."""
         namespace = os.readlink(f"/proc/{self.init}/ns/pid")
