@@ -33,10 +33,14 @@ using reconcile::Action;
 using reconcile::Outcome;
 using reconcile::Plan;
 
+LockPatience PatienceOf(const Arguments& arguments) {
+  return {.time = arguments.Time("lock-timeout"), .is_interrupted = [] { return Interrupted().load(); }};
+}
+
 Result<state::ProjectLock> TakeLock(Context& context, const Directories& directories, const std::string& project) {
-  auto at_once = state::ProjectLock::Take(directories, project, Duration{0});
-  const Duration patience = context.arguments.Time("lock-timeout");
-  if (at_once || at_once.error().code != ErrorCode::kLocked || patience == Duration{0}) return at_once;
+  auto at_once = state::ProjectLock::Take(directories, project, {.time = Duration{0}});
+  const LockPatience patience = PatienceOf(context.arguments);
+  if (at_once || at_once.error().code != ErrorCode::kLocked || patience.time == Duration{0}) return at_once;
   context.console.Err("waiting for the lock: " + at_once.error().Message() + "\n");
   return state::ProjectLock::Take(directories, project, patience);
 }
@@ -368,6 +372,13 @@ Result<std::string> GoBack(Work& work, const reconcile::Machinery& machinery, st
   return DocumentOf(again, executed);
 }
 
+// The same for one that nobody wants half of: an interrupt, which may be why, does not cut it off.
+Result<> TakeBack(Work& work, std::uint64_t failed) {
+  const Actuators actuators = TRY(Actuators::Make(work.directories, {.time = work.arguments().Time("lock-timeout")}));
+  (void)TRY(GoBack(work, actuators.With(work.probers), failed));
+  return {};
+}
+
 Error NotTakenBack(Error error, const std::string& project, const Error& why) {
   if (error.cause.empty() && error.sys_errno != 0) error.cause = ErrnoName(error.sys_errno);
   error.cause += "; and '" + project + "' could not be taken back: " + why.Message();
@@ -379,7 +390,7 @@ Result<> CheckMayStart(const Work& work) {
   if (const auto unreadable = Unreadable(work.world); !unreadable.empty()) {
     return Fail(ErrorCode::kPermission, "read", unreadable.front(), "what cannot be seen is not changed");
   }
-  RunNetwork::RemoveOrphans(work.directories);
+  RunNetwork::RemoveOrphans(work.directories, PatienceOf(work.arguments()));
   return CheckPublishedPorts(work.world, work.desired());
 }
 
@@ -399,7 +410,7 @@ Result<> ConvergeQuietly(Context& context, Goal goal, const std::function<Result
   TRY(CheckMayStart(work));
   if (Interrupted()) return Fail(ErrorCode::kInterrupted, "", work.world.project, "interrupted");
   for (const auto& warning : work.plan.warnings) context.console.Warn(warning);
-  const Actuators actuators = TRY(Actuators::Make(work.directories, work.arguments().Time("lock-timeout")));
+  const Actuators actuators = TRY(Actuators::Make(work.directories, PatienceOf(work.arguments())));
   const reconcile::Machinery machinery = actuators.With(work.probers);
   const Executed executed = TRY(Execute(work, machinery));
   if (executed.outcome.ok()) return after ? after() : Result<>();
@@ -407,7 +418,7 @@ Result<> ConvergeQuietly(Context& context, Goal goal, const std::function<Result
   Error error = executed.outcome.interrupted ? Error::Of(ErrorCode::kInterrupted, "", project, "interrupted")
                                              : executed.outcome.failed.front().second;
   if (!work.goal.desired || work.goal.keeps_what_failed) return Fail(std::move(error));
-  if (const auto back = GoBack(work, machinery, executed.revision); !back)
+  if (const auto back = TakeBack(work, executed.revision); !back)
     return Fail(NotTakenBack(std::move(error), project, back.error()));
   return Fail(std::move(error));
 }
@@ -437,7 +448,7 @@ Result<int> Converge(Context& context, Goal goal) {
   if (Interrupted()) return exit_code::kInterrupted;
   TRY(CheckPublishedPorts(work.world, work.desired()));  // again: a person may have thought for long
 
-  const Actuators actuators = TRY(Actuators::Make(work.directories, work.arguments().Time("lock-timeout")));
+  const Actuators actuators = TRY(Actuators::Make(work.directories, PatienceOf(work.arguments())));
   const reconcile::Machinery machinery = actuators.With(work.probers);
   const Executed executed = TRY(Execute(work, machinery));
   std::string rollback;

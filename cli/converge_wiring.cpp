@@ -23,11 +23,11 @@ Actuators::~Actuators() = default;
 Actuators::Actuators(Actuators&&) noexcept = default;
 Actuators& Actuators::operator=(Actuators&&) noexcept = default;
 
-Result<Actuators> Actuators::Make(const Directories& directories, Duration lock_patience) {
+Result<Actuators> Actuators::Make(const Directories& directories, const LockPatience& patience) {
   const std::string supervisor = TRY(SupervisorPath());
   return Actuators(std::unique_ptr<Parts>(new Parts{
       .cgroup = {},
-      .netns = netns::NetnsActuator(directories, lock_patience),
+      .netns = netns::NetnsActuator(directories, patience),
       .volumes = mounts::VolumeActuator(directories),
       .process = process::ProcessActuator(directories, LaunchCompiler(directories), supervisor),
   }));

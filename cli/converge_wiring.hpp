@@ -8,13 +8,14 @@
 
 #include "cli/observe_wiring.hpp"
 #include "reconcile/executor.hpp"
+#include "spec/core/lock_holder.hpp"
 #include "spec/core/names.hpp"
 
 namespace nucleus::cli {
 
 class Actuators {
  public:
-  static Result<Actuators> Make(const Directories& directories, Duration lock_patience);
+  static Result<Actuators> Make(const Directories& directories, const LockPatience& patience);
   ~Actuators();
   Actuators(Actuators&&) noexcept;
   Actuators& operator=(Actuators&&) noexcept;

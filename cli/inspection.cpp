@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/listing_json.hpp"
+#include "cli/users_machine.hpp"
 #include "spec/core/text.hpp"
 #include "spec/net.hpp"
 #include "state/parts/egress_model.hpp"
@@ -69,7 +70,7 @@ void TellNetwork(const Inspected& what, const BridgeWanted& bridge, Json& json) 
       json["table"] = firewall->table;
     }
     for (const auto& forward : firewall->forwards) {
-      if (forward.link == bridge.link)
+      if (forward.link == bridge.link && what.machine.Publishes(spec::Format(AtUsersMachine(forward.port))))
         json["published"].push_back({{"service", forward.service}, {"port", spec::Format(forward.port)}});
     }
   }

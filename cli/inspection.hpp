@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cli/services.hpp"
+#include "state/parts/network_order.hpp"
 #include "state/parts/parts.hpp"
 
 namespace nucleus::cli {
@@ -18,6 +19,7 @@ struct Inspected {
   // Of the project: what was applied.
   std::map<PartKey, Wanted> parts;
   Observations seen;
+  NetworkState machine = {};  // the way out of an ordinary user's
 };
 
 std::string InspectJson(const Inspected& what);

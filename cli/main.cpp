@@ -14,6 +14,7 @@
 #include "cli/commands/commands.hpp"
 #include "cli/console.hpp"
 #include "cli/session.hpp"
+#include "cli/signals.hpp"
 #include "cli/users_machine.hpp"
 
 namespace nucleus::cli {
@@ -181,14 +182,20 @@ Result<int> Run(Context& context) {
   return exit_code::kUsage;
 }
 
-int ExitCodeOf(ErrorCode code) {
+// What writes down or restores one container ends as `run` does, by the number of the signal.
+int CodeOfInterrupt(CommandId id) {
+  const bool of_one = id == CommandId::kCheckpoint || id == CommandId::kRestore;
+  return of_one && InterruptedBy() != 0 ? 128 + InterruptedBy() : exit_code::kInterrupted;
+}
+
+int ExitCodeOf(ErrorCode code, CommandId id) {
   switch (code) {
     case ErrorCode::kStale:
       return exit_code::kStale;
     case ErrorCode::kLocked:
       return exit_code::kLocked;
     case ErrorCode::kInterrupted:
-      return exit_code::kInterrupted;
+      return CodeOfInterrupt(id);
     case ErrorCode::kTimeout:
     case ErrorCode::kUnhealthy:
     case ErrorCode::kInvalid:
@@ -220,7 +227,7 @@ int Main(const std::vector<std::string>& words) {
       result.error().hint = "run it as root; members of the group nucleus, where there is one, may look";
     }
     console.Fail(arguments.command().name, result.error());
-    return ExitCodeOf(result.error().code);
+    return ExitCodeOf(result.error().code, arguments.command().id);
   }
   if (*result == exit_code::kDone && console.output_errno() != 0 && console.output_errno() != EPIPE) {
     console.Fail(arguments.command().name, Error::Sys("write", "standard output", console.output_errno()));

@@ -1,6 +1,9 @@
 #include "cli/record.hpp"
 
 #include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "reconcile/allocate.hpp"
 #include "reconcile/applied.hpp"
@@ -12,6 +15,7 @@ namespace nucleus::cli {
 namespace {
 
 using Subnets = std::vector<spec::Ipv4Net>;
+using Chosen = std::map<std::string, spec::Ipv4Net>;  // by SubnetKey()
 
 bool SameChanges(const reconcile::Plan& a, const reconcile::Plan& b) {
   return std::ranges::equal(a.changes, b.changes, [](const reconcile::Change& one, const reconcile::Change& other) {
@@ -24,20 +28,34 @@ bool MayChoose(const Work& work) {
          std::ranges::any_of(work.effective.networks, [](const auto& entry) { return !entry.second.subnet; });
 }
 
-// Claims what the networks are about to have that did not have it before. Those that were chosen; lost: those of them
-// that somebody else is about to have. What is declared is claimed so that nobody chooses it; that somebody has is said
-// where the bridge is made.
-Result<Subnets> ClaimNew(const Work& work, sys::AddressClaims& claims, Subnets& lost) {
+// Whether its bridge has the gateway's address, so that everybody sees what is taken.
+bool HasBridge(const Work& work, const spec::Network& network, const spec::Ipv4Net& net) {
+  const auto bridge =
+      work.world.observed.parts.find({work.world.project, {Kind::kNetwork, network.name}, Part::kBridge});
+  if (bridge == work.world.observed.parts.end() || bridge->second.presence != Presence::kPresent) return false;
+  const auto addresses = bridge->second.facts.find("address");
+  const std::string gateway = spec::Format(reconcile::GatewayOf(network, net)) + "/" + std::to_string(net.prefix) + " ";
+  return addresses != bridge->second.facts.end() && (addresses->second + " ").starts_with(gateway);
+}
+
+// Whether it was there once: what runs may have addresses of it, so it is not given up for another one.
+bool Had(const Work& work, const Chosen& before, const std::string& name, const spec::Ipv4Net& net) {
+  const auto had = before.find(reconcile::SubnetKey(name));
+  return had != before.end() && had->second == net && work.world.applied.topology.networks.contains(name);
+}
+
+// Claims what the networks are about to have and do not have yet. Those that were chosen; lost: those of them that
+// somebody else is about to have. What is declared, or was had before, is claimed so that nobody chooses it; that
+// somebody has is said where the bridge is made.
+Result<Chosen> ClaimNew(const Work& work, sys::AddressClaims& claims, Subnets& lost) {
   const auto before = reconcile::AppliedLeases(work.world.applied).subnets;
-  Subnets chosen;
+  Chosen chosen;
   for (const auto& [name, network] : work.effective.networks) {
-    const auto key = reconcile::SubnetKey(name);
-    const auto net = work.plan.subnets.find(key);
-    const auto had = before.find(key);
-    if (net == work.plan.subnets.end() || (had != before.end() && had->second == net->second)) continue;
+    const auto net = work.plan.subnets.find(reconcile::SubnetKey(name));
+    if (net == work.plan.subnets.end() || HasBridge(work, network, net->second)) continue;
     const bool is_ours = TRY(claims.Claim(net->second.base.value, std::uint64_t{1} << (32 - net->second.prefix)));
-    if (network.subnet) continue;
-    chosen.push_back(net->second);
+    if (network.subnet || Had(work, before, name, net->second)) continue;
+    chosen.insert(*net);
     if (!is_ours) lost.push_back(net->second);
   }
   return chosen;
@@ -64,14 +82,17 @@ Result<bool> PlanAgain(Work& work) {
 // Until nobody else has, or is about to have, what was chosen.
 Result<> Choose(Work& work, sys::AddressClaims& claims, Subnets& lost) {
   while (true) {
-    const auto chosen = TRY(ClaimNew(work, claims, lost));
+    auto chosen = TRY(ClaimNew(work, claims, lost));
     if (chosen.empty()) return {};
     auto occupied = TRY(RoutesNow(work));
     occupied.insert(occupied.end(), lost.begin(), lost.end());
-    const bool clash = std::ranges::any_of(chosen, [&](const auto& net) {
-      return std::ranges::any_of(occupied, [&](const auto& other) { return spec::Overlap(net, other); });
-    });
-    if (!clash) return {};
+    const auto clashes = [&](const auto& entry) {
+      return std::ranges::any_of(occupied, [&](const auto& net) { return spec::Overlap(entry.second, net); });
+    };
+    std::erase_if(chosen, [&](const auto& entry) { return !clashes(entry); });
+    if (chosen.empty()) return {};
+    // One that was cut off before it had a bridge has a lease of it yet.
+    for (const auto& [key, net] : chosen) work.world.applied.subnets.erase(key);
     work.world.observed.host.routes = std::move(occupied);
     if (!TRY(PlanAgain(work))) return {};
   }

@@ -14,9 +14,11 @@
 #include "actuators/netns/ports.hpp"
 #include "actuators/netns/userspace_program.hpp"
 #include "actuators/process/channel.hpp"
+#include "actuators/process/stop_signal.hpp"
 #include "actuators/sys/cgroupfs.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/machine_lock.hpp"
+#include "actuators/sys/pending_signals.hpp"
 #include "reconcile/applied.hpp"
 #include "spec/core/link_names.hpp"
 #include "spec/core/names.hpp"
@@ -62,10 +64,16 @@ PartKey FirewallKey(const std::string& name) {
   return {TableProject(kProject, name), {Kind::kTopology, ""}, Part::kFirewall};
 }
 
-// In the order in which one rests on the other; each whatever becomes of those before. The first error.
+bool IsNotHad(const Error& lock) {
+  return lock.code == ErrorCode::kLocked || lock.code == ErrorCode::kInterrupted;
+}
+
+// In the order in which one rests on the other; each whatever becomes of those before, but that a lock that was not had
+// is not waited for twice. The first error.
 Result<> Undo(netns::NetnsActuator& actuator, const std::string& name) {
   Result<> undone;
   for (const auto& key : {NetnsKey(name), FirewallKey(name), BridgeKey(name)}) {
+    if (key.part == Part::kFirewall && !undone && IsNotHad(undone.error())) continue;
     auto one = actuator.Undo(key, nullptr, {}, {});
     if (undone && !one) undone = Fail(std::move(one).error());
   }
@@ -73,13 +81,13 @@ Result<> Undo(netns::NetnsActuator& actuator, const std::string& name) {
 }
 
 // Of a container in whose directory nobody is at work: who is holds the lock before there is a bridge, and until there
-// is none. The directory goes last, so that it is found again.
-void RemoveOrphan(const Directories& directories, const std::string& name) {
+// is none. The directory goes last, so that it is found again. False: the machine's lock was not had.
+bool RemoveOrphan(const Directories& directories, const std::string& name, const LockPatience& patience) {
   const std::string directory = directories.ServiceDir(kProject, {Kind::kContainer, name});
   const auto lock = process::TakeCleanersLock(directory);
-  if (!lock) return;
-  netns::NetnsActuator actuator(directories);
-  if (!Undo(actuator, name)) return;
+  if (!lock) return true;
+  netns::NetnsActuator actuator(directories, patience);
+  if (const auto undone = Undo(actuator, name); !undone) return !IsNotHad(undone.error());
   if (auto root = sys::FindCgroupRoot()) {
     cgroup::CgroupActuator group(*std::move(root));
     (void)group.Undo({std::string(kProject), {Kind::kContainer, name}, Part::kCgroup}, nullptr, {}, {});
@@ -90,6 +98,7 @@ void RemoveOrphan(const Directories& directories, const std::string& name) {
     if (!it->is_directory(ignored)) ::unlink(it->path().c_str());
   }
   sys::RemoveIfEmpty(directory, 2);
+  return true;
 }
 
 // What topologies have, and keep while they are down.
@@ -98,22 +107,37 @@ Result<reconcile::Taken> TakenByTopologies(const Directories& directories) {
   return reconcile::ToTaken(TRY(store.Leases()), "");
 }
 
-Result<spec::Ipv4Net> ChooseSubnet(const Directories& directories) {
-  auto routes = TRY(netns::AllRoutes());
-  const auto taken = TRY(TakenByTopologies(directories));
-  for (const auto& [subnet, owner] : taken.subnets) routes.push_back(subnet);
-  std::ranges::sort(routes);
-  std::uint64_t candidate = kFirst;
-  for (const auto& route : routes) {
-    const std::uint64_t end = std::uint64_t{route.base.value} + (std::uint64_t{1} << (32 - route.prefix));
+// The first that none of them meets, from there on.
+Result<spec::Ipv4Net> FirstFree(std::uint64_t candidate, std::vector<spec::Ipv4Net> occupied) {
+  std::ranges::sort(occupied);
+  for (const auto& net : occupied) {
+    const std::uint64_t end = std::uint64_t{net.base.value} + (std::uint64_t{1} << (32 - net.prefix));
     if (end <= candidate) continue;
-    if (route.base.value >= candidate + kSize) break;
+    if (net.base.value >= candidate + kSize) break;
     candidate = (end + kSize - 1) / kSize * kSize;
   }
   if (candidate + kSize <= kEnd) return spec::Ipv4Net{{static_cast<std::uint32_t>(candidate)}, kPrefix};
   return Fail(Error::Of(ErrorCode::kConflict, "choose", "a subnet",
                         "every one from 10.64.0.0 to 10.79.255.255 is reached by this machine already")
                   .Hint("--nat-backend userspace does without"));
+}
+
+// claims: none where it is only looked at. Whoever had claimed what is free now has a bridge by the time it is ours.
+Result<spec::Ipv4Net> ChooseSubnet(const Directories& directories, sys::AddressClaims* claims) {
+  const auto taken = TRY(TakenByTopologies(directories));
+  const auto from = [&](std::uint64_t first) -> Result<spec::Ipv4Net> {
+    auto occupied = TRY(netns::AllRoutes());
+    for (const auto& [subnet, owner] : taken.subnets) occupied.push_back(subnet);
+    return FirstFree(first, std::move(occupied));
+  };
+  auto chosen = TRY(from(kFirst));
+  while (claims != nullptr) {
+    const bool is_ours = TRY(claims->Claim(chosen.base.value, kSize));
+    const auto again = TRY(from(is_ours ? chosen.base.value : chosen.base.value + kSize));
+    if (is_ours && again == chosen) break;
+    chosen = again;
+  }
+  return chosen;
 }
 
 constexpr const char* kOther = "stop what holds it, or publish another port";
@@ -180,6 +204,11 @@ bool InUserspace(const spec::Service& service) {
 }  // namespace
 
 Result<std::unique_ptr<RunNetwork>> RunNetwork::Propose(const Directories& directories, const spec::Service& service) {
+  return Choose(directories, service, nullptr);
+}
+
+Result<std::unique_ptr<RunNetwork>> RunNetwork::Choose(const Directories& directories, const spec::Service& service,
+                                                       sys::AddressClaims* claims) {
   const bool userspace = InUserspace(service);
   if (userspace && service.nat_backend == spec::NatBackend::kKernel) {
     return Fail(Error::Of(ErrorCode::kPermission, "", "--nat-backend kernel", "the machine's network is not yours")
@@ -188,7 +217,7 @@ Result<std::unique_ptr<RunNetwork>> RunNetwork::Propose(const Directories& direc
   std::unique_ptr<RunNetwork> network(new RunNetwork(directories, service.name));
   network->userspace_ = userspace;
   if (userspace) (void)TRY(netns::FindUserspaceProgram(service.nat_backend, service.port_forwards));
-  const auto subnet = userspace ? kUserspaceSubnet : TRY(ChooseSubnet(directories));
+  const auto subnet = userspace ? kUserspaceSubnet : TRY(ChooseSubnet(directories, claims));
   if (WantsIpv6(service)) {
     network->leases_.subnets6[reconcile::SubnetKey(service.name)] =
         userspace ? kUserspaceSubnet6 : CounterpartOf(subnet);
@@ -209,15 +238,22 @@ Result<std::unique_ptr<RunNetwork>> RunNetwork::Reserve(const Directories& direc
   if (!service.port_forwards.empty()) TRY(CheckTopologies(directories, service.port_forwards));
   // The program binds them itself.
   if (InUserspace(service)) return Propose(directories, service);
-  RemoveOrphans(directories);
-  auto lock = TRY(sys::TakeHostLock(sys::MachineLock::kContainers, directories.HostLock(), {.project = service.name}));
-  auto network = TRY(Propose(directories, service));
+  RemoveOrphans(directories, Patience());
+  auto lock = TRY(sys::TakeHostLock(sys::MachineLock::kContainers, directories.HostLock(),
+                                    {.project = service.name, .patience = Patience()}));
+  sys::AddressClaims claims;
+  auto network = TRY(Choose(directories, service, &claims));
   network->choosing_ = std::move(lock);
+  network->claims_ = std::move(claims);
   network->ports_ = std::move(ports);
   return network;
 }
 
-void RunNetwork::RemoveOrphans(const Directories& directories) {
+LockPatience RunNetwork::Patience() {
+  return {.is_interrupted = [] { return sys::PendingEnd(true, process::StopSignal()) != 0; }};
+}
+
+void RunNetwork::RemoveOrphans(const Directories& directories, const LockPatience& patience) {
   std::error_code ignored;
   std::vector<std::string> names;
   const std::filesystem::path containers(directories.ProjectDir(kProject));
@@ -225,15 +261,17 @@ void RunNetwork::RemoveOrphans(const Directories& directories) {
     const auto address = Address::Parse(it->path().filename().string());
     if (address && address->kind == Kind::kContainer) names.push_back(address->name);
   }
-  for (const auto& name : names) RemoveOrphan(directories, name);
+  for (const auto& name : names)
+    if (!RemoveOrphan(directories, name, patience)) return;
 }
 
 Result<> RunNetwork::MakeBridge(const reconcile::Side& side) {
   if (userspace_) return {};
   made_ = true;
-  netns::NetnsActuator actuator(directories_);
+  netns::NetnsActuator actuator(directories_, Patience());
   TRY(actuator.Apply(BridgeKey(name_), side.Bridge(side.topology().networks.at(name_)), {}));
   choosing_ = {};  // the kernel says from here on that it is taken
+  claims_ = {};
   return {};
 }
 
@@ -246,7 +284,7 @@ Result<> RunNetwork::Make(const reconcile::Side& side, const spec::Service& serv
     restricted = false;
     warn(why);
   };
-  netns::NetnsActuator actuator(directories_);
+  netns::NetnsActuator actuator(directories_, Patience());
   if (userspace_) {
     TRY(actuator.Restrict(network, wanted, lacks));
     const auto directory = directories_.ServiceDir(kProject, NetnsKey(name_).address);
@@ -262,7 +300,9 @@ Result<> RunNetwork::Make(const reconcile::Side& side, const spec::Service& serv
     firewall.comment = FirewallComment(TableProject(kProject, name_));
     firewall.ports.clear();  // it is alone there: whose address could it take?
     for (auto& forward : firewall.forwards) forward.service = NetnsKey(name_).address.Text();
-    TRY(actuator.Apply(FirewallKey(name_), firewall, {}));
+    const auto applied = actuator.Apply(FirewallKey(name_), firewall, {});
+    ruled_ = applied || !IsNotHad(applied.error());
+    TRY(applied);
     TRY(actuator.Furnish(network, wanted, lacks));
   }
   if (!restricted || wanted.egress->domains.empty()) return {};
@@ -278,7 +318,7 @@ Result<> RunNetwork::Remove() {
   if (!made_) return {};
   made_ = false;
   netns::NetnsActuator actuator(directories_);
-  return Undo(actuator, name_);
+  return ruled_ ? Undo(actuator, name_) : actuator.Undo(BridgeKey(name_), nullptr, {}, {});
 }
 
 }  // namespace nucleus::cli

@@ -19,8 +19,8 @@ namespace nucleus::cli {
 
 class RunNetwork {
  public:
-  // Chooses addresses that nothing on the machine is reached by, and holds them: nobody else chooses before
-  // MakeBridge() is through. The ports to be published are taken, or it is said by whom they are.
+  // Chooses addresses that nothing on the machine is reached by, nor about to be, and holds them: nobody else chooses
+  // these before MakeBridge() is through. The ports to be published are taken, or it is said by whom they are.
   static Result<std::unique_ptr<RunNetwork>> Reserve(const Directories& directories, const spec::Service& service);
   // The same addresses as if they were free, for who only wants to see.
   static Result<std::unique_ptr<RunNetwork>> Propose(const Directories& directories, const spec::Service& service);
@@ -42,11 +42,17 @@ class RunNetwork {
   Result<> Remove();
 
   // What containers whose nucleus was killed have left: bridges, rules that lead published ports nowhere, directories.
-  static void RemoveOrphans(const Directories& directories);
+  // As far as the machine's lock is had in that time, which is waited for once.
+  static void RemoveOrphans(const Directories& directories, const LockPatience& patience);
+
+  // Of a run in the foreground, whose signals are held back: one that is to end it ends the wait.
+  static LockPatience Patience();
 
  private:
   RunNetwork(Directories directories, std::string name)
       : directories_(std::move(directories)), name_(std::move(name)) {}
+  static Result<std::unique_ptr<RunNetwork>> Choose(const Directories& directories, const spec::Service& service,
+                                                    sys::AddressClaims* claims);
 
   Directories directories_;
   std::string name_;
@@ -55,8 +61,9 @@ class RunNetwork {
   std::unique_ptr<netns::UserspaceNetwork> program_;
   std::unique_ptr<netns::EgressNames> names_;
   sys::HostLock choosing_;
-  std::vector<sys::Fd> ports_;  // sockets that hold the published ones
-  bool made_ = false;
+  sys::AddressClaims claims_;
+  std::vector<sys::Fd> ports_;         // sockets that hold the published ones
+  bool made_ = false, ruled_ = false;  // so far: the bridge, and what comes with rules
 };
 
 }  // namespace nucleus::cli

@@ -13,10 +13,12 @@
 #include "cli/nearest.hpp"
 #include "cli/session.hpp"
 #include "cli/table.hpp"
+#include "cli/users_machine.hpp"
 #include "spec/core/threads.hpp"
 #include "spec/load.hpp"
 #include "spec/net.hpp"
 #include "state/parts/launch.hpp"
+#include "state/parts/network_help.hpp"
 
 namespace nucleus::cli {
 
@@ -170,6 +172,7 @@ Result<std::vector<ServiceRow>> ListServices(state::Store& store, const Director
   for (const state::ListedProject& project : TRY(store.ListProjects()))
     if (only.empty() || project.name == only) TRY(AddServices(store, directories, project, services));
   LookAtThem(directories, services);
+  const auto machine = StateOfUsersMachine(directories);
   std::vector<ServiceRow> rows;
   rows.reserve(services.size());
   for (Listed& service : services) {
@@ -178,7 +181,12 @@ Result<std::vector<ServiceRow>> ListServices(state::Store& store, const Director
     ServiceRow& row = rows.emplace_back(RowOf(project, address, seen, service.completed ? "completed" : "stopped"));
     row.alone = service.alone;
     row.networked = service.networked;
-    for (const spec::PortForward& port : service.ports) row.ports.push_back(spec::Format(port));
+    const auto own = ReadNetworkState(ValueOf(seen.facts, kNetworkHelpFact));
+    for (const spec::PortForward& port : service.ports) {
+      std::string text = spec::Format(port);
+      if (own.Publishes(text) && machine.Publishes(spec::Format(AtUsersMachine(port))))
+        row.ports.push_back(std::move(text));
+    }
   }
   if (only.empty()) {
     for (ServiceRow& row : TRY(ListByHand(directories))) rows.push_back(std::move(row));

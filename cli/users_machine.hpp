@@ -30,6 +30,11 @@ bool InUsersMachine(const Directories& directories);
 // Inside: what all projects there have taken decides whether it has a way out, by a program of user space, and which
 // ports of the machine lead to it; no others do.
 Result<> SetWayOutOfUsersMachine(const Directories& directories, const reconcile::Taken& taken);
+// A published port on its way into it: from there its table leads on.
+inline spec::PortForward AtUsersMachine(spec::PortForward port) {
+  port.container_port = port.host_port;
+  return port;
+}
 // Inside: what its way out is like, as the program that keeps it says.
 NetworkState StateOfUsersMachine(const Directories& directories);
 // Nothing needs it any more.

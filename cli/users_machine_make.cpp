@@ -122,10 +122,7 @@ Result<> NeedUsersMachine(const Directories& directories) {
 Result<> SetWayOutOfUsersMachine(const Directories& directories, const reconcile::Taken& taken) {
   NetworkHelp help;
   help.pin = PinOf(directories);
-  for (const auto& [port, owner] : taken.ports) {
-    help.ports.push_back(port);
-    help.ports.back().container_port = port.host_port;  // from where its table leads on
-  }
+  for (const auto& [port, owner] : taken.ports) help.ports.push_back(AtUsersMachine(port));
   // What is on no network needs no program, which may be missing.
   if (!taken.subnets.empty() || !taken.ports.empty()) help.backend = spec::NatBackend::kUserspace;
   help.v6 = spec::IsUserspace(help.backend) && netns::HasIpv6();

@@ -21,11 +21,12 @@ namespace {
 constexpr sys::WatchedFiles::Kinds kDesired = 1, kStore = 2, kMachine = 4;
 
 // The lock is closed by the supervisor's end, whatever ends it.
-constexpr std::array kServiceFiles{kStatusFile, kLaunchFile, kPolicyFile,   kNetworkFile,
-                                   kHostsFile,  kResolvFile, kHostnameFile, std::string_view(process::kLockFile)};
+constexpr std::array kServiceFiles{kStatusFile, kLaunchFile, kPolicyFile, kNetworkFile,
+                                   std::string_view(process::kLockFile)};
 
 void AddService(const std::string& directory, const std::optional<std::string>& group, sys::WatchedFiles& watched) {
   for (const auto name : kServiceFiles) watched.names[directory][std::string(name)] |= kMachine;
+  for (const auto name : kNameFiles) watched.names[directory][std::string(name)] |= kMachine;
   watched.all_names[directory + "/files"] |= kMachine;  // what is staged for it
   if (!group) return;
   watched.selves[*group] |= kMachine;

@@ -119,8 +119,10 @@ Side::Side(const spec::Topology& topology, const Leases& leases, const Host& hos
         joined.hosts.append(ip).append("\t").append(name).append(" ");
         joined.hosts.append(topology.name).append("-").append(name).append("\n");
       };
+      const std::size_t begin = joined.hosts.size();
       tell(spec::Format(*address));
       if (const auto v6 = V6Of(joined, *address)) tell(spec::Format(v6->address));
+      joined.told.insert_or_assign(name, Joined::Lines{begin, joined.hosts.size()});
     }
   }
 }
@@ -313,18 +315,26 @@ NamesWanted Side::Names(const spec::Service& service) const {
   // Its own name first: what gethostname(2) says has to resolve, also without any network.
   auto own = service.networks.empty() ? std::nullopt : AddressOf(service, service.networks.front());
   if (InUserspace(service)) own = kUserspaceAddress;
-  wanted.hosts.append(own ? spec::Format(*own) : "127.0.1.1").append("\t").append(wanted.hostname);
-  if (wanted.hostname != service.name) wanted.hosts.append(" ").append(service.name);
-  if (kind_ == Kind::kService) wanted.hosts.append(" ").append(topology_->name).append("-").append(service.name);
-  wanted.hosts += "\n";
+  const auto tell = [&](const std::string& address) {
+    wanted.hosts.append(address).append("\t").append(wanted.hostname);
+    if (wanted.hostname != service.name) wanted.hosts.append(" ").append(service.name);
+    if (kind_ == Kind::kService) wanted.hosts.append(" ").append(topology_->name).append("-").append(service.name);
+    wanted.hosts += "\n";
+  };
+  tell(own ? spec::Format(*own) : "127.0.1.1");
   const Joined* first = own && !InUserspace(service) ? JoinedTo(service.networks.front()) : nullptr;
   auto v6 = first != nullptr ? V6Of(*first, *own) : std::nullopt;
   if (InUserspace(service) && HasIpv6(service)) v6 = Ipv6At{kUserspaceAddress6, kUserspaceSubnet6.prefix};
-  if (v6) wanted.hosts.append(spec::Format(v6->address)).append("\t").append(wanted.hostname).append("\n");
+  if (v6) tell(spec::Format(v6->address));
   // A container started by hand has no neighbours.
   if (kind_ == Kind::kContainer) return wanted;
   for (const auto& network : service.networks) {
-    if (const Joined* joined = JoinedTo(network)) wanted.hosts += joined->hosts;
+    const Joined* joined = JoinedTo(network);
+    if (joined == nullptr) continue;
+    const auto own_lines = joined->told.find(service.name);
+    const bool told = joined == first && own_lines != joined->told.end();
+    const auto lines = told ? own_lines->second : Joined::Lines{};
+    wanted.hosts.append(joined->hosts, 0, lines.begin).append(joined->hosts, lines.end);
   }
   return wanted;
 }

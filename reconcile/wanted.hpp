@@ -56,7 +56,11 @@ class Side {
     std::optional<spec::Ipv4Net> subnet;
     std::optional<spec::Ipv6Net> subnet6;
     std::string bridge;
-    std::string hosts;  // a line for every service on it
+    struct Lines {
+      std::size_t begin = 0, end = 0;
+    };
+    std::string hosts;                                 // a line for every service on it, and address of that
+    std::unordered_map<std::string_view, Lines> told;  // by service: its own of them
   };
   // The counterpart of an address on a network that has IPv6.
   static std::optional<Ipv6At> V6Of(const Joined& joined, spec::Ipv4 address);

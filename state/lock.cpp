@@ -9,7 +9,6 @@
 #include <fstream>
 #include <thread>
 
-#include "spec/core/lock_holder.hpp"
 #include "state/permissions.hpp"
 #include "state/store.hpp"
 
@@ -48,14 +47,17 @@ void ProjectLock::Remove(const Directories& directories, std::string_view projec
   if (fd_ >= 0) ::unlink(directories.ProjectLock(project).c_str());
 }
 
-Result<ProjectLock> ProjectLock::Take(const Directories& directories, std::string_view project, Duration patience) {
+Result<ProjectLock> ProjectLock::Take(const Directories& directories, std::string_view project,
+                                      const LockPatience& patience) {
   const std::string path = directories.ProjectLock(project);
   const FileAccess access = FileAccess::Find();
   TRY(PrepareDirectory(directories.runtime, access));
   TRY(PrepareDirectory(path.substr(0, path.rfind('/')), access));
   ProjectLock lock = TRY(Open(path));
-  const auto deadline = std::chrono::steady_clock::now() + patience;
+  const auto deadline = std::chrono::steady_clock::now() + patience.time;
   auto wait = std::chrono::milliseconds(1);
+  const std::string subject = "project " + std::string(project);
+  const auto held = [&] { return "held by " + Holder(lock.fd_); };
   while (true) {
     if (::flock(lock.fd_, LOCK_EX | LOCK_NB) == 0) {
       // Its last holder may have removed it: two would hold two files of one name.
@@ -65,12 +67,12 @@ Result<ProjectLock> ProjectLock::Take(const Directories& directories, std::strin
     }
     if (errno == EINTR) continue;
     if (errno != EWOULDBLOCK) return FailSys("flock", path);
+    if (patience.Interrupted()) return Fail(ErrorCode::kInterrupted, "lock", subject, "interrupted, " + held());
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) {
       return Fail(
-          Error::Of(ErrorCode::kLocked, "lock", "project " + std::string(project), "held by " + Holder(lock.fd_))
-              .Hint("wait for it to end, or give --lock-timeout"));
+          Error::Of(ErrorCode::kLocked, "lock", subject, held()).Hint("wait for it to end, or give --lock-timeout"));
     }
     std::this_thread::sleep_for(std::min(wait, left));
     wait = std::min(wait * 2, std::chrono::milliseconds(50));

@@ -18,7 +18,7 @@ using Clock = std::chrono::steady_clock;
 class LockTest : public StoreTest {
  protected:
   Result<ProjectLock> Take(const char* project, int patience_ms) {
-    return ProjectLock::Take(directories_, project, Duration(patience_ms));
+    return ProjectLock::Take(directories_, project, {.time = Duration(patience_ms)});
   }
   // A child that holds the lock of "shop", and does `after` with it.
   pid_t Holder(const std::function<void()>& after) {
@@ -68,6 +68,21 @@ TEST_F(LockTest, TheHolderIsNamed) {
   ::kill(child, SIGKILL);
   StatusOf(child);
   EXPECT_OK(Take("shop", 0)) << "a killed holder has let go";
+}
+
+TEST_F(LockTest, AnInterruptEndsThePatienceButTakesNothingFromWhoNeedsNone) {
+  const pid_t child = Holder([] {
+    while (true) ::pause();
+  });
+  const LockPatience interrupted{.time = std::chrono::hours(1), .is_interrupted = [] { return true; }};
+  const auto lock = ProjectLock::Take(directories_, "shop", interrupted);
+  ASSERT_FALSE(lock);
+  EXPECT_EQ(lock.error().code, ErrorCode::kInterrupted);
+  EXPECT_NE(lock.error().Message().find("held by process " + std::to_string(child) + " ("), std::string::npos)
+      << lock.error().Message();
+  ::kill(child, SIGKILL);
+  StatusOf(child);
+  EXPECT_OK(ProjectLock::Take(directories_, "shop", interrupted)) << "it is free";
 }
 
 TEST_F(LockTest, PatienceIsRewarded) {

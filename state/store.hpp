@@ -21,6 +21,7 @@
 
 #include "spec/core/address.hpp"
 #include "spec/core/error.hpp"
+#include "spec/core/lock_holder.hpp"
 #include "spec/core/names.hpp"
 #include "spec/types.hpp"
 #include "state/parts/parts.hpp"
@@ -180,8 +181,9 @@ class Store {
 // The lock of a project: flock(2) on a file, so it dies with its holder. The file's text names the holder.
 class ProjectLock {
  public:
-  // kLocked with pid and command of the holder once `patience` is over.
-  static Result<ProjectLock> Take(const Directories& directories, std::string_view project, Duration patience);
+  // kLocked with pid and command of the holder once `patience` is over; kInterrupted.
+  static Result<ProjectLock> Take(const Directories& directories, std::string_view project,
+                                  const LockPatience& patience);
   // Whether somebody has it, by proc_locks(5), without being in anybody's way; where that may not be looked at, yes.
   static bool IsHeld(const Directories& directories, std::string_view project);
   // Its file goes too: nothing is left of the project. Whoever waits for it takes another one.

@@ -31,6 +31,7 @@
 #include "actuators/sys/standard_files.hpp"
 #include "spec/core/names.hpp"
 #include "spec/core/text.hpp"
+#include "spec/net.hpp"
 #include "state/parts/network_help.hpp"
 
 namespace nucleus::netns {
@@ -177,10 +178,19 @@ class Keeper {
       }
     }
     for (const auto& warning : warnings) Warn(warning);
+    if (!state.why.empty()) state.published = Published();
     const std::string text = state.Text();
     if (!asked && text == last_) return;
     last_ = text;
     Say(text);
+  }
+
+  std::vector<std::string> Published() {
+    std::vector<std::string> published;
+    if (way_out_) {
+      for (const auto& port : way_out_->Published()) published.push_back(spec::Format(port));
+    }
+    return published;
   }
 
   void Warn(const Error& error) { Say("! egress_domains: " + WordsOf(error)); }

@@ -184,7 +184,7 @@ Result<std::vector<Wish>> Wishes(const MountsInput& input) {
     const bool file = op.type == Type::kBind && !op.recursive;
     standard.push_back({std::move(op), file, true});
   }
-  for (const std::string_view name : {kHostsFile, kResolvFile, kHostnameFile}) {
+  for (const auto name : kNameFiles) {
     const std::string source = input.service_dir + "/" + std::string(name);
     standard.push_back({Bind(source, "/etc/" + std::string(name), kBindInert, false), true, true});
   }

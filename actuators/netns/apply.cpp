@@ -1,7 +1,10 @@
 #include "actuators/netns/apply.hpp"
 
+#include <unistd.h>
+
 #include "actuators/netns/leaving.hpp"
 #include "actuators/netns/parts.hpp"
+#include "actuators/sys/file.hpp"
 
 namespace nucleus::netns {
 
@@ -19,7 +22,7 @@ Error NotOurs(std::string_view operation, const PartKey& key) {
 
 }  // namespace
 
-NetnsActuator::NetnsActuator(Directories directories, Duration patience)
+NetnsActuator::NetnsActuator(Directories directories, LockPatience patience)
     : directories_(std::move(directories)), patience_(patience), aliases_(std::make_shared<AliasIndex>()) {}
 
 std::vector<Part> NetnsActuator::Parts() const {
@@ -27,6 +30,12 @@ std::vector<Part> NetnsActuator::Parts() const {
 }
 
 namespace {
+
+// For the supervisor, where there is one.
+void LeaveDenied(const std::string& directory, std::uint64_t packets) {
+  if (packets == 0 || ::access((directory + "/" + std::string(kStatusFile)).c_str(), F_OK) != 0) return;
+  (void)sys::ReplaceFile(directory + "/" + std::string(kDeniedFile), std::to_string(packets), 0600);
+}
 
 ProgressSink AsWarning(const ProgressSink& progress) {
   if (!progress) return nullptr;
@@ -41,7 +50,9 @@ Result<> NetnsActuator::Apply(const PartKey& key, const Wanted& wanted, const Pr
       return ApplyBridge(*TRY(As<BridgeWanted>(key, wanted)), *aliases_, WaitFor(key));
     case Part::kNetns: {
       const auto* netns = TRY(As<NetnsWanted>(key, wanted));
-      TRY(ApplyNetns(*netns, *aliases_, AsWarning(progress)));
+      const std::string directory = directories_.ServiceDir(key.project, key.address);
+      const auto denied = [&](std::uint64_t packets) { LeaveDenied(directory, packets); };
+      TRY(ApplyNetns(*netns, *aliases_, AsWarning(progress), denied));
       return ForgetGone(key);
     }
     case Part::kFirewall:

@@ -3,8 +3,8 @@
 // By netlink and system calls only, in the network namespace of the process; needs CAP_NET_ADMIN and CAP_SYS_ADMIN.
 // Apply changes what differs and leaves the rest alone, so it repairs under a running workload. Different keys may be
 // worked on from several threads; what is host-wide (the table of nftables, net.ipv4.ip_forward) is serialised
-// by the machine's lock and that of the directory, waited for as long as `patience`: kLocked. One actuator serves one
-// command: it lists the machine's links once.
+// by the machine's lock and that of the directory, waited for as `patience` says: kLocked, kInterrupted. One actuator
+// serves one command: it lists the machine's links once.
 #pragma once
 
 #include <memory>
@@ -14,7 +14,6 @@
 #include "actuators/sys/fd.hpp"
 #include "actuators/sys/machine_lock.hpp"
 #include "spec/core/names.hpp"
-#include "spec/core/units.hpp"
 #include "state/parts/actuator.hpp"
 
 namespace nucleus::netns {
@@ -23,7 +22,7 @@ class AliasIndex;
 
 class NetnsActuator : public Actuator {
  public:
-  explicit NetnsActuator(Directories directories, Duration patience = sys::kLockPatience);
+  explicit NetnsActuator(Directories directories, LockPatience patience = {});
   [[nodiscard]] std::vector<Part> Parts() const override;
   Result<> Apply(const PartKey& key, const Wanted& wanted, const ProgressSink& progress) override;
   Result<> Undo(const PartKey& key, const Wanted* wanted, const UndoOptions& options,
@@ -39,7 +38,7 @@ class NetnsActuator : public Actuator {
   [[nodiscard]] sys::LockWait WaitFor(const PartKey& key) const { return {key.project, patience_}; }
 
   Directories directories_;
-  Duration patience_;
+  LockPatience patience_;
   std::shared_ptr<AliasIndex> aliases_;
 };
 

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 
+#include "actuators/netns/denials.hpp"
 #include "actuators/netns/egress.hpp"
 #include "actuators/netns/inside.hpp"
 #include "actuators/netns/links.hpp"
@@ -150,13 +151,22 @@ class Attacher {
   const std::string& alias_;
 };
 
+// The count is read once nothing is counted any more. Where somebody has made another table of it, it says nothing.
+Result<> RemoveEgress(const DeniedSink& sink) {
+  if (!TRY(ReadEgress(false)).present) return {};
+  if (sink && RunNft(NoEgressRulesTransaction(), "remove", "egress rules")) {
+    const auto denied = DeniedHere();
+    if (denied && *denied) sink(**denied);
+  }
+  return RunNft(NoEgressTransaction(), "remove", "egress rules");
+}
+
 // As one transaction. What is right already is left alone: its counter goes on.
-Result<> ApplyEgress(const std::optional<EgressWanted>& wanted) {
-  const auto seen = TRY(ReadEgress(wanted.has_value()));
-  if (!wanted) return seen.present ? RunNft(NoEgressTransaction(), "remove", "egress rules") : Result<>();
-  if (seen.present && seen.facts == EgressFacts(ExpectedEgress(*wanted))) return {};
-  const auto rules = seen.present && !seen.dormant ? EgressRulesTransaction(*wanted, seen.state) : std::nullopt;
-  return RunNft(rules ? *rules : EgressTransaction(*wanted, seen.Denied()), "replace", "egress rules");
+Result<> ApplyEgress(const EgressWanted& wanted) {
+  const auto seen = TRY(ReadEgress(true));
+  if (seen.present && seen.facts == EgressFacts(ExpectedEgress(wanted))) return {};
+  const auto rules = seen.present && !seen.dormant ? EgressRulesTransaction(wanted, seen.state) : std::nullopt;
+  return RunNft(rules ? *rules : EgressTransaction(wanted, seen.Denied()), "replace", "egress rules");
 }
 
 Result<> MarkLack(const std::string& mark) {
@@ -169,14 +179,18 @@ Result<> MarkLack(const std::string& mark) {
 
 // warn: with what is told, and gone on, where the rules cannot be had and may lack. Not where others are in force:
 // those stay, and it is the error.
-Result<> HoldEgress(const std::optional<EgressWanted>& wanted, const ProgressSink& warn) {
+Result<> HoldEgress(const EgressWanted& wanted, const ProgressSink& warn) {
   auto held = ApplyEgress(wanted);
   if (held) return MarkLack("");
-  if (!wanted || !wanted->may_lack || !warn || !CannotBeHad(held.error()) || TRY(ReadEgress(false)).present)
-    return held;
+  if (!wanted.may_lack || !warn || !CannotBeHad(held.error()) || TRY(ReadEgress(false)).present) return held;
   const std::string why = held.error().Message();
   warn("egress rules: " + why + "; what it sends is not restricted");
-  return MarkLack(LackMark(*wanted, why));
+  return MarkLack(LackMark(wanted, why));
+}
+
+Result<> HoldNoEgress(const DeniedSink& denied) {
+  TRY(RemoveEgress(denied));
+  return MarkLack("");
 }
 
 // What each attachment is called inside. Those that are there keep their names under the running workload; a new one
@@ -211,13 +225,14 @@ Result<> RepairUserspace(Netlink& inside, bool v6) {
 }
 
 // On a thread that is in the namespace.
-Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd, const ProgressSink& warn) {
+Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd, const ProgressSink& warn,
+                 const DeniedSink& denied) {
   auto inside = TRY(Netlink::Open(NETLINK_ROUTE));
   TRY(WriteSysctls(NetnsSysctls(wanted.nested), ""));
   TRY(WriteSysctls(NewLinkSysctls(wanted.userspace_v6), ""));
   // Before anything leads out; and in the place of others at once, where links are up. None: once what they were for
   // leads nowhere any more.
-  if (wanted.egress) TRY(HoldEgress(wanted.egress, warn));
+  if (wanted.egress) TRY(HoldEgress(*wanted.egress, warn));
   const auto links = TRY(DumpLinks(inside));
   const auto names = TRY(NamesInside(host, links, wanted));
   for (const auto& link : links) {
@@ -230,7 +245,7 @@ Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd, con
   }
   if (wanted.userspace) {
     TRY(RepairUserspace(inside, wanted.userspace_v6));
-    return wanted.egress ? Result<>() : HoldEgress(std::nullopt, warn);
+    return wanted.egress ? Result<>() : HoldNoEgress(denied);
   }
   Attacher attacher(host, inside, namespace_fd, wanted.alias);
   std::optional<DefaultRoute> route, route6;
@@ -247,12 +262,13 @@ Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd, con
   }
   TRY(SetRoutes(inside, route, attached));
   TRY(SetRoutes(inside, route6, attached, AF_INET6));
-  return wanted.egress ? Result<>() : HoldEgress(std::nullopt, warn);
+  return wanted.egress ? Result<>() : HoldNoEgress(denied);
 }
 
 }  // namespace
 
-Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases, const ProgressSink& warn) {
+Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases, const ProgressSink& warn,
+                    const DeniedSink& denied) {
   auto host = TRY(Netlink::Open(NETLINK_ROUTE));
   std::vector<std::string> keep;
   for (const auto& attachment : wanted.attachments) {
@@ -262,7 +278,7 @@ Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases, const Progre
   bool created = false;
   auto pin = EnsurePin(wanted.pin, created);
   const auto furnish = [&]() -> Result<> {
-    TRY(Furnish(host, wanted, pin->fd.get(), warn));
+    TRY(Furnish(host, wanted, pin->fd.get(), warn, denied));
     return created || wanted.routes_itself ? Result<>() : RepairRouting();
   };
   auto done = pin ? InNamespace(pin->fd, wanted.pin, furnish) : Result<>(Fail(pin.error()));
@@ -276,14 +292,14 @@ Result<> FurnishNetns(const sys::Fd& network, const NetnsWanted& wanted, AliasIn
                       const ProgressSink& warn) {
   auto host = TRY(Netlink::Open(NETLINK_ROUTE));
   for (const auto& attachment : wanted.attachments) aliases.Add(wanted.alias, attachment.host_link);
-  return InNamespace(network, wanted.alias, [&] { return Furnish(host, wanted, network.get(), warn); });
+  return InNamespace(network, wanted.alias, [&] { return Furnish(host, wanted, network.get(), warn, {}); });
 }
 
 Result<> RestrictNetns(const sys::Fd& network, const NetnsWanted& wanted, const ProgressSink& warn) {
   return InNamespace(network, "egress rules", [&]() -> Result<> {
     TRY(WriteSysctls(UserspaceSysctls(), ""));
     TRY(WriteSysctls(NewLinkSysctls(wanted.userspace_v6), ""));
-    return HoldEgress(wanted.egress, warn);
+    return wanted.egress ? HoldEgress(*wanted.egress, warn) : HoldNoEgress({});
   });
 }
 

@@ -3,8 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
-
 #include "actuators/netns/parts.hpp"
 #include "actuators/sys/file.hpp"
 #include "state/parts/netns_facts.hpp"
@@ -46,7 +44,7 @@ Result<> ApplyNames(const NamesWanted& wanted) {
 }
 
 Result<> UndoNames(const std::string& directory) {
-  for (const auto name : std::array{kHostsFile, kResolvFile, kHostnameFile}) {
+  for (const auto name : kNameFiles) {
     const std::string path = directory + "/" + std::string(name);
     if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) return FailSys("remove", path);
   }

@@ -2,6 +2,8 @@
 // succeeds. Internal to actuators/netns.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -17,8 +19,11 @@ namespace nucleus::netns {
 Result<> ApplyBridge(const BridgeWanted& wanted, AliasIndex& aliases, const sys::LockWait& wait);
 Result<> UndoBridge(const std::string& link, const std::string& alias, AliasIndex& aliases);
 
+// How many packets rules that are taken away have denied in the end.
+using DeniedSink = std::function<void(std::uint64_t packets)>;
+
 // warn: NetnsActuator::Furnish().
-Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases, const ProgressSink& warn);
+Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases, const ProgressSink& warn, const DeniedSink& denied);
 // One that is there already, by its descriptor. warn: apply.hpp.
 Result<> FurnishNetns(const sys::Fd& network, const NetnsWanted& wanted, AliasIndex& aliases, const ProgressSink& warn);
 Result<> RestrictNetns(const sys::Fd& network, const NetnsWanted& wanted, const ProgressSink& warn);

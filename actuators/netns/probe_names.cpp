@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <array>
 #include <filesystem>
 #include <optional>
 
@@ -16,8 +15,6 @@
 namespace nucleus::netns {
 
 namespace {
-
-constexpr std::array<std::string_view, 3> kNameFiles{kHostsFile, kResolvFile, kHostnameFile};
 
 // Whose the files are: the owner of the directory that they are in. None: it is not there.
 std::optional<uid_t> OwnerOf(const std::string& directory) {

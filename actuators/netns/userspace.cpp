@@ -133,6 +133,15 @@ Result<> UserspaceNetwork::Publish(std::vector<spec::PortForward> ports) {
   return launched;
 }
 
+std::vector<spec::PortForward> UserspaceNetwork::Published() {
+  const std::lock_guard lock(mutex_);
+  if (program_.pid == 0) return {};
+  if (running_ == spec::NatBackend::kPasta) return ports_;  // it has all of them, or ends
+  std::vector<spec::PortForward> published;
+  for (const auto& [port, number] : program_.published) published.push_back(port);
+  return published;
+}
+
 // For the link that goes: slirp4netns(1) does not notice.
 Result<> UserspaceNetwork::Watch() {
   return InNamespace(place_.network, "link", [this]() -> Result<> {

@@ -45,6 +45,8 @@ class UserspaceNetwork {
   // is not interrupted, where the program can change it (slirp4netns); pasta is started anew, and so is one that cannot
   // have them. On error some may be missing; the same call again tries again.
   Result<> Publish(std::vector<spec::PortForward> ports);
+  // Those that are at this moment.
+  std::vector<spec::PortForward> Published();
 
  private:
   UserspaceNetwork(UserspacePlace place, spec::NatBackend backend, std::vector<spec::PortForward> ports, Tell tell)

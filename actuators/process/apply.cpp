@@ -141,8 +141,8 @@ Result<> RemoveFiles(const std::string& directory, bool keep_log) {
     }
   }
   ::rmdir(In(directory, kRestoreStage).c_str());  // of a supervisor that was killed
-  for (const auto file :
-       {kAtEndFile, kRestoreFile, kCheckpointFile, kPolicyFile, kNetworkFile, kLockFile, kLaunchFile, kStatusFile}) {
+  for (const auto file : {kAtEndFile, kRestoreFile, kCheckpointFile, kDeniedFile, kPolicyFile, kNetworkFile, kLockFile,
+                          kLaunchFile, kStatusFile}) {
     sys::RemoveTemporaries(In(directory, file));
     TRY(RemoveFile(In(directory, file)));
   }

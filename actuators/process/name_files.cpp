@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <optional>
 
@@ -12,8 +11,6 @@
 namespace nucleus::process {
 
 namespace {
-
-constexpr std::array<std::string_view, 3> kNameFiles{kHostsFile, kResolvFile, kHostnameFile};
 
 std::optional<ino_t> InodeOf(const std::string& path) {
   struct stat st{};

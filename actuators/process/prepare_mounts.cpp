@@ -175,9 +175,9 @@ bool MachineSwaps() {
 }
 
 Result<sys::Fd> SecretsTmpfs(const MountOp& op, bool production) {
-  auto mount = NewTmpfs(op, {{"mode", "0755"}, {"size", "64m"}, {"noswap", nullptr}});
-  if (mount || !MachineSwaps()) return mount ? std::move(mount) : NewTmpfs(op, {{"mode", "0755"}, {"size", "64m"}});
-  if (!production) return NewTmpfs(op, {{"mode", "0755"}, {"size", "64m"}});
+  constexpr TmpfsOption kMode{"mode", "0755"}, kSize{"size", "64m"};
+  if (auto mount = NewTmpfs(op, {kMode, kSize, {"noswap", nullptr}})) return mount;
+  if (!production || !MachineSwaps()) return NewTmpfs(op, {kMode, kSize});
   return Fail(Error::Of(ErrorCode::kUnsupported, "keep", "secrets",
                         "this kernel's tmpfs may be swapped out, and the machine has swap")
                   .Hint("switch swap off, or use Linux 6.4 or newer"));

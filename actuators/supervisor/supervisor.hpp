@@ -144,6 +144,7 @@ class Supervisor {
   void HearNetwork();
   void RestNetwork();
   void LookForDenials(bool tell);
+  void CountDenied(std::uint64_t packets, bool tell);
   [[nodiscard]] Millis NextDeadline() const;
   [[nodiscard]] std::uint64_t OomKills() const;
   // Whether the lock in the directory is the one this supervisor holds: not so once the directory was taken away.

@@ -2,10 +2,13 @@
 // again when it dies. What it says is in the status file.
 #include <poll.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <csignal>
+#include <optional>
 
 #include "actuators/supervisor/clock.hpp"
 #include "actuators/supervisor/denial_count.hpp"
@@ -22,6 +25,21 @@ constexpr Millis kShortestRestMs = 100, kLongestRestMs = 10'000;
 constexpr Millis kStableMs = 10'000;    // whoever lived so long may be started at once
 constexpr Millis kPatienceMs = 60'000;  // for its first word: it looks up names
 constexpr Millis kDenialsMs = 300'000;  // between looks: a counter has no event
+
+// Without its program nothing is published.
+std::string FailedNetwork(std::string digest, std::string serial, std::string why) {
+  return NetworkState{std::move(digest), std::move(serial), std::move(why), std::vector<std::string>()}.Text();
+}
+
+// What rules had denied that are gone since; told once.
+std::optional<std::uint64_t> TakeDenied(const std::string& path) {
+  const auto text = sys::ReadFileIfThere(path);
+  if (!text || !*text) return std::nullopt;
+  ::unlink(path.c_str());
+  std::uint64_t packets = 0;
+  const auto read = std::from_chars((*text)->data(), (*text)->data() + (*text)->size(), packets);
+  return read.ec == std::errc() ? std::optional(packets) : std::nullopt;
+}
 
 }  // namespace
 
@@ -46,7 +64,7 @@ Result<> Supervisor::TakeNetwork() {
     return {};
   }
   const Error& error = started.error();
-  status_.network = NetworkState{order.digest.Hex(), std::to_string(order.serial), error.Message()}.Text();
+  status_.network = FailedNetwork(order.digest.Hex(), std::to_string(order.serial), error.Message());
   RestNetwork();
   return Fail(std::move(started).error());
 }
@@ -83,8 +101,8 @@ void Supervisor::HearNetwork() {
     }
   }
   if (network_->ended()) {
-    const auto state = ReadNetworkState(status_.network);
-    status_.network = state.digest + " 0 its program has ended, and is started again";
+    const auto digest = ReadNetworkState(status_.network).digest;
+    status_.network = FailedNetwork(digest, "0", "its program has ended, and is started again");
     network_.reset();
     RestNetwork();
   }
@@ -95,13 +113,20 @@ void Supervisor::HearNetwork() {
 void Supervisor::LookForDenials(bool tell) {
   if (!events_ || launch_.netns.empty()) return;  // in the foreground nobody reads of it
   const auto packets = DeniedPackets(launch_.netns);
+  if (const auto last = TakeDenied(directory_ + "/" + std::string(kDeniedFile))) {
+    CountDenied(*last, tell);
+    denied_ = 0;
+  }
   // Those that are gone are made again. Where there were none whoever makes some has the policy read again.
   if (packets || look_for_denials_at_ != 0) look_for_denials_at_ = Now() + kDenialsMs;
-  if (!packets) return;
-  if (*packets < denied_) denied_ = 0;  // somebody has made the rules anew
-  if (tell && *packets > denied_)
-    Note("egress-denied packets=" + std::to_string(*packets - denied_) + " total=" + std::to_string(*packets));
-  denied_ = *packets;
+  if (packets) CountDenied(*packets, tell);
+}
+
+void Supervisor::CountDenied(std::uint64_t packets, bool tell) {
+  if (packets < denied_) denied_ = 0;  // somebody has made the rules anew
+  if (tell && packets > denied_)
+    Note("egress-denied packets=" + std::to_string(packets - denied_) + " total=" + std::to_string(packets));
+  denied_ = packets;
 }
 
 void Supervisor::RestNetwork() {

@@ -7,11 +7,11 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <thread>
 
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/id_ranges.hpp"
-#include "spec/core/lock_holder.hpp"
 
 namespace nucleus::sys {
 
@@ -62,15 +62,16 @@ struct flock Range(std::uint64_t first, std::uint64_t count) {
 
 using Clock = std::chrono::steady_clock;
 
-Result<> Wait(const Fd& file, MachineLock which, const std::string& path, std::string_view project,
-              Clock::time_point end) {
+Result<> Wait(const Fd& file, MachineLock which, const std::string& path, const LockWait& wait, Clock::time_point end) {
   auto range = Range(static_cast<std::uint64_t>(which), 1);
   while (::fcntl(file.get(), F_OFD_SETLK, &range) != 0) {
     if (errno != EAGAIN && errno != EACCES && errno != EINTR) return FailSys("lock", path);
+    if (wait.patience.Interrupted())
+      return Fail(ErrorCode::kInterrupted, "lock", path, "interrupted, " + Held(file, which, path).cause);
     if (Clock::now() >= end) return Fail(Held(file, which, path));
     std::this_thread::sleep_for(kRest);
   }
-  Sign(file, which, project);
+  Sign(file, which, wait.project);
   return {};
 }
 
@@ -111,21 +112,21 @@ HostLock::~HostLock() {
 
 Result<HostLock> TakeMachineLock(MachineLock which, const LockWait& wait) {
   static std::array<std::mutex, 3> turns;
-  const auto end = Clock::now() + wait.patience;
+  const auto end = Clock::now() + wait.patience.time;
   HostLock lock;
   lock.turn_ = std::unique_lock(turns[static_cast<std::size_t>(which)]);
   lock.machine_ = TRY(OpenMachines());
-  if (lock.machine_) TRY(Wait(lock.machine_, which, kPath, wait.project, end));
+  if (lock.machine_) TRY(Wait(lock.machine_, which, kPath, wait, end));
   return lock;
 }
 
 Result<HostLock> TakeHostLock(MachineLock which, const std::string& path, const LockWait& wait) {
-  const auto end = Clock::now() + wait.patience;
+  const auto end = Clock::now() + wait.patience.time;
   auto lock = TRY(TakeMachineLock(which, wait));
   if (const auto slash = path.rfind('/'); slash != 0 && slash != std::string::npos)
     TRY(MakeDirectories(path.substr(0, slash), 0755));
   lock.directory_ = TRY(OpenLock(path));
-  TRY(Wait(lock.directory_, which, path, wait.project, end));
+  TRY(Wait(lock.directory_, which, path, wait, end));
   return lock;
 }
 

@@ -3,7 +3,6 @@
 // the message to whoever waits.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -11,6 +10,7 @@
 
 #include "actuators/sys/fd.hpp"
 #include "spec/core/error.hpp"
+#include "spec/core/lock_holder.hpp"
 
 namespace nucleus::sys {
 
@@ -21,12 +21,10 @@ enum class MachineLock : std::uint8_t {
   kFirewall,    // while tables and settings of the machine are changed
 };
 
-constexpr std::chrono::milliseconds kLockPatience{30'000};
-
 // Of whoever wants it.
 struct LockWait {
   std::string_view project;
-  std::chrono::milliseconds patience = kLockPatience;  // 0: not at all
+  LockPatience patience = {};
 };
 
 // Held as long as this is there. To be given up by the thread that took it.
@@ -44,9 +42,9 @@ class HostLock {
   Fd machine_, directory_;             // empty where there is nothing to share
 };
 
-// Waits for it: kLocked, with who has it. Threads of this process wait for each other without an end, and what they
-// waited counts when others have it. There is nothing to share for an ordinary user, whose network is its own, and
-// where /run cannot be written (whoever is confined so has the lock of its directory).
+// Waits for it: kLocked, with who has it; kInterrupted. Threads of this process wait for each other without an end, and
+// what they waited counts when others have it. There is nothing to share for an ordinary user, whose network is its
+// own, and where /run cannot be written (whoever is confined so has the lock of its directory).
 Result<HostLock> TakeMachineLock(MachineLock which, const LockWait& wait);
 
 // That, and the same of a file in a directory of whoever wants it, which is made: who cannot have the machine's shares

@@ -16,7 +16,7 @@ namespace nucleus::cli {
 
 namespace {
 
-constexpr Duration kLockPatience{10'000};
+constexpr LockPatience kPatience{.time = Duration{10'000}, .is_interrupted = [] { return Interrupted().load(); }};
 
 Result<> CheckIsRoots(std::string_view command) {
   if (::geteuid() == 0) return {};
@@ -133,7 +133,7 @@ Result<int> RunCheckpoint(Context& context) {
   const Container container = TRY(FindContainer(directories, arguments.Operand(0)));
   const auto running = TRY(process::OpenRunning(container.directory, container.Name()));
   TRY(process::CheckCanCheckpoint(running, container.Name()));
-  const auto lock = TRY(state::ProjectLock::Take(directories, container.project, kLockPatience));
+  const auto lock = TRY(state::ProjectLock::Take(directories, container.project, kPatience));
   TRY(CheckSame(container, running));
   Checkpoint checkpoint;
   checkpoint.topology = TRY(TopologyOf(arguments, container));
@@ -144,13 +144,7 @@ Result<int> RunCheckpoint(Context& context) {
   service.time_namespace = true;
   std::error_code failed;
   const std::string path = std::filesystem::absolute(arguments.Value("output"), failed).lexically_normal().string();
-  const auto written =
-      WriteDown({directories, container, path, arguments.Has("leave-running")}, running, std::move(checkpoint));
-  if (!written && written.error().code == ErrorCode::kInterrupted && InterruptedBy() != 0) {
-    context.console.Fail("checkpoint", written.error());
-    return 128 + InterruptedBy();
-  }
-  TRY(written);
+  TRY(WriteDown({directories, container, path, arguments.Has("leave-running")}, running, std::move(checkpoint)));
   context.console.Out(path + "\n");
   return exit_code::kDone;
 }

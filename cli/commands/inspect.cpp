@@ -3,6 +3,7 @@
 #include "cli/inspection.hpp"
 #include "cli/nearest.hpp"
 #include "cli/session.hpp"
+#include "cli/users_machine.hpp"
 #include "reconcile/observe.hpp"
 
 namespace nucleus::cli {
@@ -45,6 +46,7 @@ Result<Inspected> LookAt(state::Store& store, const Directories& directories, co
   std::erase_if(asked, [&](const auto& part) { return part.first.address != what.address; });
   const Probers probers(directories);
   what.seen = TRY(reconcile::Observe(world.project, asked, probers.by_part()));
+  what.machine = StateOfUsersMachine(directories);
   return what;
 }
 

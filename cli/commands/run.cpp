@@ -225,8 +225,8 @@ class OwnContainer {
     // written in its place.
     if (asked_.named)
       for (const auto file : {kLaunchFile, kStatusFile}) sys::RemoveTemporaries(directory_ + "/" + std::string(file));
-    for (const auto file : {kLaunchFile, kStatusFile, kHostsFile, kResolvFile, kHostnameFile})
-      ::unlink((directory_ + "/" + std::string(file)).c_str());
+    for (const auto file : {kLaunchFile, kStatusFile}) ::unlink((directory_ + "/" + std::string(file)).c_str());
+    for (const auto file : kNameFiles) ::unlink((directory_ + "/" + std::string(file)).c_str());
     if (service_.sd_notify) (void)sys::RemoveTree(directory_ + "/" + std::string(kNotifyDirectory));
     if (!undone) {
       console_.Warn(undone.error().Message() + "; the next container with a bridge takes away what is left");
@@ -283,7 +283,7 @@ Result<int> Run(Context& context) {
                           : RunNetwork::Propose(asked.directories, service));
   }
   // A name may be that of one that was killed with a bridge.
-  if (for_real && asked.named && !bridge) RunNetwork::RemoveOrphans(asked.directories);
+  if (for_real && asked.named && !bridge) RunNetwork::RemoveOrphans(asked.directories, RunNetwork::Patience());
   const reconcile::Leases leases = bridge ? bridge->leases() : reconcile::Leases();
   const reconcile::Side side(asked.topology, leases, asked.host, asked.directories, Kind::kContainer);
   TRY(CheckLimits(context, service, side));

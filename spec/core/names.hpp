@@ -3,6 +3,7 @@
 // again.
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -11,10 +12,10 @@
 
 namespace nucleus {
 
-// The two base directories. state: durable. runtime: on tmpfs, gone at reboot as kernel objects are.
 // In the runtime directory: claims of ranges of ids, sys/id_claim.hpp.
 inline constexpr std::string_view kUserRangesDir = "userns";
 
+// The two base directories. state: durable. runtime: on tmpfs, gone at reboot as kernel objects are.
 struct Directories {
   std::string state;
   std::string runtime;
@@ -59,6 +60,10 @@ inline constexpr std::string_view kLogFile = "log";        // the workload's out
 inline constexpr std::string_view kHostsFile = "hosts";    // rewritten in place: it is bind mounted
 inline constexpr std::string_view kResolvFile = "resolv.conf";
 inline constexpr std::string_view kHostnameFile = "hostname";
+inline constexpr std::array<std::string_view, 3> kNameFiles{kHostsFile, kResolvFile, kHostnameFile};
+// How many packets egress rules had denied that were taken away: written by who took them away, read and removed by the
+// supervisor.
+inline constexpr std::string_view kDeniedFile = "denied";
 
 // Ten hexadecimal digits that stand for a resource of a project in names that are short (interface names: 15 bytes).
 std::string ShortHash(std::string_view project, std::string_view text);

@@ -161,4 +161,14 @@ std::string NoEgressTransaction() {
   return "add " + table + "delete " + table;
 }
 
+std::string NoEgressRulesTransaction() {
+  const std::string table = "inet " + std::string(kEgressTable);
+  std::string text = "add table " + table + "\nflush table " + table + "\n";
+  for (const auto& chain : kChains) {
+    const std::string one = "chain " + table + " " + std::string(chain.name) + "\n";
+    text += "add " + one + "delete " + one;
+  }
+  return text;
+}
+
 }  // namespace nucleus

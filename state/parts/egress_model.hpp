@@ -52,7 +52,8 @@ std::string EgressTransaction(const EgressWanted& wanted, std::uint64_t denied =
 // And those that replace the rules of a table, as it was seen, whose chains and counter stay: every packet is judged
 // and counted by the old rules or by the new ones. None: it is another table than ours, or its chains are not.
 std::optional<std::string> EgressRulesTransaction(const EgressWanted& wanted, const FirewallState& seen);
-// And those that take it away, whether it is there or not.
+// And those that take it away, whether it is there or not; and its rules alone: then its counter stays as it is.
 std::string NoEgressTransaction();
+std::string NoEgressRulesTransaction();
 
 }  // namespace nucleus

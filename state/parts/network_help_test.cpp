@@ -56,6 +56,15 @@ TEST(NetworkState, SaysWhetherItIsSoOrWhichAskingFailedAndWhy) {
   EXPECT_EQ(ReadNetworkState(failed.Text()).serial, "7");
   EXPECT_EQ((NetworkState{"abc", "7", ""}.Text()), "abc");
   EXPECT_TRUE(ReadNetworkState("abc").why.empty());
+  EXPECT_TRUE(ReadNetworkState(failed.Text()).Publishes("80/tcp")) << "it was not said which are";
+  for (const std::vector<std::string>& published : {std::vector<std::string>(), {"[::]:8080:80/tcp", "81:81/udp"}}) {
+    const auto read = ReadNetworkState(NetworkState{"abc", "7", "port 80: it is taken", published}.Text());
+    EXPECT_EQ(read.published, published);
+    EXPECT_EQ(read.why, failed.why);
+    EXPECT_EQ(read.Publishes("81:81/udp"), !published.empty());
+    EXPECT_FALSE(read.Publishes("80:80/tcp"));
+  }
+  EXPECT_TRUE(ReadNetworkState("abc").Publishes("80:80/tcp"));
   EXPECT_TRUE(ReadNetworkState("").digest.empty());
 }
 

@@ -1,10 +1,14 @@
 #include "state/parts/network_order.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace nucleus {
 
 namespace {
+
+constexpr std::string_view kPublished = "published=";
 
 std::string_view TakeWord(std::string_view& text) {
   const auto word = text.substr(0, text.find(' '));
@@ -43,8 +47,32 @@ NetworkState ReadNetworkState(std::string_view text) {
   NetworkState state;
   state.digest = TakeWord(text);
   state.serial = TakeWord(text);
+  if (text.starts_with(kPublished)) {
+    auto list = TakeWord(text).substr(kPublished.size());
+    state.published.emplace();
+    while (!list.empty()) {
+      const auto port = list.substr(0, list.find(','));
+      state.published->emplace_back(port);
+      list.remove_prefix(std::min(port.size() + 1, list.size()));
+    }
+  }
   state.why = text;
   return state;
+}
+
+bool NetworkState::Publishes(std::string_view port) const {
+  return why.empty() || !published || std::ranges::find(*published, port) != published->end();
+}
+
+std::string NetworkState::Text() const {
+  if (why.empty()) return digest;
+  std::string text = digest + " " + serial + " ";
+  if (published) {
+    text += kPublished;
+    for (const auto& port : *published) text.append(&port == &published->front() ? "" : ",").append(port);
+    text += " ";
+  }
+  return text + why;
 }
 
 }  // namespace nucleus

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "spec/core/error.hpp"
 #include "spec/core/hash.hpp"
@@ -21,12 +23,15 @@ struct NetworkOrder {
 // Of the text of a network file: "key value" a line, unknown keys are passed over.
 Result<NetworkOrder> ReadNetworkOrder(std::string_view text);
 
-// An answer. In the status file: the digest where all of it is so; else beside it which asking failed, and why.
+// An answer. In the status file: the digest where all of it is so; else beside it which asking failed, what ports are
+// published all the same, and why.
 struct NetworkState {
   std::string digest;
   std::string serial;
-  std::string why;  // "": it is so
-  [[nodiscard]] std::string Text() const { return why.empty() ? digest : digest + " " + serial + " " + why; }
+  std::string why;                                            // "": it is so
+  std::optional<std::vector<std::string>> published = {};     // as spec::Format() has them; none: it was not said
+  [[nodiscard]] bool Publishes(std::string_view port) const;  // of those that it was asked to publish
+  [[nodiscard]] std::string Text() const;
 };
 NetworkState ReadNetworkState(std::string_view text);
 

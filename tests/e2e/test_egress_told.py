@@ -141,6 +141,30 @@ def test_what_was_denied_before_other_rules_is_told_too(world, internet):
     world.nothing_left()
 
 
+def test_what_was_denied_before_the_rules_were_taken_away_is_told(world, internet):
+    text = SERVICE.replace("BACKEND", "kernel")
+    free = "".join(line + "\n" for line in text.splitlines() if not line.startswith("egress"))
+    told = lambda: [(event["packets"], event["total"]) for line in world.nucleus("events", "--output", "jsonl").stdout.splitlines()
+                    if (event := json.loads(line))["event"] == "egress-denied"]
+    expected = []
+    for _ in range(2):  # the second rules count from nothing
+        world.apply(world.write(text))
+        world.inside("service.web", "sh", "-c", datagrams(OTHER, 4))
+        world.apply(world.write(text + 'stop_timeout = "1s"\n'))
+        wait_for("the first event", lambda: told() == [*expected, (4, 4)])
+        world.inside("service.web", "sh", "-c", datagrams(OTHER, 3))
+        world.apply(world.write(free))
+        expected += [(4, 4), (3, 7)]
+        wait_for("the last event", lambda: told() == expected)
+        assert world.container("web")["egress_denied"] is None
+        world.inside("service.web", "sh", "-c", datagrams(OTHER, 1))
+    assert internet.packets("strange") == 2
+    world.nucleus("stop", "web", "--timeout", "0s")
+    assert told() == expected
+    world.nucleus("destroy", world.project)
+    world.nothing_left()
+
+
 def test_what_is_denied_while_rules_are_replaced_is_counted(world, internet):
     """Every packet is refused by the old rules or by the new ones, and counted once."""
     text = SERVICE.replace("BACKEND", "kernel")

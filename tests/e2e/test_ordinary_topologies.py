@@ -187,6 +187,12 @@ def test_a_port_that_cannot_be_had_is_told(world, internet, ordinary, more):
         document = json.loads(failed.stdout)
         assert document["result"] == "failed" and word in document["failed"][0]["message"], failed.stdout
     ordinary.nucleus("apply", "-f", path, status=1)
+    with_ports(world, path, '["8080:80", "127.0.0.1:80:80"]')
+    ordinary.nucleus("apply", "-f", path, status=1)
+    # Those that are published are listed, and no others.
+    assert ask(world.run, HERE, 8080) == "page\n" and ports(ordinary)["shop/web"] == ["8080:80/tcp"]
+    network = json.loads(ordinary.nucleus("inspect", "network", "shop/front", "-o", "json").stdout)
+    assert network["published"] == [{"service": "web", "port": "8080:80/tcp"}]
     with_ports(world, path, '["8080:80"]')
     ordinary.nucleus("apply", "-f", path)
     assert revisions(ordinary)[-1] == "applied" and ask(world.run, HERE, 8080) == "page\n"

@@ -1,6 +1,7 @@
 """Two runtime and state directories of root's on one machine: what is the machine's is chosen and changed by one of them at a time."""
 
 import concurrent.futures
+import contextlib
 import ipaddress
 import json
 import pathlib
@@ -11,6 +12,12 @@ import pytest
 from world import NUCLEUS, wait_for
 
 LOCK = "/run/nucleus-machine.lock"
+CLAIM = '''import fcntl, os, sys
+f = open(sys.argv[1], "r+")
+first = (os.stat("/proc/self/ns/net").st_ino & 0x7fffffff) << 32 | int(sys.argv[2])
+fcntl.lockf(f, fcntl.LOCK_EX, int(sys.argv[3]), first)
+print("held", flush=True)
+sys.stdin.readline()'''
 HOLD = "import fcntl, struct, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_EX, 1, int(sys.argv[2])); print('held', flush=True); sys.stdin.readline()"
 
 
@@ -87,6 +94,139 @@ def test_an_overlap_that_came_meanwhile_is_refused(world, sides):
     assert list(bridges(world)) == [bridge]
     for name, side in ((f"{world.project}b", sides[1]), (f"{world.project}a", sides[0])):
         world.run(NUCLEUS, "destroy", name, env=side, status=None)
+    assert bridges(world) == {}
+
+
+@contextlib.contextmanager
+def held(world, script, *arguments):
+    holder = world.popen("/usr/bin/python3", "-c", script, LOCK, *map(str, arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    try:
+        yield
+    finally:
+        holder.communicate("\n")
+
+
+def test_a_container_chooses_no_subnet_that_somebody_else_is_about_to_have(world, sides):
+    address = ("run", "--network", "bridge", "--", "sh", "-c", "ip -4 -o address show dev eth0")
+    first = ipaddress.ip_interface(re.search(r"inet (\S+)", world.run(NUCLEUS, *address, env=sides[0]).stdout).group(1)).network
+    with held(world, CLAIM, int(first.network_address), 64):
+        second = ipaddress.ip_interface(re.search(r"inet (\S+)", world.run(NUCLEUS, *address, env=sides[0]).stdout).group(1)).network
+    assert int(second.network_address) == int(first.network_address) + 64
+    # And those who choose are left alone: a topology that declares one says that it is taken.
+    assert ipaddress.ip_interface(re.search(r"inet (\S+)", world.run(NUCLEUS, *address, env=sides[1]).stdout).group(1)).network == first
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_lease_whose_bridge_was_never_made_is_chosen_anew(world, sides, is_there):
+    """The apply that was to make it was killed; then somebody with directories of its own has, or is about to have, the same."""
+    paths = []
+    for number in (0, 1):
+        path = world.directory / f"{number}.toml"
+        path.write_text(TOPOLOGY.format(f"{world.project}s{number}"))
+        paths.append(path)
+    world.run(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[0])  # the file is there
+    with held(world, HOLD, 1):
+        killed = world.popen(NUCLEUS, "apply", "-f", paths[0], env=sides[0], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        wait_for("it to be at its bridge", lambda: bridges(world))
+        world.run("pkill", "-KILL", "-f", f"^{NUCLEUS} apply -f {paths[0]}")
+        killed.wait(20)
+    bridge, addresses = next(iter(bridges(world).items()))
+    assert addresses == []
+    if is_there:
+        world.run(NUCLEUS, "apply", "-f", paths[1], env=sides[1])
+        world.run(NUCLEUS, "apply", "-f", paths[0], env=sides[0])
+    else:
+        world.run("ip", "link", "delete", bridge)
+        with held(world, CLAIM, int(ipaddress.ip_address("10.89.0.0")), 256):
+            world.run(NUCLEUS, "apply", "-f", paths[0], env=sides[0])
+        world.run(NUCLEUS, "apply", "-f", paths[1], env=sides[1])
+    subnets = [subnet for all_ in bridges(world).values() for subnet in all_]
+    assert len(subnets) == len(set(subnets)) == 2, subnets
+    for number in (0, 1):
+        world.run(NUCLEUS, "diff", "-f", paths[number], "--detailed-exitcode", env=sides[number])
+        world.run(NUCLEUS, "destroy", f"{world.project}s{number}", env=sides[number])
+    assert bridges(world) == {}
+
+
+def test_a_lease_whose_bridge_is_being_made_again_is_chosen_by_nobody_else(world, sides):
+    """As after a reboot: what it was is known, and the kernel says nothing of it."""
+    paths = []
+    for number in (0, 1):
+        path = world.directory / f"{number}.toml"
+        path.write_text(TOPOLOGY.format(f"{world.project}s{number}"))
+        paths.append(path)
+    world.run(NUCLEUS, "apply", "-f", paths[0], env=sides[0])
+    (bridge, (subnet,)), = bridges(world).items()
+    world.run("ip", "link", "delete", bridge)
+    with held(world, HOLD, 1):
+        again = world.popen(NUCLEUS, "apply", "-f", paths[0], env=sides[0], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        wait_for("it to be at its bridge", lambda: bridges(world))
+        other = world.popen(NUCLEUS, "apply", "-f", paths[1], env=sides[1])
+        wait_for("the other to be at its own", lambda: len(bridges(world)) == 2)
+    assert (again.wait(30), other.wait(30)) == (0, 0)
+    assert bridges(world)[bridge] == [subnet]
+    for number in (0, 1):
+        world.run(NUCLEUS, "destroy", f"{world.project}s{number}", env=sides[number])
+    assert bridges(world) == {}
+
+
+@pytest.mark.parametrize("lock", [0, 2])
+@pytest.mark.parametrize("number, code", [("INT", 130), ("TERM", 143)])
+def test_an_interrupt_ends_a_runs_wait_for_the_machines_lock(world, sides, lock, number, code):
+    world.run(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[0])
+    with held(world, HOLD, lock):
+        waits = world.popen(NUCLEUS, "run", "--network", "bridge", "--name", "waits", "--", "echo", "ran", env=sides[1], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+        having = lambda: world.run("sh", "-c", f"find /proc/[0-9]*/fd -lname {LOCK}", status=None).stdout.split()
+        wait_for("it to come to the lock", lambda: bridges(world) if lock == 2 else len(having()) > 1)
+        world.run("pkill", f"-{number}", "-f", f"^{NUCLEUS} run .*--name waits")
+        out, err = waits.communicate(timeout=20)
+        assert (waits.returncode, out) == (code, "") and f"{LOCK}: interrupted" in err, (waits.returncode, out, err)
+        assert bridges(world) == {}
+    assert world.run("find", world.runtime / "two", "-name", "container.*").stdout == ""
+
+
+@pytest.mark.parametrize("number", ["INT", "TERM"])
+def test_an_interrupt_ends_an_applys_wait_for_a_lock(world, sides, number):
+    path = world.directory / "topology.toml"
+    path.write_text(TOPOLOGY.format(f"{world.project}s"))
+    world.run(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[0])
+    apply = (NUCLEUS, "apply", "-f", path, "--lock-timeout", "1h")
+
+    def interrupted(reached):
+        waits = world.popen(*apply, env=sides[0], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        wait_for("it to come to the lock", lambda: waits.poll() is not None or reached(waits))
+        world.run("pkill", f"-{number}", "-n", "-f", f"^{NUCLEUS} apply -f {path}")
+        out = waits.communicate(timeout=20)[0]
+        assert waits.returncode == 130 and "interrupted" in out, (waits.returncode, out)
+        return out
+
+    with held(world, HOLD, 1):
+        assert "goes on from here" in interrupted(lambda _: bridges(world))
+        # The project's own, which another has.
+        holder = world.popen(*apply, env=sides[0], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for("the bridge", lambda: bridges(world))
+        assert "held by process" in interrupted(lambda waits: waits.stdout.readline().startswith("waiting for the lock"))
+    assert holder.wait(30) == 0
+    world.run(NUCLEUS, "destroy", f"{world.project}s", env=sides[0])
+    assert bridges(world) == {}
+
+
+def test_what_killed_containers_left_is_waited_for_no_longer_than_was_said(world, sides):
+    for name in ("a", "b"):
+        left = world.popen(NUCLEUS, "run", "--network", "bridge", "--name", name, "--", "sh", "-c", "echo up; exec sleep 1000", env=sides[0], stdout=subprocess.PIPE, text=True)
+        assert left.stdout.readline() == "up\n"
+        world.run("pkill", "-STOP", "-f", f"^{NUCLEUS} run .*--name {name}")  # or the next one would take away what is left
+    world.run("pkill", "-KILL", "-f", f"^{NUCLEUS} run ")
+    wait_for("they to be gone", lambda: not world.run("pgrep", "-f", f"^{NUCLEUS} run ", status=None).stdout)
+    assert len(bridges(world)) == 2
+    path = world.directory / "topology.toml"
+    path.write_text(f'name = "{world.project}s"\n[defaults]\nservice_mode = "agent"\n[services.web]\ncommand = ["/bin/sleep", "1000"]\n')
+    with held(world, HOLD, 2):
+        world.run(NUCLEUS, "apply", "-f", path, "--lock-timeout", "200ms", env=sides[0], timeout=20)
+    world.run(NUCLEUS, "destroy", f"{world.project}s", env=sides[0])
+    world.run(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[0])
     assert bridges(world) == {}
 
 

@@ -148,6 +148,18 @@ def test_one_that_is_interrupted_goes_on_and_can_be_tried_again():
     orphan.mkdir(parents=True, exist_ok=True)
     run("again")
     remove("again")
+    # One that waits for who is at it, and is interrupted, has not begun.
+    lock = pathlib.Path("/run/nucleus/locks/again.lock")
+    lock.parent.mkdir(exist_ok=True)
+    holder = subprocess.Popen(["flock", "-F", str(lock), "sh", "-c", "echo held; exec sleep 1000"], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    begun = subprocess.Popen([guest.NUCLEUS, "restore", "--input", str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert begun.stdout.readline().startswith("waiting for the lock")
+    begun.terminate()
+    out = begun.communicate(timeout=300)[0]
+    assert begun.returncode == 143 and "interrupted" in out, (begun.returncode, out)
+    holder.kill()
+    holder.wait()
     guest.nucleus("restore", "--input", str(path))
     assert not orphan.exists()
     assert state("again")["status"] == "running"
