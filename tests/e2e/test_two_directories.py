@@ -23,7 +23,10 @@ HOLD = "import fcntl, struct, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, f
 
 @pytest.fixture
 def sides(world):
-    """Environments; each with directories of its own."""
+    """Environments; each with directories of its own, on a machine whose lock no other test has."""
+    own = world.directory / "machine.lock"
+    own.touch(0o600)
+    world.run("sh", "-c", f"touch {LOCK} && mount --bind {own} {LOCK}")
     found = []
     for name in ("one", "two"):
         found.append({**world.environment, "NUCLEUS_RUNTIME_DIR": str(world.runtime / name), "NUCLEUS_STATE_DIR": str(world.directory / f"state-{name}")})
@@ -125,7 +128,6 @@ def test_a_lease_whose_bridge_was_never_made_is_chosen_anew(world, sides, is_the
         path = world.directory / f"{number}.toml"
         path.write_text(TOPOLOGY.format(f"{world.project}s{number}"))
         paths.append(path)
-    world.run(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[0])  # the file is there
     with held(world, HOLD, 1):
         killed = world.popen(NUCLEUS, "apply", "-f", paths[0], env=sides[0], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         wait_for("it to be at its bridge", lambda: bridges(world))
@@ -138,8 +140,10 @@ def test_a_lease_whose_bridge_was_never_made_is_chosen_anew(world, sides, is_the
         world.run(NUCLEUS, "apply", "-f", paths[0], env=sides[0])
     else:
         world.run("ip", "link", "delete", bridge)
-        with held(world, CLAIM, int(ipaddress.ip_address("10.89.0.0")), 256):
+        first = ipaddress.ip_network("10.89.0.0/24")
+        with held(world, CLAIM, int(first.network_address), first.num_addresses):
             world.run(NUCLEUS, "apply", "-f", paths[0], env=sides[0])
+        assert [first] not in bridges(world).values()
         world.run(NUCLEUS, "apply", "-f", paths[1], env=sides[1])
     subnets = [subnet for all_ in bridges(world).values() for subnet in all_]
     assert len(subnets) == len(set(subnets)) == 2, subnets
@@ -174,7 +178,6 @@ def test_a_lease_whose_bridge_is_being_made_again_is_chosen_by_nobody_else(world
 @pytest.mark.parametrize("lock", [0, 2])
 @pytest.mark.parametrize("number, code", [("INT", 130), ("TERM", 143)])
 def test_an_interrupt_ends_a_runs_wait_for_the_machines_lock(world, sides, lock, number, code):
-    world.run(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[0])
     with held(world, HOLD, lock):
         waits = world.popen(NUCLEUS, "run", "--network", "bridge", "--name", "waits", "--", "echo", "ran", env=sides[1], stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True)
@@ -191,7 +194,6 @@ def test_an_interrupt_ends_a_runs_wait_for_the_machines_lock(world, sides, lock,
 def test_an_interrupt_ends_an_applys_wait_for_a_lock(world, sides, number):
     path = world.directory / "topology.toml"
     path.write_text(TOPOLOGY.format(f"{world.project}s"))
-    world.run(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[0])
     apply = (NUCLEUS, "apply", "-f", path, "--lock-timeout", "1h")
 
     def interrupted(reached):
@@ -230,7 +232,6 @@ def test_what_killed_containers_left_is_waited_for_no_longer_than_was_said(world
 
 
 def test_who_has_the_machines_lock_is_waited_for(world, sides):
-    world.run(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[0])  # the file is there
     holder = world.popen("/usr/bin/python3", "-c", HOLD, LOCK, "2", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "held\n"
     waits = world.popen(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[1])
@@ -241,7 +242,6 @@ def test_who_has_the_machines_lock_is_waited_for(world, sides):
 
 
 def test_who_has_the_machines_lock_for_good_is_told(world, sides):
-    world.run(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[0])
     holder = world.popen("/usr/bin/python3", "-c", HOLD, LOCK, "0", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "held\n"
     refused = world.run(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[1], status=125)
