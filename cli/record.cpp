@@ -15,7 +15,7 @@ namespace nucleus::cli {
 namespace {
 
 using Subnets = std::vector<spec::Ipv4Net>;
-using Chosen = std::map<std::string, spec::Ipv4Net>;  // by SubnetKey()
+using ChosenSubnets = std::map<std::string, spec::Ipv4Net>;  // by SubnetKey()
 
 bool SameChanges(const reconcile::Plan& a, const reconcile::Plan& b) {
   return std::ranges::equal(a.changes, b.changes, [](const reconcile::Change& one, const reconcile::Change& other) {
@@ -39,7 +39,7 @@ bool HasBridge(const Work& work, const spec::Network& network, const spec::Ipv4N
 }
 
 // Whether it was there once: what runs may have addresses of it, so it is not given up for another one.
-bool Had(const Work& work, const Chosen& before, const std::string& name, const spec::Ipv4Net& net) {
+bool Had(const Work& work, const ChosenSubnets& before, const std::string& name, const spec::Ipv4Net& net) {
   const auto had = before.find(reconcile::SubnetKey(name));
   return had != before.end() && had->second == net && work.world.applied.topology.networks.contains(name);
 }
@@ -47,9 +47,9 @@ bool Had(const Work& work, const Chosen& before, const std::string& name, const 
 // Claims what the networks are about to have and do not have yet. Those that were chosen; lost: those of them that
 // somebody else is about to have. What is declared, or was had before, is claimed so that nobody chooses it; that
 // somebody has is said where the bridge is made.
-Result<Chosen> ClaimNew(const Work& work, sys::AddressClaims& claims, Subnets& lost) {
+Result<ChosenSubnets> ClaimNew(const Work& work, sys::AddressClaims& claims, Subnets& lost) {
   const auto before = reconcile::AppliedLeases(work.world.applied).subnets;
-  Chosen chosen;
+  ChosenSubnets chosen;
   for (const auto& [name, network] : work.effective.networks) {
     const auto net = work.plan.subnets.find(reconcile::SubnetKey(name));
     if (net == work.plan.subnets.end() || HasBridge(work, network, net->second)) continue;

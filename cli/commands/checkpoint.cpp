@@ -16,7 +16,7 @@ namespace nucleus::cli {
 
 namespace {
 
-constexpr LockPatience kPatience{.time = Duration{10'000}, .is_interrupted = [] { return Interrupted().load(); }};
+constexpr LockPatience kLockPatience{.time = Duration{10'000}, .is_interrupted = [] { return Interrupted().load(); }};
 
 Result<> CheckIsRoots(std::string_view command) {
   if (::geteuid() == 0) return {};
@@ -133,7 +133,7 @@ Result<int> RunCheckpoint(Context& context) {
   const Container container = TRY(FindContainer(directories, arguments.Operand(0)));
   const auto running = TRY(process::OpenRunning(container.directory, container.Name()));
   TRY(process::CheckCanCheckpoint(running, container.Name()));
-  const auto lock = TRY(state::ProjectLock::Take(directories, container.project, kPatience));
+  const auto lock = TRY(state::ProjectLock::Take(directories, container.project, kLockPatience));
   TRY(CheckSame(container, running));
   Checkpoint checkpoint;
   checkpoint.topology = TRY(TopologyOf(arguments, container));

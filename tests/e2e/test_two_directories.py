@@ -63,6 +63,14 @@ networks = ["front"]
 """
 
 
+def two_topologies(world):
+    """Their files; one for each of the sides."""
+    paths = [world.directory / f"{number}.toml" for number in (0, 1)]
+    for number, path in enumerate(paths):
+        path.write_text(TOPOLOGY.format(f"{world.project}s{number}"))
+    return paths
+
+
 def test_topologies_that_choose_at_one_moment_all_have_subnets_of_their_own(world):
     """Each with directories of its own, so that no store knows of what the others have chosen."""
     many = range(12)
@@ -123,11 +131,7 @@ def test_a_container_chooses_no_subnet_that_somebody_else_is_about_to_have(world
 @pytest.mark.parametrize("is_there", [True, False])
 def test_a_lease_whose_bridge_was_never_made_is_chosen_anew(world, sides, is_there):
     """The apply that was to make it was killed; then somebody with directories of its own has, or is about to have, the same."""
-    paths = []
-    for number in (0, 1):
-        path = world.directory / f"{number}.toml"
-        path.write_text(TOPOLOGY.format(f"{world.project}s{number}"))
-        paths.append(path)
+    paths = two_topologies(world)
     with held(world, HOLD, 1):
         killed = world.popen(NUCLEUS, "apply", "-f", paths[0], env=sides[0], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         wait_for("it to be at its bridge", lambda: bridges(world))
@@ -155,11 +159,7 @@ def test_a_lease_whose_bridge_was_never_made_is_chosen_anew(world, sides, is_the
 
 def test_a_lease_whose_bridge_is_being_made_again_is_chosen_by_nobody_else(world, sides):
     """As after a reboot: what it was is known, and the kernel says nothing of it."""
-    paths = []
-    for number in (0, 1):
-        path = world.directory / f"{number}.toml"
-        path.write_text(TOPOLOGY.format(f"{world.project}s{number}"))
-        paths.append(path)
+    paths = two_topologies(world)
     world.run(NUCLEUS, "apply", "-f", paths[0], env=sides[0])
     (bridge, (subnet,)), = bridges(world).items()
     world.run("ip", "link", "delete", bridge)
@@ -250,11 +250,7 @@ def test_who_has_the_machines_lock_for_good_is_told(world, sides):
 
 
 def test_the_holder_of_the_machines_lock_is_named_and_waited_for_as_long_as_was_said(world, sides):
-    paths = []
-    for number in (0, 1):
-        path = world.directory / f"{number}.toml"
-        path.write_text(TOPOLOGY.format(f"{world.project}s{number}"))
-        paths.append(path)
+    paths = two_topologies(world)
     # Whoever changes rules is at it for as long as this stands in the place of what changes them.
     nft, stub, asked = pathlib.Path(NUCLEUS).with_name("nucleus-nft"), world.directory / "stub", world.directory / "asked"
     stub.write_text(f"#!/bin/sh\ntouch {asked}\nexec sleep 1000\n")
