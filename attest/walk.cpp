@@ -53,8 +53,8 @@ class Walker {
 
   Result<> Run(const std::vector<std::string>& from) {
     for (const auto& path : from) directories_.push_back({path, nullptr});
-    const unsigned threads = options_.threads != 0 ? options_.threads : std::thread::hardware_concurrency();
-    RunTogether(std::max(threads, 1U) - 1, [this] { Work(); });
+    const std::size_t threads = options_.threads != 0 ? options_.threads : Processors();
+    RunTogether(threads - 1, [this] { Work(); });
     if (error_) return Fail(std::move(*error_));
     if (IsSet(options_.stop)) return Interrupted();
     return {};

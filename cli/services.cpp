@@ -130,7 +130,7 @@ void LookAtThem(const Directories& directories, std::vector<Listed>& services) {
   constexpr std::size_t kOfThread = 64, kMostThreads = 8;
   const process::Glance glance(directories);
   std::atomic<std::size_t> next = 0;
-  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  const std::size_t cores = Processors();
   RunTogether(std::min({cores - 1, kMostThreads - 1, services.size() / kOfThread}), [&] {
     for (std::size_t i = next++; i < services.size(); i = next++) services[i].seen = glance.At(services[i].key);
   });

@@ -72,11 +72,11 @@ if(NUCLEUS_TESTS)
   enable_testing()
 endif()
 
-# What runs before the C library is up: there is no canary yet, and a loop must stay a loop, for memset(3) and its like
-# are called by way of a table that is not relocated.
+# What runs before the C library is up: there is no canary yet, and a loop must stay a loop and an array without a first
+# value one, for memset(3) and its like are called by way of a table that is not relocated.
 function(nucleus_before_libc source)
   set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON
-    COMPILE_OPTIONS "-O2;-fno-stack-protector;-fno-builtin;$<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns>")
+    COMPILE_OPTIONS "-O2;-fno-stack-protector;-fno-builtin;-ftrivial-auto-var-init=uninitialized;$<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns>")
 endfunction()
 
 function(nucleus_library name)

@@ -163,8 +163,7 @@ class Checker {
     Status status;
     if (!attest::GetStatus(source_, "", status) || !IsAsItWas(status, root->second)) unsettled_.emplace_back();
     constexpr std::size_t kWorthAnother = 1000;  // a thread costs as much as looking at so many
-    RunTogether(tree_.size() < kWorthAnother ? 0 : std::max(std::thread::hardware_concurrency(), 1U) - 1,
-                [this] { Work(); });
+    RunTogether(tree_.size() < kWorthAnother ? 0 : Processors() - 1, [this] { Work(); });
     return std::move(unsettled_);
   }
 

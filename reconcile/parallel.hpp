@@ -17,7 +17,7 @@ inline constexpr std::size_t kWorthAThread = 500;
 template <class F>
 void ForEachPieceInParallel(std::size_t count, const F& call) {
   constexpr std::size_t kPiece = 64;  // small: the costly ones stand together
-  const std::size_t most = std::max(1u, std::min(8u, std::thread::hardware_concurrency()));
+  const std::size_t most = std::min<std::size_t>(8, Processors());
   const std::size_t threads = std::clamp<std::size_t>(count / kWorthAThread, 1, most);
   std::atomic<std::size_t> next = 0;
   const auto work = [&] {

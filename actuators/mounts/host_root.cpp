@@ -93,12 +93,15 @@ Result<HostShape> ReadHostShape() {
   for (const std::string_view path : kPrograms) Look(std::string(path), shape);
   for (const std::string_view path : kSettings) Look(std::string(path), shape);
   // A Java runtime of Debian, /usr/lib/jvm/java-17-openjdk-amd64, keeps its settings in /etc/java-17-openjdk and does
-  // not start without them.
+  // not start without them; others add no architecture.
   const std::unique_ptr<DIR, decltype([](DIR* dir) { ::closedir(dir); })> runtimes(::opendir("/usr/lib/jvm"));
   std::set<std::string> java;
   while (const dirent* entry = runtimes ? ::readdir(runtimes.get()) : nullptr) {
     const std::string_view name = entry->d_name;
-    if (name.starts_with("java-")) java.insert("/etc/" + std::string(name.substr(0, name.rfind('-'))));
+    if (!name.starts_with("java-")) continue;
+    java.insert("/etc/" + std::string(name));
+    const auto other = name.substr(0, name.rfind('-'));
+    if (other.find_first_of("0123456789") != std::string_view::npos) java.insert("/etc/" + std::string(other));
   }
   for (const std::string& path : java) Look(path, shape);
   return shape;

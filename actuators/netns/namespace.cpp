@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "spec/core/threads.hpp"
+
 namespace nucleus::netns {
 
 Result<NamespaceId> OwnNamespace() {
@@ -72,7 +74,7 @@ Result<> OnThread(const std::function<Result<>()>& function) {
 void OnThreads(std::size_t to_do, const std::function<void()>& work) {
   constexpr std::size_t kOfThread = 32;  // below that many, starting a second one costs more than it saves
   constexpr std::size_t kMost = 8;
-  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  const std::size_t cores = Processors();
   const std::size_t wanted = std::min({cores, kMost, (to_do + kOfThread - 1) / kOfThread});
   std::vector<std::jthread> threads;
   try {

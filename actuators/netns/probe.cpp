@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -155,32 +156,32 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
     observation.facts.merge(inside->sysctls);
     observation.facts.merge(inside->routing);
     ObserveEgress(*inside, job.wanted, observation);
+    std::map<std::string, std::string> facts;  // of as many links and routes as the workload likes
     for (const auto& link : snapshot.links) {
-      if (link.name == "lo") observation.facts["lo"] = link.up ? "up" : "down";
+      if (link.name == "lo") facts["lo"] = link.up ? "up" : "down";
       // Tunnels and the like that the kernel puts into every namespace are nobody's doing.
       if (link.kind != "veth") continue;
       const auto name = FactNameOf(&link, host, job);
       const auto* attachment = AttachmentOf(link, host, job.wanted);
       const bool v6 = (attachment != nullptr && attachment->v6) || HasIpv6Address(snapshot, link.index);
-      observation.facts[name] =
-          InsideText(snapshot.AddressesOf(link.index), link.mac, link.mtu, link.up) + SettingsText(link, v6);
+      facts[name] = InsideText(snapshot.AddressesOf(link.index), link.mac, link.mtu, link.up) + SettingsText(link, v6);
       if (v6) {
-        for (const auto& [setting, value] : Ipv6Facts(link)) observation.facts[name + " " + setting] = value;
+        for (const auto& [setting, value] : Ipv6Facts(link)) facts[name + " " + setting] = value;
       }
       const Link* end = host.Find(link.peer);
       if (end == nullptr || end->kind != "veth" || end->peer != link.index) continue;
       const Link* bridge = host.Find(end->master);
       paired.insert(end);
-      observation.facts[name + " host end"] =
+      facts[name + " host end"] =
           HostEndText(end->name, bridge == nullptr ? "" : bridge->name, end->mtu, end->up, end->hairpin, end->alias);
     }
     const bool userspace = job.wanted != nullptr && job.wanted->userspace;
     if (const auto fault = userspace ? UserspaceFault(snapshot, job.wanted->userspace_v6) : std::nullopt)
-      observation.facts["link of its program in user space"] = *fault;
+      facts["link of its program in user space"] = *fault;
     for (const auto& route : snapshot.DefaultRoutes()) {
       const Link* link = snapshot.Find(route.index);
       if (userspace && link != nullptr && link->kind == "tun") continue;
-      std::string& routes = observation.facts[std::string(route.IsV6() ? kDefaultRoute6 : kDefaultRoute)];
+      std::string& routes = facts[std::string(route.IsV6() ? kDefaultRoute6 : kDefaultRoute)];
       if (!routes.empty()) routes += ", ";
       routes += RouteText(route.gateway.value_or(spec::Ipv4{}), FactNameOf(link, host, job));
     }
@@ -188,9 +189,10 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
       const Link* link = snapshot.Find(route.index);
       // Over a link that a workload has made, a tunnel say, it may send what it likes.
       if (link == nullptr || link->kind != "veth") continue;
-      observation.facts["route " + spec::Format(route.to)] =
+      facts["route " + spec::Format(route.to)] =
           RouteText(route.gateway.value_or(spec::Ipv4{}), FactNameOf(link, host, job));
     }
+    observation.facts.merge(Facts(std::move(facts)));
   }
   for (const Link* end : job.host_ends) {
     if (!paired.contains(end)) observation.facts["link " + end->name] = "without its other end in the namespace";

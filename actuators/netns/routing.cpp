@@ -110,11 +110,11 @@ bool RoutesByItself(const Snapshot& snapshot) {
 
 Result<RoutingRules> DumpRules(Netlink& netlink, bool v6) {
   RoutingRules there;
-  for (const unsigned char family : {AF_INET, AF_INET6}) {
+  for (const int family : {AF_INET, AF_INET6}) {
     if (family == AF_INET6 && !v6) continue;
     Message message(RTM_GETRULE, 0);
     fib_rule_hdr filter{};
-    filter.family = family;
+    filter.family = static_cast<std::uint8_t>(family);
     message.Header(filter);
     std::vector<RoutingRule> rules;
     const auto dumped = netlink.Dump(
@@ -124,7 +124,7 @@ Result<RoutingRules> DumpRules(Netlink& netlink, bool v6) {
         });
     if (!dumped && (dumped.error().sys_errno == EAFNOSUPPORT || dumped.error().sys_errno == EOPNOTSUPP)) continue;
     TRY(dumped);
-    there.families.push_back(family);
+    there.families.push_back(filter.family);
     std::ranges::move(rules, std::back_inserter(there.rules));
   }
   return there;

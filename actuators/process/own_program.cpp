@@ -59,7 +59,12 @@ Variables WithPlace(char** environment) {
 
 }  // namespace
 
+// The root of a mount that has no place. Read-only alone says nothing: the machine's own mount may be so for a while.
 Result<bool> RunsFromClone() {
+  std::array<char, 2> link{};
+  const ssize_t size = ::readlink(kSelf, link.data(), link.size());
+  if (size < 0) return FailSys("readlink", kSelf);
+  if (size != 1) return false;
   struct statvfs at{};
   if (::statvfs(kSelf, &at) != 0) return FailSys("statvfs", kSelf);
   return (at.f_flag & ST_RDONLY) != 0;

@@ -18,6 +18,7 @@ class SortedTable {
   using Key = std::invoke_result_t<KeyOf, const Row&>;
 
   static constexpr const Row* Find(const Key& key) {
+    static_assert(std::ranges::adjacent_find(kOrder, {}, KeyAt) == kOrder.end(), "two rows of one key");
     const auto found = std::ranges::lower_bound(kOrder, key, {}, KeyAt);
     return found == kOrder.end() || KeyAt(*found) != key ? nullptr : &kTable[*found];
   }
@@ -25,6 +26,7 @@ class SortedTable {
  private:
   static constexpr Key KeyAt(std::uint16_t index) { return KeyOf{}(kTable[index]); }
   static constexpr auto kOrder = [] {
+    static_assert(kTable.size() <= 0x1'0000);
     std::array<std::uint16_t, kTable.size()> order{};
     std::iota(order.begin(), order.end(), std::uint16_t{0});
     std::ranges::sort(order, {}, KeyAt);

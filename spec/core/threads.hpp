@@ -1,12 +1,23 @@
-// The same work on several threads. Standard library only.
+// The same work on several threads.
 #pragma once
 
+#include <sched.h>
+
+#include <algorithm>
 #include <cstddef>
 #include <system_error>
 #include <thread>
 #include <vector>
 
 namespace nucleus {
+
+// That this thread may run on, and those that it starts: taskset(1) or a cpuset may leave it fewer than the machine
+// has; sched_getaffinity(2), cpuset(7).
+inline std::size_t Processors() {
+  cpu_set_t allowed;
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return std::max(1U, std::thread::hardware_concurrency());
+  return static_cast<std::size_t>(std::max(1, CPU_COUNT(&allowed)));
+}
 
 // Calls work() on this thread and on so many others, and returns when all calls have. A thread that the system does not
 // give (pthread_create(3), EAGAIN) is one less: work() has to share out what there is to do among those who come.

@@ -1,6 +1,7 @@
 #include "state/parts/firewall_model.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "spec/core/hash.hpp"
@@ -340,7 +341,9 @@ Facts FirewallFacts(const FirewallState& state) {
   if (state.ip6_forward) facts["ip6_forward"] = *state.ip6_forward;
   for (const auto& [name, text] : state.chains) facts["chain " + name] = text;
   facts.merge(RuleFacts(state.rules));
-  for (const auto& other : state.others) facts[other] = "present";
+  std::map<std::string, std::string> others;
+  for (const auto& other : state.others) others.emplace(other, "present");
+  facts.merge(Facts(std::move(others)));
   if (state.reordered) facts["order of rules"] = "changed";
   return facts;
 }

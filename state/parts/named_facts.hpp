@@ -1,12 +1,14 @@
 // Facts by name: what a std::map would be, in one piece of memory. A planner walks along those of every part of a
 // topology, and nodes scattered over memory are what that would wait for.
 //
-// Added in the order of the names, each costs the same; in any other, what is behind it moves: of many, sort first.
+// Added in the order of the names, each costs the same; in any other, what is behind it moves: of many, or as many as
+// somebody else likes, gather them in a map first.
 #pragma once
 
 #include <algorithm>
 #include <initializer_list>
 #include <iterator>
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -36,6 +38,10 @@ class NamedFacts {
   NamedFacts() = default;
   NamedFacts(std::initializer_list<value_type> facts) {
     for (const auto& [name, value] : facts) emplace(name, value);
+  }
+  explicit NamedFacts(std::map<std::string, std::string> facts) {
+    facts_.reserve(facts.size());
+    for (auto& [name, value] : facts) facts_.emplace_back(name, std::move(value));
   }
 
   [[nodiscard]] iterator begin() { return facts_.begin(); }

@@ -37,6 +37,7 @@ Map AsMap(const NamedFacts& facts) {
 RC_GTEST_PROP(NamedFacts, WhatIsThereStays, ()) {
   const auto pairs = *SomePairs();
   RC_ASSERT(AsMap(FactsOf(pairs)) == MapOf(pairs));
+  RC_ASSERT(NamedFacts(MapOf(pairs)) == FactsOf(pairs));
 }
 
 RC_GTEST_PROP(NamedFacts, MergeTakesOtherNames, ()) {

@@ -2,6 +2,7 @@
 import errno
 import json
 import os
+import platform
 import pty
 import re
 import select
@@ -178,6 +179,23 @@ def test_the_program_is_a_read_only_clone_of_itself(world):
         world.run("kill", "-TERM", str(pid))
         process.wait(20)
     assert looked == "1\n"
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="it is executed again on other processors")
+@pytest.mark.parametrize("closed,again", [("", False), ("<&-", True)])
+def test_it_maps_itself_from_the_clone_and_is_executed_again_where_that_may_not_be(world, closed, again):
+    look = """import os, sys
+process = f"/proc/{sys.argv[1]}"
+own = os.stat(process + "/exe")
+maps = [os.statvfs(f"{process}/map_files/{name}").f_flag & os.ST_RDONLY for name in os.listdir(process + "/map_files")
+        if os.path.samestat(os.stat(f"{process}/map_files/{name}"), own)]
+print(len(maps) > 2 and all(maps), b"NUCLEUS_PLACE=" in open(process + "/environ", "rb").read())"""
+    with world.popen("sh", "-c", f"exec nucleus run --name box -- sleep 1000 {closed}") as process:
+        pid = str(running(world)["supervisor_pid"])
+        looked = world.run("python3", "-c", look, pid).stdout
+        world.run("kill", "-TERM", pid)
+        process.wait(20)
+    assert looked == f"True {again}\n"
 
 
 def test_a_terminal_has_to_be_there(world):

@@ -137,13 +137,15 @@ while time.monotonic() < end:
                 if what in ("maps", "environ") and not os.read(fd, 1) or what == "mem" and os.pread(fd, 1, 0) == b"":
                     os.close(fd)
                     continue
-            except OSError:
-                pass
+            except OSError as error:
+                if error.errno == errno.ESRCH:
+                    os.close(fd)
+                    continue
             try:
                 exe = os.readlink(f"/proc/{name}/exe")
             except OSError as error:  # one that has ended has none
                 exe = "" if error.errno in (errno.ENOENT, errno.ESRCH) else "one that nobody may look at: nucleus"
-            if "nucleus" in exe:
+            if exe == "/" or "nucleus" in exe:  # what runs from a clone of its file has no other name
                 opened.add((what, exe))
             os.close(fd)
 print("seen" if seen else "nobody", sorted(opened))

@@ -53,12 +53,17 @@ def waits(pid):
     return "\n".join([f"{pid} {words}", *threads])
 
 
+def kill_all(pids):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 class Started(subprocess.Popen):
     def kill(self):
         """What it has started, too: it would hold the pipes open."""
-        for pid in descendants(self.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        if self.poll() is None:
+            kill_all(descendants(self.pid))
         super().kill()
 
     def __exit__(self, kind, value, traceback):
@@ -120,7 +125,9 @@ class World:
             try:
                 out, err = process.communicate(timeout=timeout)
             except subprocess.TimeoutExpired:
-                waited_for = "\n".join(map(waits, self.members()))
+                late = sorted({*descendants(self.init), *descendants(process.pid)})
+                waited_for = "\n".join(map(waits, late))
+                kill_all(late)
                 process.kill()
                 out, err = process.communicate()
                 raise AssertionError(f"not within {timeout} s: {command}\n{out}\n{err}\n{waited_for}") from None
@@ -133,18 +140,6 @@ class World:
         """Until they are gone: whoever is asked next sees what that leaves."""
         numbers = [str(pid).strip() for pid in pids]
         self.run("sh", "-c", f"kill -KILL {' '.join(numbers)} && while ps -o stat= -p {','.join(numbers)} | grep -qv ^Z; do sleep 0.01; done")
-
-    def members(self):
-        """All its processes, as the machine numbers them."""
-        namespace = os.readlink(f"/proc/{self.init}/ns/pid")
-        found = []
-        for entry in pathlib.Path("/proc").glob("[0-9]*"):
-            try:
-                if os.readlink(entry / "ns/pid") == namespace:
-                    found.append(int(entry.name))
-            except OSError:
-                pass
-        return sorted(found)
 
     def numbered(self, process):
         """The process behind a popen() as the world numbers it: nsenter and unshare execute, and do not fork, but for the pid namespace."""
