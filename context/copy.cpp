@@ -267,7 +267,7 @@ class Copier final : public attest::Visitor {
     if (!from) return Unreachable(std::string(name.path), err);
     const sys::Fd to(::openat(directory, name.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!to) {
-      TRY(NotMade("create", name, errno));
+      (void)TRY(NotMade("create", name, errno));
       return {};
     }
     const auto done = content_.Copy(from.get(), to.get(), status, name.scratch.buffer, options_);

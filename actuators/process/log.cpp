@@ -57,7 +57,7 @@ void Collect(std::string_view text, std::size_t count, std::vector<LogEntry>& en
 }  // namespace
 
 void Mirror::Line(std::string_view line, std::int64_t now_ms) {
-  constexpr int kPatienceMs = 100;
+  constexpr int kTakenWithinMs = 100;
   constexpr std::int64_t kRestMs = 5'000;
   if (fd_ < 0 || (now_ms < deaf_until_ && deaf_until_ - now_ms <= kRestMs)) return;  // the clock may have been set back
   std::string text(is_cut_ ? "\n" : "");
@@ -65,8 +65,9 @@ void Mirror::Line(std::string_view line, std::int64_t now_ms) {
   std::string_view rest = text;
   while (!rest.empty()) {
     pollfd entry{.fd = fd_, .events = POLLOUT, .revents = 0};
-    const ssize_t sent =
-        ::poll(&entry, 1, kPatienceMs) == 1 ? ::send(fd_, rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL) : -1;
+    const ssize_t sent = ::poll(&entry, 1, kTakenWithinMs) == 1
+                             ? ::send(fd_, rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
+                             : -1;
     if (sent <= 0) {
       deaf_until_ = now_ms + kRestMs;
       return;
