@@ -21,7 +21,7 @@ inline constexpr std::string_view kApplyText =
     "Prints the plan, asks on a terminal before anything is destroyed, replaced or restarted, then does what the "
     "plan says, independent steps at once, and waits for health. Where nothing is to be done nothing is "
     "touched.\n\nWith PLAN it runs exactly that saved plan, or refuses with exit 4 and lists what is different "
-    "since.\n\nAn interrupt starts no new step, finishes those that run, and exits with 130; the next apply goes "
+    "since.\n\nAn interrupt starts no new step, finishes those that run, but for one that waits for a lock, and exits with 130; the next apply goes "
     "on from there.\n\nWith --watch it stays, woken by events, and converges again without asking when a file "
     "changes, or what it names, or something drifts. Files that cannot be read are told, and what they said before "
     "goes on being kept. What fails is told once and tried again, at last every minute. What another command "

@@ -372,9 +372,11 @@ Result<std::string> GoBack(Work& work, const reconcile::Machinery& machinery, st
   return DocumentOf(again, executed);
 }
 
-// The same for one that nobody wants half of: an interrupt, which may be why, does not cut it off.
+// The same for one that nobody wants half of: an interrupt, which may be why, does not cut it off. Nor does a lock that
+// was not had before, for which it does not wait as long again.
 Result<> TakeBack(Work& work, std::uint64_t failed) {
-  const Actuators actuators = TRY(Actuators::Make(work.directories, {.time = work.arguments().Time("lock-timeout")}));
+  constexpr std::chrono::milliseconds kPatience{2'000};
+  const Actuators actuators = TRY(Actuators::Make(work.directories, {.time = kPatience}));
   (void)TRY(GoBack(work, actuators.With(work.probers), failed));
   return {};
 }

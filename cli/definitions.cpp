@@ -431,7 +431,7 @@ constexpr std::array kExitCodes{
     ExitCode{5, "a lock was not had: that of the project, or one of the machine's, and then parts may be done"},
     ExitCode{6, "applied, but unhealthy or timed out"},
     ExitCode{64, "wrong usage"},
-    ExitCode{130, "interrupted"},
+    ExitCode{130, "interrupted; of `run`, `checkpoint` and `restore` 128 and the number of the signal"},
 };
 
 const Option* OptionNamed(std::span<const Option* const> options, std::string_view name) {

@@ -132,6 +132,7 @@ Result<spec::Ipv4Net> ChooseSubnet(const Directories& directories, sys::AddressC
   };
   auto chosen = TRY(from(kFirst));
   while (claims != nullptr) {
+    if (RunNetwork::Patience().Interrupted()) return Fail(ErrorCode::kInterrupted, "choose", "subnet", "interrupted");
     const bool is_ours = TRY(claims->Claim(chosen.base.value, kSize));
     const auto again = TRY(from(is_ours ? chosen.base.value : chosen.base.value + kSize));
     if (is_ours && again == chosen) break;
@@ -238,12 +239,15 @@ Result<std::unique_ptr<RunNetwork>> RunNetwork::Reserve(const Directories& direc
   if (!service.port_forwards.empty()) TRY(CheckTopologies(directories, service.port_forwards));
   // The program binds them itself.
   if (InUserspace(service)) return Propose(directories, service);
-  RemoveOrphans(directories, Patience());
+  const bool tidy = RemoveOrphans(directories, Patience());
+  if (!tidy && Patience().Interrupted())
+    return Fail(ErrorCode::kInterrupted, "remove", "what killed containers have left", "interrupted");
   auto lock = TRY(sys::TakeHostLock(sys::MachineLock::kContainers, directories.HostLock(),
                                     {.project = service.name, .patience = Patience()}));
   sys::AddressClaims claims;
   auto network = TRY(Choose(directories, service, &claims));
   network->choosing_ = std::move(lock);
+  network->ruled_ = !tidy;  // one of this name may have left rules
   network->claims_ = std::move(claims);
   network->ports_ = std::move(ports);
   return network;
@@ -253,7 +257,7 @@ LockPatience RunNetwork::Patience() {
   return {.is_interrupted = [] { return sys::PendingEnd(true, process::StopSignal()) != 0; }};
 }
 
-void RunNetwork::RemoveOrphans(const Directories& directories, const LockPatience& patience) {
+bool RunNetwork::RemoveOrphans(const Directories& directories, const LockPatience& patience) {
   std::error_code ignored;
   std::vector<std::string> names;
   const std::filesystem::path containers(directories.ProjectDir(kProject));
@@ -262,7 +266,8 @@ void RunNetwork::RemoveOrphans(const Directories& directories, const LockPatienc
     if (address && address->kind == Kind::kContainer) names.push_back(address->name);
   }
   for (const auto& name : names)
-    if (!RemoveOrphan(directories, name, patience)) return;
+    if (!RemoveOrphan(directories, name, patience)) return false;
+  return true;
 }
 
 Result<> RunNetwork::MakeBridge(const reconcile::Side& side) {
@@ -301,7 +306,7 @@ Result<> RunNetwork::Make(const reconcile::Side& side, const spec::Service& serv
     firewall.ports.clear();  // it is alone there: whose address could it take?
     for (auto& forward : firewall.forwards) forward.service = NetnsKey(name_).address.Text();
     const auto applied = actuator.Apply(FirewallKey(name_), firewall, {});
-    ruled_ = applied || !IsNotHad(applied.error());
+    ruled_ = ruled_ || applied || !IsNotHad(applied.error());
     TRY(applied);
     TRY(actuator.Furnish(network, wanted, lacks));
   }

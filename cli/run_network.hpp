@@ -43,7 +43,7 @@ class RunNetwork {
 
   // What containers whose nucleus was killed have left: bridges, rules that lead published ports nowhere, directories.
   // As far as the machine's lock is had in that time, which is waited for once.
-  static void RemoveOrphans(const Directories& directories, const LockPatience& patience);
+  static bool RemoveOrphans(const Directories& directories, const LockPatience& patience);
 
   // Of a run in the foreground, whose signals are held back: one that is to end it ends the wait.
   static LockPatience Patience();

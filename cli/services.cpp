@@ -92,11 +92,17 @@ struct Listed {
   bool networked = true;
   bool alone = false;
   std::vector<spec::PortForward> ports;
+  bool userspace = false;  // a program publishes them, and not the kernel
   Result<Observation> seen = {};
 
   Listed(std::string project, std::string name, bool done)
       : key{std::move(project), {Kind::kService, std::move(name)}, Part::kProcess}, completed(done) {}
 };
+
+void TakePorts(Listed& listed, const spec::Service& service) {
+  listed.ports = service.port_forwards;
+  listed.userspace = spec::IsUserspace(service.nat_backend);
+}
 
 // What can be said without reading what most of them do not have.
 Result<Listed> ReadListed(const state::ListedProject& project, const state::ListedProject::Service& service) {
@@ -104,7 +110,7 @@ Result<Listed> ReadListed(const state::ListedProject& project, const state::List
   Listed listed(project.name, service.name, service.completed);
   listed.networked = mentions("\"networks\"");
   if (mentions("\"port_forwards\""))
-    listed.ports = TRY_IN(listed.key.Text(), spec::ServiceFromJson(service.spec_json)).port_forwards;
+    TakePorts(listed, TRY_IN(listed.key.Text(), spec::ServiceFromJson(service.spec_json)));
   return listed;
 }
 
@@ -117,8 +123,7 @@ Result<> AddServices(state::Store& store, const Directories& directories, const 
     const World world = TRY(LoadWorld(store, project.name));
     const spec::Topology known = TRY(AppliedAndBegun(store, directories, world));
     for (const auto& [name, service] : known.services)
-      services.emplace_back(project.name, name, world.applied.completed_jobs.contains(name)).ports =
-          service.port_forwards;
+      TakePorts(services.emplace_back(project.name, name, world.applied.completed_jobs.contains(name)), service);
   }
   for (auto& service : std::span(services).subspan(static_cast<std::size_t>(first)))
     service.alone = project.single_container;
@@ -181,7 +186,7 @@ Result<std::vector<ServiceRow>> ListServices(state::Store& store, const Director
     ServiceRow& row = rows.emplace_back(RowOf(project, address, seen, service.completed ? "completed" : "stopped"));
     row.alone = service.alone;
     row.networked = service.networked;
-    const auto own = ReadNetworkState(ValueOf(seen.facts, kNetworkHelpFact));
+    const auto own = service.userspace ? ReadNetworkState(ValueOf(seen.facts, kNetworkHelpFact)) : NetworkState();
     for (const spec::PortForward& port : service.ports) {
       std::string text = spec::Format(port);
       if (own.Publishes(text) && machine.Publishes(spec::Format(AtUsersMachine(port))))

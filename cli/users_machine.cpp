@@ -1,6 +1,8 @@
 #include "cli/users_machine.hpp"
 
+#include <fcntl.h>
 #include <sched.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -36,7 +38,18 @@ Result<bool> JoinUsersMachine(const Directories& directories) {
 }
 
 NetworkState StateOfUsersMachine(const Directories& directories) {
-  const auto text = sys::ReadFile(UsersMachine(directories) + "/" + std::string(kStatusFile));
+  const std::string directory = UsersMachine(directories);
+  if (::access(directory.c_str(), F_OK) != 0) return {};  // root's machine is the one there is
+  const auto keeper = process::FindSupervisor(directory);
+  if (!keeper) return {};
+  if (!*keeper) return {"", "", "it is not kept", std::vector<std::string>()};
+  constexpr std::size_t kLongest = 64 << 10;
+  // In a directory of the user's: whatever that is now.
+  const sys::Fd file(
+      ::open((directory + "/" + std::string(kStatusFile)).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  struct stat status{};
+  if (!file || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return {};
+  const auto text = sys::ReadAll(file.get(), kStatusFile, kLongest);
   return ReadNetworkState(text ? std::string_view(*text) : std::string_view());
 }
 

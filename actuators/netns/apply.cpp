@@ -31,10 +31,13 @@ std::vector<Part> NetnsActuator::Parts() const {
 
 namespace {
 
-// For the supervisor, where there is one.
+// For the supervisor, where there is one; with what it has not heard of yet.
 void LeaveDenied(const std::string& directory, std::uint64_t packets) {
   if (packets == 0 || ::access((directory + "/" + std::string(kStatusFile)).c_str(), F_OK) != 0) return;
-  (void)sys::ReplaceFile(directory + "/" + std::string(kDeniedFile), std::to_string(packets), 0600);
+  const std::string path = directory + "/" + std::string(kDeniedFile);
+  const auto before = sys::ReadFileIfThere(path);
+  if (before && *before) packets += ParseUnsigned(**before).value_or(0);
+  (void)sys::ReplaceFile(path, std::to_string(packets), 0600);
 }
 
 ProgressSink AsWarning(const ProgressSink& progress) {

@@ -154,11 +154,14 @@ class Attacher {
 // The count is read once nothing is counted any more. Where somebody has made another table of it, it says nothing.
 Result<> RemoveEgress(const DeniedSink& sink) {
   if (!TRY(ReadEgress(false)).present) return {};
+  std::uint64_t last = 0;
   if (sink && RunNft(NoEgressRulesTransaction(), "remove", "egress rules")) {
     const auto denied = DeniedHere();
-    if (denied && *denied) sink(**denied);
+    if (denied && *denied) last = **denied;
   }
-  return RunNft(NoEgressTransaction(), "remove", "egress rules");
+  TRY(RunNft(NoEgressTransaction(), "remove", "egress rules"));
+  if (last != 0) sink(last);
+  return {};
 }
 
 // As one transaction. What is right already is left alone: its counter goes on.

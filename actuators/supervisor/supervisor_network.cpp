@@ -112,11 +112,12 @@ void Supervisor::HearNetwork() {
 // What egress rules have denied since the last look is an event: never more of them than looks.
 void Supervisor::LookForDenials(bool tell) {
   if (!events_ || launch_.netns.empty()) return;  // in the foreground nobody reads of it
-  const auto packets = DeniedPackets(launch_.netns);
+  // That of rules that are gone comes after them, and is asked for before those that there are.
   if (const auto last = TakeDenied(directory_ + "/" + std::string(kDeniedFile))) {
     CountDenied(*last, tell);
     denied_ = 0;
   }
+  const auto packets = DeniedPackets(launch_.netns);
   // Those that are gone are made again. Where there were none whoever makes some has the policy read again.
   if (packets || look_for_denials_at_ != 0) look_for_denials_at_ = Now() + kDenialsMs;
   if (packets) CountDenied(*packets, tell);

@@ -228,6 +228,24 @@ def test_what_killed_containers_left_is_waited_for_no_longer_than_was_said(world
     assert bridges(world) == {}
 
 
+def test_rules_of_a_killed_container_are_found_again_when_the_next_of_its_name_is_interrupted(world, sides):
+    tables = lambda: re.findall(r"table \w+ (nucleus_\w+)", world.run("nft", "list", "tables").stdout)
+    left = world.popen(NUCLEUS, "run", "--network", "bridge", "--publish", "8080:80", "--name", "a", "--", "sh", "-c", "echo up; exec sleep 1000", env=sides[0],
+                       stdout=subprocess.PIPE, text=True)
+    assert left.stdout.readline() == "up\n"
+    world.run("pkill", "-KILL", "-f", f"^{NUCLEUS} run ")
+    wait_for("it to be gone", lambda: not world.run("pgrep", "-f", f"^{NUCLEUS} run ", status=None).stdout)
+    assert tables()
+    with held(world, HOLD, 2):
+        waits = world.popen(NUCLEUS, "run", "--network", "bridge", "--name", "a", "--", "echo", "ran", env=sides[0], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        wait_for("it to come to the lock", lambda: len(world.run("sh", "-c", f"find /proc/[0-9]*/fd -lname {LOCK}", status=None).stdout.split()) > 1)
+        world.run("pkill", "-INT", "-f", f"^{NUCLEUS} run .*--name a")
+        out, _ = waits.communicate(timeout=20)
+        assert (waits.returncode, out) == (130, "")
+    world.run(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[0])
+    assert (tables(), bridges(world)) == ([], {})
+
+
 def test_who_has_the_machines_lock_is_waited_for(world, sides):
     holder = world.popen("/usr/bin/python3", "-c", HOLD, LOCK, "2", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "held\n"
