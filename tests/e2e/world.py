@@ -61,10 +61,12 @@ def kill_all(pids):
 
 class Started(subprocess.Popen):
     def kill(self):
-        """What it has started, too: it would hold the pipes open."""
-        if self.poll() is None:
-            kill_all(descendants(self.pid))
-        super().kill()
+        """What it has started, which would hold the pipes open. nsenter then ends of itself: a world does not end before its processes were
+        reaped, and whom nsenter leaves behind only the machine's init would reap."""
+        if self.poll() is None and (started := descendants(self.pid)):
+            kill_all(started)
+        else:
+            super().kill()
 
     def __exit__(self, kind, value, traceback):
         if kind is not None:
