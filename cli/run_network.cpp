@@ -118,7 +118,7 @@ Result<spec::Ipv4Net> FirstFree(std::uint64_t candidate, std::vector<spec::Ipv4N
   }
   if (candidate + kSize <= kEnd) return spec::Ipv4Net{{static_cast<std::uint32_t>(candidate)}, kPrefix};
   return Fail(Error::Of(ErrorCode::kConflict, "choose", "a subnet",
-                        "every one from 10.64.0.0 to 10.79.255.255 is reached by this machine already")
+                        "every one from 10.64.0.0 to 10.79.255.255 is reached by this machine, or about to be")
                   .Hint("--nat-backend userspace does without"));
 }
 
