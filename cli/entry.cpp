@@ -40,7 +40,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void NucleusBegin(const std:
   const auto* words = reinterpret_cast<const char* const*>(stack + 1);
   const std::uintptr_t* after = stack + 1 + stack[0] + 1;  // the environment
   while (*after != 0) ++after;
-  if (stack[0] > 1 && StaysInFront(words + 1) && IsRoot(after + 1)) nucleus::process::MapAgain(stack);
+  if (stack[0] > 1 && StaysInFront(words + 1) && IsRoot(after + 1)) nucleus::process::MapAgain(stack, after + 1);
 }
 
 // The psABI's process initialization: the stack pointer is at argc, rdx is for atexit(3).

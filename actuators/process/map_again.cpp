@@ -104,10 +104,6 @@ prctl_mm_map MapOf(const std::uintptr_t* stack, const Auxiliary& told, std::uint
   return map;
 }
 
-bool BecomeFile(prctl_mm_map& map) {
-  return Call(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, At(&map), sizeof map) == 0;
-}
-
 // In memory of its own, where the page of the file that is written to would be copied one by one: nothing was written
 // to so far.
 bool Detach(std::uintptr_t begin, std::size_t size, int file, std::size_t offset, std::size_t filled) {
@@ -141,11 +137,11 @@ bool MapFrom(int file, const std::uintptr_t* stack, const Auxiliary& told) {
   auto map = MapOf(stack, told, base);
   map.exe_fd = static_cast<std::uint32_t>(file);
   constexpr long kBusy = -16;  // EBUSY: it may, and could, were nothing mapped
-  const long refused = Call(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, At(&map), sizeof map);
-  if (refused != 0 && refused != kBusy) return false;
+  const auto change = [&map] { return Call(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, At(&map), sizeof map); };
+  if (const long refused = change(); refused != 0 && refused != kBusy) return false;
   for (std::size_t i = 0; i < told.count; ++i)
     if (told.headers[i].p_type == PT_LOAD && !MapSegment(told.headers[i], base, file)) return false;
-  return BecomeFile(map);
+  return change() == 0;
 }
 
 // /proc/self/fd/N; opened again, for what open_tree(2) gives cannot be mapped.
@@ -180,10 +176,8 @@ void KeepPlace(const char* link, long size) {
 
 }  // namespace
 
-void MapAgain(const std::uintptr_t* stack) {
-  const std::uintptr_t* vector = stack + 1 + stack[0] + 1;
-  while (*vector != 0) ++vector;
-  const auto told = Find(vector + 1);
+void MapAgain(const std::uintptr_t* stack, const std::uintptr_t* auxiliary) {
+  const auto told = Find(auxiliary);
   if (told.headers == nullptr || told.page != kPage) return;
   // Else ours would be taken for a standard file.
   for (std::uintptr_t fd = 0; fd < 3; ++fd)
@@ -210,6 +204,6 @@ void MapAgain(const std::uintptr_t* stack) {
 
 #else
 
-void nucleus::process::MapAgain(const std::uintptr_t* /*stack*/) {}
+void nucleus::process::MapAgain(const std::uintptr_t* /*stack*/, const std::uintptr_t* /*auxiliary*/) {}
 
 #endif

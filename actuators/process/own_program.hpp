@@ -6,7 +6,7 @@
 
 namespace nucleus::process {
 
-// Whether that file is on a read-only mount, as a clone is.
+// Whether that file is a clone already: on a read-only mount that has no place.
 Result<bool> RunsFromClone();
 
 // What is in our memory, the environment of the workload among it, is in no core dump and for nobody to trace.

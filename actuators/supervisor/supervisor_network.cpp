@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <csignal>
 #include <optional>
 
@@ -15,6 +14,7 @@
 #include "actuators/supervisor/supervisor.hpp"
 #include "actuators/sys/file.hpp"
 #include "spec/core/names.hpp"
+#include "spec/core/units.hpp"
 #include "state/parts/network_order.hpp"
 
 namespace nucleus::process {
@@ -36,9 +36,8 @@ std::optional<std::uint64_t> TakeDenied(const std::string& path) {
   const auto text = sys::ReadFileIfThere(path);
   if (!text || !*text) return std::nullopt;
   ::unlink(path.c_str());
-  std::uint64_t packets = 0;
-  const auto read = std::from_chars((*text)->data(), (*text)->data() + (*text)->size(), packets);
-  return read.ec == std::errc() ? std::optional(packets) : std::nullopt;
+  const auto packets = ParseUnsigned(**text);
+  return packets ? std::optional(*packets) : std::nullopt;
 }
 
 }  // namespace
