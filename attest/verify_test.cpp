@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <functional>
 #include <thread>
 
 #include "actuators/sys/file.hpp"
@@ -282,6 +284,69 @@ TEST_F(VerifyTest, AWriterDuringVerificationIsNoticedOrNot_ButNothingHangs) {
   done = true;
 }
 
+// Each after the last file was read, and at once: within the tick in which files of before may have been written.
+TEST_F(VerifyTest, AChangeAfterAFileWasReadIsSeenByTheNextLook) {
+  const auto rewrite = [&](const std::string& name, std::string_view data) {
+    const sys::Fd file = sys::Open(dir_ / name, O_WRONLY).value();
+    ASSERT_EQ(::pwrite(file.get(), data.data(), data.size(), 0), static_cast<ssize_t>(data.size()));
+  };
+  const auto with_its_times = [&](const std::string& name, std::string_view data) {
+    struct stat st{};
+    ASSERT_EQ(::stat((dir_ / name).c_str(), &st), 0);
+    rewrite(name, data);
+    const timespec times[] = {st.st_atim, st.st_mtim};
+    ASSERT_EQ(::utimensat(AT_FDCWD, (dir_ / name).c_str(), times, 0), 0);
+  };
+  const std::string there = "etc/passwd", flips = "changed while it was verified";
+  struct Case {
+    std::function<void()> change;
+    std::string path, detail;
+  };
+  const Case kCases[] = {
+      {[&] { rewrite(there, "evil:x:0:0\n"); }, there, flips},
+      {[&] { with_its_times(there, "evil:x:0:0\n"); }, there, flips},
+      {[&] { rewrite(there, "root:x:0:0\n"); }, there, flips},  // and back, perhaps
+      {[&] { ASSERT_TRUE(sys::ReplaceFile(dir_ / there, "evil:x:0:0\n", 0644)); }, there, flips},
+      {[&] { ASSERT_EQ(::chmod((dir_ / there).c_str(), 0644), 0); }, there, flips},
+      {[&] { Unlink(there); }, there, "a regular file"},
+      {[&] { Write("etc/more", ""); }, "etc/more", "a regular file"},
+  };
+  for (const Format format : {Format::kPlain, Format::kExtended}) {
+    for (const auto& [change, path, detail] : kCases) {
+      Unlink(there);
+      Write(there, "root:x:0:0\n");
+      ::unlink((dir_ / "etc/more").c_str());
+      Sealed(format);
+      const auto verdict = Verify(root_.get(), "root");
+      ASSERT_TRUE(verdict) << verdict.error().Message();
+      ASSERT_FALSE(verdict->difference) << verdict->difference->path << verdict->difference->detail;
+      EXPECT_EQ(LookAgain(root_.get(), "root", *verdict).value(), std::nullopt);
+      change();
+      const auto again = LookAgain(root_.get(), "root", *verdict);
+      ASSERT_TRUE(again) << again.error().Message();
+      ASSERT_TRUE(*again) << path;
+      EXPECT_EQ((*again)->path, path);
+      EXPECT_NE((*again)->detail.find(detail), std::string::npos) << (*again)->detail;
+      Write(there, "");
+    }
+  }
+}
+
+TEST_F(VerifyTest, WhatIsNoFileIsLookedAtAgainToo) {
+  Sealed();
+  const auto verdict = Verify(root_.get(), "root");
+  ASSERT_TRUE(verdict && verdict->looked);
+  const auto said = [&] {
+    const auto again = LookAgain(root_.get(), "root", *verdict).value();
+    return again ? AsError(*again, "root").Message() : "";
+  };
+  Unlink("usr/bin/alias");
+  Link("empty", "usr/bin/alias");
+  EXPECT_EQ(said(), "verify root/usr/bin/alias: it leads to empty, sealed tool");
+  ASSERT_EQ(::chmod((dir_ / "usr").c_str(), 0777), 0);
+  EXPECT_EQ(said(), "verify root/usr: its mode is 0777, sealed 0755");
+}
+
 // In a process of its own: it unshares.
 TEST_F(VerifyTest, MountsInsideAreADifferenceAndADetachedCloneHasNone) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
@@ -311,6 +376,71 @@ TEST_F(VerifyTest, MountsInsideAreADifferenceAndADetachedCloneHasNone) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "needs CAP_SYS_ADMIN";
   EXPECT_EQ(status, 0) << WEXITSTATUS(status);
+}
+
+// What a child says in a user namespace with that map, of users and of groups.
+int InNamespace(const std::string& uids, const std::string& gids, const std::function<int()>& say) {
+  std::array<int, 2> come{}, go{};
+  EXPECT_TRUE(::pipe(come.data()) == 0 && ::pipe(go.data()) == 0);
+  const pid_t child = ::fork();
+  char byte = 0;
+  if (child == 0) {
+    if (::unshare(CLONE_NEWUSER) != 0) ::_exit(77);
+    if (::write(come[1], "", 1) != 1 || ::read(go[0], &byte, 1) != 1) ::_exit(76);
+    ::_exit(say());
+  }
+  ::close(come[1]);
+  if (::read(come[0], &byte, 1) == 1) {
+    const std::string proc = "/proc/" + std::to_string(child);
+    EXPECT_TRUE(sys::WriteKernelFile(proc + "/uid_map", uids) && sys::WriteKernelFile(proc + "/gid_map", gids));
+    EXPECT_EQ(::write(go[1], "", 1), 1);
+  }
+  for (const int fd : {come[0], go[0], go[1]}) ::close(fd);
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  return WEXITSTATUS(status);
+}
+
+TEST_F(VerifyTest, WhoHasNoNumberInANamespaceIsNotWhoeverHasTheOneThatIsShownForThem) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const std::string all = "0 100000 65536", few = "0 100000 1000";
+  const std::string there = dir_ / "etc/passwd";
+  const auto owned = [&](uid_t uid, gid_t gid) { ASSERT_EQ(::chown(there.c_str(), uid, gid), 0); };
+  const auto differs = [&](const std::string& uids, const std::string& gids) {
+    return InNamespace(uids, gids, [&] {
+      const auto verdict = Verify(root_.get(), "root", {.threads = 1});
+      if (!verdict) return 3;
+      return !verdict->difference ? 0 : verdict->difference->path == "etc/passwd" ? 1 : 2;
+    });
+  };
+  for (const char* name : {"", "etc", "usr", "usr/bin", "var", "usr/bin/tool", "usr/bin/empty", "usr/bin/alias",
+                           "var/up", "var/self", "var/root"})
+    ASSERT_EQ(::lchown((dir_ / name).c_str(), 100000, 100000), 0) << name;
+  owned(7, 7);
+  Sealed();
+  const int before = differs(few, few);
+  if (before == 77) GTEST_SKIP() << "needs user namespaces";
+  EXPECT_EQ(before, 0) << "both numbers are none";
+  owned(165534, 7);
+  EXPECT_EQ(differs(all, few), 1) << "it is a user, where another was sealed";
+  owned(7, 165534);
+  EXPECT_EQ(differs(few, all), 1) << "a group likewise";
+  owned(165534, 165534);
+  Sealed();
+  EXPECT_EQ(differs(all, all), 0);
+  owned(100005, 165534);
+  EXPECT_EQ(differs(all, all), 1);
+}
+
+TEST_F(VerifyTest, TheManifestAloneIsLookedAt) {
+  const auto none = CheckManifest(root_.get(), "root");
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, ErrorCode::kNotFound);
+  Sealed();
+  Write("etc/passwd", "another\n");
+  EXPECT_TRUE(CheckManifest(root_.get(), "root")) << "which is for Verify() to find";
+  Write(std::string(kManifestName), "nonsense\n");
+  EXPECT_EQ(CheckManifest(root_.get(), "root").error().code, ErrorCode::kInvalid);
 }
 
 }  // namespace

@@ -12,15 +12,23 @@ NUCLEUS = BIN / "nucleus"
 ISOLATED = "NUCLEUS_BENCH_ISOLATED"
 
 
-def isolate():
-    """Runs this script again in its own mount, pid, network, ipc and uts namespaces."""
-    if not NUCLEUS.exists():
-        sys.exit(f"bench: {NUCLEUS} is missing: ./dev build")
+def isolate(program=NUCLEUS):
+    """Runs this script again in its own mount, pid, network, ipc and uts namespaces. Control groups stay the machine's."""
+    if not program.exists():
+        sys.exit(f"bench: {program} is missing: ./dev build")
     if os.environ.get(ISOLATED):
         return
     os.environ[ISOLATED] = "1"
     os.execvp("unshare", ["unshare", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child",
                           "--mount-proc", "--propagation", "private", sys.executable, *sys.argv])
+
+
+def directories(ground):
+    """Has nucleus write below a directory of ours, and not in the machine's /run and /var; its runtime directory."""
+    runtime = ground / "runtime"
+    runtime.mkdir(parents=True, exist_ok=True)
+    os.environ |= {"NUCLEUS_RUNTIME_DIR": str(runtime), "NUCLEUS_STATE_DIR": str(ground / "state")}
+    return runtime
 
 
 def seconds(command, **kwargs):
@@ -85,8 +93,21 @@ class Figures:
 
     def __init__(self):
         self.values = {}
+        self.missed = []
 
     def add(self, name, value, unit, against=None):
         ratio = f"   {value / self.values[against]:6.2f} × {against}" if against else ""
         self.values[name] = value
-        print(f"{name:40}{value * self.SCALES[unit]:10.2f} {unit}{ratio}", flush=True)
+        print(f"{name:44}{value * self.SCALES[unit]:10.2f} {unit}{ratio}", flush=True)
+
+    def at_most(self, name, ratio, against):
+        """Holds nucleus to what it promises beside another, where that was measured."""
+        if against in self.values and self.values[name] > ratio * self.values[against]:
+            self.missed.append(f"{name} is over {ratio} × {against}")
+
+    def verdict(self):
+        """Ends the program with 1 where something is not as promised."""
+        for what in self.missed:
+            print(f"MISSED: {what}")
+        if self.missed:
+            sys.exit(1)

@@ -1,5 +1,7 @@
 #include "cli/arguments.hpp"
 
+#include <cstdlib>
+
 namespace nucleus::cli {
 
 std::string Arguments::Value(std::string_view option) const {
@@ -35,6 +37,20 @@ std::uint64_t Arguments::Unsigned(std::string_view option) const {
 
 Duration Arguments::Time(std::string_view option) const {
   return ParseDuration(Value(option)).value_or(Duration{0});  // checked by Parse
+}
+
+std::vector<std::string> GivenVariables(const Arguments& arguments) {
+  constexpr std::string_view kOfNames = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+  std::vector<std::string> given;
+  for (auto& variable : arguments.Values("env")) {
+    // What is no name either is refused where it is read.
+    if (variable.empty() || variable.find_first_not_of(kOfNames) != std::string::npos) {
+      given.push_back(std::move(variable));
+    } else if (const char* value = std::getenv(variable.c_str())) {
+      given.push_back(variable + "=" + value);
+    }
+  }
+  return given;
 }
 
 }  // namespace nucleus::cli

@@ -40,6 +40,10 @@ class Arguments {
   std::vector<std::string> operands_;
 };
 
+// The variables of --env as NAME=VALUE. A NAME alone has the value that it has in our environment, and where it has
+// none there is nothing to give.
+std::vector<std::string> GivenVariables(const Arguments& arguments);
+
 // The digits of "sha256:7c1e…" as a plan is printed: twelve of them or more, with or without the marks at either end,
 // in lower case. Nothing for anything else.
 std::optional<std::string> ParseDigestPrefix(std::string_view text);

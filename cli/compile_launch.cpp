@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -13,12 +12,12 @@
 #include "actuators/process/hold.hpp"
 #include "actuators/process/probe.hpp"
 #include "actuators/security/compile.hpp"
-#include "actuators/security/identity.hpp"
-#include "actuators/security/user_map.hpp"
 #include "actuators/sys/cgroup_control.hpp"
 #include "actuators/sys/cgroupfs.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/id_claim.hpp"
+#include "cli/launch_inputs.hpp"
+#include "cli/machine_checks.hpp"
 #include "cli/policies.hpp"
 
 namespace nucleus::cli {
@@ -55,35 +54,6 @@ Result<std::string> CgroupDirectory(const std::string& project, const ProcessWan
   return root->writable ? root->base + "/" + wanted.cgroup : std::string();
 }
 
-// systemd.exec(5), "Credentials": files of the unit that calls us.
-Result<std::map<std::string, std::string>> CredentialsOf(const spec::Service& service) {
-  std::map<std::string, std::string> paths;
-  if (service.systemd_credentials.empty()) return paths;
-  const char* directory = std::getenv("CREDENTIALS_DIRECTORY");
-  if (directory == nullptr || *directory != '/') {
-    return Fail(Error::Of(ErrorCode::kNotFound, "give", "systemd credentials",
-                          directory == nullptr ? "CREDENTIALS_DIRECTORY is not set"
-                                               : "CREDENTIALS_DIRECTORY is no absolute path")
-                    .Hint("a systemd unit sets it, with LoadCredential= or SetCredential="));
-  }
-  for (const auto& credential : service.systemd_credentials) {
-    const std::string path = std::string(directory) + "/" + credential.source;
-    if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) {
-      return Fail(Error::Of(ErrorCode::kNotFound, "give", "systemd credential " + credential.source,
-                            "the calling unit has none of that name")
-                      .Hint("LoadCredential=" + credential.source + ":PATH in the unit gives it one"));
-    }
-    paths.emplace(credential.source, path);
-  }
-  return paths;
-}
-
-// The user namespace it has, and what follows for its mounts from that or from the one that we are in.
-struct Users {
-  UserNamespace space;
-  bool nested = false;
-  bool has_terminal_group = true;
-};
 // Those of /etc/subuid and /etc/subgid, which no container of root's may have.
 Result<std::vector<sys::IdSpan>> LentIds(bool any) {
   std::vector<sys::IdSpan> lent;
@@ -95,38 +65,13 @@ Result<std::vector<sys::IdSpan>> LentIds(bool any) {
   return lent;
 }
 
-Result<Users> CompileUsers(const spec::Service& service, const security::OwnIds& own, const Identity& identity,
-                           const Directories& directories) {
-  std::optional<sys::IdSpan> range;
-  if (const auto need = security::NeedOf(service, own)) {
-    const auto lent = TRY(LentIds(need->machines));
-    range = TRY(sys::ClaimRange(need->from, need->count, directories.UserRanges(), lent));
-  }
-  Users users{.space = TRY(security::MapUsers(service, own, range)), .nested = !sys::IsWhole(own.uids)};
-  TRY(security::CheckMapped(identity, users.space, own));
-  constexpr std::uint32_t kTerminals = 5;
-  users.has_terminal_group = security::CheckMapped({identity.uid, kTerminals, {}}, users.space, own).has_value();
-  return users;
-}
-
-// The mounts of kernel file systems that show a namespace need power over it, which a user namespace does not have over
-// the machine's.
-Result<> ShapeMounts(const spec::Service& service, const Users& users, mounts::MountsInput& input) {
-  const bool user_namespace = users.space.enabled || users.nested;
-  input.id_mapped = users.space.enabled && !users.nested;
-  input.has_terminal_group = users.has_terminal_group;
-  input.machines_sysfs = user_namespace && service.network == spec::NetworkKind::kHost;
-  if (user_namespace && service.disable_cgroup_namespace) input.machines_cgroups = TRY(sys::FindCgroupRoot()).mount;
-  return {};
-}
-
-mounts::Person PersonOf(const security::Account& account) {
-  return {.uid = account.identity.uid,
-          .gid = account.identity.gid,
-          .name = account.name,
-          .home = account.home,
-          .shell = account.shell,
-          .groups = account.group_names};
+// Ids that nobody else has, where it needs such.
+Result<std::optional<sys::IdSpan>> ClaimIds(const spec::Service& service, const security::OwnIds& own,
+                                            const Directories& directories) {
+  const auto need = security::NeedOf(service, own);
+  if (!need) return std::nullopt;
+  const auto lent = TRY(LentIds(need->machines));
+  return TRY(sys::ClaimRange(need->from, need->count, directories.UserRanges(), lent));
 }
 
 // One that nobody gave a name is called as its id begins, and found by both.
@@ -142,10 +87,10 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
   // Again, for what is started from a saved plan or an earlier revision.
   TRY_IN("require_kernel_lockdown", CheckLockdown(service));
   const security::OwnIds own = TRY(security::ReadOwnIds());
-  spec::Service who = service;
-  who.user = security::DefaultUser(service, own);
-  const security::Account account = TRY(security::ResolveAccount(who));
-  const Users users = TRY_IN("users", CompileUsers(service, own, account.identity, directories));
+  const Workload workload = TRY(WorkloadOf(service, own));
+  const security::Account& account = workload.account;
+  const auto range = TRY_IN("userns", ClaimIds(service, workload.own, directories));
+  const Users users = TRY(UsersOf(service, workload, range));
   const bool production = service.mode == spec::ServiceMode::kProduction;
 
   Launch launch;
@@ -153,7 +98,8 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
   launch.address = key.address.Text();
   launch.id = TRY(RandomDigits(kIdDigits));
   if (IsCalledById(key) || process::IsHeld(wanted.directory))
-    launch.id.replace(0, kShortIdDigits, UnitDigits(key.project));
+    launch.id.replace(0, kShortIdDigits,
+                      UnitDigits(key.address.kind == Kind::kContainer ? key.address.name : key.project));
   launch.digest = wanted.digest;
   launch.argv = service.command;
   launch.env = EnvironmentOf(service, account);
@@ -169,19 +115,15 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
   launch.time_namespace = service.time_namespace;
   launch.user_namespace = users.space;
 
-  mounts::MountsInput input;
-  input.service = &service;
-  input.service_dir = wanted.directory;
-  input.volume_paths = wanted.volume_paths;
-  input.workload = PersonOf(account);
-  TRY(ShapeMounts(service, users, input));
-  input.directories = directories;
+  mounts::MountsInput input = TRY(MountsInputOf(wanted, workload, users, directories));
   input.walk = walk;
   for (const auto& [destination, digest] : wanted.files)
     input.staged.emplace(destination, process::StagedFile(wanted.directory, destination));
   input.credentials = TRY(CredentialsOf(service));
-  launch.mounts = TRY_IN("mounts", mounts::CompileMounts(input));
+  launch.mounts = TRY(mounts::CompileMounts(input));
   const Policies policies = TRY_IN("policies", CompilePolicies(service, directories.SeccompCache()));
+  if (policies.capabilities && !users.space.enabled && !process::IsHeld(wanted.directory))
+    TRY(CheckHeldByUs(service, *policies.capabilities));
   launch.security = TRY_IN(
       "security", security::CompileSecurity({.service = &service,
                                              .mounts = launch.mounts,
@@ -195,6 +137,7 @@ Result<Launch> Compile(const Directories& directories, const PartKey& key, const
   launch.security.seccomp_log = service.seccomp_log;
   launch.security.seccomp_log_denied = service.seccomp_log_denied;
   launch.init = service.init || production;
+  launch.terminal = service.tty;
   launch.notify = service.sd_notify;
   launch.job = service.type == spec::ServiceType::kJob;
   launch.production = production;

@@ -6,10 +6,11 @@
 
 #include "cli/converge_wiring.hpp"
 #include "cli/convergence.hpp"
+#include "cli/limit_checks.hpp"
+#include "cli/may_start.hpp"
 #include "cli/progress.hpp"
 #include "cli/published_ports.hpp"
 #include "cli/record.hpp"
-#include "cli/run_network.hpp"
 #include "cli/saved_secrets.hpp"
 #include "cli/secret_digests.hpp"
 #include "cli/settle.hpp"
@@ -257,6 +258,30 @@ Result<> Admit(const Goal& goal, state::Store& store, const World& world) {
   return goal.admit ? goal.admit(store, world) : Result<>();
 }
 
+// Nobody else would remove that of a project of which there is nothing.
+void LeaveNoLock(Work& work) {
+  if (!work.world.known) work.lock.Remove(work.directories, work.world.project);
+}
+Error LeaveNoLock(Work& work, Error error) {
+  LeaveNoLock(work);
+  return error;
+}
+
+Result<> LookAndPlan(Work& work) {
+  TRY(CheckAddresses(work.goal.options, work.desired(), work.world.applied));
+  auto planner = TRY([&] {
+    const auto phase = work.timings.Time("look at the machine");
+    return Observe(work.world, work.probers, work.desired(), work.goal.options);
+  }());
+  TRY(reconcile::RecordSeen(work.store, work.world.project, work.world.observed.parts));
+  {
+    const auto phase = work.timings.Time("plan");
+    work.plan = TRY(std::move(planner).MakePlan(work.world.observed.parts));
+    work.effective = TRY(reconcile::EffectiveTopology(work.desired(), work.world.applied, work.goal.options));
+  }
+  return {};
+}
+
 Result<Work> Prepare(Context& context, Goal& goal) {
   const Directories directories = TRY(DirectoriesOf(context.arguments));
   goal.options.directories = directories;
@@ -264,7 +289,7 @@ Result<Work> Prepare(Context& context, Goal& goal) {
   state::Store store = TRY(state::Store::Open(directories, state::Store::Access::kWrite));
   if (goal.must_be_known) TRY(KnownProject(store, goal.project));
   state::ProjectLock lock = TRY(TakeLock(context, directories, goal.project));
-  World world = TRY(LoadWorld(store, goal.project));
+  World world = TRY(LoadWorldFor(goal.options, store, goal.project));
   if (const auto admitted = Admit(goal, store, world); !admitted) {
     if (!world.known) lock.Remove(directories, goal.project);  // nobody else would
     return Fail(admitted.error());
@@ -272,17 +297,7 @@ Result<Work> Prepare(Context& context, Goal& goal) {
   PinSecrets(context.console, directories, world, goal);
   Work work{context,          goal,   directories,      std::move(store), std::move(lock), Probers(directories),
             std::move(world), Plan{}, spec::Topology{}, Timings{}};
-  TRY(CheckAddresses(goal.options, work.desired(), work.world.applied));
-  auto planner = TRY([&] {
-    const auto phase = work.timings.Time("look at the machine");
-    return Observe(work.world, work.probers, work.desired(), goal.options);
-  }());
-  TRY(reconcile::RecordSeen(work.store, work.world.project, work.world.observed.parts));
-  {
-    const auto phase = work.timings.Time("plan");
-    work.plan = TRY(std::move(planner).MakePlan(work.world.observed.parts));
-    work.effective = TRY(reconcile::EffectiveTopology(work.desired(), work.world.applied, goal.options));
-  }
+  if (const auto looked = LookAndPlan(work); !looked) return Fail(LeaveNoLock(work, looked.error()));
   return work;
 }
 
@@ -291,8 +306,18 @@ std::uint32_t NoStep(const Work& work) {
   return static_cast<std::uint32_t>(work.plan.steps.size());
 }
 
+// Whose data are to be deleted was found when the plan was made; somebody may have been asked since.
+Result<> CheckDataStill(Work& work) {
+  if (!work.goal.options.delete_data) return {};
+  if (TRY(reconcile::VolumesOfOthers(work.store, work.world.project)) == work.world.taken.volumes) return {};
+  return Fail(Error::Of(ErrorCode::kStale, "", work.world.project,
+                        "the volumes of other projects have changed since the plan was made")
+                  .Hint("once more, for a new one"));
+}
+
 // Records, runs and tells. What came through, but whose ports cannot be published or the like, has failed.
 Result<Executed> Execute(Work& work, const reconcile::Machinery& machinery) {
+  TRY(CheckDataStill(work));
   Executed executed;
   sys::AddressClaims claims;
   {
@@ -387,13 +412,31 @@ Error NotTakenBack(Error error, const std::string& project, const Error& why) {
   return std::move(error).Hint(why.hint);
 }
 
-// What is asked before anything is changed, but by a person.
-Result<> CheckMayStart(const Work& work) {
-  if (const auto unreadable = Unreadable(work.world); !unreadable.empty()) {
-    return Fail(ErrorCode::kPermission, "read", unreadable.front(), "what cannot be seen is not changed");
+// All that comes before the first change. The exit code, where it ends with that and has said why.
+Result<std::optional<int>> BeforeAnyChange(Context& context, Work& work) {
+  if (const int stale = CheckSaved(work); stale != exit_code::kDone) return stale;
+  if (const int stale = TRY(RecordSecrets(work)); stale != exit_code::kDone) return stale;
+
+  const std::vector<std::string> files = work.desired() != nullptr ? work.desired()->files : std::vector<std::string>{};
+  if (OutputFormOf(context.arguments) != OutputForm::kJson) PrintPlan(context, work.plan, files);
+  TRY(SavePlan(work));
+  if (const int refused = Gates(context, work.plan); refused != exit_code::kDone) return refused;
+  if (work.plan.empty() && !work.plan.HasChanges()) {
+    const int code = TRY(NothingToDo(work));
+    if (context.arguments.Has("timings")) context.console.Err(work.timings.Text());
+    return code;
   }
-  RunNetwork::RemoveOrphans(work.directories, PatienceOf(work.arguments()));
-  return CheckPublishedPorts(work.world, work.desired());
+  TRY(CheckMayStart(work, PatienceOf(work.arguments())));
+  if (Interrupted()) return exit_code::kInterrupted;
+  TRY(TellInterrupted(work));
+  if (!Agreed(work)) {
+    context.console.Err("nothing was changed\n");
+    return Interrupted() ? exit_code::kInterrupted : exit_code::kError;
+  }
+  if (Interrupted()) return exit_code::kInterrupted;
+  TRY(CheckPublishedPorts(
+      work.world, work.desired() != nullptr ? &work.effective : nullptr));  // again: a person may have thought for long
+  return std::nullopt;
 }
 
 }  // namespace
@@ -409,9 +452,12 @@ Result<> ConvergeQuietly(Context& context, Goal goal, const std::function<Result
   Work work = TRY(Prepare(quiet, goal));
   work.quiet = true;
   if (work.plan.empty() && !work.plan.HasChanges()) return Settle(work);
-  TRY(CheckMayStart(work));
-  if (Interrupted()) return Fail(ErrorCode::kInterrupted, "", work.world.project, "interrupted");
-  for (const auto& warning : work.plan.warnings) context.console.Warn(warning);
+  if (const auto may = CheckMayStart(work, PatienceOf(work.arguments())); !may)
+    return Fail(LeaveNoLock(work, may.error()));
+  if (Interrupted())
+    return Fail(LeaveNoLock(work, Error::Of(ErrorCode::kInterrupted, "", work.world.project, "interrupted")));
+  for (const auto& warning : work.plan.warnings)
+    context.console.Warn(work.goal.by_options ? SaidOfOptions(work.plan, warning) : warning);
   const Actuators actuators = TRY(Actuators::Make(work.directories, PatienceOf(work.arguments())));
   const reconcile::Machinery machinery = actuators.With(work.probers);
   const Executed executed = TRY(Execute(work, machinery));
@@ -428,28 +474,15 @@ Result<> ConvergeQuietly(Context& context, Goal goal, const std::function<Result
 Result<int> Converge(Context& context, Goal goal) {
   if (context.arguments.Unsigned("parallelism") == 0) return UsageFault(context, "--parallelism: at least 1");
   CatchSignals();
+  goal.options.directories = TRY(DirectoriesOf(context.arguments));
+  if (goal.desired) TRY(CheckLimits(*goal.desired, goal.options));
   Work work = TRY(Prepare(context, goal));
-  if (const int stale = CheckSaved(work); stale != exit_code::kDone) return stale;
-  if (const int stale = TRY(RecordSecrets(work)); stale != exit_code::kDone) return stale;
-
-  const std::vector<std::string> files = work.desired() != nullptr ? work.desired()->files : std::vector<std::string>{};
-  if (OutputFormOf(context.arguments) != OutputForm::kJson) PrintPlan(context, work.plan, files);
-  TRY(SavePlan(work));
-  if (const int refused = Gates(context, work.plan); refused != exit_code::kDone) return refused;
-  if (work.plan.empty() && !work.plan.HasChanges()) {
-    const int code = TRY(NothingToDo(work));
-    if (context.arguments.Has("timings")) context.console.Err(work.timings.Text());
-    return code;
+  const auto ends = BeforeAnyChange(context, work);
+  if (!ends) return Fail(LeaveNoLock(work, ends.error()));
+  if (*ends) {
+    LeaveNoLock(work);
+    return **ends;
   }
-  TRY(CheckMayStart(work));
-  TRY(TellInterrupted(work));
-  if (!Agreed(work)) {
-    context.console.Err("nothing was changed\n");
-    return Interrupted() ? exit_code::kInterrupted : exit_code::kError;
-  }
-  if (Interrupted()) return exit_code::kInterrupted;
-  TRY(CheckPublishedPorts(work.world, work.desired()));  // again: a person may have thought for long
-
   const Actuators actuators = TRY(Actuators::Make(work.directories, PatienceOf(work.arguments())));
   const reconcile::Machinery machinery = actuators.With(work.probers);
   const Executed executed = TRY(Execute(work, machinery));

@@ -23,6 +23,7 @@ struct Goal {
   bool must_be_known = false;                      // a project the store has not heard of is an error
   // Asked once the project's lock is had: whether it is still so that this is wanted.
   std::function<Result<>(state::Store& store, const World& world)> admit = {};
+  bool by_options = false;                              // ConvergeQuietly: what is told is told of options
   bool keeps_what_failed = false;                       // ConvergeQuietly: nothing is taken back
   std::function<Result<>()> before = {};                // what comes before all changes, once they are recorded
   std::function<void(std::uint64_t)> on_revision = {};  // each that is begun, also to go back

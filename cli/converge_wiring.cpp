@@ -26,7 +26,7 @@ Actuators& Actuators::operator=(Actuators&&) noexcept = default;
 Result<Actuators> Actuators::Make(const Directories& directories, const LockPatience& patience) {
   const std::string supervisor = TRY(SupervisorPath());
   return Actuators(std::unique_ptr<Parts>(new Parts{
-      .cgroup = {},
+      .cgroup = cgroup::CgroupActuator(directories),
       .netns = netns::NetnsActuator(directories, patience),
       .volumes = mounts::VolumeActuator(directories),
       .process = process::ProcessActuator(directories, LaunchCompiler(directories), supervisor),

@@ -27,7 +27,9 @@ constexpr Option kRuntimeDir{.name = "runtime-dir",
                              .value = "DIR",
                              .summary =
                                  "Where run-time state is, on tmpfs; also NUCLEUS_RUNTIME_DIR. For root "
-                                 "/run/nucleus, for others below XDG_RUNTIME_DIR, or /run/user/UID without it."};
+                                 "/run/nucleus, for others below XDG_RUNTIME_DIR; without it below /run/user/UID, or "
+                                 "else /tmp/nucleus-UID, mode 0700. Where projects are in one of these already, it is "
+                                 "that one."};
 constexpr std::array kCommon{&kHelp, &kVerbose, &kStateDir, &kRuntimeDir};
 
 constexpr Option kFiles{.name = "file",
@@ -161,8 +163,10 @@ constexpr Option kExecUser{.name = "user",
 constexpr Option kExecEnv{.name = "env",
                           .letter = 'e',
                           .type = kText,
-                          .value = "NAME=VALUE",
-                          .summary = "An environment variable more, or in the place of the container's.",
+                          .value = "NAME[=VALUE]",
+                          .summary =
+                              "An environment variable more, or in the place of the container's; of a NAME "
+                              "alone the caller's, where it has one.",
                           .repeatable = true};
 constexpr Option kExecWorkdir{.name = "workdir",
                               .letter = 'w',
@@ -236,11 +240,15 @@ constexpr Option kProfileOut{.name = "output",
                              .letter = 'o',
                              .type = kFile,
                              .value = "PROFILE",
-                             .summary = "Where the profile is written; without it, standard output."};
+                             .summary = "Where the profile is written; without it, and by -, standard output."};
 constexpr Option kArgs{.name = "args",
-                       .summary = "Conditions on what was seen of the arguments of socket, clone, ioctl and prctl."};
+                       .summary =
+                           "Conditions on what was seen of the arguments of socket, clone, ioctl and prctl; "
+                           "clone3, whose flags nobody can look at, is not there (ENOSYS)."};
 constexpr Option kDetailedDiff{.name = "detailed-exitcode", .summary = "Exit with 2 where the profiles differ."};
-constexpr std::array kGenerateOptions{&kProfileOut, &kArgs};
+constexpr Option kDefault{.name = "default",
+                          .summary = "Of no trace: nucleus' own policy, which containers have without a profile."};
+constexpr std::array kGenerateOptions{&kProfileOut, &kArgs, &kDefault};
 constexpr std::array kSeccompDiffOptions{&kDetailedDiff, &kOutputJson};
 constexpr std::array kExplainOptions{&kOutputJson};
 constexpr Option kForce{.name = "force", .letter = 'f', .summary = "Also one that runs: it is stopped first."};
@@ -279,7 +287,8 @@ constexpr std::array kCommands{
         "Show what apply would do, and what has drifted",
         "Compares the files with what was applied and with what the kernel says now. Lines that begin with - or -/+ "
         "destroy and come first; ! is drift, ? is what may not be read. Changes nothing, takes no lock, and needs no "
-        "root where it may read the state. Exits with 1 where something could not be read.",
+        "root where it may read the state. Exits with 1 where something could not be read, and where who runs would be "
+        "stopped for a start that cannot be: then --out writes no plan.",
         kDiffOptions,
         {}},
     Command{CommandId::kApply, "apply", "Make the machine as the files say", kApplyText, kApplyOptions, kPlanOperand},
@@ -320,14 +329,16 @@ constexpr std::array kCommands{
     Command{CommandId::kAttach, "attach", "Open a shell in a container that runs",
             "The same as exec with standard input, and with a terminal where there is one; without CMD it is sh.",
             kAttachOptions, kAttachOperands},
-    Command{CommandId::kStop, "stop", "Stop services and containers",
-            "Sends the stop signal, and kills what is left when the time is over. Returns when it has ended; what has "
-            "ended already is no error. It is not started again by its restart policy, but by the next apply, to which "
-            "it is drift.",
-            kStopOptions, kNamesOperand},
+    Command{
+        CommandId::kStop, "stop", "Stop services and containers",
+        "Sends the stop signal, and kills what is left when the time is over; at once where PID 1 would not hear of "
+        "it, which ignores it or has nothing to say of it. Returns when it has ended; what has ended already is no "
+        "error. It is not started again by its restart policy, but by the next apply, to which "
+        "it is drift.",
+        kStopOptions, kNamesOperand},
     Command{CommandId::kKill, "kill", "Send a signal to the workload of services and containers",
             "What follows from its end is its restart policy's to say. PID 1 of a container that neither handles a "
-            "signal nor holds it back does not get it, but for KILL and STOP: pid_namespaces(7).",
+            "signal, holds it back nor waits for it does not get it, but for KILL and STOP: pid_namespaces(7).",
             kKillOptions, kNamesOperand},
     Command{CommandId::kWait, "wait", "Wait until services and containers have ended, and print their exit codes",
             "For good: while one is started again by its restart policy it has not. A line for each, in the order they "
@@ -370,7 +381,8 @@ constexpr std::array kCommands{
             "Standard output and standard error of the workload, oldest first.", kLogsOptions, kLogsOperand},
     Command{CommandId::kRm, "rm", "Remove containers that have ended",
             "Takes away what is left of a container that was started in the background: its listing, log, network and "
-            "control group. Services are removed by way of their topology's file, or with `destroy`.",
+            "control group; and of one in the foreground whose `run` was killed. Services are removed by way of their "
+            "topology's file, or with `destroy`.",
             kRmOptions, kRmOperand},
     Command{CommandId::kCheckpoint, "checkpoint", "Write down a container that runs, with all its processes",
             "By CRIU, as root. The container is one in the background that was started with --allow-checkpoint. The "
@@ -388,20 +400,21 @@ constexpr std::array kCommands{
             "Without NAME: everything that runs. Each line is something that was asked when it was started, and what "
             "/proc and the kernel say of it now: identity, capabilities, no_new_privs, seccomp, namespaces, mounts, "
             "limits, control group, open files. Lines that differ are shown, and those that may not be read, as ?; "
-            "where there are any it exits with 1. With --all or --verbose every line. Changes nothing; an `apply` puts "
-            "right what it sees of it as drift, `apply --replace` all of it.",
+            "where there are any it exits with 1, as where what was named does not run. With --all or --verbose every "
+            "line. Changes nothing; an `apply` puts right what it sees of it as drift, `apply --replace` all of it.",
             kVerifyOptions, kVerifyOperand},
     Command{CommandId::kRootfsSeal, "rootfs seal", "Write down what a root file system holds",
             "Writes .nucleus-rootfs-sha256 at its root: content, type, mode, owner and link target of everything in it "
-            "but that file. Links are not followed; with what is mounted inside, or special files, it is refused. The "
-            "digest that is printed is the file's own.",
+            "but that file. Links are not followed. FIFOs, sockets and devices are written down by type and number; "
+            "with what is mounted inside it is refused. The digest that is printed is the file's own.",
             kRootfsSealOptions, kRootfsOperand},
     Command{CommandId::kRootfsVerify, "rootfs verify", "Check that a root file system is as it was sealed",
             "Names the first path, in order, that is changed, missing or extra, and exits with 1.",
             kRootfsVerifyOptions, kRootfsOperand},
     Command{CommandId::kSeccompGenerate, "seccomp generate", "Make a seccomp profile of recorded calls",
             "Merges traces, files with one JSON object a line such as {\"syscall\":0,\"name\":\"read\",\"count\":3}, "
-            "into the smallest profile that allows what they have.",
+            "into the smallest profile that allows what they have. A call without a name that nucleus knows is left "
+            "out, with a warning.",
             kGenerateOptions, kTracesOperand},
     Command{CommandId::kSeccompDiff, "seccomp diff", "Show what two seccomp profiles treat differently",
             "Both as they would be on this machine, for a container without capabilities.", kSeccompDiffOptions,

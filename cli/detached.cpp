@@ -13,6 +13,7 @@
 #include "cli/containers.hpp"
 #include "cli/converge.hpp"
 #include "cli/detached_unit.hpp"
+#include "cli/limit_checks.hpp"
 #include "cli/run_options.hpp"
 #include "cli/users_machine.hpp"
 #include "spec/core/text.hpp"
@@ -96,6 +97,7 @@ std::vector<spec::GivenFlag> FlagsOf(const Arguments& arguments) {
   for (const Option* option : RunOptions()) {
     if (!arguments.Has(option->name) || !IsKey(*option)) continue;
     auto values = option->type == ValueType::kNone ? std::vector<std::string>() : arguments.Values(option->name);
+    if (option->name == "env") values = GivenVariables(arguments);
     flags.push_back({std::string(option->name), std::move(values), option->repeatable});
   }
   return flags;
@@ -111,11 +113,13 @@ Result<> CheckNotDetached(const Directories& directories, const std::string& nam
 Result<> StartDetached(Context& context, const Directories& directories, const std::string& name,
                        spec::Topology topology, const DetachedStart& start) {
   TRY(CheckNotInForeground(directories, name));
+  const spec::Topology asked = topology;
   Goal goal;
   goal.project = name;
   goal.desired = std::move(topology);
   goal.origin = start.remove ? state::Origin::kCommandUntilItEnds : state::Origin::kCommand;
   const std::string directory = directories.ServiceDir(name, {Kind::kService, name});
+  goal.by_options = true;
   const bool restart = goal.desired->services.begin()->second.restart != spec::RestartPolicy::kNo;
   std::optional<WaitingUnit> unit;
   std::vector<std::string> forgotten;
@@ -125,7 +129,7 @@ Result<> StartDetached(Context& context, const Directories& directories, const s
     forgotten = TRY(store.ProjectsThatGoAtTheirEnd());
     std::erase(forgotten, name);
     unit = TRY(WaitingUnit::Start(context.console, {directories, name, restart, start.remove}));
-    return {};
+    return unit::ManagerHere() ? CheckOptionLimits(asked, directories) : Result<>();
   };
   goal.before = [&]() -> Result<> {
     // One that a restore left behind which was killed is of no start of ours.
@@ -150,14 +154,13 @@ Result<> StartDetached(Context& context, const Directories& directories, const s
 
 Result<int> RunDetached(Context& context) {
   const Arguments& arguments = context.arguments;
-  for (const std::string_view option : {"tty", "dry-run"}) {
-    if (arguments.Has(option))
-      return UsageFault(context, "--" + std::string(option) + " is for the foreground: not with --detach");
-  }
+  if (arguments.Has("dry-run")) return UsageFault(context, "--dry-run is for the foreground: not with --detach");
   const Directories directories = TRY(DirectoriesOf(arguments));
   const std::string name = TRY(NameOf(arguments));
   spec::Topology topology = TRY(TellProblems(
       context, spec::LoadFlags(name, name, FlagsOf(arguments), arguments.operands(), spec::Outside::Real())));
+  // What a unit's group will have is not known before that is there.
+  if (!unit::ManagerHere()) TRY(CheckOptionLimits(topology, directories));
   // Not before it is known that there is something to start.
   TRY(NeedUsersMachine(directories));
   TRY(StartDetached(context, directories, name, std::move(topology), {.remove = arguments.Has("rm")}));

@@ -18,6 +18,7 @@ class PathChecker {
     if (!volume.path.empty()) CheckPath(spec::PlaceOf(volume, "path"), "path", volume.path, true);
   }
   void Check(const spec::Service& service) {
+    if (!service.rootfs.empty()) CheckPath(spec::PlaceOf(service, "rootfs"), "rootfs", service.rootfs, true);
     for (const auto& mount : service.volumes) {
       if (!mount.source.empty())
         CheckPath(spec::PlaceOfItem(service, "volumes", mount.destination), "volumes", mount.source, mount.read_only);

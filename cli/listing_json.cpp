@@ -37,7 +37,7 @@ Json Embedded(const std::string& text) {
 Json OfService(const ServiceRow& row) {
   Json item{{"name", row.Name()},
             {"project", row.project},
-            {"address", row.address.Text()},
+            {"address", row.Asked()},
             {"id", row.id},
             {"state", row.state},
             {"ready", nullptr},

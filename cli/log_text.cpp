@@ -68,7 +68,7 @@ void LogText::Entry(std::string_view line, std::string& out) const {
   if (!process::ParseEntry(line, entry) || entry.time_ms < style_.since_ms) return;
   if (style_.timestamps) out += UtcTime(entry.time_ms) + " ";
   if (style_.clean) {
-    out += Cleaned(entry.text);
+    out += Cleaned(process::WithoutReturn(entry.text));
   } else {
     out += entry.text;
   }

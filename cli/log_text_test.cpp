@@ -32,6 +32,13 @@ TEST(LogText, KeepsAWorkloadFromDrivingTheTerminal) {
   EXPECT_EQ(raw.Add("1 o \x1b[2J\n"), "\x1b[2J\n");
 }
 
+TEST(LogText, ATerminalsEndOfALineIsShownAsOne) {
+  LogText log({.clean = true});
+  EXPECT_EQ(log.Add("1 o a\rb\r\n2 o \r\n"), "a\\x0db\n\n");
+  LogText raw({});
+  EXPECT_EQ(raw.Add("1 o a\r\n"), "a\r\n");
+}
+
 TEST(LogText, AnEntryWithoutItsEndIsShownAtLast) {
   LogText log({});
   EXPECT_EQ(log.Add("1 o cut"), "");

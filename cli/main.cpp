@@ -16,6 +16,7 @@
 #include "cli/session.hpp"
 #include "cli/signals.hpp"
 #include "cli/users_machine.hpp"
+#include "spec/core/heap.hpp"
 
 namespace nucleus::cli {
 namespace {
@@ -224,7 +225,10 @@ int Main(const std::vector<std::string>& words) {
   Result<int> result = Run(context);
   if (!result) {
     if (result.error().code == ErrorCode::kPermission && result.error().hint.empty() && ::geteuid() != 0) {
-      result.error().hint = "run it as root; members of the group nucleus, where there is one, may look";
+      const auto id = arguments.command().id;
+      const bool of_a_tree = id == CommandId::kRootfsSeal || id == CommandId::kRootfsVerify;
+      result.error().hint = of_a_tree ? "run it as the owner of the tree, or as root"
+                                      : "run it as root; members of the group nucleus, where there is one, may look";
     }
     console.Fail(arguments.command().name, result.error());
     return ExitCodeOf(result.error().code, arguments.command().id);
@@ -243,5 +247,6 @@ int main(int argc, char** argv) {
   nucleus::sys::FillStandardFiles();
   // Ignored by who called us, the exit codes of our children would be lost.
   std::signal(SIGCHLD, SIG_DFL);
+  nucleus::SetUpHeap();
   return nucleus::cli::Main(std::vector<std::string>(argv + 1, argv + argc));
 }

@@ -10,8 +10,10 @@
 namespace nucleus::cli {
 
 Probers::Probers(const Directories& directories) {
-  owned_.push_back(std::make_unique<cgroup::CgroupProber>());
-  owned_.push_back(std::make_unique<netns::NetnsProber>(directories));
+  owned_.push_back(std::make_unique<cgroup::CgroupProber>(directories));
+  auto network = std::make_unique<netns::NetnsProber>(directories);
+  network_ = network.get();
+  owned_.push_back(std::move(network));
   owned_.push_back(std::make_unique<netns::FirewallProber>());
   owned_.push_back(std::make_unique<netns::NamesProber>(directories));
   owned_.push_back(std::make_unique<mounts::VolumeProber>(directories));
@@ -19,6 +21,14 @@ Probers::Probers(const Directories& directories) {
   for (const auto& prober : owned_) {
     for (const Part part : prober->Parts()) by_part_[part] = prober.get();
   }
+}
+
+void Probers::Begin() const {
+  network_->Begin();
+}
+
+void Probers::BeginWith(const std::string& project) const {
+  network_->BeginWith(project);
 }
 
 Result<Host> LookAtHost(const std::string& project, const std::vector<std::string>& networks) {
@@ -40,11 +50,12 @@ spec::Outside OutsideOfFiles() {
   return outside;
 }
 
-Result<std::vector<std::string>> HeldPorts(const std::vector<spec::PortForward>& ports, bool but_of_userspace) {
+Result<std::vector<std::string>> HeldPorts(const std::vector<spec::PortForward>& ports,
+                                           const std::function<bool(const spec::PortForward&)>& may_be_ours) {
   std::vector<std::string> out;
   for (const netns::PortHolder& holder : TRY(netns::PortHolders(ports))) {
     const bool userspace = holder.command == "slirp4netns" || holder.command.starts_with("pas");
-    if (!but_of_userspace || !userspace) out.push_back(holder.Text());
+    if (!userspace || !may_be_ours(holder.port)) out.push_back(holder.Text());
   }
   return out;
 }

@@ -2,6 +2,7 @@
 // Its sibling for commands that change is converge_wiring.hpp; the two are the only places that name actuators.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -13,6 +14,10 @@
 #include "state/parts/actuator.hpp"
 #include "state/parts/parts.hpp"
 
+namespace nucleus::netns {
+class NetnsProber;
+}
+
 namespace nucleus::cli {
 
 // One prober for each kind of part.
@@ -20,10 +25,15 @@ class Probers {
  public:
   explicit Probers(const Directories& directories);
   [[nodiscard]] const std::map<Part, Prober*>& by_part() const { return by_part_; }
+  // What takes longest is looked at from now on: before a file is read, and, once its project is known, while the
+  // question is made. In this order, once.
+  void Begin() const;
+  void BeginWith(const std::string& project) const;
 
  private:
   std::vector<std::unique_ptr<Prober>> owned_;
   std::map<Part, Prober*> by_part_;
+  netns::NetnsProber* network_ = nullptr;
 };
 
 // What the machine can do; its routes without those over links of a project ("": of any), whose networks these are.
@@ -35,8 +45,9 @@ Result<netns::LeasesInUse> LeasesInUse(const Directories& directories, const std
 // spec::Outside::Real() with the routes of this machine.
 spec::Outside OutsideOfFiles();
 
-// "127.0.0.1:8080/tcp is held by nginx (pid 4711)" for each of these ports that is. but_of_userspace: not where the
+// "127.0.0.1:8080/tcp is held by nginx (pid 4711)" for each of these ports that is. may_be_ours: not of these where the
 // holder is a program of a network in user space.
-Result<std::vector<std::string>> HeldPorts(const std::vector<spec::PortForward>& ports, bool but_of_userspace);
+Result<std::vector<std::string>> HeldPorts(const std::vector<spec::PortForward>& ports,
+                                           const std::function<bool(const spec::PortForward&)>& may_be_ours);
 
 }  // namespace nucleus::cli

@@ -51,10 +51,11 @@ inline constexpr std::array kCpOperands{
             "The same; one of both is in a container. A directory: it is put into it."}};
 inline constexpr std::array kRootfsOperand{Operand{"DIR", OperandType::kWord, true, "The root file system."}};
 inline constexpr std::array kTracesOperand{
-    Operand{"TRACE", OperandType::kWord, true, "Files of recorded calls.", true}};
-inline constexpr std::array kProfilesOperand{Operand{"FIRST", OperandType::kWord, true, "A profile."},
+    Operand{"TRACE", OperandType::kWord, false, "Files of recorded calls; -: standard input.", true}};
+inline constexpr std::string_view kProfileText = "A profile; default: nucleus' own policy; -: standard input.";
+inline constexpr std::array kProfilesOperand{Operand{"FIRST", OperandType::kWord, true, kProfileText},
                                              Operand{"SECOND", OperandType::kWord, true, "Another."}};
-inline constexpr std::array kProfileOperand{Operand{"PROFILE", OperandType::kWord, true, "A profile."}};
+inline constexpr std::array kProfileOperand{Operand{"PROFILE", OperandType::kWord, true, kProfileText}};
 inline constexpr std::array kShellOperand{Operand{"SHELL", OperandType::kShell, true, "bash, zsh or fish."}};
 inline constexpr std::array kHelpOperand{
     Operand{"COMMAND", OperandType::kCommand, false, "A command; none: the list of them."},

@@ -1,6 +1,7 @@
 // The only file that includes CLI11. One CLI::App is made, for the command that was named, from its table.
 
 #include <algorithm>
+#include <array>
 #include <istream>
 #include <ostream>
 // CLI11 includes <iostream> for defaults that are not used here. That header has eight streams and their locale made
@@ -17,6 +18,7 @@ extern ostream cout, cerr, clog;
 #include "cli/arguments.hpp"
 #include "cli/nearest.hpp"
 #include "spec/core/address.hpp"
+#include "spec/core/text.hpp"
 
 namespace nucleus::cli {
 
@@ -112,6 +114,40 @@ std::variant<Named, UsageError> FindNamed(const Words& words) {
 
 // ---- its options ----
 
+// How others spell what is asked for.
+struct Elsewhere {
+  std::string_view word, of, hint;  // of: an option that the command has
+};
+constexpr std::string_view kOwnInput = "its input is the caller's by itself; -t gives it a terminal";
+constexpr std::array kElsewhere{
+    Elsewhere{"-i", "detach", kOwnInput},
+    Elsewhere{"-it", "detach", kOwnInput},
+    Elsewhere{"--interactive", "detach", kOwnInput},
+    Elsewhere{"-w", "workdir", "did you mean '--workdir'?"},
+};
+
+bool HasOption(const Command& command, std::string_view name) {
+  return std::ranges::any_of(command.options, [&](const Option* option) { return option->name == name; });
+}
+
+std::string HintOfElsewhere(const Command& command, std::string_view word) {
+  for (const auto& spelling : kElsewhere)
+    if (word == spelling.word && HasOption(command, spelling.of)) return std::string(spelling.hint);
+  return "";
+}
+
+// SRC:DEST where a program is to stand: elsewhere -v is a volume.
+std::optional<UsageError> MisplacedVolume(const Arguments& arguments, bool dashes_follow) {
+  const auto& given = arguments.operands();
+  if (given.empty() || !HasOption(arguments.command(), "volume")) return std::nullopt;
+  const std::string& word = given.front();
+  const auto colon = word.find(":/");
+  const bool meant = (given.size() == 1 && dashes_follow) || arguments.Has("verbose");
+  if (!meant || colon == std::string::npos || colon == 0) return std::nullopt;
+  return UsageError{std::string(arguments.command().name), "'" + Printable(word) + "' is no program",
+                    "-v says more; a volume is given by --volume " + Printable(word)};
+}
+
 UsageError UnknownOption(const Command& command, const std::string& word) {
   std::string_view bare = word;
   bare = bare.substr(0, bare.find('='));
@@ -121,6 +157,7 @@ UsageError UnknownOption(const Command& command, const std::string& word) {
   for (const Option* option : command.options) names.push_back(option->name);
   for (const Option* option : CommonOptions()) names.push_back(option->name);
   std::string hint = shown.starts_with("--") ? DidYouMean(bare, names, "--") : "";
+  if (const auto elsewhere = HintOfElsewhere(command, shown); !elsewhere.empty()) hint = elsewhere;
   if (hint.empty()) hint = "see `nucleus help " + std::string(command.name) + "`";
   return {std::string(command.name), "unknown option '" + shown + "'", hint};
 }
@@ -213,9 +250,10 @@ bool MayBeGiven(const Option& option, const Words& words) {
 
 std::variant<Arguments, UsageError> ParseOptions(const Command& command, Words words) {
   Arguments arguments(command);
-  // What follows `--` is taken as it stands.
+  // What follows `--` is taken as it stands; that is itself a program's word where it comes after the program.
   const auto dashes = std::ranges::find(words, "--");
-  const Words after(dashes == words.end() ? dashes : dashes + 1, words.end());
+  const bool has_dashes = dashes != words.end();
+  const Words after(has_dashes ? dashes + 1 : dashes, words.end());
   words.erase(dashes, words.end());
 
   const std::string name(command.name);
@@ -243,6 +281,8 @@ std::variant<Arguments, UsageError> ParseOptions(const Command& command, Words w
     if (ours && word.size() > 1 && word.starts_with('-')) return UnknownOption(command, word);
     arguments.AddOperand(word);
   }
+  if (auto error = MisplacedVolume(arguments, has_dashes)) return *std::move(error);
+  if (rest && arguments.operands().size() >= command.operands.size() && has_dashes) arguments.AddOperand("--");
   for (const std::string& word : after) arguments.AddOperand(word);
   return arguments;
 }
@@ -289,15 +329,13 @@ std::optional<std::string> ParseDigestPrefix(std::string_view text) {
   constexpr std::string_view kEllipsis = "…";
   constexpr std::size_t kFewest = 12;
   constexpr std::size_t kMost = 64;
-  if (text.starts_with(kAlgorithm)) text.remove_prefix(kAlgorithm.size());
-  if (text.ends_with(kEllipsis)) text.remove_suffix(kEllipsis.size());
-  if (text.size() < kFewest || text.size() > kMost) return std::nullopt;
-  std::string digits;
-  for (const char c : text) {
-    const char low = c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
-    if ((low < '0' || low > '9') && (low < 'a' || low > 'f')) return std::nullopt;
-    digits += low;
-  }
+  std::string digits(text);
+  std::ranges::transform(digits, digits.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  if (digits.starts_with(kAlgorithm)) digits.erase(0, kAlgorithm.size());
+  if (digits.ends_with(kEllipsis)) digits.resize(digits.size() - kEllipsis.size());
+  if (digits.size() < kFewest || digits.size() > kMost) return std::nullopt;
+  if (digits.find_first_not_of("0123456789abcdef") != std::string::npos) return std::nullopt;
   return digits;
 }
 

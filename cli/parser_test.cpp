@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <set>
 
 #include "cli/arguments.hpp"
@@ -98,6 +99,39 @@ TEST(Parser, AfterTwoDashesEverythingIsAnOperand) {
   EXPECT_EQ(Good({"show", "--", "-odd-name"}).operands(), std::vector<std::string>{"-odd-name"});
 }
 
+TEST(Parser, TwoDashesBehindAProgramAreItsOwn) {
+  EXPECT_EQ(Good({"exec", "a", "grep", "--", "-x"}).operands(), (std::vector<std::string>{"a", "grep", "--", "-x"}));
+  EXPECT_EQ(Good({"exec", "a", "--", "grep", "--", "-x"}).operands(),
+            (std::vector<std::string>{"a", "grep", "--", "-x"}));
+  EXPECT_EQ(Good({"run", "-t", "grep", "-e", "x", "--"}).operands(),
+            (std::vector<std::string>{"grep", "-e", "x", "--"}));
+  EXPECT_EQ(Good({"run", "--env", "A=1", "--", "grep", "--"}).operands(), (std::vector<std::string>{"grep", "--"}));
+  EXPECT_EQ(Good({"show", "a", "--"}).operands(), std::vector<std::string>{"a"});
+}
+
+TEST(Parser, KnowsHowOthersSpellIt) {
+  for (const std::string word : {"-i", "-it", "--interactive"}) {
+    EXPECT_EQ(Bad({"run", word, "--", "sh"}).message, "unknown option '" + word + "'");
+    EXPECT_EQ(Bad({"run", word, "--", "sh"}).hint, "its input is the caller's by itself; -t gives it a terminal");
+  }
+  EXPECT_EQ(Bad({"run", "-ti", "--", "sh"}).hint, "its input is the caller's by itself; -t gives it a terminal");
+  EXPECT_EQ(Bad({"run", "-w", "/", "--", "sh"}).hint, "did you mean '--workdir'?");
+  const std::string volume = "-v says more; a volume is given by --volume ";
+  EXPECT_EQ(Bad({"run", "-v", "/d:/mnt", "--", "ls"}).hint, volume + "/d:/mnt");
+  EXPECT_EQ(Bad({"run", "-v", "./d:/mnt:ro", "ls"}).hint, volume + "./d:/mnt:ro");
+  EXPECT_EQ(Bad({"create", "d:/mnt", "--", "ls"}).hint, volume + "d:/mnt");
+  EXPECT_EQ(Good({"run", "-v", "--", "ls", "a:/b"}).operands(), (std::vector<std::string>{"ls", "a:/b"}));
+  EXPECT_EQ(Good({"exec", "a", "--", "-v", "a:/b"}).operands().size(), 3u);
+}
+
+TEST(Arguments, AVariableWithoutAValueHasOurs) {
+  ::setenv("GIVEN_HERE", "a=b", 1);
+  ::unsetenv("GIVEN_NOWHERE");
+  const auto a =
+      Good({"run", "-e", "GIVEN_HERE", "-e", "GIVEN_NOWHERE", "-e", "A=1", "-e", "B=", "-e", "a b", "--", "ls"});
+  EXPECT_EQ(GivenVariables(a), (std::vector<std::string>{"GIVEN_HERE=a=b", "A=1", "B=", "a b"}));
+}
+
 TEST(Definitions, AreSound) {
   std::set<std::string_view> names;
   for (const Command& command : Commands()) {
@@ -117,7 +151,7 @@ TEST(Definitions, AreSound) {
 }
 
 TEST(Parser, ADigestIsTakenAsAPlanPrintsIt) {
-  for (const char* text : {"0123456789ab", "sha256:0123456789AB", "sha256:0123456789ab…"}) {
+  for (const char* text : {"0123456789ab", "SHA256:0123456789AB", "sha256:0123456789ab…"}) {
     EXPECT_EQ(ParseDigestPrefix(text), "0123456789ab") << text;
   }
 }

@@ -7,22 +7,23 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <set>
 #include <variant>
 
-#include "actuators/netns/firewalld.hpp"
-#include "actuators/netns/userspace_program.hpp"
 #include "actuators/security/landlock_abi.hpp"
+#include "actuators/security/security_names.hpp"
+#include "actuators/sys/capabilities.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/landlock.hpp"
-#include "actuators/sys/lockdown.hpp"
 #include "actuators/sys/syscall_names.hpp"
 #include "cli/given_paths.hpp"
 #include "cli/rootfs_paths.hpp"
 #include "policy/capability_policy.hpp"
 #include "policy/landlock_policy.hpp"
 #include "policy/seccomp_compile.hpp"
+#include "policy/seccomp_default.hpp"
 #include "reconcile/wanted.hpp"
 #include "spec/reader.hpp"
 #include "spec/validate.hpp"
@@ -69,14 +70,6 @@ Result<> CheckEgress(const spec::Service& service, std::uint64_t kept) {
                   .Hint("keep neither, or leave the egress rules out (agent mode)"));
 }
 
-Result<CapabilitySets> CompileCapabilities(const spec::Service& service) {
-  const std::string text = TRY(ReadPinned(service, service.caps_policy, "caps_policy"));
-  const auto read = policy::ReadCapabilityPolicy(text, service.caps_policy, IsProduction(service));
-  TRY(FirstError(read.problems));
-  TRY(CheckEgress(service, read.sets->bounding));
-  return *read.sets;
-}
-
 Result<Landlock> CompileLandlock(const spec::Service& service) {
   const std::string text = TRY(ReadPinned(service, service.landlock_policy, "landlock_policy"));
   const auto read = policy::ReadLandlockPolicy(text, service.landlock_policy);
@@ -105,10 +98,7 @@ class Checker {
     }
     if (const auto& rules = LandlockOf(service, production); rules && !service.rootfs.empty()) Missing(service, *rules);
     if (DeniesExecve(service, kept)) TellShells(service);
-    if (service.seccomp_profile.empty() && !service.seccomp_allow.empty()) {
-      problems_.push_back(ProblemAt(topology_, spec::PlaceOf(service, "seccomp_allow"),
-                                    "seccomp_allow: there is no seccomp_profile it could add to"));
-    }
+    if (service.seccomp_profile.empty() && !service.seccomp_allow.empty()) AddToDefault(service, production);
   }
   std::vector<spec::Problem> Take() { return std::move(problems_); }
 
@@ -132,6 +122,25 @@ class Checker {
     Add(read.problems);
     if (read.sets) known->second = read.sets->bounding;
     return known->second;
+  }
+  // What the default policy refuses for a reason is let through by a word in agent mode, which is told; in production
+  // it is not: a profile has a digest, and says all of it.
+  void AddToDefault(const spec::Service& service, bool production) {
+    const spec::Place place = spec::PlaceOf(service, "seccomp_allow");
+    const auto inputs = InputsOf(service, 0);
+    for (const auto& problem : policy::CheckSyscallNames(policy::DefaultSeccompProfile(), inputs))
+      if (!problem.warning) problems_.push_back(problem);
+    for (const auto& reason : policy::WhyRefusedByDefault(service.seccomp_allow)) {
+      auto problem = ProblemAt(
+          topology_, place,
+          production
+              ? "seccomp_allow: production refuses what the default policy refuses, " + reason +
+                    "; to allow it, write a seccomp_profile: `nucleus seccomp generate --default` prints what to "
+                    "begin with"
+              : "seccomp_allow: lets through what the default policy refuses, " + reason);
+      problem.warning = !production;
+      problems_.push_back(std::move(problem));
+    }
   }
   // Its profile: what is executed first passes all the same, and executes nothing.
   bool DeniesExecve(const spec::Service& service, std::uint64_t kept) {
@@ -177,18 +186,23 @@ class Checker {
     known->second = std::move(read.policy);
     return known->second;
   }
-  // What is in the way of its start already now: a rule for what its root file system does not have.
+  // What is in the way of its start already now: a rule for what its root file system does not have, or of rights that
+  // mean nothing of what it has there.
   void Missing(const spec::Service& service, const policy::LandlockPolicy& policy) {
     for (const auto& rule : policy.rules) {
-      if (MayBeThere(service, rule.path)) continue;
-      spec::Problem problem;
-      problem.file = service.landlock_policy;
-      problem.line = rule.place.line;
-      problem.column = rule.place.column;
-      problem.message =
-          "rule for '" + spec::Shown(rule.path) + "': " + service.name + " has no such path in its rootfs";
-      problems_.push_back(std::move(problem));
+      const std::string why = Hindrance(service, rule);
+      if (why.empty()) continue;
+      problems_.push_back({.file = service.landlock_policy,
+                           .line = rule.place.line,
+                           .column = rule.place.column,
+                           .message = "rule for '" + spec::Shown(rule.path) + "': " + why});
     }
+  }
+  static std::string Hindrance(const spec::Service& service, const policy::LandlockPathRule& rule) {
+    if (!MayBeThere(service, rule.path)) return service.name + " has no such path in its rootfs";
+    const auto type = TypeInRootfs(service, rule.path);
+    if (!type || (rule.access & sys::LandlockRightsOf(*type)) != 0) return "";
+    return sys::LandlockAllowsNothing("in the rootfs of " + service.name, rule.access);
   }
   void Losses(const spec::Service& service, const policy::LandlockPolicy& policy) {
     for (const auto& loss : policy::LandlockLosses(policy, sys::LandlockAbi())) {
@@ -215,58 +229,6 @@ policy::SeccompInputs MachineInputs() {
   return inputs;
 }
 
-Result<> CheckLockdown(const spec::Service& service) {
-  if (!service.require_kernel_lockdown) return {};
-  const std::string level = TRY(sys::ReadLockdown());
-  const bool integrity = *service.require_kernel_lockdown == spec::Lockdown::kIntegrity;
-  if (level == "confidentiality" || (integrity && level == "integrity")) return {};
-  return Fail(ErrorCode::kUnsupported, "", "", "this kernel's lockdown is " + level);
-}
-
-namespace {
-
-// Where nobody may ask the kernel for its rules, nobody makes a bridge either.
-void CheckFirewalld(const spec::Topology& topology, std::vector<spec::Problem>& problems) {
-  std::set<std::string> links;
-  for (const auto& [name, service] : topology.services) {
-    if (spec::IsUserspace(service.nat_backend)) continue;
-    for (const auto& network : service.networks) {
-      const auto found = topology.networks.find(network);
-      if (found != topology.networks.end() && !found->second.internal) links.insert(BridgeLink(topology.name, network));
-    }
-  }
-  if (links.empty()) return;
-  const auto closed = netns::ClosedByFirewalld({links.begin(), links.end()});
-  if (!closed || closed->empty()) return;
-  spec::Problem problem;
-  problem.warning = true;
-  problem.message =
-      "firewalld lets nothing be forwarded from bridges of nucleus, so containers may have no way out; install "
-      "zone.xml "
-      "and policy.xml of nucleus below /etc/firewalld (docs/security.md), then firewall-cmd --reload";
-  problems.push_back(std::move(problem));
-}
-
-}  // namespace
-
-std::vector<spec::Problem> CheckMachine(const spec::Topology& topology) {
-  std::vector<spec::Problem> problems;
-  CheckFirewalld(topology, problems);
-  const auto report = [&](const spec::Service& service, std::string_view key, const Error& error) {
-    const std::string hint = error.hint.empty() ? "" : "; " + error.hint;
-    problems.push_back(
-        ProblemAt(topology, spec::PlaceOf(service, key), std::string(key) + ": " + error.Message() + hint));
-  };
-  for (const auto& [name, service] : topology.services) {
-    if (const auto checked = CheckLockdown(service); !checked)
-      report(service, "require_kernel_lockdown", checked.error());
-    if (!spec::IsUserspace(service.nat_backend) || service.networks.empty()) continue;
-    if (const auto program = netns::FindUserspaceProgram(service.nat_backend, service.port_forwards); !program)
-      report(service, "nat_backend", program.error());
-  }
-  return problems;
-}
-
 std::string PlaceOfLandlockRule(const std::string& policy, const std::string& path) {
   const auto text = sys::ReadFile(policy);
   if (!text) return "";
@@ -283,15 +245,42 @@ std::vector<spec::Problem> CheckPolicies(const spec::Topology& topology) {
   return checker.Take();
 }
 
+Result<CapabilitySets> CompileCapabilities(const spec::Service& service) {
+  const std::string text = TRY(ReadPinned(service, service.caps_policy, "caps_policy"));
+  const auto read = policy::ReadCapabilityPolicy(text, service.caps_policy, IsProduction(service));
+  TRY(FirstError(read.problems));
+  TRY(CheckEgress(service, read.sets->bounding));
+  return *read.sets;
+}
+
+Result<> CheckHeldByUs(const spec::Service& service, const CapabilitySets& sets) {
+  const std::uint64_t permitted = TRY(sys::ReadOwnCapabilities()).permitted;
+  const std::uint64_t lacking = (sets.permitted & ~permitted) | (sets.inheritable & ~sys::ReadOwnBounding());
+  if (lacking == 0) return {};
+  std::string names;
+  for (const auto& name : security::CapabilityNames(lacking)) names += (names.empty() ? "CAP_" : ", CAP_") + name;
+  std::string why = "whoever starts nucleus does not have " + std::string(std::has_single_bit(lacking) ? "it" : "them");
+  const auto text = sys::ReadFile(service.caps_policy);
+  const auto read = policy::ReadCapabilityPolicy(text.value_or(""), service.caps_policy, IsProduction(service));
+  const auto kept = std::ranges::find_if(read.kept, [&](const auto& one) { return (one.first & lacking) != 0; });
+  if (kept != read.kept.end())
+    why += " (" + service.caps_policy + ":" + std::to_string(kept->second.line) + ":" +
+           std::to_string(kept->second.column) + ")";
+  return Fail(Error::Of(ErrorCode::kPermission, "keep", names, why).In("caps_policy"));
+}
+
 Result<Policies> CompilePolicies(const spec::Service& service, const std::string& cache) {
   Policies policies;
   if (!service.caps_policy.empty()) policies.capabilities = TRY(CompileCapabilities(service));
   if (!service.landlock_policy.empty()) policies.landlock = TRY(CompileLandlock(service));
-  if (!service.seccomp_profile.empty()) {
-    const std::string text = TRY(ReadPinned(service, service.seccomp_profile, "seccomp_profile"));
+  const bool own = !service.seccomp_profile.empty();
+  if (own || !service.seccomp_allow.empty()) {
+    const std::string text = own ? TRY(ReadPinned(service, service.seccomp_profile, "seccomp_profile"))
+                                 : policy::SeccompProfileJson(policy::DefaultSeccompProfile());
+    const std::string_view file = own ? std::string_view(service.seccomp_profile) : policy::kDefaultProfileName;
     TRY(sys::MakeDirectories(cache, 0700));
     const std::uint64_t kept = policies.capabilities ? policies.capabilities->bounding : 0;
-    auto built = policy::BuildSeccomp(text, service.seccomp_profile, InputsOf(service, kept), cache);
+    auto built = policy::BuildSeccomp(text, file, InputsOf(service, kept), cache);
     TRY(FirstError(built.problems));
     policies.seccomp = std::move(*built.program);
     if (built.flag_log) policies.seccomp_flags |= SECCOMP_FILTER_FLAG_LOG;

@@ -18,16 +18,19 @@ namespace nucleus::cli {
 // All problems of all policies of a topology, each file read once; their places are in those files.
 std::vector<spec::Problem> CheckPolicies(const spec::Topology& topology);
 
-// What services demand of the machine that it runs on now: the lockdown of its kernel, a program for their network.
-std::vector<spec::Problem> CheckMachine(const spec::Topology& topology);
-// The same of one service, when it is started.
-Result<> CheckLockdown(const spec::Service& service);
-
 // "app.toml:6:8", where the rule of that path is in a policy; empty: it has none.
 std::string PlaceOfLandlockRule(const std::string& policy, const std::string& path);
 
 // What seccomp profiles are resolved with on this machine, for a container without capabilities.
 policy::SeccompInputs MachineInputs();
+
+// Those of its caps_policy, which it has. kStale: the file is not the one of the plan.
+Result<CapabilitySets> CompileCapabilities(const spec::Service& service);
+
+// Whether we could give these, which are of its caps_policy, to a program; else which of them we do not have, and where
+// they are kept. Not for one in a user namespace of its own, where it has all anew. capabilities(7), capset(2); of what
+// is kept in [bounding] alone, nobody is given more than we have, and nothing fails.
+Result<> CheckHeldByUs(const spec::Service& service, const CapabilitySets& sets);
 
 struct Policies {
   std::optional<CapabilitySets> capabilities;

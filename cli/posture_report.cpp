@@ -83,7 +83,7 @@ std::string VerifyJson(const std::vector<Verified>& containers) {
                         {"result", ResultName(check.verdict)}});
     json["containers"].push_back({{"name", row.Name()},
                                   {"project", row.project},
-                                  {"address", row.address.Text()},
+                                  {"address", row.Asked()},
                                   {"id", row.id},
                                   {"pid", row.pid},
                                   {"differ", count.differ},

@@ -149,9 +149,9 @@ void Progress::OnPlain(const Event& event) {
   switch (event.type) {
     case Event::Type::kStepStarted: {
       // A wait may be long: say that it has begun.
-      const reconcile::Verb verb = plan_.steps[event.step].verb;
-      const bool waits = verb == reconcile::Verb::kWaitHealthy || verb == reconcile::Verb::kWaitCompleted;
-      if (waits || verbose_) console_.Err(reconcile::StepWords(plan_.steps[event.step]) + " …\n");
+      const reconcile::Step& step = plan_.steps[event.step];
+      const bool waits = reconcile::IsWait(step) && !reconcile::OnlySettles(step);
+      if (waits || verbose_) console_.Err(reconcile::StepWords(step) + " …\n");
       return;
     }
     case Event::Type::kStepProgress:

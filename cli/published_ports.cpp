@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
+#include <utility>
 
 #include "actuators/netns/userspace_program.hpp"
 #include "cli/observe_wiring.hpp"
@@ -26,12 +28,37 @@ std::vector<spec::PortForward> TakenBy(const spec::Service& service, const spec:
   return ports;
 }
 
+using PortNumber = std::pair<spec::Protocol, std::uint16_t>;
+
+PortNumber PortNumberOf(const spec::PortForward& port) {
+  return {port.protocol, port.host_port};
+}
+
+bool Runs(const World& world, const std::string& service) {
+  const auto process = world.observed.parts.find({world.project, {Kind::kService, service}, Part::kProcess});
+  return process != world.observed.parts.end() && process->second.presence == Presence::kPresent;
+}
+
+// By programs in user space, whose ports are sockets: of services of the project, which give them up in this plan.
+std::set<PortNumber> GivenUp(const World& world, const spec::Topology& desired) {
+  std::set<PortNumber> ours;
+  for (const auto& [name, service] : world.applied.topology.services) {
+    if (!spec::IsUserspace(service.nat_backend) || !Runs(world, name)) continue;
+    const auto after = desired.services.find(name);
+    const auto keeps = after == desired.services.end() ? std::vector<spec::PortForward>() : after->second.port_forwards;
+    for (const auto& port : service.port_forwards) {
+      if (std::ranges::find(keeps, port) == keeps.end()) ours.insert(PortNumberOf(port));
+    }
+  }
+  return ours;
+}
+
 // An ordinary user's machine is reached by a program in user space, which tells ports apart by their numbers.
 Result<> CheckNestedPorts(const spec::Topology& desired) {
-  std::map<std::pair<spec::Protocol, std::uint16_t>, std::string> taken;
+  std::map<PortNumber, std::string> taken;
   for (const auto& [name, service] : desired.services) {
     for (const auto& port : service.port_forwards) {
-      const auto [other, fresh] = taken.try_emplace({port.protocol, port.host_port}, name);
+      const auto [other, fresh] = taken.try_emplace(PortNumberOf(port), name);
       if (fresh) continue;
       return Fail(Error::Of(ErrorCode::kUnsupported, "publish a port of", "service." + name,
                             spec::Format(port) + ": '" + other->second + "' has the number on another address, " +
@@ -46,10 +73,11 @@ Result<> CheckNestedPorts(const spec::Topology& desired) {
 
 }  // namespace
 
-// Ours are no sockets, so a listener is always a stranger.
+// Ours are no sockets but in user space, so a listener is a stranger else.
 Result<> CheckPublishedPorts(const World& world, const spec::Topology* desired) {
   if (desired == nullptr) return {};
   if (world.observed.host.nested) return CheckNestedPorts(*desired);
+  const auto ours = GivenUp(world, *desired);
   for (const auto& [name, service] : desired->services) {
     std::vector<spec::PortForward> fresh;
     const auto& applied = world.applied.topology;
@@ -59,11 +87,10 @@ Result<> CheckPublishedPorts(const World& world, const spec::Topology* desired) 
       if (std::ranges::find(had, port) == had.end()) fresh.push_back(port);
     }
     if (fresh.empty()) continue;
-    // Those of a program in user space are sockets, and may be its own since an apply that was cut short.
-    const auto process = world.observed.parts.find({world.project, {Kind::kService, name}, Part::kProcess});
-    const bool maybe_own = spec::IsUserspace(service.nat_backend) && process != world.observed.parts.end() &&
-                           process->second.presence == Presence::kPresent;
-    const auto held = TRY(HeldPorts(fresh, maybe_own));
+    // Its own since an apply that was cut short, or another one's.
+    const bool maybe_own = spec::IsUserspace(service.nat_backend) && Runs(world, name);
+    const auto held =
+        TRY(HeldPorts(fresh, [&](const auto& port) { return maybe_own || ours.contains(PortNumberOf(port)); }));
     if (held.empty()) continue;
     std::string all;
     for (const std::string& text : held) all += (all.empty() ? "" : "; ") + text;

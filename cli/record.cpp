@@ -114,7 +114,9 @@ Result<std::uint64_t> Record(Work& work, sys::AddressClaims& claims) {
     revision.origin = work.goal.origin;
     auto begun = work.store.BeginRevision(revision);
     if (begun || begun.error().code != ErrorCode::kConflict || !may_choose || attempt == kMostAttempts) return begun;
+    auto volumes = std::move(work.world.taken.volumes);
     work.world.taken = reconcile::ToTaken(TRY(work.store.Leases()), work.world.project);
+    work.world.taken.volumes = std::move(volumes);
     // Else it was about something else, or there is more to it.
     if (!TRY(PlanAgain(work))) return begun;
   }

@@ -53,4 +53,14 @@ bool MayBeThere(const spec::Service& service, const std::string& path) {
   return bool(last);
 }
 
+std::optional<mode_t> TypeInRootfs(const spec::Service& service, const std::string& path) {
+  if (IsMounted(service, path)) return std::nullopt;
+  const sys::Fd root(::open(service.rootfs.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root) return std::nullopt;
+  struct stat st{};
+  const sys::Fd found(sys::OpenAt2(root.get(), path.c_str(), O_PATH, sys::kInRoot | RESOLVE_NO_SYMLINKS));
+  if (!found || ::fstat(found.get(), &st) != 0) return std::nullopt;
+  return st.st_mode & S_IFMT;
+}
+
 }  // namespace nucleus::cli

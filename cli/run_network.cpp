@@ -3,9 +3,11 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <random>
 #include <system_error>
 
 #include "actuators/cgroup/apply.hpp"
@@ -14,9 +16,11 @@
 #include "actuators/netns/ports.hpp"
 #include "actuators/netns/userspace_program.hpp"
 #include "actuators/process/channel.hpp"
+#include "actuators/process/stop.hpp"
 #include "actuators/process/stop_signal.hpp"
 #include "actuators/sys/cgroupfs.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/id_ranges.hpp"
 #include "actuators/sys/machine_lock.hpp"
 #include "actuators/sys/pending_signals.hpp"
 #include "reconcile/applied.hpp"
@@ -81,15 +85,15 @@ Result<> Undo(netns::NetnsActuator& actuator, const std::string& name) {
 }
 
 // Of a container in whose directory nobody is at work: who is holds the lock before there is a bridge, and until there
-// is none. The directory goes last, so that it is found again. False: the machine's lock was not had.
-bool RemoveOrphan(const Directories& directories, const std::string& name, const LockPatience& patience) {
+// is none. The directory goes last, so that it is found again.
+Result<> TakeAway(const Directories& directories, const std::string& name, const LockPatience& patience) {
   const std::string directory = directories.ServiceDir(kProject, {Kind::kContainer, name});
-  const auto lock = process::TakeCleanersLock(directory);
-  if (!lock) return true;
+  TRY(process::KillRest({std::string(kProject), {Kind::kContainer, name}, Part::kProcess}, directory));
   netns::NetnsActuator actuator(directories, patience);
-  if (const auto undone = Undo(actuator, name); !undone) return !IsNotHad(undone.error());
+  // An ordinary user has made none of it on the machine.
+  if (sys::IsWhole(TRY(sys::OwnUids())) && ::geteuid() == 0) TRY(Undo(actuator, name));
   if (auto root = sys::FindCgroupRoot()) {
-    cgroup::CgroupActuator group(*std::move(root));
+    cgroup::CgroupActuator group(directories, *std::move(root));
     (void)group.Undo({std::string(kProject), {Kind::kContainer, name}, Part::kCgroup}, nullptr, {}, {});
   }
   (void)sys::RemoveTree(directory + "/" + std::string(kNotifyDirectory));
@@ -98,7 +102,7 @@ bool RemoveOrphan(const Directories& directories, const std::string& name, const
     if (!it->is_directory(ignored)) ::unlink(it->path().c_str());
   }
   sys::RemoveIfEmpty(directory, 2);
-  return true;
+  return {};
 }
 
 // What topologies have, and keep while they are down.
@@ -257,7 +261,7 @@ LockPatience RunNetwork::Patience() {
   return {.is_interrupted = [] { return sys::PendingEnd(true, process::StopSignal()) != 0; }};
 }
 
-bool RunNetwork::RemoveOrphans(const Directories& directories, const LockPatience& patience) {
+bool RunNetwork::RemoveOrphans(const Directories& directories, const LockPatience& patience, std::size_t most) {
   std::error_code ignored;
   std::vector<std::string> names;
   const std::filesystem::path containers(directories.ProjectDir(kProject));
@@ -265,9 +269,22 @@ bool RunNetwork::RemoveOrphans(const Directories& directories, const LockPatienc
     const auto address = Address::Parse(it->path().filename().string());
     if (address && address->kind == Kind::kContainer) names.push_back(address->name);
   }
-  for (const auto& name : names)
-    if (!RemoveOrphan(directories, name, patience)) return false;
+  if (names.size() > most) {
+    std::ranges::shuffle(names, std::minstd_rand(std::random_device{}()));
+    names.resize(most);
+  }
+  for (const auto& name : names) {
+    const auto lock = process::TakeCleanersLock(directories.ServiceDir(kProject, {Kind::kContainer, name}));
+    if (!lock) continue;
+    if (const auto gone = TakeAway(directories, name, patience); !gone && IsNotHad(gone.error())) return false;
+  }
   return true;
+}
+
+Result<> RunNetwork::RemoveOrphan(const Directories& directories, const std::string& name,
+                                  const LockPatience& patience) {
+  const auto lock = TRY(process::TakeCleanersLockIfThere(directories.ServiceDir(kProject, {Kind::kContainer, name})));
+  return TakeAway(directories, name, patience);
 }
 
 Result<> RunNetwork::MakeBridge(const reconcile::Side& side) {

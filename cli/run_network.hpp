@@ -5,6 +5,7 @@
 // and table: userspace.hpp.
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,8 +43,13 @@ class RunNetwork {
   Result<> Remove();
 
   // What containers whose nucleus was killed have left: bridges, rules that lead published ports nowhere, directories.
-  // As far as the machine's lock is had in that time, which is waited for once.
-  static bool RemoveOrphans(const Directories& directories, const LockPatience& patience);
+  // As far as the machine's lock is had in that time, which is waited for once; of so many, whichever they are. Not
+  // while one of our own is at work: the lock that tells is no lock for who has it.
+  static bool RemoveOrphans(const Directories& directories, const LockPatience& patience,
+                            std::size_t most = std::numeric_limits<std::size_t>::max());
+  // What one of them has left, and its workload where it runs on. kLocked: somebody is at work there, or the machine's
+  // lock was not had.
+  static Result<> RemoveOrphan(const Directories& directories, const std::string& name, const LockPatience& patience);
 
   // Of a run in the foreground, whose signals are held back: one that is to end it ends the wait.
   static LockPatience Patience();

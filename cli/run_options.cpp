@@ -28,7 +28,6 @@ constexpr Option Word(std::string_view name, std::string_view value, std::string
 
 constexpr std::array kOwn{
     Text("name", "NAME", "Its name, of which there is one at a time; without one, the beginning of its id."),
-    Switch("tty", "A terminal of its own, joined with the caller's.", 't'),
     Switch("detach", "In the background: print its id once it is up. It stays listed until `rm`.", 'd'),
     Switch("rm", "With --detach: remove it once it has ended; what runs in the foreground is removed anyway."),
     Switch("dry-run", "Print what would be enforced, and start nothing."),
@@ -46,7 +45,9 @@ constexpr std::array kKeys{
          "How strict its isolation is. Agent, the default, goes without a rootfs and limits; production requires them "
          "and refuses whatever weakens it."),
     Path("rootfs", "DIR", "Directory that becomes its root, read-only; without one, the host's programs, read-only."),
-    List("env", "NAME=VALUE", "An environment variable; wins over those of --env-file.", 'e'),
+    List("env", "NAME[=VALUE]",
+         "An environment variable; of a NAME alone the caller's, where it has one. Wins over those of --env-file.",
+         'e'),
     List("env-file", "FILE", "A file of NAME=value lines; later ones win."),
     Path("context", "DIR",
          "Directory given to it as /context, read-only, without version control, keys and credentials."),
@@ -55,12 +56,16 @@ constexpr std::array kKeys{
     List("context-exclude", "PATTERN", "A pattern of the context that is left out."),
     Switch("verify-context-integrity", "Compare a copied context with its source before the start."),
     Switch("verify-rootfs-attestation", "Start only where the rootfs is what its manifest says."),
-    List("secret", "SRC:DEST", "A file given in memory that is never swapped, readable for the workload's user only."),
+    List("secret", "SRC:DEST",
+         "A file given in memory, readable for the workload's user only; never swapped where root runs this on Linux "
+         "6.4 or newer."),
     List("systemd-credential", "NAME:DEST", "A credential of the calling systemd unit, given as secrets are."),
     Text("workdir", "DIR", "Working directory in the container; without one, /context where there is one, else /."),
     Text("hostname", "NAME", "Host name inside; without one, the container's name."),
     Text("user", "USER[:GROUP]", "User the workload runs as, by number or by the container's own passwd file.", 'u'),
-    Text("group", "GROUP", "Group the workload runs as; without one, the user's."),
+    Text("group", "GROUP",
+         "Group the workload runs as; without one, the user's in the container's passwd file, or of a number the same "
+         "number."),
     List("additional-group", "GROUP", "A supplementary group; it has exactly those given."),
     Text("memory", "SIZE", "Memory limit: beyond it the workload is killed.", 'm'),
     Text("memory-high", "SIZE", "Memory beyond which the workload is slowed down and reclaimed."),
@@ -74,7 +79,7 @@ constexpr std::array kKeys{
     List("volume", "SRC:DEST[:ro|rw][,noexec]", "A host path mounted into it; read-only is so for all below."),
     Path("seccomp-profile", "FILE", "Seccomp profile in the OCI format; without one, nucleus' own policy."),
     Text("seccomp-profile-sha256", "DIGEST", "Digest the profile must have."),
-    List("seccomp-allow", "NAME", "A system call allowed besides those of the profile."),
+    List("seccomp-allow", "NAME", "A system call allowed besides those of the profile, or of nucleus' own policy."),
     Path("caps-policy", "FILE", "Capability policy, a TOML file; without one, no capabilities."),
     Text("caps-policy-sha256", "DIGEST", "Digest the capability policy must have."),
     Path("landlock-policy", "FILE", "Landlock policy, a TOML file; without one, rules that follow the mounts."),
@@ -123,6 +128,10 @@ constexpr std::array kKeys{
     Word("restart", "POLICY", "no|on-failure|always", "When it is started again after an exit; no by default."),
     Text("stop-timeout", "DURATION", "Time it has to stop once it is unhealthy; without one, 10s."),
     Switch("init", "A small init as PID 1 in agent mode; production always has it."),
+    Switch("tty",
+           "A terminal of its own, joined with the caller's; with --detach nobody types there, and the log has what it "
+           "writes.",
+           't'),
 };
 
 template <std::size_t kCount>

@@ -6,6 +6,8 @@
 
 #include "actuators/security/landlock_abi.hpp"
 #include "actuators/security/security_names.hpp"
+#include "actuators/security/user_map.hpp"
+#include "actuators/sys/landlock.hpp"
 #include "cli/table.hpp"
 #include "spec/core/text.hpp"
 #include "spec/core/units.hpp"
@@ -81,7 +83,6 @@ Json Namespaces(const Launch& launch) {
   if (!launch.host_cgroups) out.push_back("cgroup");
   if (!launch.host_network) out.push_back("network");
   if (launch.time_namespace) out.push_back("time");
-  if (launch.user_namespace.enabled) out.push_back("user");
   return out;
 }
 
@@ -112,7 +113,7 @@ Json Network(const Preview& preview) {
 Json LandlockOf(const Landlock& landlock) {
   Json rules = Json::array();
   for (const auto& rule : landlock.rules)
-    rules.push_back({{"path", rule.path}, {"access", security::LandlockWords(rule.access)}});
+    rules.push_back({{"path", rule.path}, {"access", sys::LandlockWords(rule.access)}});
   Json out = {
       {"enabled", landlock.enabled}, {"required", landlock.required}, {"min_abi", landlock.min_abi}, {"rules", rules}};
   // Each is restricted as a whole, or not at all.
@@ -140,8 +141,10 @@ Json Document(const Preview& preview) {
   json["hostname"] = launch.hostname;
   json["identity"] = {{"uid", launch.identity.uid}, {"gid", launch.identity.gid}, {"groups", launch.identity.groups}};
   json["namespaces"] = Namespaces(launch);
-  if (launch.user_namespace.enabled)
-    json["id_maps"] = {{"users", Ranges(launch.user_namespace.uids)}, {"groups", Ranges(launch.user_namespace.gids)}};
+  if (const UserNamespace users = security::SeenFromOutside(launch.user_namespace, preview.own); users.enabled) {
+    json["namespaces"].push_back("user");
+    json["id_maps"] = {{"users", Ranges(users.uids)}, {"groups", Ranges(users.gids)}};
+  }
   json["init"] = launch.init;
   json["no_new_privs"] = true;
   const CapabilitySets& sets = launch.security.capabilities;
@@ -156,6 +159,7 @@ Json Document(const Preview& preview) {
                      {"profile", security.seccomp_trace ? "none"
                                  : profile.empty()      ? "default"
                                                         : Printable(profile)},
+                     {"allow", preview.service.seccomp_allow},
                      {"instructions", security.seccomp_trace ? 0 : security.seccomp.size()},
                      {"log", Printable(security.seccomp_log)},
                      {"log_denied", security.seccomp_log_denied}};
@@ -178,18 +182,20 @@ Json Document(const Preview& preview) {
   return json;
 }
 
-std::string SeccompText(const Json& seccomp) {
-  if (seccomp["mode"] == "trace")
-    return "trace: every call is let through, and recorded in " + seccomp["log"].get<std::string>();
-  return seccomp["profile"].get<std::string>() + " profile, " + seccomp["instructions"].dump() + " instructions" +
-         (seccomp["log_denied"].get<bool>() ? ", denials are told" : "");
-}
-
 std::string Joined(const Json& list) {
   std::string out;
   for (const auto& item : list)
     out += (out.empty() ? "" : " ") + (item.is_string() ? item.get<std::string>() : item.dump());
   return out.empty() ? "none" : out;
+}
+
+std::string SeccompText(const Json& seccomp) {
+  if (seccomp["mode"] == "trace")
+    return "trace: every call is let through, and recorded in " + seccomp["log"].get<std::string>();
+  const auto& allow = seccomp["allow"];
+  return seccomp["profile"].get<std::string>() + (allow.empty() ? " profile, " : ", and " + Joined(allow) + "; ") +
+         seccomp["instructions"].dump() + " instructions" +
+         (seccomp["log_denied"].get<bool>() ? ", denials are told" : "");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "actuators/security/user_map.hpp"
 #include "spec/types.hpp"
 #include "state/parts/launch.hpp"
 #include "state/parts/parts.hpp"
@@ -15,6 +16,7 @@ struct Preview {
   Facts limits;              // of its control group
   NetnsWanted network;       // what its namespace is furnished with; only loopback where it has no networks
   std::string_view backend;  // of its bridge
+  security::OwnIds own;      // ours, which it has where it has no user namespace of its own
 };
 
 std::string PreviewText(const Preview& preview);

@@ -10,6 +10,7 @@
 
 #include "actuators/netns/denials.hpp"
 #include "actuators/process/probe.hpp"
+#include "actuators/sys/living_thread.hpp"
 #include "cli/nearest.hpp"
 #include "cli/session.hpp"
 #include "cli/table.hpp"
@@ -34,6 +35,12 @@ std::int64_t NumberOf(const Facts& facts, std::string_view name) {
   std::int64_t number = 0;
   std::from_chars(text.data(), text.data() + text.size(), number);
   return number;
+}
+
+// Also one whose last hooks still run.
+bool HasEnded(std::string_view state, const Observation& seen) {
+  if (state == "stopping") return !ValueOf(seen.notes, "exit_code").empty();
+  return state == "exited" || state == "failed";
 }
 
 // What is seen of its process. absent: the word for one that is not there.
@@ -61,7 +68,10 @@ ServiceRow RowOf(const std::string& project, const Address& address, const Obser
       break;
     case Presence::kPresent:
       row.state = ValueOf(seen.facts, "state");
-      if (row.state == "exited" || row.state == "failed") {
+      if (!ValueOf(seen.notes, "orphaned").empty()) {
+        row.state = "orphaned";
+        row.detail = "its supervisor is gone, and it runs on";
+      } else if (HasEnded(row.state, seen)) {
         row.exit_code = ValueOf(seen.notes, "exit_code");
         row.reason = ValueOf(seen.notes, "ending");
         if (row.state == "exited" && row.reason == EndingName(Status::Ending::kStopped)) row.state = "stopped";
@@ -166,6 +176,10 @@ bool ServiceRow::Ended() const {
   return state == "exited" || state == "failed" || state == "stopped" || state == "completed";
 }
 
+std::string ServiceRow::Asked() const {
+  return alone ? Address{Kind::kContainer, address.name}.Text() : address.Text();
+}
+
 std::string ServiceRow::Name() const {
   if (address.kind == Kind::kContainer || alone) return address.name;
   return project + "/" + address.name;
@@ -207,7 +221,7 @@ void CountDenials(const Directories& directories, std::vector<ServiceRow>& rows)
     if (!row.networked || (!pinned && row.pid <= 0)) continue;
     counted.push_back(&row);
     namespaces.push_back(pinned ? directories.NetnsPin(row.project, row.address)
-                                : "/proc/" + std::to_string(row.pid) + "/ns/net");
+                                : sys::ProcOf(static_cast<pid_t>(row.pid)) + "/ns/net");
   }
   const auto denied = netns::DeniedIn(namespaces);
   for (std::size_t i = 0; i < counted.size(); ++i) counted[i]->egress_denied = denied[i];
@@ -220,7 +234,7 @@ Result<ServiceRow> FindService(const std::vector<ServiceRow>& rows, const std::s
   constexpr std::size_t kShortestPrefix = 4;
   for (const ServiceRow& row : rows) {
     if (name == row.address.name || name == row.Name() || name == row.project + "/" + row.address.Text() ||
-        name == row.address.Text() || (row.alone && name == Address{Kind::kContainer, row.address.name}.Text()))
+        name == row.address.Text() || name == row.Asked())
       named.push_back(&row);
     if (name.size() >= kShortestPrefix && row.id.starts_with(name)) by_id.push_back(&row);
   }
@@ -252,9 +266,10 @@ std::string ServicesText(const std::vector<ServiceRow>& rows, std::int64_t now_m
     if (row.Ended() && row.finished_ms > 0) state += " " + RoughDuration(now_ms - row.finished_ms) + " ago";
     std::string ports;
     for (const std::string& port : row.ports) ports += (ports.empty() ? "" : ", ") + port;
-    const bool runs = row.state == "running" || row.state == "starting" || row.state == "paused";
+    const bool runs =
+        row.state == "running" || row.state == "starting" || row.state == "paused" || row.state == "orphaned";
     table.push_back({row.Name(), row.id.substr(0, 12), state, row.health.empty() ? "-" : row.health,
-                     runs && row.started_ms > 0 ? RoughDuration(now_ms - row.started_ms) : "-",
+                     runs && row.started_ms > row.finished_ms ? RoughDuration(now_ms - row.started_ms) : "-",
                      std::to_string(row.restarts), row.egress_denied ? std::to_string(*row.egress_denied) : "-",
                      ports.empty() ? "-" : ports});
   }

@@ -19,8 +19,9 @@ struct ServiceRow {
   bool networked = true;  // there are networks it may be on
   bool alone = false;     // a container in the background: all there is in its project, and called as that is
   std::string id;         // 32 digits; empty where there is no process
-  std::string state;      // running, paused, starting, backoff, stopping, exited, failed, stopped; completed for a job
-                          // that is done
+  // running, paused, starting, backoff, stopping, exited, failed, stopped; completed for a job; orphaned: its
+  // supervisor was killed, and its workload runs on
+  std::string state;
   std::string readiness;  // "" where it is not waited for
   std::string words;      // what it says of itself
   std::string health;     // "" where there is no health check
@@ -37,6 +38,8 @@ struct ServiceRow {
 
   [[nodiscard]] bool Ended() const;        // nothing runs, nothing is going to
   [[nodiscard]] std::string Name() const;  // "shop/web"; "web" of a container
+  // As it is shown and asked for: "service.web", "container.web" of one that was started by hand.
+  [[nodiscard]] std::string Asked() const;
 };
 
 // What was applied of a project, and the services that an apply which has not come through has begun, with what they

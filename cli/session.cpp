@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 #include "actuators/sys/file.hpp"
 #include "cli/given_paths.hpp"
+#include "cli/machine_checks.hpp"
 #include "cli/nearest.hpp"
 #include "cli/policies.hpp"
+#include "cli/start_checks.hpp"
 #include "cli/users_machine.hpp"
 #include "reconcile/applied.hpp"
 #include "reconcile/diff.hpp"
@@ -80,24 +83,38 @@ Result<state::Store> OpenToRead(const Arguments& arguments) {
   return state::Store::Open(directories, state::Store::Access::kRead);
 }
 
-Result<spec::Topology> TellProblems(Context& context, spec::Loaded loaded) {
-  if (loaded.ok()) {
-    for (auto& problem : CheckPolicies(*loaded.topology)) loaded.problems.push_back(std::move(problem));
-    if (const auto directories = DirectoriesOf(context.arguments))
-      for (auto& problem : CheckGivenPaths(*loaded.topology, *directories))
-        loaded.problems.push_back(std::move(problem));
-    // What is validated may be meant for another machine.
-    if (context.arguments.command().name != "validate")
-      for (auto& problem : CheckMachine(*loaded.topology)) loaded.problems.push_back(std::move(problem));
-    // What was read from no file was given as options.
-    if (loaded.topology->files.empty()) std::ranges::for_each(loaded.problems, spec::SayAsFlags);
+void AddProblems(const Arguments& arguments, spec::Loaded& loaded) {
+  if (!loaded.ok()) return;
+  const auto& topology = *loaded.topology;
+  const auto add = [&](std::vector<spec::Problem> problems) {
+    std::ranges::move(problems, std::back_inserter(loaded.problems));
+  };
+  add(CheckPolicies(topology));
+  const auto directories = DirectoriesOf(arguments);
+  if (directories) add(CheckGivenPaths(topology, *directories));
+  // What is validated may be meant for another machine, and is started by no plan.
+  if (arguments.command().name != "validate") {
+    add(CheckMachine(topology));
+  } else if (directories && std::ranges::all_of(loaded.problems, &spec::Problem::warning)) {
+    add(CheckStarts(topology, *directories));
   }
+  // What was read from no file was given as options.
+  if (topology.files.empty()) std::ranges::for_each(loaded.problems, spec::SayAsFlags);
+}
+
+Result<spec::Topology> TellProblems(Context& context, spec::Loaded loaded) {
+  AddProblems(context.arguments, loaded);
+  TRY(TellProblems(context, loaded.problems));
+  return std::move(*loaded.topology);
+}
+
+Result<> TellProblems(Context& context, const std::vector<spec::Problem>& problems) {
   std::size_t errors = 0;
-  for (const spec::Problem& problem : loaded.problems) {
+  for (const spec::Problem& problem : problems) {
     if (!problem.warning) ++errors;
     context.console.Err(Printable(problem.Text(), "\n") + "\n");
   }
-  if (errors == 0 && loaded.ok()) return std::move(*loaded.topology);
+  if (errors == 0) return {};
   return Fail(ErrorCode::kInvalid, "", "", std::to_string(errors) + (errors == 1 ? " problem" : " problems"));
 }
 
@@ -157,6 +174,12 @@ Result<World> LoadWorld(state::Store& store, const std::string& project) {
   world.known = row.has_value();
   world.applied = TRY(reconcile::ToApplied(project, row));
   world.taken = reconcile::ToTaken(TRY(store.Leases()), project);
+  return world;
+}
+
+Result<World> LoadWorldFor(const reconcile::Options& options, state::Store& store, const std::string& project) {
+  World world = TRY(LoadWorld(store, project));
+  if (options.delete_data) world.taken.volumes = TRY(reconcile::VolumesOfOthers(store, project));
   return world;
 }
 

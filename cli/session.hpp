@@ -25,8 +25,12 @@ Result<state::Store> OpenToRead(const Arguments& arguments);
 
 // The files of -f. All problems are printed, then comes the error; warnings are printed only.
 Result<spec::Topology> LoadFiles(Context& context, const spec::Outside& outside = OutsideOfFiles());
+// What else is wrong with what was read, added to its problems: of files that it points at, and of this machine.
+void AddProblems(const Arguments& arguments, spec::Loaded& loaded);
 // What was read, after its problems were printed; an error where there are any.
 Result<spec::Topology> TellProblems(Context& context, spec::Loaded loaded);
+// Problems printed; an error where there are more than warnings.
+Result<> TellProblems(Context& context, const std::vector<spec::Problem>& problems);
 // Which project the files of -f are about; what they point at may be gone.
 Result<std::string> LoadName(Context& context);
 // The paths of -f, absolute; empty where one of them can be read once only.
@@ -49,6 +53,8 @@ struct World {
 };
 
 Result<World> LoadWorld(state::Store& store, const std::string& project);
+// The same, for a plan: where data are to be deleted, with whose they are else.
+Result<World> LoadWorldFor(const reconcile::Options& options, state::Store& store, const std::string& project);
 // Fills world.observed, and gives what makes a plan of it; both stay where they are until that is done.
 Result<reconcile::Planner> Observe(World& world, const Probers& probers, const spec::Topology* desired,
                                    const reconcile::Options& options);

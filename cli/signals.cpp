@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <csignal>
 
+#include "actuators/sys/pending_signals.hpp"
+
 namespace nucleus::cli {
 
 namespace {
@@ -42,12 +44,6 @@ void Install(int signal, void (*handler)(int), int flags) {
   sigaction(signal, &action, nullptr);
 }
 
-// nohup(1): who was told to outlive the terminal does.
-bool IsIgnored(int signal) {
-  struct sigaction action{};
-  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
-}
-
 }  // namespace
 
 void CatchSignals() {
@@ -55,7 +51,7 @@ void CatchSignals() {
   // terminal and a sleep are to end.
   Install(SIGINT, Note, static_cast<int>(SA_RESETHAND));
   Install(SIGTERM, Note, static_cast<int>(SA_RESETHAND));
-  if (wake.load() < 0 && !IsIgnored(SIGHUP)) Install(SIGHUP, Note, static_cast<int>(SA_RESETHAND));
+  if (wake.load() < 0 && !sys::IsIgnored(SIGHUP)) Install(SIGHUP, Note, static_cast<int>(SA_RESETHAND));
   Install(SIGPIPE, Nothing, SA_RESTART);
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <set>
 
 #include "cli/converge.hpp"
@@ -269,6 +270,8 @@ class Watch {
         return exit_code::kDone;
       }
       const int code = Try(work);
+      // Asked to end, as a manager of services asks: that is no failure of the watch, wherever it is.
+      if (code == exit_code::kInterrupted && InterruptedBy() == SIGTERM) return exit_code::kDone;
       if (code == exit_code::kInterrupted || declined_) return code;
       if (!Listen()) return exit_code::kDone;
     }

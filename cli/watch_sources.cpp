@@ -18,11 +18,11 @@ namespace nucleus::cli {
 
 namespace {
 
+constexpr WatchSources::Millis kLookEveryMs = 2'000;  // where files are not watched
 constexpr sys::WatchedFiles::Kinds kDesired = 1, kStore = 2, kMachine = 4;
 
 // The lock is closed by the supervisor's end, whatever ends it.
-constexpr std::array kServiceFiles{kStatusFile, kLaunchFile, kPolicyFile, kNetworkFile,
-                                   std::string_view(process::kLockFile)};
+constexpr std::array kServiceFiles{kStatusFile, kLaunchFile, kPolicyFile, kNetworkFile, std::string_view(kLockFile)};
 
 void AddService(const std::string& directory, const std::optional<std::string>& group, sys::WatchedFiles& watched) {
   for (const auto name : kServiceFiles) watched.names[directory][std::string(name)] |= kMachine;
@@ -75,7 +75,7 @@ Result<> WatchSources::Add(int fd, std::uint32_t events) {
 }
 
 Result<WatchSources> WatchSources::Open(const Directories& directories, std::string project, int wake) {
-  auto files = TRY(sys::FileWatch::Open());
+  auto files = sys::FileWatch::Open();
   auto network = TRY(netns::NetWatch::Open(project));
   WatchSources sources(directories, std::move(project), std::move(files), std::move(network));
   sources.poll_.reset(::epoll_create1(EPOLL_CLOEXEC));
@@ -86,7 +86,7 @@ Result<WatchSources> WatchSources::Open(const Directories& directories, std::str
       sources.machine_ = std::move(keeper->pidfd);
   }
   TRY(sources.Add(wake, EPOLLIN));
-  TRY(sources.Add(sources.files_.fd(), EPOLLIN));
+  if (!sources.files_.blind()) TRY(sources.Add(sources.files_.fd(), EPOLLIN));
   for (const int fd : sources.network_.fds()) TRY(sources.Add(fd, EPOLLIN));
   TRY(sources.Add(sources.mounts_.get(), EPOLLPRI));  // and EPOLLERR: proc_pid_mountinfo(5)
   if (sources.machine_) TRY(sources.Add(sources.machine_.get(), EPOLLIN));
@@ -139,6 +139,7 @@ bool WatchSources::MountsChanged() {
 
 Result<WatchSources::Heard> WatchSources::Wait(std::optional<Millis> until) {
   int timeout = -1;
+  if (files_.blind()) until = std::min(until.value_or(look_at_), look_at_);
   if (until) timeout = static_cast<int>(std::clamp<Millis>(*until - Now(), 0, 1 << 30));
   std::array<epoll_event, 8> events{};
   const int count = ::epoll_wait(poll_.get(), events.data(), events.size(), timeout);
@@ -148,7 +149,9 @@ Result<WatchSources::Heard> WatchSources::Wait(std::optional<Millis> until) {
                                           [&](const epoll_event& event) { return event.data.fd == fd; });
   };
   Heard heard;
-  const auto kinds = files_.Heard();
+  const bool looks = files_.blind() && Now() >= look_at_;
+  if (looks) look_at_ = Now() + kLookEveryMs;
+  const auto kinds = looks ? sys::FileWatch::kEverybody : files_.Heard();
   const bool network = network_.Heard();
   heard.desired = (kinds & kDesired) != 0;
   heard.store = (kinds & kStore) != 0;

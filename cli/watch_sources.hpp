@@ -58,6 +58,7 @@ class WatchSources {
   sys::Fd poll_, mounts_;
   sys::Fd machine_;  // pidfd of the program that keeps an ordinary user's machine; none: of root
   Digest mounted_;
+  Millis look_at_ = 0;  // where nobody can be told of files: when all of them count as changed
 };
 
 }  // namespace nucleus::cli

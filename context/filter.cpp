@@ -22,7 +22,7 @@ constexpr std::string_view kRegistry = "token of a package or image registry";
 constexpr std::string_view kInfrastructure = "state or values of infrastructure, with passwords in clear";
 constexpr std::string_view kHistory = "commands as typed, with passwords in them";
 
-// Copied to docs/security.md. Lower case.
+// Lower case.
 constexpr LeftOutByDefault kList[] = {
     {".git", kVersionControl},
     {".hg", kVersionControl},
@@ -35,9 +35,21 @@ constexpr LeftOutByDefault kList[] = {
     {".env", kEnvironment},
     {".env.*", kEnvironment},
     {"*.env", kEnvironment},
+    {"*.env~", kEnvironment},
+    {"*.env.bak", kEnvironment},
+    {"*.env.old", kEnvironment},
+    {"*.env.orig", kEnvironment},
     {".envrc", kEnvironment},
     {"*.pem", kPrivateKey},
+    {"*.pem~", kPrivateKey},
+    {"*.pem.bak", kPrivateKey},
+    {"*.pem.old", kPrivateKey},
+    {"*.pem.orig", kPrivateKey},
     {"*.key", kPrivateKey},
+    {"*.key~", kPrivateKey},
+    {"*.key.bak", kPrivateKey},
+    {"*.key.old", kPrivateKey},
+    {"*.key.orig", kPrivateKey},
     {"*.p8", kPrivateKey},
     {"*.p12", kPrivateKey},
     {"*.pfx", kPrivateKey},
@@ -67,6 +79,7 @@ constexpr LeftOutByDefault kList[] = {
     {".s3cfg", kLogin},
     {".boto", kLogin},
     {".sentryclirc", kLogin},
+    {".terraformrc", kLogin},
     {"**/.config/gh/hosts.yml", kLogin},
     {"credentials", kLogin},
     {"credentials.*", kLogin},
@@ -86,10 +99,12 @@ constexpr LeftOutByDefault kList[] = {
     {"*.kubeconfig", kCluster},
     {"**/.docker/config.json", kRegistry},
     {".dockercfg", kRegistry},
+    {"/auth.json", kRegistry},
     {"**/containers/auth.json", kRegistry},
+    {"**/composer/auth.json", kRegistry},
+    {"**/.composer/auth.json", kRegistry},
     {".npmrc", kRegistry},
     {".pypirc", kRegistry},
-    {"**/.composer/auth.json", kRegistry},
     {"**/.m2/settings.xml", kRegistry},
     {".terraform", kInfrastructure},
     {"*.tfstate", kInfrastructure},

@@ -34,7 +34,7 @@ struct LeftOutByDefault {
   std::string_view pattern;  // lower case
   std::string_view why;
 };
-// For documents, in the order of their table.
+// In the order of the table of docs/policies.md.
 std::span<const LeftOutByDefault> ContextList();
 
 class ContextFilter {

@@ -16,7 +16,7 @@ namespace {
 // What NET_ADMIN and its like do within the container's own network namespace is nucleus's to set up; and much of what
 // they open in the kernel is not as well guarded as what everybody may call.
 constexpr DangerousCapability kDangerous[] = {
-    {CAP_DAC_READ_SEARCH, "open_by_handle_at(2) reads any file of a file system, outside of the container too"},
+    {CAP_DAC_READ_SEARCH, "reads any file of a file system by open_by_handle_at(2), outside of the container too"},
     {CAP_LINUX_IMMUTABLE, "makes files of shared volumes that not even the machine's root can change as usual"},
     {CAP_NET_ADMIN, "changes the addresses, routes and firewall that the container is confined by"},
     {CAP_SYS_MODULE, "loads code into the kernel"},
@@ -25,9 +25,14 @@ constexpr DangerousCapability kDangerous[] = {
     {CAP_SYS_PACCT, "switches the accounting of the whole machine"},
     {CAP_SYS_ADMIN, "mounts, enters namespaces, and is nearly root on the machine"},
     {CAP_SYS_BOOT, "restarts the machine, and loads a kernel by kexec"},
+    {CAP_SYS_NICE,
+     "takes processors from the whole machine by real-time scheduling, and chooses them and memory nodes"},
+    {CAP_SYS_RESOURCE, "passes over limits of processes, and over quotas and reserved blocks of the machine's disks"},
     {CAP_SYS_TIME, "sets the clock of the machine"},
     {CAP_SYS_TTY_CONFIG, "hangs up terminals of the machine"},
     {CAP_MKNOD, "makes device nodes, through which disks and memory are reached"},
+    {CAP_LEASE, "holds up whoever opens a file of the machine or of a volume that it sees, by leases of any file"},
+    {CAP_AUDIT_WRITE, "writes what it likes into the machine's audit, in anybody's name"},
     {CAP_AUDIT_CONTROL, "switches off the machine's audit"},
     {CAP_AUDIT_READ, "reads what the machine's audit says of others"},
     {CAP_MAC_OVERRIDE, "passes over the machine's mandatory access control"},
@@ -240,6 +245,7 @@ CapabilityPolicyRead ReadCapabilityPolicy(std::string_view text, std::string_vie
       }
     }
     if (!reader.failed()) out.sets = sets;
+    for (const auto& [name, one] : given) out.kept.emplace_back(one.mask, one.place);
   }
   out.problems = reader.TakeProblems();
   return out;

@@ -21,6 +21,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "spec/load.hpp"
@@ -30,6 +31,8 @@ namespace nucleus::policy {
 
 struct CapabilityPolicyRead {
   std::optional<CapabilitySets> sets;  // none where there are errors
+  // Where the file keeps which: by the mask of each `keep`.
+  std::vector<std::pair<std::uint64_t, spec::Place>> kept;
   std::vector<spec::Problem> problems;
 };
 // text: at most 256 KiB. production: dangerous capabilities are errors, and warnings otherwise.

@@ -84,6 +84,24 @@ TEST(CapabilityPolicy, DangerousOnesAreRefusedInProduction) {
             "c.toml:2:8: bounding: SYS_MODULE is refused in production: it loads code into the kernel\n");
 }
 
+// capabilities(7): what no namespace and no control group of the container bounds.
+TEST(CapabilityPolicy, WhatReachesTheMachineIsDangerous) {
+  for (const std::string name : {"SYS_NICE", "SYS_RESOURCE", "LEASE", "AUDIT_WRITE", "AUDIT_READ", "LINUX_IMMUTABLE"})
+    EXPECT_NE(Problems("[bounding]\nkeep = ['" + name + "']").find(name + " is refused in production: it "),
+              std::string::npos)
+        << name;
+  EXPECT_EQ(Problems("[bounding]\nkeep = ['IPC_LOCK', 'KILL', 'NET_BIND_SERVICE', 'SETFCAP', 'SYS_CHROOT']"), "");
+}
+
+// "SYS_MODULE is refused in production: it loads code into the kernel".
+TEST(CapabilityPolicy, AReasonGoesOnASentence) {
+  for (const auto& [number, reason] : DangerousCapabilities()) {
+    const auto verb = reason.substr(0, reason.find_first_of(" ,"));
+    EXPECT_TRUE(verb.ends_with('s') && verb.find_first_not_of("abcdefghijklmnopqrstuvwxyz") == std::string_view::npos)
+        << number << ": " << reason;
+  }
+}
+
 // Sets that contradict nothing are written and read back; what is read contradicts nothing.
 RC_GTEST_PROP(CapabilityPolicy, WritesWhatItReads,
               (std::uint64_t b, std::uint64_t p, std::uint64_t e, std::uint64_t i, std::uint64_t a)) {

@@ -16,16 +16,11 @@ using spec::Value;
 
 constexpr std::uint32_t kNewestAbi = 7;
 
-struct AccessWord {
-  std::string_view text;
-  std::uint64_t bits;
-};
-
 constexpr std::uint64_t kRead = kReadFile | kReadDir;
 constexpr std::uint64_t kWrite = kWriteFile | kTruncate;
 constexpr std::uint64_t kCreate = kMakeReg | kMakeDir | kMakeSym | kMakeSock | kMakeFifo;
 constexpr std::uint64_t kRemove = kRemoveFile | kRemoveDir;
-constexpr AccessWord kAccess[] = {
+constexpr LandlockWord kAccess[] = {
     {"read", kRead},       {"readdir", kReadDir},
     {"write", kWrite},     {"truncate", kTruncate},
     {"execute", kExecute}, {"create", kCreate},
@@ -34,7 +29,7 @@ constexpr AccessWord kAccess[] = {
 };
 static_assert((kRead & kExecute) == 0);
 
-constexpr AccessWord kScopes[] = {{"abstract_sockets", kScopeAbstractSocket}, {"signals", kScopeSignal}};
+constexpr LandlockWord kScopes[] = {{"abstract_sockets", kScopeAbstractSocket}, {"signals", kScopeSignal}};
 
 constexpr std::array<std::string_view, 5> kKeys{"min_abi", "rules", "tcp_bind", "tcp_connect", "scope"};
 constexpr std::array<std::string_view, 2> kRuleKeys{"path", "access"};
@@ -93,7 +88,7 @@ class LandlockReader {
     return ports;
   }
 
-  std::uint64_t Words(std::string_view key, const Value& list, std::span<const AccessWord> words) {
+  std::uint64_t Words(std::string_view key, const Value& list, std::span<const LandlockWord> words) {
     std::uint64_t bits = 0;
     if (list.type != Value::Type::kArray) {
       reader_.WrongType(key, list, "a list of words");
@@ -104,7 +99,7 @@ class LandlockReader {
         reader_.WrongType(key, item, "a word");
         continue;
       }
-      const auto word = std::ranges::find(words, std::string_view(item.text), &AccessWord::text);
+      const auto word = std::ranges::find(words, std::string_view(item.text), &LandlockWord::text);
       if (word != words.end()) {
         bits |= word->bits;
         continue;
@@ -210,6 +205,10 @@ constexpr Right kLaterRights[] = {
 };
 
 }  // namespace
+
+std::span<const LandlockWord> LandlockAccessWords() {
+  return kAccess;
+}
 
 Landlock LandlockPolicy::ToLandlock(bool required) const {
   Landlock out;

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,13 +29,10 @@ namespace nucleus::policy {
 
 struct LandlockPathRule {
   std::string path;          // absolute, without "." and ".." and without a slash at its end
-  std::uint64_t access = 0;  // LANDLOCK_ACCESS_FS_*, of a directory: see kFileAccess
+  std::uint64_t access = 0;  // LANDLOCK_ACCESS_FS_*, of a directory; sys::LandlockRightsOf() of others
   spec::Place place;
   bool operator==(const LandlockPathRule& other) const { return path == other.path && access == other.access; }
 };
-
-// All that landlock_add_rule(2) takes for a path that is no directory.
-inline constexpr std::uint64_t kFileAccess = (1U << 0) | (1U << 1) | (1U << 2) | (1U << 14) | (1U << 15);
 
 struct LandlockPolicy {
   std::uint32_t min_abi = 1;
@@ -56,6 +54,13 @@ struct LandlockPolicyRead {
 };
 // text: at most 256 KiB.
 LandlockPolicyRead ReadLandlockPolicy(std::string_view text, std::string_view file);
+
+// The words of access, for documents, and the rights of each: LANDLOCK_ACCESS_FS_*.
+struct LandlockWord {
+  std::string_view text;
+  std::uint64_t bits = 0;
+};
+std::span<const LandlockWord> LandlockAccessWords();
 
 // What a kernel of this ABI (0: none) would not do of a policy, one sentence each: "moving and linking between
 // directories is always refused (ABI 2)". Fatal in production; empty where nothing is lost.

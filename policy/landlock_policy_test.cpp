@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "actuators/security/landlock_abi.hpp"
+#include "actuators/sys/landlock.hpp"
 #include "policy/testing.hpp"
 
 namespace nucleus::policy {
@@ -69,7 +70,9 @@ TEST(LandlockPolicy, ReadingIsNotExecuting) {
   EXPECT_EQ(Access("'all'") & (kMakeChar | kMakeBlock), 0U);
   EXPECT_EQ(Access("'all'") | kMakeChar | kMakeBlock, kAllFs);
   EXPECT_EQ(Access("'ioctl', 'truncate'"), kIoctlDev | kTruncate);
-  EXPECT_EQ(kFileAccess, kExecute | kWriteFile | kReadFile | kTruncate | kIoctlDev);
+  EXPECT_EQ(sys::LandlockRightsOf(S_IFREG), kExecute | kWriteFile | kReadFile | kTruncate);
+  EXPECT_EQ(sys::LandlockRightsOf(S_IFCHR), kExecute | kWriteFile | kReadFile | kTruncate | kIoctlDev);
+  EXPECT_EQ(sys::LandlockRightsOf(S_IFDIR) & kAllFs, kAllFs);
 }
 
 TEST(LandlockPolicy, TellsAllProblems) {

@@ -1,9 +1,15 @@
 #include "policy/seccomp_cache.hpp"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <linux/filter.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
+#include <utility>
 
 #include "actuators/sys/file.hpp"
 
@@ -15,9 +21,10 @@ namespace {
 constexpr std::string_view kMagic = "nucleus-seccomp 1\n";
 constexpr std::size_t kInstruction = 8;
 constexpr std::size_t kDigest = 32;
+constexpr std::string_view kSuffix = ".bpf";
 
 std::string PathOf(const std::string& directory, const Digest& key) {
-  return directory + "/" + key.Hex() + ".bpf";
+  return directory + "/" + key.Hex() + std::string(kSuffix);
 }
 
 std::string_view Bytes(const Digest& digest) {
@@ -27,6 +34,26 @@ std::string_view Bytes(const Digest& digest) {
 template <class T>
 void Put(std::string& out, T value) {
   for (std::size_t i = 0; i < sizeof value; ++i) out += static_cast<char>(static_cast<std::uint64_t>(value) >> (8 * i));
+}
+
+// Each change of a profile leaves an entry that nobody asks for any more. Somebody may be reading one that goes, and
+// reads it to its end; who comes later compiles it again.
+void RemoveOldest(const std::string& directory) {
+  const auto close = [](DIR* open) { ::closedir(open); };
+  const std::unique_ptr<DIR, decltype(close)> stream(::opendir(directory.c_str()), close);
+  if (!stream) return;
+  std::vector<std::pair<std::int64_t, std::string>> entries;  // nanoseconds of its last change
+  while (const dirent* entry = ::readdir(stream.get())) {
+    struct stat st{};
+    const std::string_view name = entry->d_name;
+    if (!name.ends_with(kSuffix) || ::fstatat(::dirfd(stream.get()), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+      continue;
+    entries.emplace_back(std::int64_t{st.st_mtim.tv_sec} * 1'000'000'000 + st.st_mtim.tv_nsec, name);
+  }
+  if (entries.size() <= kMostCachedSeccomp) return;
+  std::ranges::sort(entries);
+  entries.resize(entries.size() - kMostCachedSeccomp);
+  for (const auto& [time, name] : entries) ::unlinkat(::dirfd(stream.get()), name.c_str(), 0);
 }
 
 }  // namespace
@@ -88,7 +115,9 @@ std::optional<CachedSeccomp> LoadCachedSeccomp(const std::string& directory, con
 }
 
 Result<> StoreCachedSeccomp(const std::string& directory, const Digest& key, const CachedSeccomp& entry) {
-  return sys::ReplaceFile(PathOf(directory, key), EncodeCachedSeccomp(key, entry), 0600);
+  TRY(sys::ReplaceFile(PathOf(directory, key), EncodeCachedSeccomp(key, entry), 0600));
+  RemoveOldest(directory);
+  return {};
 }
 
 }  // namespace nucleus::policy

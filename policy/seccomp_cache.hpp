@@ -2,7 +2,8 @@
 //
 // An entry is a file named after its key, written beside and renamed, and it has the digest of its contents in it: what
 // is torn, cut or of another format is as if it were not there. The directory must be writable by nobody else: who can
-// write there decides what is filtered. Threads and processes may store and load the same entry at once.
+// write there decides what is filtered. Threads and processes may store and load the same entry at once. The youngest
+// entries are kept, by the time they were stored.
 #pragma once
 
 #include <optional>
@@ -12,6 +13,8 @@
 #include "state/parts/launch.hpp"
 
 namespace nucleus::policy {
+
+inline constexpr std::size_t kMostCachedSeccomp = 64;
 
 struct CachedSeccomp {
   std::vector<BpfInstruction> program;

@@ -5,6 +5,7 @@
 #include <rapidcheck/gtest.h>
 #include <stdlib.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 
@@ -35,6 +36,21 @@ TEST_F(SeccompCache, GivesBackWhatWasStored) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory_), {}), 1);
   EXPECT_FALSE(LoadCachedSeccomp(directory_ + "/none", key));
   EXPECT_FALSE(StoreCachedSeccomp(directory_ + "/none", key, kEntry));
+}
+
+TEST_F(SeccompCache, KeepsTheYoungest) {
+  const auto key = [](std::size_t i) { return SeccompCacheKey(std::to_string(i), {}, "2.5.4"); };
+  constexpr std::size_t kStored = kMostCachedSeccomp + 3;
+  std::ofstream(directory_ + "/other") << "of somebody else";
+  for (std::size_t i = 0; i < kStored; ++i) {
+    ASSERT_TRUE(StoreCachedSeccomp(directory_, key(i), kEntry));
+    // The time of the kernel's files goes on in steps: some would be of the same age.
+    const auto age = std::chrono::hours(kStored - i);
+    const auto path = directory_ + "/" + key(i).Hex() + ".bpf";
+    std::filesystem::last_write_time(path, std::filesystem::file_time_type::clock::now() - age);
+  }
+  for (std::size_t i = 0; i < kStored; ++i) EXPECT_EQ(LoadCachedSeccomp(directory_, key(i)).has_value(), i >= 3) << i;
+  EXPECT_TRUE(std::filesystem::exists(directory_ + "/other"));
 }
 
 TEST_F(SeccompCache, KeysDependOnEverything) {

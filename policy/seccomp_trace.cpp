@@ -1,9 +1,13 @@
 #include "policy/seccomp_trace.hpp"
 
+#include <linux/audit.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "actuators/sys/syscall_names.hpp"
 #include "policy/read_document.hpp"
 
 namespace nucleus::policy {
@@ -24,14 +28,22 @@ struct Telling {
 };
 constexpr Telling kTelling[] = {{"clone", 0}, {"ioctl", 1}, {"prctl", 0}, {"socket", 0}};
 
+constexpr std::string_view kClone3 = "clone3";
+
+// The numbers of an ABI, as sys/syscall_names.hpp has them.
+struct Numbers {
+  std::uint32_t architecture = sys::kNativeArchitecture, first = 0;
+};
+
 // The ABIs that a machine has besides its own, and which one that is then.
 struct Abi {
   std::string_view word;
   SeccompArch arch, native;
+  Numbers numbers;
 };
-constexpr Abi kAbis[] = {{"x86", SeccompArch::kX86, SeccompArch::kX86_64},
-                         {"x32", SeccompArch::kX32, SeccompArch::kX86_64},
-                         {"arm", SeccompArch::kArm, SeccompArch::kAarch64}};
+constexpr Abi kAbis[] = {{"x86", SeccompArch::kX86, SeccompArch::kX86_64, {AUDIT_ARCH_I386, 0}},
+                         {"x32", SeccompArch::kX32, SeccompArch::kX86_64, {AUDIT_ARCH_X86_64, sys::kX32CallBit}},
+                         {"arm", SeccompArch::kArm, SeccompArch::kAarch64, {AUDIT_ARCH_ARM, 0}}};
 
 using Values = std::vector<std::uint64_t>;
 
@@ -45,6 +57,7 @@ void Sort(Values& values) {
 void Add(TracedCall& to, const TracedCall& more) {
   to.count = to.count > UINT64_MAX - more.count ? UINT64_MAX : to.count + more.count;
   to.abis.insert(more.abis.begin(), more.abis.end());
+  to.missing = to.missing && more.missing;
   std::erase_if(to.args, [&more](const auto& arg) { return !more.args.contains(arg.first); });
   for (auto& [index, values] : to.args) {
     Values both;
@@ -62,11 +75,12 @@ bool IsName(std::string_view name) {
 
 class LineReader {
  public:
-  LineReader(JsonDocument& document, Trace& trace) : doc_(document), trace_(trace) {}
+  LineReader(JsonDocument& document, Trace& trace, std::set<std::string, std::less<>>& left_out)
+      : doc_(document), trace_(trace), left_out_(left_out) {}
 
   void Read(const Json& line) {
     if (!doc_.Is(line, Json::Type::kObject, "")) return;
-    doc_.Keys(line, "", {"syscall", "name", "count", "args", "abis"});
+    doc_.Keys(line, "", {"syscall", "name", "count", "args", "abis", "missing"});
     const Json* number = Needed(line, "syscall");
     const Json* name = Needed(line, "name");
     const Json* count = Needed(line, "count");
@@ -83,18 +97,50 @@ class LineReader {
     }
     if (const Json* args = line.Find("args")) Args(*args, call);
     if (const Json* abis = line.Find("abis")) Abis(*abis, call);
-    const auto [known, is_new] = trace_.try_emplace(name->text, call);
+    if (const Json* missing = line.Find("missing"))
+      call.missing = doc_.Is(*missing, Json::Type::kBool, "/missing") && missing->flag;
+    const auto known = Known(*number, *name, call);
+    if (known) Keep(*number, *known, call);
+  }
+
+ private:
+  // The name of the call, where number and name are of one.
+  std::optional<std::string> Known(const Json& number, const Json& name, const TracedCall& call) {
+    const std::string digits = std::to_string(call.number);
+    const bool unnamed = name.text == "syscall_" + digits;  // to whoever recorded it
+    std::vector<Numbers> all{Numbers{}};
+    for (const Abi& abi : kAbis)
+      if (call.abis.contains(abi.arch)) all.push_back(abi.numbers);
+    std::string_view own;
+    for (const auto& [architecture, first] : all) {
+      const auto here = sys::SyscallName(architecture, first + static_cast<std::uint32_t>(call.number));
+      if (!here.empty() && (unnamed || here == name.text)) return std::string(here);
+      if (own.empty()) own = here;
+    }
+    if (!own.empty()) {
+      doc_.Wrong(number, "/syscall", digits + " is " + std::string(own) + " on this machine, and not " + name.text);
+    } else if (const auto its = sys::SyscallNumber(sys::kNativeArchitecture, name.text)) {
+      doc_.Wrong(number, "/syscall", name.text + " is " + std::to_string(*its) + " on this machine, and not " + digits);
+    } else if (left_out_.insert(name.text).second) {
+      doc_.Warn(name, "/name",
+                "no call '" + name.text + "' is known, nor one of number " + digits +
+                    "; the profile is made without it, and the program is killed where it makes it");
+    }
+    return std::nullopt;
+  }
+
+  void Keep(const Json& number, const std::string& name, const TracedCall& call) {
+    const auto [known, is_new] = trace_.try_emplace(name, call);
     if (is_new) return;
     if (known->second.number != call.number) {
       doc_.Wrong(
-          *number, "/syscall",
-          name->text + " is " + std::to_string(call.number) + " here, and was " + std::to_string(known->second.number));
+          number, "/syscall",
+          name + " is " + std::to_string(call.number) + " here, and was " + std::to_string(known->second.number));
       return;
     }
     Add(known->second, call);
   }
 
- private:
   const Json* Needed(const Json& line, std::string_view key) {
     const Json* value = line.Find(key);
     if (value == nullptr) doc_.Wrong(line, "/" + std::string(key), "it is missing");
@@ -135,6 +181,7 @@ class LineReader {
 
   JsonDocument& doc_;
   Trace& trace_;
+  std::set<std::string, std::less<>>& left_out_;  // told of already
 };
 
 // Conditions for a call, or none where not enough is known.
@@ -179,6 +226,7 @@ TraceRead ReadTrace(std::string_view text, std::string_view file) {
     return out;
   }
   Trace trace;
+  std::set<std::string, std::less<>> left_out;
   std::size_t errors = 0;
   std::size_t number = 0;
   while (!text.empty() && errors < kMostErrors) {
@@ -194,7 +242,7 @@ TraceRead ReadTrace(std::string_view text, std::string_view file) {
       report(number, 1, "the trace ends in the midst of a line, which is passed over", true);
       break;
     }
-    if (value) LineReader(document, trace).Read(*value);
+    if (value) LineReader(document, trace, left_out).Read(*value);
     for (const auto& problem : document.TakeProblems()) {
       report(number, problem.column, problem.message, problem.warning);
       errors += problem.warning ? 0 : 1;
@@ -210,6 +258,7 @@ std::string TraceLine(std::string_view name, const TracedCall& call) {
   for (const auto& [index, values] : call.args) line["args"][std::to_string(index)] = values;
   for (const Abi& abi : kAbis)
     if (call.abis.contains(abi.arch)) line["abis"].push_back(abi.word);
+  if (call.missing) line["missing"] = true;
   return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
@@ -242,18 +291,34 @@ SeccompProfile GenerateSeccomp(const Trace& trace, const GenerateOptions& option
   std::vector<SeccompRule> conditional;
   for (const auto& [name, call] : trace) {
     const auto conditions = options.arguments ? Conditions(name, call) : std::vector<SeccompArg>{};
-    if (conditions.empty()) plain.names.push_back({name, {}});
+    SeccompRule rule;
+    rule.names = {{name, {}}};
+    rule.verdict = allow;
+    if (options.arguments && name == kClone3) {
+      rule.verdict = {SeccompAction::kErrno, ENOSYS};
+      conditional.push_back(rule);
+    } else if (conditions.empty()) {
+      plain.names.push_back({name, {}});
+    }
     for (const SeccompArg& arg : conditions) {
-      SeccompRule rule;
-      rule.names = {{name, {}}};
-      rule.verdict = allow;
       rule.args = {arg};
-      conditional.push_back(std::move(rule));
+      conditional.push_back(rule);
     }
   }
   if (!plain.names.empty()) profile.rules.push_back(std::move(plain));
   std::ranges::move(conditional, std::back_inserter(profile.rules));
   return profile;
+}
+
+std::vector<std::string> GenerateLosses(const Trace& trace, const GenerateOptions& options) {
+  std::vector<std::string> losses;
+  const auto clone3 = trace.find(kClone3);
+  if (options.arguments && clone3 != trace.end() && !clone3->second.missing) {
+    losses.emplace_back(
+        "clone3 is not there (ENOSYS) with conditions on arguments, and was there when the trace was recorded: the "
+        "program may be killed at the clone that it goes on with, for a thread or a fork; record it once more");
+  }
+  return losses;
 }
 
 }  // namespace nucleus::policy

@@ -44,10 +44,77 @@ nonsense
             R"(t.ndjson:1:1: /count: it is missing
 t.ndjson:2:38: /: unknown key 'pid'
 t.ndjson:3:2: not JSON: syntax error while par)");
-  const auto read =
-      ReadTrace("{\"syscall\":1,\"name\":\"w\",\"count\":1}\n{\"syscall\":2,\"name\":\"w\",\"count\":1}\n", "t");
-  EXPECT_EQ(Lines(read.problems), "t:2:12: /syscall: w is 2 here, and was 1\n");
+  const auto read = ReadTrace(R"({"syscall":39,"name":"getpid","count":1}
+{"syscall":20,"name":"getpid","count":1,"abis":["x86"]}
+)",
+                              "t");
+  EXPECT_EQ(Lines(read.problems), "t:2:12: /syscall: getpid is 20 here, and was 39\n");
   EXPECT_FALSE(read.trace);
+}
+
+TEST(SeccompTrace, NumberAndNameAreOfOneCall) {
+  const auto read = ReadTrace(R"({"syscall":0,"name":"write","count":1}
+{"syscall":0,"name":"foo","count":1}
+{"syscall":999,"name":"read","count":1}
+{"syscall":102,"name":"socketcall","count":1}
+)",
+                              "t");
+  EXPECT_EQ(Lines(read.problems), R"(t:1:12: /syscall: 0 is read on this machine, and not write
+t:2:12: /syscall: 0 is read on this machine, and not foo
+t:3:12: /syscall: read is 0 on this machine, and not 999
+t:4:12: /syscall: 102 is getuid on this machine, and not socketcall
+)");
+  EXPECT_FALSE(read.trace);
+  EXPECT_TRUE(Read(R"({"syscall":102,"name":"socketcall","count":1,"abis":["x86"]})").contains("socketcall"));
+}
+
+TEST(SeccompTrace, WhatCannotBeNamedIsLeftOutAndTold) {
+  const auto read = ReadTrace(R"({"syscall":0,"name":"read","count":1}
+{"syscall":999,"name":"syscall_999","count":1}
+{"syscall":999,"name":"syscall_999","count":3}
+{"syscall":998,"name":"foo","count":1}
+)",
+                              "t");
+  EXPECT_EQ(
+      Lines(read.problems),
+      "t:2:23: warning: /name: no call 'syscall_999' is known, nor one of number 999; the profile is made without "
+      "it, and the program is killed where it makes it\n"
+      "t:4:23: warning: /name: no call 'foo' is known, nor one of number 998; the profile is made without it, and "
+      "the program is killed where it makes it\n");
+  ASSERT_TRUE(read.trace);
+  EXPECT_EQ(read.trace->size(), 1U);
+  // Recorded by one that did not know it yet.
+  EXPECT_TRUE(Read(R"({"syscall":462,"name":"syscall_462","count":1})").contains("mseal"));
+}
+
+TEST(SeccompTrace, WithConditionsOnCloneClone3IsNotThere) {
+  const Trace trace = Read(R"({"syscall":56,"name":"clone","count":1,"args":{"0":[17]}}
+{"syscall":435,"name":"clone3","count":1,"missing":true})");
+  const auto verdict = [&trace](std::string_view name, bool arguments, std::uint64_t flags) {
+    const auto made = ResolveSeccomp(GenerateSeccomp(trace, {.architectures = {}, .arguments = arguments}), {});
+    return made.profile->VerdictOf(name, {flags});
+  };
+  EXPECT_EQ(verdict("clone3", true, 0), (SeccompVerdict{SeccompAction::kErrno, ENOSYS}));
+  EXPECT_EQ(verdict("clone", true, 17).action, SeccompAction::kAllow);
+  EXPECT_EQ(verdict("clone", true, 0x10000000).action, SeccompAction::kKillProcess);
+  EXPECT_EQ(verdict("clone3", false, 0).action, SeccompAction::kAllow);
+}
+
+TEST(SeccompTrace, WhereClone3WasLetThroughItIsTold) {
+  const std::string fork = R"({"syscall":56,"name":"clone","count":1,"args":{"0":[17]}})"
+                           "\n";
+  const Trace through = Read(fork + R"({"syscall":435,"name":"clone3","count":1})");
+  const Trace missing = Read(fork + R"({"syscall":435,"name":"clone3","count":1,"missing":true})");
+  EXPECT_TRUE(missing.at("clone3").missing);
+  EXPECT_EQ(Read(TraceLine("clone3", missing.at("clone3"))).at("clone3"), missing.at("clone3"));
+  const GenerateOptions arguments{.architectures = {}, .arguments = true};
+  EXPECT_EQ(GenerateLosses(through, arguments).size(), 1U);
+  EXPECT_TRUE(GenerateLosses(missing, arguments).empty());
+  EXPECT_TRUE(GenerateLosses(through, {}).empty());
+  // One of two is enough.
+  const std::vector<Trace> both{missing, through};
+  EXPECT_EQ(GenerateLosses(MergeTraces(both).value(), arguments).size(), 1U);
+  EXPECT_FALSE(ReadTrace(R"({"syscall":435,"name":"clone3","count":1,"missing":1})", "t").trace);
 }
 
 TEST(SeccompTrace, OtherAbisBecomeArchitecturesOfTheProfile) {
@@ -107,22 +174,23 @@ TEST(SeccompTrace, ArgumentsNotAlwaysSeenMakeNoCondition) {
   ASSERT_TRUE(merged);
   EXPECT_EQ(GenerateSeccomp(*merged, {.architectures = {}, .arguments = true}).rules.size(), 1U);
   EXPECT_TRUE(GenerateSeccomp(*merged, {.architectures = {}, .arguments = true}).rules[0].args.empty());
-  const Trace other[] = {traces[0], Read(R"({"syscall":359,"name":"socket","count":1})")};
+  const Trace other[] = {traces[0], {{"socket", {359, 1, {}, {}}}}};
   EXPECT_EQ(MergeTraces(other).error().Message(), "merge traces socket: its number is 41 in one and 359 in another");
 }
 
 rc::Gen<Trace> SomeTrace() {
   return rc::gen::exec([] {
     Trace trace;
-    const std::vector<std::string> names{"read", "write", "socket", "ioctl", "clone"};
-    for (std::uint64_t i = 0; i < names.size(); ++i) {
+    constexpr std::pair<const char*, std::uint64_t> kCalls[] = {
+        {"read", 0}, {"write", 1}, {"socket", 41}, {"ioctl", 16}, {"clone", 56}};
+    for (const auto& [name, number] : kCalls) {
       if (!*rc::gen::arbitrary<bool>()) continue;
-      TracedCall call{i, *rc::gen::arbitrary<std::uint64_t>(), {}};
+      TracedCall call{number, *rc::gen::arbitrary<std::uint64_t>(), {}};
       if (*rc::gen::arbitrary<bool>()) {
         const auto values = *rc::gen::arbitrary<std::set<std::uint64_t>>();
         call.args[*rc::gen::inRange(0U, 3U)] = {values.begin(), values.end()};
       }
-      trace[names[i]] = call;
+      trace[name] = call;
     }
     return trace;
   });

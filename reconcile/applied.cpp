@@ -58,6 +58,21 @@ Taken ToTaken(const state::HostLeases& leases, const std::string& project) {
   return taken;
 }
 
+Result<std::vector<std::pair<std::string, std::string>>> VolumesOfOthers(state::Store& store,
+                                                                         const std::string& project) {
+  std::vector<std::pair<std::string, std::string>> volumes;
+  for (const auto& other : TRY(store.Projects())) {
+    if (other == project) continue;
+    const auto row = TRY(store.LoadProject(other));
+    const auto applied = TRY(ToApplied(other, row));
+    for (const auto& [name, volume] : applied.topology.volumes) {
+      if (volume.type == spec::VolumeType::kPersistent)
+        volumes.emplace_back(volume.path, other + "/" + Address{Kind::kVolume, name}.Text());
+    }
+  }
+  return volumes;
+}
+
 state::Store::Ports PortsOf(const spec::Topology& topology) {
   state::Store::Ports ports;
   for (const auto& [name, service] : topology.services) {

@@ -8,6 +8,7 @@
 #include "reconcile/diff.hpp"
 #include "reconcile/drift.hpp"
 #include "reconcile/place.hpp"
+#include "reconcile/process_word.hpp"
 #include "state/parts/facts.hpp"
 
 namespace nucleus::reconcile {
@@ -15,37 +16,6 @@ namespace nucleus::reconcile {
 namespace {
 
 using Type = Reason::Type;
-
-// ---- what the process says of itself ----
-
-std::string_view FactOf(const PartState& part, std::string_view name) {
-  if (!part.present()) return {};
-  const auto found = part.seen->facts.find(std::string(name));
-  return found == part.seen->facts.end() ? std::string_view() : std::string_view(found->second);
-}
-
-// Whether what runs or ran there ended with success.
-bool EndedWell(const PartState& process) {
-  if (FactOf(process, "state") != "exited") return false;
-  const auto code = process.seen->notes.find("exit_code");
-  return code != process.seen->notes.end() && code->second == "0";
-}
-
-// Whether its restart policy leaves it at that.
-bool StaysEnded(const PartState& process, const spec::Service& service) {
-  if (FactOf(process, "state") != "exited") return false;
-  return service.restart == spec::RestartPolicy::kNo ||
-         (service.restart == spec::RestartPolicy::kOnFailure && EndedWell(process));
-}
-
-// A state that time alone turns into the expected one, or that is the end of a job.
-bool OnItsWay(const Resource& resource, const PartState& part, const FactChange& fact) {
-  if (part.part != Part::kProcess) return false;
-  if (fact.name == "state" && fact.seen == "starting") return true;
-  return resource.job() && (fact.name == "state" || fact.name == "supervisor") && EndedWell(part);
-}
-
-// ---- one resource ----
 
 class Assessor {
  public:
@@ -62,6 +32,7 @@ class Assessor {
     AssessFields();
     AssessAsked();
     AssessDependencies();
+    AssessPorts();
     Detach();
     Raise();
     Settle();
@@ -95,6 +66,8 @@ class Assessor {
     const auto* volume = r_.volume.applied;
     if (volume == nullptr || volume->type != spec::VolumeType::kPersistent) return words;
     if (!words.empty()) words += "; ";
+    const auto keeper = options.delete_data ? model_.KeeperOfData(*volume) : "";
+    if (!keeper.empty()) return words + "its data stay, " + keeper + " has them: " + volume->path;
     return words + (options.delete_data ? "its data go too: " : "its data stay: ") + volume->path;
   }
 
@@ -237,8 +210,7 @@ class Assessor {
   [[nodiscard]] bool JobSettled() const {
     if (!WorkloadSettled()) return false;
     const auto& process = *r_.Find(Part::kProcess);
-    const auto state = FactOf(process, "state");
-    return (state != "exited" && state != "failed") || EndedWell(process);
+    return (!HasEnded(process) && FactOf(process, "state") != "failed") || EndedWell(process);
   }
 
   // A job that has run before, or runs, is run anew: whoever gates restarts means that too.
@@ -327,6 +299,19 @@ class Assessor {
       const auto index = dependency.restart ? model_.IndexOf(Kind::kService, dependency.service) : std::nullopt;
       if (!index || !model_.resources[*index].Restarts() || !r_.Find(Part::kProcess)->present()) continue;
       add(Action::kRestart, model_.resources[*index], model_.resources[*index].address.Text() + " is restarted");
+    }
+  }
+
+  // Its program lets go of a port at once only where it ends: whoever is to have it would wait for a step of this one,
+  // which may itself wait for that.
+  void AssessPorts() {
+    const auto* process = r_.Find(Part::kProcess);
+    if (process == nullptr || !process->present() || process->matches || r_.job_done) return;
+    if (r_.action() >= Action::kRestart) return;
+    for (const auto& [port, taker] : model_.PortsThatMove(r_)) {
+      const std::string number = std::to_string(port.host_port) + (port.protocol == spec::Protocol::kUdp ? "/udp" : "");
+      r_.Because(Action::kRestart, Type::kDependency, "its port " + number + " goes to " + taker.Text(),
+                 "port_forwards", PlaceOf("port_forwards"));
     }
   }
 

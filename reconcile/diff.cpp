@@ -1,7 +1,10 @@
 #include "reconcile/diff.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <span>
+
+#include "state/parts/facts.hpp"
 
 namespace nucleus::reconcile {
 
@@ -51,12 +54,27 @@ bool IsFirstKnown(const std::string& field, const std::string* applied) {
   return applied == nullptr && IsSecretContents(field);
 }
 
+// A secret that was not given before, among others that were: of its key it is told only that it has changed.
+bool IsFirstGiven(const std::string& field, const spec::Fields& applied) {
+  if (!IsSecretContents(field)) return false;
+  const auto colon = field.find(':');
+  const auto given = std::ranges::find(applied, field.substr(0, colon), &spec::Field::name);
+  if (given == applied.end()) return false;                               // its key comes with it
+  const std::string end = field.substr(colon, field.rfind('#') - colon);  // of "SOURCE:/DESTINATION"
+  return std::ranges::none_of(nlohmann::json::parse(given->value, nullptr, false), [&](const auto& one) {
+    return one.is_string() && one.template get_ref<const std::string&>().ends_with(end);
+  });
+}
+
 std::string FieldText(const FieldRule& rule, spec::Scope scope, const std::string& field, const std::string* applied,
-                      const std::string* desired) {
+                      const std::string* desired, bool first_given) {
   if (const auto hash = field.find('#'); hash != std::string::npos) {
     const auto colon = field.find(':');
     const auto from = colon == std::string::npos ? 0 : colon + 1;
-    const std::string_view word = IsFirstKnown(field, applied) ? " is known from now on" : " changed";
+    const std::string_view word = first_given                    ? " set"
+                                  : IsFirstKnown(field, applied) ? " is known from now on"
+                                  : desired == nullptr           ? " removed"
+                                                                 : " changed";
     const std::string what =
         (field.starts_with("secrets:") ? "secret " : "credential ") + field.substr(from, hash - from);
     if (IsSecretContents(field)) return what + std::string(word);
@@ -118,6 +136,29 @@ std::string Shortened(const std::string& text) {
   return text.size() > kLongestValue ? "a part" : text;
 }
 
+bool HasField(const spec::Fields& fields, std::string_view name) {
+  return std::ranges::find(fields, name, &spec::Field::name) != fields.end();
+}
+
+// The contents of a file that is named for the first time, or no more: the key tells it, and does as much.
+bool ComesWithItsKey(spec::Scope scope, const FieldRule& rule, std::string_view name, const spec::Fields& with,
+                     const spec::Fields& without) {
+  const auto key = name.substr(0, name.find('#'));
+  if (key.size() == name.size() || !HasField(with, key) || HasField(without, key)) return false;
+  const auto its = RuleOf(scope, key);
+  return its.effect == rule.effect && its.home == rule.home;
+}
+
+// What a secret holds that is among the first that are given, or was among the last: the key tells it.
+bool IsOfAllSecrets(std::string_view name, const spec::Fields& with, const spec::Fields& without) {
+  const auto key = name.substr(0, name.find(':'));
+  return IsSecretContents(name) && HasField(with, key) && !HasField(without, key);
+}
+
+bool IsMissing(const FactChange& change) {
+  return !change.seen || (!change.expected && change.seen == kGoneFact);
+}
+
 }  // namespace
 
 std::vector<FieldChange> DiffFields(spec::Scope scope, const spec::Fields& applied, const spec::Fields& desired) {
@@ -128,7 +169,13 @@ std::vector<FieldChange> DiffFields(spec::Scope scope, const spec::Fields& appli
       [&](const std::string& name, const std::string* before, const std::string* after) {
         if (before != nullptr && after != nullptr && *before == *after) return;
         const auto rule = RuleOf(scope, name);
-        changes.push_back({rule, name, FieldText(rule, scope, name, before, after), IsFirstKnown(name, before)});
+        if (before == nullptr && ComesWithItsKey(scope, rule, name, desired, applied)) return;
+        if (after == nullptr && ComesWithItsKey(scope, rule, name, applied, desired)) return;
+        if (before == nullptr && IsOfAllSecrets(name, desired, applied)) return;
+        if (after == nullptr && IsOfAllSecrets(name, applied, desired)) return;
+        const bool first_given = before == nullptr && IsFirstGiven(name, applied);
+        changes.push_back({rule, name, FieldText(rule, scope, name, before, after, first_given),
+                           !first_given && IsFirstKnown(name, before)});
         changes.back().rule.key = {};  // it points into the inputs
       });
   return changes;
@@ -161,7 +208,7 @@ std::vector<FactChange> DiffFacts(const Facts& seen, const Facts& expected) {
 }
 
 std::string Describe(const FactChange& change) {
-  if (!change.seen) return change.name + " missing → restore";
+  if (IsMissing(change)) return change.name + " missing → restore";
   if (!change.expected) return change.name + " unexpected → remove";
   constexpr std::size_t kFewWords = 3;
   if (std::min(WordsOf(*change.seen).size(), WordsOf(*change.expected).size()) <= kFewWords) {
@@ -181,7 +228,7 @@ std::string Describe(const std::vector<FactChange>& changes) {
   std::string text;
   for (const auto& change : changes) {
     if (!text.empty()) text += ", ";
-    if (!change.seen) {
+    if (IsMissing(change)) {
       text += change.name + " is missing";
     } else if (!change.expected) {
       text += change.name + " is one too many";

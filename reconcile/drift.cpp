@@ -85,7 +85,7 @@ std::string DriftWords(Part part, const FactChange& fact) {
   if (part == Part::kNames && differs && fact.seen->size() < fact.expected->size())
     return fact.name + ": " + *fact.seen + " → restore";
   if (part == Part::kProcess && fact.seen && fact.name.starts_with(kMountedFact))
-    return fact.name.substr(kMountedFact.size()) + " is another file than the one mounted in it → restart";
+    return fact.name.substr(kMountedFact.size()) + " is " + *fact.seen + " than the one mounted in it → restart";
   return Describe(fact);
 }
 

@@ -49,6 +49,10 @@ struct RunOptions {
   const std::atomic<bool>* interrupt = nullptr;  // set: no new step starts
 };
 
+bool IsWait(const Step& step);
+// A wait for a service that is to run for a moment, which nobody need stand by for: it is looked at when that is over.
+bool OnlySettles(const Step& step);
+
 // The lock of the project is held by the caller.
 Outcome Run(const Plan& plan, const spec::Topology* desired, const Machinery& machinery, state::Store& store,
             const RunOptions& options);

@@ -247,6 +247,18 @@ TEST_F(Executor, AnInterruptStartsNoNewStep) {
   EXPECT_TRUE(Apply(&pair, options).ok()) << failures_;
 }
 
+TEST_F(Executor, WhatAnotherCommandHasStoppedHasFailed) {
+  const auto pair = Pair();
+  kernel_.FailOn(Key("db", Part::kProcess), ErrorCode::kInterrupted);
+  const std::atomic<bool> interrupt = false;
+  RunOptions options;
+  options.interrupt = &interrupt;
+  const auto outcome = Apply(&pair, options);
+  EXPECT_FALSE(outcome.interrupted);
+  EXPECT_EQ(outcome.failed.size(), 1u);
+  EXPECT_FALSE(outcome.skipped.empty());
+}
+
 // Waits until all of them wait at the same time; with one worker they only can if waiting needs none.
 class Gate : public Waiter {
  public:
@@ -275,6 +287,48 @@ TEST_F(Executor, WaitsDoNotUseUpWorkers) {
   machinery_.waiter = &gate;
   RunOptions options;
   options.parallelism = 1;
+  options.timeout = Duration(10'000);
+  EXPECT_TRUE(Apply(&topology, options).ok()) << failures_;
+}
+
+// Services that have not started before one that is independent of them has, at the end of a chain of its own.
+class Laggards : public Waiter {
+ public:
+  explicit Laggards(std::size_t expected) : expected_(expected) {}
+  Result<> Wait(const PartKey& process, const ProcessWanted&, Milestone, Duration timeout) override {
+    const std::string& name = process.address.name;
+    std::unique_lock lock(mutex_);
+    if (name.starts_with("late")) late_.insert(name);
+    last_ = last_ || name == "last";
+    changed_.notify_all();
+    const auto reached = [&] { return name.starts_with("late") ? last_ : late_.size() == expected_; };
+    if (changed_.wait_for(lock, timeout, reached)) return {};
+    return Fail(ErrorCode::kTimeout, "wait for", process.Text(), "the others");
+  }
+  Result<> Signal(const PartKey&, const ProcessWanted&, int) override { return {}; }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::set<std::string> late_;
+  bool last_ = false;
+  std::size_t expected_;
+};
+
+TEST_F(Executor, ServicesThatDoNotComeUpHoldUpNothingElse) {
+  constexpr std::size_t kLate = 20;
+  auto topology = Pair();
+  auto service = topology.services["db"];
+  topology.services.clear();
+  const auto add = [&](const std::string& name) { (topology.services[name] = service).name = name; };
+  for (std::size_t i = 0; i < kLate; ++i) add("late" + std::to_string(i));
+  add("first");
+  service.depends_on = {{"first", spec::Condition::kStarted, false}};
+  add("last");
+  Laggards waiter(kLate);
+  machinery_.waiter = &waiter;
+  RunOptions options;
+  options.parallelism = 2;
   options.timeout = Duration(10'000);
   EXPECT_TRUE(Apply(&topology, options).ok()) << failures_;
 }

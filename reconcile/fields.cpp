@@ -99,6 +99,7 @@ constexpr auto kRules = std::to_array<FieldRule>({
     {Scope::kService, "time_namespace", kRestart, kWorkload, kValue},
     {Scope::kService, "tmpfs", kRestart, kWorkload, kName},
     {Scope::kService, "trust_level", kLive, kRecord, kValue},
+    {Scope::kService, "tty", kRestart, kWorkload, kValue},
     {Scope::kService, "type", kReplace, kWorkload, kValue},
     {Scope::kService, "user", kRestart, kWorkload, kValue},
     {Scope::kService, "userns", kRestart, kWorkload, kValue},

@@ -78,7 +78,9 @@ std::string KeyReference() {
   }
   out +=
       "\n### Known, without effect yet\n\n"
-      "These are read and checked, and then refused with \"not supported yet\": no key is ever ignored.\n";
+      "These are read and checked, and then refused with \"not supported yet\", unless they say what is done anyway, "
+      "as "
+      "`detach = true` does: no key is ever ignored.\n";
   for (const auto& section : kSections) {
     const auto table = Table(section.scope, false);
     if (!table.empty()) out += "\n" + std::string(section.title) + ":\n\n" + table;

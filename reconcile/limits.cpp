@@ -89,4 +89,9 @@ Limits LimitsOf(const Service& service, const std::vector<std::string>& controll
   return limits;
 }
 
+Error NotHeld(std::string_view what) {
+  return Error::Of(ErrorCode::kUnsupported, "limit", what, kNoController)
+      .Hint("service_mode = \"agent\" goes on without the limit");
+}
+
 }  // namespace nucleus::reconcile

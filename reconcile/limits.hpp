@@ -20,4 +20,8 @@ struct Limits {
 // the cgroup's actuator takes away limits of all others.
 Limits LimitsOf(const spec::Service& service, const std::vector<std::string>& controllers);
 
+// Of one that is not held; production does not go on without. what: "service.web memory".
+inline constexpr std::string_view kNoController = "this machine has no cgroup2 controller for it";
+Error NotHeld(std::string_view what);
+
 }  // namespace nucleus::reconcile

@@ -6,6 +6,7 @@
 
 #include "reconcile/parallel.hpp"
 #include "reconcile/same.hpp"
+#include "spec/net.hpp"
 #include "state/parts/facts.hpp"
 
 namespace nucleus::reconcile {
@@ -76,6 +77,18 @@ void Resource::Because(Action action, Reason::Type type, std::string text, std::
 Model::Model(const Question& question, const Scope& scope) : question_(&question), scope_(&scope) {
   AddKnown();
   AddPlaces();
+}
+
+std::string Model::KeeperOfData(const spec::Volume& goes) const {
+  std::call_once(keepers_asked_, [this] {
+    for (const auto& resource : resources) {
+      const auto* stays = resource.in_scope ? resource.volume.desired : resource.volume.applied;
+      if (stays != nullptr && stays->type == spec::VolumeType::kPersistent)
+        keepers_.Add(stays->path, resource.address.Text());
+    }
+    for (const auto& [path, whose] : question_->taken->volumes) keepers_.Add(path, whose);
+  });
+  return keepers_.Of(goes.path);
 }
 
 const Side& Model::applied() const {
@@ -243,6 +256,22 @@ bool Model::HadBeen(const Resource& resource, Part part) const {
   if (!resource.applied) return false;
   if (const auto* service = resource.service.applied) return applied().Has(*service, part);
   return true;  // a topology without networks has no resource of its own
+}
+
+std::vector<std::pair<spec::PortForward, Address>> Model::PortsThatMove(const Resource& giver) const {
+  std::vector<std::pair<spec::PortForward, Address>> moving;
+  const auto& [desired, applied] = giver.service;
+  if (desired == nullptr || applied == nullptr || !spec::IsUserspace(applied->nat_backend)) return moving;
+  for (const auto& port : applied->port_forwards) {
+    if (std::ranges::find(desired->port_forwards, port) != desired->port_forwards.end()) continue;
+    const auto taker = std::ranges::find_if(resources, [&](const Resource& other) {
+      const auto* service = other.service.desired;
+      return &other != &giver && other.in_scope && service != nullptr && spec::IsUserspace(service->nat_backend) &&
+             std::ranges::any_of(service->port_forwards, [&](const auto& its) { return spec::Collide(its, port); });
+    });
+    if (taker != resources.end()) moving.emplace_back(port, taker->address);
+  }
+  return moving;
 }
 
 std::optional<std::uint32_t> Model::IndexOf(Kind kind, std::string_view name) const {

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "reconcile/data_keepers.hpp"
 #include "reconcile/planner.hpp"
 #include "reconcile/scope.hpp"
 #include "reconcile/wanted.hpp"
@@ -103,6 +104,14 @@ class Model {
   // What Want() has, independent of the question from now on; the model's own is empty then. A part is given up once.
   [[nodiscard]] std::shared_ptr<const Wanted> GiveUp(const Resource& resource, Part part);
 
+  // Which volume that stays has the directory of one that goes, or one above or below it: "volume.NAME", with its
+  // project where that is another. "" for none.
+  [[nodiscard]] std::string KeeperOfData(const spec::Volume& goes) const;
+
+  // The ports of a service in user space that it gives up, and that another service of the plan in user space is to
+  // have; by that one's address.
+  [[nodiscard]] std::vector<std::pair<spec::PortForward, Address>> PortsThatMove(const Resource& giver) const;
+
   [[nodiscard]] std::optional<std::uint32_t> IndexOf(Kind kind, std::string_view name) const;
   // What a resource rests on, by index: networks it is attached to, volumes it mounts.
   [[nodiscard]] std::vector<std::uint32_t> NetworksOf(const spec::Service* service) const;
@@ -134,6 +143,8 @@ class Model {
   const Scope* scope_;
   std::optional<Side> desired_;
   // Made when it is first asked for, by any thread: where nothing changes, nobody does.
+  mutable std::once_flag keepers_asked_;
+  mutable DataKeepers keepers_;
   mutable std::once_flag applied_asked_;
   mutable std::optional<Leases> applied_leases_;
   mutable std::optional<Side> applied_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "state/parts/facts.hpp"
+
 namespace nucleus::reconcile {
 
 namespace {
@@ -42,7 +44,8 @@ std::string Differences(Part part, const Facts& expected, const Facts& seen) {
     }
   }
   for (const auto& [name, value] : seen) {
-    if (!expected.contains(name)) add(name + " is '" + value + "', should not be");
+    if (expected.contains(name)) continue;
+    add(name + (value == kGoneFact ? " is missing" : " is '" + value + "', should not be"));
   }
   return text;
 }
@@ -85,10 +88,31 @@ Result<> Performer::Perform(const Step& step, const ProgressSink& progress) {
 // A failed step stays open in the journal, so that whatever it began is looked for.
 Result<> Performer::Change(const Step& step, const ProgressSink& progress) {
   if (step.action == Action::kAdopt && step.verb == Verb::kApply) return Adopt(step);
-  const auto intent = TRY(store_.JournalIntent(step.key, VerbName(step.verb), step.Text()));
+  JournalResult result{.id = TRY(Intend(step)), .seen = {}};
   TRY(Act(step, progress));
-  if (step.verb == Verb::kSignal) return store_.JournalDone(intent);
-  return store_.JournalDone(intent, step.key, TRY(Verify(step)));
+  if (step.verb != Verb::kSignal) result.seen = {step.key, TRY(Verify(step))};
+  Add(std::move(result));
+  return {};
+}
+
+Result<std::uint64_t> Performer::Intend(const Step& step) {
+  const std::lock_guard lock(journal_);
+  const auto id = TRY(store_.JournalIntent(step.key, VerbName(step.verb), step.Text(), results_));
+  results_.clear();
+  return id;
+}
+
+void Performer::Add(JournalResult result) {
+  const std::lock_guard lock(journal_);
+  results_.push_back(std::move(result));
+}
+
+Result<> Performer::WriteResults() {
+  const std::lock_guard lock(journal_);
+  if (results_.empty()) return {};
+  TRY(store_.JournalDone(results_));
+  results_.clear();
+  return {};
 }
 
 // It is there already, or leaves nothing there: looked at and written down, touched by nobody.
@@ -162,6 +186,7 @@ Result<> Performer::Wait(const Step& step, Milestone milestone) {
     const auto slice = forever ? kSlice : std::clamp(left, Duration{1}, kSlice);
     auto reached = machinery_.waiter->Wait(step.key, *process, milestone, slice);
     if (reached || reached.error().code != ErrorCode::kTimeout) return reached;
+    (void)WriteResults();  // this may last
     if (forever || Clock::now() < end) continue;
     Error error = std::move(reached).error();
     error.cause = "not within " + FormatDuration(options_.timeout) + " (--timeout); " + error.cause;

@@ -29,11 +29,13 @@ struct Applied {
   bool by_command = false;                       // its one container was started by a command, and is in no file
 };
 
-// What else holds host-wide choices: other projects' subnets and published ports.
+// What else holds host-wide choices: other projects' subnets and published ports; and, where data are to be deleted,
+// the paths of their persistent volumes.
 struct Taken {
   std::vector<std::pair<spec::Ipv4Net, std::string>> subnets;  // and whose it is
   std::vector<std::pair<spec::PortForward, std::string>> ports;
   std::vector<std::pair<spec::Ipv6Net, std::string>> subnets6;
+  std::vector<std::pair<std::string, std::string>> volumes;
 };
 
 struct Observed {

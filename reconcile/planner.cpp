@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "reconcile/assess.hpp"
+#include "reconcile/limits.hpp"
 #include "reconcile/model.hpp"
 #include "reconcile/parallel.hpp"
 #include "reconcile/place.hpp"
@@ -17,7 +18,28 @@ namespace {
 
 // ---- what is refused before any step ----
 
+// What is out of scope keeps its ports, whatever the file gives them to.
+Result<> CheckPortsThatStay(const spec::Topology& desired, const Scope& scope) {
+  if (scope.all) return {};
+  for (const auto& [stays, keeper] : desired.services) {
+    if (scope.Has({Kind::kService, stays})) continue;
+    for (const auto& [name, service] : desired.services) {
+      if (!scope.Has({Kind::kService, name})) continue;
+      for (const auto& port : service.port_forwards) {
+        if (std::ranges::none_of(keeper.port_forwards, [&](const auto& its) { return spec::Collide(its, port); }))
+          continue;
+        return Fail(Error::Of(ErrorCode::kConflict, "publish " + spec::Format(port) + " of", "service." + name,
+                              "service." + stays + " has the port, and is left as it is")
+                        .Hint("apply both at one time: --target service." + stays + " as well")
+                        .In(ExactPlaceText(FindPlace(service.places, "port_forwards"), desired.files)));
+      }
+    }
+  }
+  return {};
+}
+
 Result<> CheckPorts(const spec::Topology& desired, const Scope& scope, const Taken& taken) {
+  TRY(CheckPortsThatStay(desired, scope));
   if (taken.ports.empty()) return {};
   for (const auto& [name, service] : desired.services) {
     if (!scope.Has({Kind::kService, name})) continue;
@@ -72,12 +94,10 @@ Result<> CheckLimits(const Model& model, Plan& plan) {
         cgroup != nullptr ? std::get<CgroupWanted>(*cgroup).unavailable : model.desired().Unheld(*service);
     for (const auto& key : unheld) {
       const std::string what = resource.address.Text() + " " + key;
-      if (service->mode == spec::ServiceMode::kProduction && !model.question().options.drift_only) {
-        return Fail(Error::Of(ErrorCode::kUnsupported, "limit", what, "this machine has no cgroup2 controller for it")
-                        .Hint("service_mode = \"agent\" goes on without the limit"));
-      }
+      if (service->mode == spec::ServiceMode::kProduction && !model.question().options.drift_only)
+        return Fail(NotHeld(what));
       plan.unheld.insert(what);
-      plan.warnings.push_back(what + ": not held, this machine has no cgroup2 controller for it");
+      plan.warnings.push_back(what + ": not held, " + std::string(kNoController));
     }
   }
   return {};

@@ -133,6 +133,79 @@ TEST_F(Planner, WhatAWayOutInUserSpaceHasItselfIsRefused) {
   EXPECT_FALSE(refused("user space"));
 }
 
+TEST_F(Planner, APortInUserSpaceIsTakenWhenWhoHadItHasEnded) {
+  for (auto& [name, service] : shop.services) service.nat_backend = spec::NatBackend::kUserspace;
+  Start();
+  auto api = shop.services["web"];
+  api.name = "api";
+  shop.services.erase("web");
+  shop.services["api"] = api;
+  const auto waits_for = [&](const std::string& step, const std::string& other) {
+    const auto plan = Planned();
+    return std::ranges::count(plan.steps.at(At(plan, step)).after, At(plan, other)) == 1;
+  };
+  EXPECT_TRUE(waits_for("service.api/process", "service.web/process (undo)"));
+  EXPECT_TRUE(world.Execute(Planned(), &shop).ok());
+  // Two that change places: by nothing but their ports, and while both are made anew.
+  shop.services["db"].port_forwards = {{std::nullopt, 9090, 80, spec::Protocol::kTcp}};
+  Start();
+  for (const char* command : {"", "other"}) {
+    std::swap(shop.services["db"].port_forwards, shop.services["api"].port_forwards);
+    if (*command != '\0') shop.services["db"].command = shop.services["api"].command = {command};
+    EXPECT_TRUE(waits_for("service.db/process", "service.api/process (undo)"));
+    EXPECT_TRUE(waits_for("service.api/process", "service.db/process (undo)"));
+    EXPECT_TRUE(world.Execute(Planned(), &shop).ok());
+    EXPECT_FALSE(Planned().HasChanges());
+  }
+}
+
+TEST_F(Planner, WhoGivesAPortInUserSpaceToAnotherIsRestarted) {
+  for (auto& [name, service] : shop.services) service.nat_backend = spec::NatBackend::kUserspace;
+  auto& web = shop.services["web"];
+  auto& api = shop.services["api"] = web;
+  api.name = "api";
+  api.port_forwards.clear();
+  api.depends_on = web.depends_on = {};
+  web.places["port_forwards"] = {0, 7, 1};
+  world.kernel.HoldPorts();
+  Start();
+  // To what it waits for from now on, and back from there.
+  web.depends_on = {{"api", spec::Condition::kStarted, false}};
+  for (const auto& [giver, taker] :
+       {std::pair("service.web", "service.api"), std::pair("service.api", "service.web")}) {
+    std::swap(web.port_forwards, api.port_forwards);
+    const auto plan = Planned();
+    const auto* change = Find(plan, giver);
+    ASSERT_NE(change, nullptr);
+    EXPECT_EQ(change->action, Action::kRestart);
+    EXPECT_EQ(change->reasons.back().text, std::string("its port 8080 goes to ") + taker);
+    EXPECT_EQ(change->reasons.back().place.line, giver == std::string("service.web") ? 7U : 0U);
+    EXPECT_EQ(Find(plan, taker)->action, Action::kLive);
+    EXPECT_TRUE(world.Execute(plan, &shop).ok());
+    EXPECT_FALSE(Planned().HasChanges());
+  }
+  // Nobody takes it.
+  web.port_forwards[0].host_port = 8081;
+  EXPECT_EQ(Find(Planned(), "service.web")->action, Action::kLive);
+}
+
+TEST_F(Planner, APortOfWhatStaysAsItIsIsRefused) {
+  shop.files = {"shop.toml"};
+  shop.services["db"].places["port_forwards"] = {0, 7, 1};
+  Start();
+  std::swap(shop.services["web"].port_forwards, shop.services["db"].port_forwards);
+  const auto plan = [&](std::set<Address> targets) {
+    return world.MakePlan(&shop, With([&](Options& options) { options.targets = std::move(targets); }));
+  };
+  const auto refused = plan({{Kind::kService, "db"}});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::kConflict);
+  EXPECT_NE(refused.error().Message().find("service.web has the port, and is left as it is <- shop.toml:7:1"),
+            std::string::npos)
+      << refused.error().Message();
+  EXPECT_TRUE(plan({{Kind::kService, "db"}, {Kind::kService, "web"}}).has_value());
+}
+
 TEST_F(Planner, AWayOutThatIsDownIsToldAsSuch) {
   world.Converge(&shop);
   world.kernel.SetFact(world.Key(Kind::kTopology, "shop", Part::kFirewall), "way out", "publish port 80: it is taken");

@@ -12,6 +12,30 @@ using testing::RequireOk;
 using testing::Text;
 using testing::World;
 
+// A random topological order: repeatedly any of the steps that are free.
+Plan InAnyOrder(const Plan& plan) {
+  std::vector<std::uint32_t> order, place(plan.steps.size());
+  std::vector<bool> done(plan.steps.size());
+  while (order.size() < plan.steps.size()) {
+    std::vector<std::uint32_t> free;
+    for (std::uint32_t i = 0; i < plan.steps.size(); ++i) {
+      const auto& after = plan.steps[i].after;
+      if (!done[i] && std::all_of(after.begin(), after.end(), [&](auto b) { return done[b]; })) free.push_back(i);
+    }
+    const auto next = free[*rc::gen::inRange<std::size_t>(0, free.size())];
+    done[next] = true;
+    place[next] = static_cast<std::uint32_t>(order.size());
+    order.push_back(next);
+  }
+  auto shuffled = plan;
+  shuffled.steps.clear();
+  for (const auto i : order) {
+    shuffled.steps.push_back(plan.steps[i]);
+    for (auto& before : shuffled.steps.back().after) before = place[before];
+  }
+  return shuffled;
+}
+
 TEST(PlannerProperty, AfterApplyThereIsNothingToDo) {
   EXPECT_TRUE(rc::check([] {
     World world;
@@ -69,30 +93,36 @@ TEST(PlannerProperty, AnyOrderThatTheEdgesAllowConverges) {
     World world;
     Live(world);
     const auto desired = *AnyTopology("shop");
-    auto plan = world.MakePlan(&desired);
+    const auto plan = world.MakePlan(&desired);
     RC_ASSERT(plan.has_value());
-    // A random topological order: repeatedly any of the steps that are free.
-    std::vector<std::uint32_t> order, place(plan->steps.size());
-    std::vector<bool> done(plan->steps.size());
-    while (order.size() < plan->steps.size()) {
-      std::vector<std::uint32_t> free;
-      for (std::uint32_t i = 0; i < plan->steps.size(); ++i) {
-        const auto& after = plan->steps[i].after;
-        if (!done[i] && std::all_of(after.begin(), after.end(), [&](auto b) { return done[b]; })) free.push_back(i);
-      }
-      const auto next = free[*rc::gen::inRange<std::size_t>(0, free.size())];
-      done[next] = true;
-      place[next] = static_cast<std::uint32_t>(order.size());
-      order.push_back(next);
-    }
-    auto shuffled = *plan;
-    shuffled.steps.clear();
-    for (const auto i : order) {
-      shuffled.steps.push_back(plan->steps[i]);
-      for (auto& before : shuffled.steps.back().after) before = place[before];
-    }
+    const auto shuffled = InAnyOrder(*plan);
     RequireOk(world.Execute(shuffled, &desired));
     RequireNothingToDo(world, &desired);
+  }));
+}
+
+// In whatever order the edges allow, with whatever else is changed, and with nothing else but who waits for whom.
+TEST(PlannerProperty, APortIsTakenWhenNobodyHasIt) {
+  EXPECT_TRUE(rc::check([] {
+    World world;
+    const auto before = *AnyTopology("shop");
+    RequireOk(world.Converge(&before));
+    world.kernel.HoldPorts();
+    const auto other = *AnyTopology("shop");
+    auto desired = before;
+    std::vector<spec::PortForward> last;
+    for (auto& [name, service] : desired.services) {
+      if (service.networks.empty()) continue;
+      service.port_forwards.swap(last);
+      if (const auto its = other.services.find(name); its != other.services.end())
+        service.depends_on = its->second.depends_on;
+    }
+    for (const spec::Topology* next : std::initializer_list<const spec::Topology*>{&desired, &other}) {
+      const auto plan = world.MakePlan(next);
+      RC_ASSERT(plan.has_value());
+      RequireOk(world.Execute(InAnyOrder(*plan), next));
+      RequireNothingToDo(world, next);
+    }
   }));
 }
 

@@ -29,6 +29,19 @@ TEST_F(Planner, CreatesEverythingInOrderAndASecondTimeNothing) {
   EXPECT_FALSE(world.kernel.Keys().contains(world.Process("migrate")));
 }
 
+TEST_F(Planner, AJobIsCleanedUpWhenNobodyWaitsForItAnyMore) {
+  auto& on_migrate = shop.services["web"].depends_on.at(0);
+  ASSERT_EQ(on_migrate.service, "migrate");
+  on_migrate.condition = spec::Condition::kStarted;
+  const auto plan = Planned();
+  const auto& before = plan.steps.at(At(plan, "service.migrate/process (clean up)")).after;
+  for (const auto* wait : {"started", "completed"}) {
+    const auto step = At(plan, "service.migrate/process (" + std::string(wait) + ")");
+    EXPECT_TRUE(std::ranges::count(before, step)) << wait;
+  }
+  Start();
+}
+
 TEST_F(Planner, AMemoryLimitIsChangedLive) {
   Start();
   shop.services["db"].memory = Bytes{1} << 30;
@@ -102,6 +115,62 @@ TEST_F(Planner, DriftIsToldApartFromChanges) {
   EXPECT_FALSE(Planned().HasChanges());
 }
 
+TEST_F(Planner, WhatItsSupervisorBringsBackIsLeftToItButForACrashLoop) {
+  Start();
+  const auto web = world.Process("web");
+  const auto says = [&](const std::string& state, const std::map<std::string, std::string>& notes) {
+    world.kernel.SetFact(web, "state", state);
+    for (const auto& [note, value] : notes) world.kernel.SetNote(web, note, value);
+  };
+  const std::map<std::string, std::string> short_run{{"started_ms", "1000"}, {"finished_ms", "3000"}, {"error", ""}};
+  says("backoff", short_run);
+  says("backoff", {{"restarts", "2"}});
+  EXPECT_FALSE(Planned().HasChanges());
+  says("backoff", {{"restarts", "3"}});
+  const auto plan = Planned();
+  ASSERT_NE(Find(plan, "service.web"), nullptr);
+  EXPECT_EQ(Find(plan, "service.web")->reasons.at(0).text, "state backoff → running");
+  EXPECT_EQ(Find(plan, "service.web")->action, Action::kRestart);
+  says("backoff", {{"finished_ms", "11000"}});  // a run that lasted
+  EXPECT_FALSE(Planned().HasChanges());
+  says("backoff", {{"error", "mount /srv: ENOENT"}});  // and then no other was had
+  EXPECT_TRUE(Planned().HasChanges());
+  says("backoff", {{"ending", "unhealthy"}, {"error", "health check failed 3 times in a row"}});  // it was had
+  EXPECT_FALSE(Planned().HasChanges());
+  says("starting", {});
+  EXPECT_FALSE(Planned().HasChanges());
+}
+
+TEST_F(Planner, WhatIsStoppedOfIllHealthComesBackByItself) {
+  Start();
+  const auto db = world.Process("db");
+  world.kernel.SetFact(db, "state", "stopping");
+  EXPECT_TRUE(Planned().HasChanges());
+  world.kernel.SetNote(db, "ending", "unhealthy");
+  EXPECT_FALSE(Planned().HasChanges());
+  shop.services["db"].health->on_unhealthy = spec::OnUnhealthy::kStop;
+  EXPECT_EQ(Find(Planned(), "service.db")->action, Action::kRestart);
+}
+
+// Its poststop hooks run yet.
+TEST_F(Planner, WhatHasEndedAndIsStillStoppingIsJudgedByItsExitCode) {
+  shop.services = {{"db", shop.services["db"]}};
+  shop.services["db"].restart = spec::RestartPolicy::kOnFailure;
+  Start();
+  world.applied.by_command = true;
+  const auto db = world.Process("db");
+  const auto drifts = [&](const std::string& state, const std::string& code) {
+    world.kernel.SetFact(db, "state", state);
+    world.kernel.SetNote(db, "exit_code", code);
+    return Planned(With([](Options& options) { options.drift_only = true; })).HasChanges();
+  };
+  for (const std::string state : {"stopping", "exited"}) {
+    EXPECT_FALSE(drifts(state, "0")) << state;
+    EXPECT_TRUE(drifts(state, "1")) << state;
+  }
+  EXPECT_TRUE(drifts("stopping", "")) << "it has not ended";
+}
+
 TEST_F(Planner, AfterARebootEverythingIsStartedAgain) {
   Start();
   world.kernel.Reboot();
@@ -149,6 +218,43 @@ TEST_F(Planner, ADestroyedVolumeSaysWhatBecomesOfItsData) {
             "its data go too: /srv/data");
 }
 
+// Another name for the same directory, in this file or in another project's, is no reason to lose what is in it.
+TEST_F(Planner, DataThatAnotherVolumeHasStay) {
+  Start();
+  Options options;
+  options.delete_data = true;
+  const auto removal = [](const Plan& plan) {
+    const auto step = std::ranges::find_if(plan.steps, [](const Step& one) {
+      return one.verb == Verb::kUndo && one.key.address == Address{Kind::kVolume, "data"};
+    });
+    return step == plan.steps.end() ? std::optional<bool>() : step->delete_data;
+  };
+  const auto plan_with = [&](const std::string& path) {
+    auto changed = shop;
+    auto volume = changed.volumes.extract("data");
+    volume.key() = "rows";
+    volume.mapped().path = path;
+    changed.volumes.insert(std::move(volume));
+    for (auto& [name, service] : changed.services) {
+      for (auto& mount : service.volumes) {
+        if (mount.volume == "data") mount.volume = "rows";
+      }
+    }
+    return world.MakePlan(&changed, options).value();
+  };
+  for (const std::string path : {"/srv/data", "/srv", "/srv/data/below", "/"}) {
+    const auto plan = plan_with(path);
+    EXPECT_EQ(removal(plan), false) << path;
+    EXPECT_EQ(Find(plan, "volume.data")->reasons.at(0).text,
+              "not in the file any more; its data stay, volume.rows has them: /srv/data");
+  }
+  for (const std::string path : {"/srv/data2", "/srv/dat", "/srv/other"}) EXPECT_EQ(removal(plan_with(path)), true);
+  options.destroy = true;
+  EXPECT_EQ(removal(world.MakePlan(nullptr, options).value()), true);
+  world.taken.volumes = {{"/srv/data", "other/volume.x"}};
+  EXPECT_EQ(removal(world.MakePlan(nullptr, options).value()), false);
+}
+
 TEST_F(Planner, AJobRunsAgainWhenItsInputsChangeOrWhenAsked) {
   Start();
   const auto job = world.Process("migrate");
@@ -169,6 +275,27 @@ TEST_F(Planner, AFailedJobRunsAgainAndHoldsUpWhoWaitsForIt) {
   EXPECT_EQ(ran.failed[0].first, "service.migrate/process (completed)");
   EXPECT_FALSE(world.kernel.Keys().contains(world.Process("web")));
   EXPECT_LT(At(Planned(), "service.migrate/process (undo)"), At(Planned(), "service.migrate/process"));
+}
+
+TEST_F(Planner, AFileThatIsNamedFirstOrNoMoreIsOneChange) {
+  Start();
+  const auto reasons = [this] {
+    std::vector<std::string> texts;
+    const auto plan = Planned();
+    EXPECT_EQ(Find(plan, "service.web")->action, Action::kRestart);
+    for (const auto& reason : Find(plan, "service.web")->reasons) texts.push_back(reason.text);
+    return texts;
+  };
+  shop.services["web"].seccomp_profile = "/etc/p.json";
+  shop.services["web"].inputs["seccomp_profile"] = Sha256::Of("1");
+  EXPECT_EQ(reasons(), std::vector<std::string>{"seccomp_profile set"});
+  ASSERT_TRUE(world.Converge(&shop).ok());
+  shop.services["web"].inputs["seccomp_profile"] = Sha256::Of("2");
+  EXPECT_EQ(reasons(), std::vector<std::string>{"contents of seccomp_profile changed"});
+  ASSERT_TRUE(world.Converge(&shop).ok());
+  shop.services["web"].seccomp_profile.clear();
+  shop.services["web"].inputs.clear();
+  EXPECT_EQ(reasons(), std::vector<std::string>{"seccomp_profile removed"});
 }
 
 TEST_F(Planner, AFileIsReloadedBySignalWhereTheServiceTakesOne) {
@@ -204,6 +331,40 @@ TEST_F(Planner, WhatASecretHoldsIsNotedWhenItIsKnownAndARestartWhenItIsAnother) 
     EXPECT_EQ(world.kernel.StartsOf(world.Process("web")), starts + 1);
     EXPECT_FALSE(Planned().HasChanges());
   }
+}
+
+TEST_F(Planner, ASecretThatComesOrGoesBesideOthersIsSetOrRemovedAndHasNotChanged) {
+  auto& web = shop.services["web"];
+  for (const char* name : {"a", "b"}) {
+    const std::string path = std::string("/run/secrets/") + name;
+    web.secrets.push_back({.source = std::string("/srv/") + name, .destination = path});
+    web.inputs["secrets:" + path] = Sha256::Of(name);
+  }
+  Start();
+  const auto said = [&] {
+    std::vector<std::string> texts;
+    const auto plan = Planned();
+    for (const auto& reason : Find(plan, "service.web")->reasons) texts.push_back(reason.text);
+    return texts;
+  };
+  auto& third = web.secrets.emplace_back();
+  third = {.source = "/srv/c", .destination = "/run/secrets/c"};
+  web.inputs["secrets:" + third.destination] = Sha256::Of("c");
+  const auto more = said();
+  EXPECT_NE(std::ranges::find(more, "secret /run/secrets/c set"), more.end()) << ::testing::PrintToString(more);
+  web.secrets.pop_back();
+  web.inputs.erase("secrets:/run/secrets/c");
+  web.secrets.pop_back();
+  web.inputs.erase("secrets:/run/secrets/b");
+  const auto one = said();
+  EXPECT_NE(std::ranges::find(one, "secret /run/secrets/b removed"), one.end()) << ::testing::PrintToString(one);
+  web.secrets.clear();
+  web.inputs.erase("secrets:/run/secrets/a");
+  EXPECT_EQ(said(), std::vector<std::string>{"secrets removed"});
+  ASSERT_TRUE(world.Converge(&shop).ok());
+  web.secrets.push_back({.source = "/srv/a", .destination = "/run/secrets/a"});
+  web.inputs["secrets:/run/secrets/a"] = Sha256::Of("a");
+  EXPECT_EQ(said(), std::vector<std::string>{"secrets set"});
 }
 
 TEST_F(Planner, ProtectedResourcesAreNotDestroyed) {

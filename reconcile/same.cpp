@@ -27,7 +27,7 @@ auto Meaning(const spec::Service& service) {
                egress_allow, egress_tcp, egress_udp, egress_domains, volumes, tmpfs, context, context_mode,
                context_include, context_exclude, verify_context, verify_rootfs, secrets, credentials, health, sd_notify,
                readiness_tcp, readiness_exec, restart, depends_on, protect, stop_signal, stop_timeout, reload_signal,
-               init, hooks, labels, inputs, places] = service;
+               init, tty, hooks, labels, inputs, places] = service;
   return std::tie(name, type, mode, rootfs, command, environment, workdir, hostname, user, additional_groups, memory,
                   memory_high, memory_swap, milli_cpus, cpu_weight, pids, io_limits, memlock, seccomp_profile,
                   caps_policy, landlock_policy, seccomp_sha, caps_sha, landlock_sha, seccomp_allow, seccomp_mode,
@@ -36,7 +36,7 @@ auto Meaning(const spec::Service& service) {
                   address, nat, egress_allow, egress_tcp, egress_udp, egress_domains, volumes, tmpfs, context,
                   context_mode, context_include, context_exclude, verify_context, verify_rootfs, secrets, credentials,
                   health, sd_notify, readiness_tcp, readiness_exec, restart, depends_on, protect, stop_signal,
-                  stop_timeout, reload_signal, init, hooks, labels, inputs);
+                  stop_timeout, reload_signal, init, tty, hooks, labels, inputs);
 }
 
 }  // namespace

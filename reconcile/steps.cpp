@@ -6,6 +6,7 @@
 
 #include "dag/graph.hpp"
 #include "reconcile/parallel.hpp"
+#include "spec/net.hpp"
 
 namespace nucleus::reconcile {
 
@@ -69,6 +70,12 @@ Verb WaitOf(spec::Condition condition) {
 spec::Condition OwnMilestone(const spec::Service& service) {
   if (service.type == spec::ServiceType::kJob) return spec::Condition::kCompleted;
   return service.health ? spec::Condition::kHealthy : spec::Condition::kStarted;
+}
+
+bool HaveAPortInCommon(const spec::Service& a, const spec::Service& b) {
+  return std::ranges::any_of(a.port_forwards, [&](const spec::PortForward& one) {
+    return std::ranges::any_of(b.port_forwards, [&](const auto& other) { return spec::Collide(one, other); });
+  });
 }
 
 class Builder {
@@ -197,6 +204,7 @@ class Builder {
       order.relation == Relation::kEvery ? ConnectEvery(index, order) : ConnectOrder(index, order);
     }
     OrderRules(index);
+    OrderPorts(index);
     ConnectProcess(index);
   }
 
@@ -254,6 +262,19 @@ class Builder {
     }
   }
 
+  // A program in user space has its ports until it ends: whoever is to have one waits for that. What gives up one for
+  // another service is always stopped for it (see Assessor::AssessPorts()), so two may change places.
+  void OrderPorts(std::uint32_t index) {
+    const auto* nodes = NodesOf(index, Part::kProcess);
+    const auto* service = model_.resources[index].service.applied;
+    if (nodes == nullptr || !nodes->undo || service == nullptr || !spec::IsUserspace(service->nat_backend)) return;
+    for (std::uint32_t other = 0; other < nodes_.size(); ++other) {
+      const auto* taker = model_.resources[other].service.desired;
+      if (other == index || taker == nullptr || !spec::IsUserspace(taker->nat_backend)) continue;
+      if (HaveAPortInCommon(*service, *taker)) Edge(nodes->undo, NodesOf(other, Part::kProcess)->apply);
+    }
+  }
+
   // A leftover service may be attached to any network.
   void UndoBeforeStrangers(std::uint32_t index, const PartOrder& order) {
     const auto& resource = model_.resources[index];
@@ -280,16 +301,18 @@ class Builder {
     for (std::uint32_t other = 0; other < nodes_.size(); ++other) connect(other);
   }
 
-  // Start, then wait or signal, then whatever waits for that; of a job the cleaning up.
+  // Start, then wait or signal, then whatever waits for that; of a job the cleaning up, which leaves nothing to wait
+  // for.
   void ConnectProcess(std::uint32_t index) {
     const auto& resource = model_.resources[index];
     if (resource.service.desired == nullptr) return;
     const auto& process = *NodesOf(index, Part::kProcess);
     auto& nodes = nodes_[index];
     Edge(process.apply, nodes.signal);
-    for (const auto& wait : nodes.waits) Edge(process.apply, wait);
-    const auto& completed = nodes.waits[static_cast<std::size_t>(spec::Condition::kCompleted)];
-    Edge(completed, process.cleanup);
+    for (const auto& wait : nodes.waits) {
+      Edge(process.apply, wait);
+      Edge(wait, process.cleanup);
+    }
     for (std::size_t i = 0; i < resource.part_count; ++i) Edge(process.cleanup, nodes.parts[i].cleanup);
     if (!process.apply) return;
     for (const auto& dependency : resource.service.desired->depends_on) {
@@ -355,7 +378,8 @@ class Builder {
     step.wanted = was ? Was(resource, draft.part) : NodesOf(draft.resource, draft.part)->wanted;
     if (draft.verb == Verb::kSignal) step.signal = resource.service.desired->reload_signal;
     step.delete_data = draft.verb == Verb::kUndo && draft.part == Part::kDirectory &&
-                       resource.action() == Action::kDestroy && model_.question().options.delete_data;
+                       resource.action() == Action::kDestroy && model_.question().options.delete_data &&
+                       resource.volume.applied != nullptr && model_.KeeperOfData(*resource.volume.applied).empty();
     return step;
   }
 

@@ -213,7 +213,7 @@ std::optional<CgroupWanted> Side::Cgroup(const spec::Service& service) const {
   if (!HasCgroups()) return std::nullopt;
   auto limits = LimitsOf(service, host_->controllers);
   const auto address = AddressOf(service);
-  return CgroupWanted{CgroupPath(topology_->name, address), topology_->name + "/" + address.Text(),
+  return CgroupWanted{CgroupPath(topology_->name, address), directories_->OwnerTag(topology_->name, address),
                       std::move(limits.files), std::move(limits.unavailable)};
 }
 

@@ -72,11 +72,27 @@ class MemberIndex {
   std::unordered_map<std::string_view, Member*> hashed_;
 };
 
+// Whose group stands with it: "uid:gid".
+bool IsPair(const Value* user) {
+  if (user == nullptr || user->type != Type::kString) return false;
+  const auto colon = user->text.find(':');
+  return colon != std::string::npos && colon > 0 && colon + 1 < user->text.size() && colon == user->text.rfind(':');
+}
+
+// A group is two keys, `user` with a pair and `group`: what lies below gives none where there is one above.
+void LeaveOneGroup(const Value& above, Value& below) {
+  if (IsPair(above.Find("user"))) std::erase_if(below.members, [](const Member& one) { return one.name == "group"; });
+  const auto user = std::ranges::find(below.members, "user", &Member::name);
+  if (above.Find("group") != nullptr && user != below.members.end() && IsPair(&user->value))
+    user->value.text.resize(user->value.text.find(':'));
+}
+
 // Adds what is not in `above` yet. Tables of tables are merged down to the keys of a resource, and tables of plain
 // strings (environment, labels) by entry; any other value is one whole.
 constexpr int kDocument = 3;  // levels of a document: sections, resources, keys
 constexpr int kResource = 1;
 void MergeBelow(Value& above, Value below, int levels) {
+  if (levels == kResource) LeaveOneGroup(above, below);
   above.members.reserve(above.members.size() + below.members.size());  // so that the members stay where they are
   const MemberIndex known(above);
   for (auto& member : below.members) {

@@ -199,6 +199,32 @@ TEST(Defaults, AreForServicesThatDoNotSayOtherwise) {
   EXPECT_EQ(services.at("j").restart, RestartPolicy::kNo);
 }
 
+TEST(Defaults, AGroupIsTheServicesOwnHoweverItIsWritten) {
+  const auto owner = [](const std::string& defaults, const std::string& own) {
+    const auto loaded = Files().Load("name='s'\n[defaults]\nservice_mode='agent'\ncommand=['x']\n" + defaults +
+                                     "\n[services.a]\n" + own + "\n");
+    if (!loaded.ok()) return Files::Lines(loaded);
+    const auto& user = loaded.topology->services.at("a").user;
+    return user.user + " " + user.group;
+  };
+  EXPECT_EQ(owner("group='7'", "user='1:2'"), "1 2");
+  EXPECT_EQ(owner("user='1:2'", "group='7'"), "1 7");
+  EXPECT_EQ(owner("user='1:2'", "user='3'\ngroup='7'"), "3 7");
+  EXPECT_EQ(owner("user='1'\ngroup='7'", "user='3:4'"), "3 4");
+  EXPECT_EQ(owner("user='1:2'", ""), "1 2");
+  EXPECT_EQ(owner("group='7'", "user='3'"), "3 7");
+  EXPECT_NE(owner("", "user='1:2'\ngroup='7'").find("has group '2' with it already"), std::string::npos);
+  EXPECT_NE(owner("user='1:2'\ngroup='7'", "").find("has group '2' with it already"), std::string::npos);
+}
+
+TEST(Include, AGroupAboveIsTheOnlyOne) {
+  Files files;
+  files.files["/w/base.toml"] = "[services.a]\nservice_mode='agent'\ncommand=['x']\ngroup='7'\n";
+  const auto loaded = files.Load("name='s'\ninclude=['base.toml']\n[services.a]\nuser='1:2'\n");
+  ASSERT_TRUE(loaded.ok()) << Files::Lines(loaded);
+  EXPECT_EQ(loaded.topology->services.at("a").user.group, "2");
+}
+
 TEST(Defaults, AreCheckedEvenWhereNobodyTakesThem) {
   EXPECT_EQ(Files().Problems("name='s'\n[networks.n]\n[defaults]\nmemroy='1G'\npids='many'\n"),
             "shop.toml:4:1: unknown key 'memroy', did you mean 'memory'?\n"

@@ -146,6 +146,7 @@ Service AService(const std::string& name, const Topology& topology) {
   }
   service.protect = *rc::gen::arbitrary<bool>();
   service.init = *rc::gen::arbitrary<bool>();
+  service.tty = *rc::gen::arbitrary<bool>();
   service.stop_signal = *rc::gen::element(1, 2, 15, 34, 64);
   service.reload_signal = *rc::gen::element(0, 1, 40);
   service.stop_timeout = Duration(*rc::gen::inRange(0, 10'000'000));

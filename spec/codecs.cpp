@@ -75,6 +75,10 @@ Value Flag::Write(const bool& value) {
 std::optional<std::string> HostPath::Read(const Value& value, std::string_view key, Reader& reader) {
   const auto text = Text::Read(value, key, reader);
   if (!text) return std::nullopt;
+  if (*text == "-") {  // which elsewhere is a standard file
+    reader.Wrong(key, value, "neither standard input nor output is taken here; './-' is the file of that name");
+    return std::nullopt;
+  }
   auto path = reader.HostPath(value);
   const auto cause = detail::WrongHostPath(path);
   if (cause.empty()) return path;
@@ -298,7 +302,7 @@ std::optional<std::string> Hostname::Read(const Value& value, std::string_view k
       !text->empty() && text->size() <= 63 && text->front() != '-' && text->front() != '.' &&
       text->find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") == std::string::npos;
   if (good) return text;
-  reader.Wrong(key, value, "not a host name: letters, digits, '-' and '.', at most 63");
+  reader.Wrong(key, value, "not a host name: letters, digits, '-', '_' and '.', neither '-' nor '.' first, at most 63");
   return std::nullopt;
 }
 Value Hostname::Write(const std::string& value) {
@@ -314,11 +318,7 @@ std::optional<std::string> Id::Read(const Value& value, std::string_view key, Re
     return std::nullopt;
   }
   auto id = detail::NormalId(text);
-  const bool pair = key == "user" && text.find(':') != std::string::npos;
-  if (!id)
-    reader.Wrong(key, value,
-                 pair ? "the group is said by itself: " + std::string(reader.for_flags() ? "--group" : "group")
-                      : id.error().cause);
+  if (!id) reader.Wrong(key, value, id.error().cause);
   return id ? std::optional(*std::move(id)) : std::nullopt;
 }
 Value Id::Write(const std::string& value) {

@@ -313,10 +313,15 @@ struct IoLimitItem {
         reader.Wrong(key, value, "write DEVICE, then rbps=, wbps=, riops= or wiops= with a number");
         return std::nullopt;
       }
-      (name == "rbps"    ? limit.read_bps
-       : name == "wbps"  ? limit.write_bps
-       : name == "riops" ? limit.read_iops
-                         : limit.write_iops) = *number;
+      auto& rate = name == "rbps"    ? limit.read_bps
+                   : name == "wbps"  ? limit.write_bps
+                   : name == "riops" ? limit.read_iops
+                                     : limit.write_iops;
+      if (rate) {
+        reader.Wrong(key, value, std::string(name) + "= is there twice");
+        return std::nullopt;
+      }
+      rate = *number;
     }
     return Check(std::move(limit), value, key, reader);
   }

@@ -144,6 +144,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         StructuredRefuses{"io_limits = [{ device = 'sda', read_bps = 1 }]",
                           "14: io_limits: the device must be MAJOR:MINOR or a path under /dev"},
+        StructuredRefuses{"io_limits = ['8:0 rbps=10M rbps=1M']",
+                          "14: io_limits: '8:0 rbps=10M rbps=1M': rbps= is there twice"},
         StructuredRefuses{"io_limits = [{ device = '8:0' }]",
                           "14: io_limits: limits nothing; write for example \"8:0 rbps=10M wiops=100\""},
         StructuredRefuses{"io_limits = [{ device = '8:0', read_bps = 0 }]",

@@ -60,6 +60,7 @@ INSTANTIATE_TEST_SUITE_P(
     Names, Codecs,
     ::testing::Values(Reads{"user = 70", "user", R"("70")"}, Reads{"user = '0070'", "user", R"("70")"},
                       Reads{"user = 'postgres'", "user", R"("postgres")"},
+                      Reads{"user = '0070:post'", "user", R"("70")"}, Reads{"user = '70:0071'", "group", R"("71")"},
                       Reads{"additional_groups = [5, 'audio', '5']", "additional_groups", R"(["5","audio"])"},
                       Reads{"hostname = 'db.local'", "hostname", R"("db.local")"},
                       Reads{"workdir = '//srv/./x/'", "workdir", R"("/srv/x")"},
@@ -132,8 +133,11 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Refuses{"user = ''", "8: user: '': an empty user or group"},
         Refuses{"user = 4294967295", "8: user: 4294967295: not an id from 0 to 2147483647"},
-        Refuses{"user = 'a:b'", "8: user: 'a:b': the group is said by itself: group"},
-        Refuses{"hostname = '-a'", "12: hostname: '-a': not a host name: letters, digits, '-' and '.', at most 63"},
+        Refuses{"user = 'a:'", "8: user: 'a:': neither USER nor USER:GROUP"},
+        Refuses{"user = '1:4294967295'", "8: user: '1:4294967295': not an id from 0 to 2147483647"},
+        Refuses{"hostname = '-a'",
+                "12: hostname: '-a': not a host name: letters, digits, '-', '_' and '.', neither '-' nor '.' first, at "
+                "most 63"},
         Refuses{"workdir = 'x'", "11: workdir: 'x': must be an absolute path inside the container"},
         Refuses{"workdir = '/a/../b'", "11: workdir: '/a/../b': must not have '..' in it"},
         Refuses{"rootfs = '/nowhere'", "1: rootfs: there is no directory /nowhere"},

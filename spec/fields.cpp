@@ -70,8 +70,8 @@ void Normalize(Service& service) {
   sort(service.egress_tcp_ports);
   sort(service.egress_udp_ports);
   sort(service.egress_domains);
-  sort(service.secrets);
-  sort(service.systemd_credentials);
+  std::ranges::sort(service.secrets);  // two for one place are an error, be they the same
+  std::ranges::sort(service.systemd_credentials);
   // A mount point comes after what it is mounted on.
   std::ranges::stable_sort(service.volumes, {}, &VolumeMount::destination);
   std::ranges::stable_sort(service.tmpfs, {}, &TmpfsMount::destination);

@@ -50,32 +50,13 @@ Value ValueOf(const GivenFlag& flag, std::string_view key, Place place) {
   return value;
 }
 
-// --user USER:GROUP, as `exec` has it; what is no such pair is refused as it was given, and a group that is given by
-// itself as well with the pair.
-void SplitUser(Value& table, Reader& reader) {
-  Value* user = table.FindMember("user") != nullptr ? &table.FindMember("user")->value : nullptr;
-  if (user == nullptr || table.FindMember("group") != nullptr) return;
-  const auto colon = user->text.find(':');
-  if (colon == std::string::npos) return;
-  if (colon == 0 || colon + 1 == user->text.size() || colon != user->text.rfind(':')) {
-    reader.Wrong("user", *user, "neither USER nor USER:GROUP");
-    user->refused = true;
-    return;
-  }
-  Value group = Value::String(user->text.substr(colon + 1));
-  group.place = user->place;
-  user->text.resize(colon);
-  const Place place = user->place;
-  table.members.push_back({"group", place, std::move(group)});
-}
-
 bool IsOfWord(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-// Keys of one word are words of the language too: only what a message begins with is a key then.
-bool NamesKey(std::string_view word, bool begins) {
-  return (begins || word.find('_') != std::string_view::npos) && FindKey(Scope::kService, word) != nullptr;
+// Keys of one word are words of the language too: only what a message begins with, or gives a value, is a key then.
+bool NamesKey(std::string_view word, bool surely) {
+  return (surely || word.find('_') != std::string_view::npos) && FindKey(Scope::kService, word) != nullptr;
 }
 
 // What follows a key: ` = true` is the option alone, ` = "copy"` a value behind it.
@@ -99,7 +80,8 @@ std::string WithFlags(std::string_view text) {
     const auto word = rest.substr(0, std::max<std::size_t>(size, 1));
     rest.remove_prefix(word.size());
     const bool alone = out.empty() || out.back() == ' ';
-    if (!quoted && alone && NamesKey(word, out.empty() && rest.starts_with(':'))) {
+    const bool given = rest.starts_with(" = \"") || rest.starts_with(" = true");
+    if (!quoted && alone && NamesKey(word, given || (out.empty() && rest.starts_with(':')))) {
       out += FlagOf(word);
       out += TakeValue(rest);
       continue;
@@ -114,6 +96,7 @@ std::string WithFlags(std::string_view text) {
 }  // namespace
 
 std::string FlagOf(std::string_view key) {
+  if (key == "command") return "COMMAND";  // no option: an operand
   std::string flag(key);
   for (const auto& alias : KeyAliases()) {
     if (alias.scope == Scope::kService && alias.key == key) flag = alias.alias;
@@ -146,7 +129,6 @@ Loaded LoadFlags(const std::string& project, const std::string& name, std::span<
     }
     table.members.push_back({key, place, ValueOf(flag, key, place)});
   }
-  SplitUser(table, reader);
   std::vector<Value> words;
   for (const auto& word : command) words.push_back(Value::String(word));
   table.members.push_back({"command", {}, Value::Array(std::move(words))});

@@ -22,7 +22,7 @@ struct GivenFlag {
 Loaded LoadFlags(const std::string& project, const std::string& name, std::span<const GivenFlag> flags,
                  const std::vector<std::string>& command, const Outside& outside);
 
-// "--swap" of the key memory_swap.
+// "--swap" of the key memory_swap; what is no option is called as in the usage, "COMMAND".
 std::string FlagOf(std::string_view key);
 
 // Says a problem in the words of a command line, wherever it was found: no place in a file, options in the place of

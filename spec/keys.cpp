@@ -131,15 +131,37 @@ constexpr KeySpec Key(std::string_view name, std::string_view summary) {
   return spec;
 }
 
-// The user or the group of a service: two keys, one member.
+// The group may stand with the user, UserGroup. Read before `group`.
+void ReadUser(const Value& value, std::string_view key, Reader& reader, void* resource) {
+  Service& service = *static_cast<Service*>(resource);
+  const std::string_view text = value.type == Value::Type::kString ? std::string_view(value.text) : "";
+  const auto colon = text.find(':');
+  if (colon == std::string_view::npos) {
+    if (auto user = Id::Read(value, key, reader)) service.user = {*std::move(user), ""};
+    return;
+  }
+  if (colon == 0 || colon + 1 == text.size() || colon != text.rfind(':'))
+    return reader.Wrong(key, value, "neither USER nor USER:GROUP");
+  auto owner = UserGroup::Read(value, key, reader);
+  if (!owner) return;
+  service.user = *std::move(owner);
+  service.places.insert_or_assign("group", value.place);
+}
+
+void ReadGroup(const Value& value, std::string_view key, Reader& reader, void* resource) {
+  std::string& group = static_cast<Service*>(resource)->user.group;
+  if (!group.empty()) return reader.Wrong(key, value, "the user has group '" + Shown(group) + "' with it already");
+  if (auto id = Id::Read(value, key, reader)) group = *std::move(id);
+}
+
+// The user or the group of a service: two keys, one member, each written by itself.
 template <auto kMember>
-constexpr KeySpec OwnerField(std::string_view name, std::string_view summary) {
+constexpr KeySpec OwnerField(std::string_view name, std::string_view type, decltype(KeySpec::read) read,
+                             std::string_view summary) {
   KeySpec spec;
-  spec.info = {name, Scope::kService, Id::kType, summary, true};
+  spec.info = {name, Scope::kService, type, summary, true};
   spec.schema = SchemaOf<Id>;
-  spec.read = [](const Value& value, std::string_view key, Reader& reader, void* resource) {
-    if (auto id = Id::Read(value, key, reader)) static_cast<Service*>(resource)->user.*kMember = *std::move(id);
-  };
+  spec.read = read;
   Writes<Id, [](const void* resource) {
     const std::string& id = static_cast<const Service*>(resource)->user.*kMember;
     return id.empty() ? nullptr : &id;
@@ -268,10 +290,15 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     Key<&Service::command, Command>("command", "Program and arguments."),
     Key<&Service::environment, Environment>("environment", "Environment variables; they win over those of env_file."),
     Key<&Service::env_files, HostPaths>("env_file", "Files of NAME=value lines; later files win."),
-    Key<&Service::workdir, ContainerPath>("workdir", "Working directory; without one, /."),
+    Key<&Service::workdir, ContainerPath>("workdir",
+                                          "Working directory; without one, /context where there is one, else /."),
     Key<&Service::hostname, Hostname>("hostname", "Host name inside; without one, the name of the service."),
-    OwnerField<&Owner::user>("user", "User the workload runs as; without one, root without capabilities."),
-    OwnerField<&Owner::group>("group", "Group the workload runs as; without one, the user's."),
+    OwnerField<&Owner::user>(
+        "user", "id or name, or \"user:group\"", ReadUser,
+        "User the workload runs as, perhaps with its group; without one, root without capabilities."),
+    OwnerField<&Owner::group>("group", Id::kType, ReadGroup,
+                              "Group the workload runs as; without one, the user's in the container's passwd file, or "
+                              "of a number the same number."),
     Key<&Service::additional_groups, Ids>("additional_groups", "Its supplementary groups, exactly."),
 
     Key<&Service::memory, Size>("memory", "Memory limit: beyond it the workload is killed."),
@@ -349,7 +376,9 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     Key<&Service::context_exclude, Strings>("context_exclude", "Patterns of the context that are left out."),
     Key<&Service::verify_context_integrity, Flag>("verify_context_integrity",
                                                   "Compare a copied context with its source before the start."),
-    Key<&Service::secrets, Secrets>("secrets", "Files given to it in memory that is never swapped, for its user only."),
+    Key<&Service::secrets, Secrets>(
+        "secrets",
+        "Files given to it in memory, for its user only; never swapped where root starts it on Linux 6.4 or newer."),
     Key<&Service::systemd_credentials, Credentials>(
         "systemd_credentials", "Credentials of the calling systemd unit, given to it as secrets are."),
     Key<&Service::seccomp_profile, PolicyFile>("seccomp_profile",
@@ -360,7 +389,8 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     Key<&Service::seccomp_log, HostPath>("seccomp_log", "File the recorded calls go to."),
     Key<&Service::seccomp_log_denied, Flag>("seccomp_log_denied",
                                             "Count denied calls by program, and name them in the log and at the end."),
-    Key<&Service::seccomp_allow, Strings>("seccomp_allow", "System calls allowed besides those of the profile."),
+    Key<&Service::seccomp_allow, Strings>(
+        "seccomp_allow", "System calls allowed besides those of the profile, or of nucleus' own policy."),
     Key<&Service::caps_policy, PolicyFile>("caps_policy",
                                            "Capability policy, a TOML file; without one, no capabilities."),
     Key<&Service::caps_policy_sha256, Sha>("caps_policy_sha256", "Digest the capability policy must have."),
@@ -385,8 +415,8 @@ constexpr auto kKeys = std::to_array<KeySpec>({
     Key<&Service::rootless, Flag>("rootless", "Run it in a user namespace; ordinary users always do."),
     Key<&Service::userns, Word<kUsernsWords, UserMap>>(
         "userns", "Ids of the user namespace: keep-id, auto or nomap; without one, the caller is root inside."),
+    Key<&Service::tty, Flag>("tty", "A terminal of its own, where nobody types; the log has what it gives."),
     Later<Flag>(kService, "detach", "Return at once; services always run in the background.", "true"),
-    Later<Flag>(kService, "tty", "A terminal.", "false"),
 });
 
 constexpr auto kAliases = std::to_array<KeyAlias>({

@@ -176,6 +176,14 @@ bool Contains(const Ipv6Net& net, const Ipv6& address) {
   return Masked(address, net.prefix) == net.base;
 }
 
+Ipv4Net NetOf(Ipv4 address, std::uint8_t prefix) {
+  return {{address.value & Mask(prefix)}, prefix};
+}
+
+Ipv6Net NetOf(const Ipv6& address, std::uint8_t prefix) {
+  return {Masked(address, prefix), prefix};
+}
+
 Ipv6 Counterpart(Ipv4 address, const Ipv4Net& from, const Ipv6Net& to) {
   Ipv6 counterpart = to.base;
   const std::uint32_t offset = address.value - from.base.value;

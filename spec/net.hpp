@@ -27,6 +27,8 @@ std::string Format(const IpAddress& address);
 std::string Format(const IpNet& net);
 bool Overlap(const Ipv6Net& a, const Ipv6Net& b);
 bool Contains(const Ipv6Net& net, const Ipv6& address);
+Ipv4Net NetOf(Ipv4 address, std::uint8_t prefix);  // that it is in
+Ipv6Net NetOf(const Ipv6& address, std::uint8_t prefix);
 // As far from the base of `to` as `address` is from that of `from`. `to` has room for it.
 Ipv6 Counterpart(Ipv4 address, const Ipv4Net& from, const Ipv6Net& to);
 bool IsLinkLocal(const Ipv6& address);    // fe80::/10

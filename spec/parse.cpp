@@ -167,7 +167,7 @@ class Converter {
 
   void Table(const toml::table& table, int depth, Value& value) {
     value.type = Value::Type::kTable;
-    value.members.reserve(std::min(table.size() + kDefaults, kFew));
+    value.members.reserve(table.size() + kDefaults);
     for (const auto& [key, node] : table) {
       value.members.push_back({std::string(key.str()), At(key.source()), Convert(node, depth + 1)});
       // A value without a place of its own (a table made by a dotted key) is where its key is.
@@ -208,8 +208,7 @@ class Converter {
   }
 
   static constexpr std::size_t kMostExpanded = std::size_t{64} << 20;
-  // Small tables, which most are, are not moved as they grow, nor when they are given defaults.
-  static constexpr std::size_t kFew = 16, kDefaults = 2;
+  static constexpr std::size_t kDefaults = 2;  // that a table may be given besides, without being moved
 
   std::uint32_t file_;
   Reader& reader_;

@@ -274,6 +274,7 @@ struct Service {
   Duration stop_timeout{10'000};
   int reload_signal = 0;  // sent when a file mounted read-only has changed its contents; 0: restart instead
   bool init = false;      // agent mode: mini-init as PID 1; production always has it
+  bool tty = false;       // a terminal of its own, in the place of pipes
   Hooks hooks;
   std::map<std::string, std::string> labels;
 

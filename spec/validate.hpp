@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -56,6 +57,10 @@ class TakenPorts {
 
 // ld.so(8): what leads the dynamic loader, or libc behind a program's back, to files and settings of somebody's choice.
 bool LeadsTheLoader(std::string_view variable);
+// Their names for documents; "LD_*" are those that begin so.
+std::span<const std::string_view> LoaderVariables();
+// Where nothing may be mounted, nor below: for documents. "/" itself neither, and /dev/shm may.
+std::span<const std::string_view> ReservedDestinations();
 // "--allow-host-network" of a command line, "allow_host_network = true" of a file.
 std::string Spelled(std::string_view key, std::string_view value, const Reader& reader);
 

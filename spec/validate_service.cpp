@@ -93,6 +93,7 @@ void ValidateWeakening(const Service& service, Reader& reader) {
                   "landlock_policy: " + Spelled("allow_checkpoint", "true", reader) + " goes without Landlock");
   }
   for (const auto& [given, key] : {std::pair(!service.seccomp_profile.empty(), "seccomp_profile"),
+                                   std::pair(!service.seccomp_allow.empty(), "seccomp_allow"),
                                    std::pair(service.seccomp_log_denied, "seccomp_log_denied")}) {
     if (trace && given)
       reader.Report(PlaceOf(service, key), std::string(key) + ": a trace lets every call through: leave it out");
@@ -101,11 +102,26 @@ void ValidateWeakening(const Service& service, Reader& reader) {
 
 }  // namespace
 
+namespace {
+
 // Of what setuid programs are not given, those that ordinary programs are not given either.
+constexpr std::array<std::string_view, 9> kLoaderVariables{"LD_*",         "GLIBC_TUNABLES", "GCONV_PATH",
+                                                           "GETCONF_DIR",  "HOSTALIASES",    "LOCPATH",
+                                                           "MALLOC_TRACE", "NLSPATH",        "RESOLV_HOST_CONF"};
+constexpr std::array<std::string_view, 3> kKernelsDirectories{"/proc", "/sys", "/dev"};
+
+}  // namespace
+
 bool LeadsTheLoader(std::string_view variable) {
-  constexpr std::array<std::string_view, 8> kOthers{"GLIBC_TUNABLES", "GCONV_PATH",   "GETCONF_DIR",      "HOSTALIASES",
-                                                    "LOCPATH",        "MALLOC_TRACE", "RESOLV_HOST_CONF", "NLSPATH"};
-  return variable.starts_with("LD_") || std::ranges::find(kOthers, variable) != kOthers.end();
+  return std::ranges::any_of(kLoaderVariables, [variable](std::string_view name) {
+    return name.ends_with('*') ? variable.starts_with(name.substr(0, name.size() - 1)) : variable == name;
+  });
+}
+std::span<const std::string_view> LoaderVariables() {
+  return kLoaderVariables;
+}
+std::span<const std::string_view> ReservedDestinations() {
+  return kKernelsDirectories;
 }
 
 namespace {
@@ -249,6 +265,12 @@ void ValidateNetworking(const Service& service, const Topology& topology, Reader
       reader.Report(PlaceOf(service, key),
                     std::string(key) + ": " + (flags ? "needs --network bridge" : "the service is on no network"));
     }
+    // In a file they may be meant for others as well. A machine whose network is shared has name servers.
+    for (const std::string_view key : {"nat_backend", "dns"}) {
+      const bool meant = key == "dns" && service.network == NetworkKind::kHost;
+      if (flags && !meant && IsGiven(service, key))
+        reader.Report(PlaceOf(service, key), std::string(key) + ": needs --network bridge");
+    }
     return;
   }
   for (const std::string_view key : {"egress_tcp_ports", "egress_udp_ports"}) {
@@ -305,6 +327,7 @@ void ValidateDevices(const Service& service, Reader& reader) {
 struct Destination {
   std::string path;
   std::string_view key;
+  bool file = false;  // nothing can be below it
 };
 
 bool Below(std::string_view path, std::string_view above) {
@@ -312,16 +335,28 @@ bool Below(std::string_view path, std::string_view above) {
 }
 
 void ValidateDestination(const Destination& destination, const Service& service, Reader& reader) {
-  constexpr std::array<std::string_view, 3> kKernel{"/proc", "/sys", "/dev"};
   const Place place = PlaceOfItem(service, destination.key, destination.path);
   const std::string what = std::string(destination.key) + ": '" + Shown(destination.path) + "'";
   if (destination.path == "/") {
     reader.Report(place, what + " is the root, which rootfs is for");
     return;
   }
-  for (const auto kernel : kKernel) {
+  for (const auto kernel : kKernelsDirectories) {
     if (Below(destination.path, kernel) && destination.path != "/dev/shm") {
       reader.Report(place, what + " would cover " + std::string(kernel) + ", which is the kernel's");
+    }
+  }
+}
+
+// Sorted by path: what is below one follows it, with others between only where a name continues it.
+void ValidateNesting(const std::vector<Destination>& destinations, const Service& service, Reader& reader) {
+  for (auto above = destinations.begin(); above != destinations.end(); ++above) {
+    if (!above->file) continue;
+    for (auto below = above + 1; below != destinations.end() && below->path.starts_with(above->path); ++below) {
+      if (below->path == above->path || !Below(below->path, above->path)) continue;
+      reader.Report(PlaceOfItem(service, below->key, below->path), std::string(below->key) + ": '" +
+                                                                       Shown(below->path) + "' is below '" +
+                                                                       Shown(above->path) + "', which is a secret");
     }
   }
 }
@@ -363,9 +398,9 @@ void ValidateMounts(const Service& service, const Topology& topology, Reader& re
     destinations.push_back({mount.destination, "volumes"});
   }
   for (const auto& mount : service.tmpfs) destinations.push_back({mount.destination, "tmpfs"});
-  for (const auto& secret : service.secrets) destinations.push_back({secret.destination, "secrets"});
+  for (const auto& secret : service.secrets) destinations.push_back({secret.destination, "secrets", true});
   for (const auto& secret : service.systemd_credentials)
-    destinations.push_back({secret.destination, "systemd_credentials"});
+    destinations.push_back({secret.destination, "systemd_credentials", true});
   for (const auto& destination : destinations) ValidateDestination(destination, service, reader);
   std::ranges::stable_sort(destinations, {}, &Destination::path);
   for (std::size_t i = 1; i < destinations.size(); ++i) {
@@ -373,6 +408,7 @@ void ValidateMounts(const Service& service, const Topology& topology, Reader& re
     reader.Report(PlaceOfItem(service, destinations[i].key, destinations[i].path),
                   std::string(destinations[i].key) + ": two mounts on '" + Shown(destinations[i].path) + "'");
   }
+  ValidateNesting(destinations, service, reader);
 }
 
 }  // namespace nucleus::spec

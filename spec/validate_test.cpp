@@ -152,6 +152,13 @@ INSTANTIATE_TEST_SUITE_P(
             "rootfs is for"},
         ProblemCase{"[services.a]\nvolumes=['/srv/a:/x', '/srv/b:/x/y', '/srv/c:/x/']\n",
                     "4:38: volumes: two mounts on '/x'"},
+        ProblemCase{"[services.a]\nsystemd_credentials=['a:/run/secrets/x', 'a:/run/secrets/x']\n",
+                    "4:42: systemd_credentials: two mounts on '/run/secrets/x'"},
+        ProblemCase{"[services.a]\nsystemd_credentials=['a:/x', 'b:/x-y', 'c:/x/y/z']\nvolumes=['/srv/a:/x/y', "
+                    "'/srv/b:/x-y/a']\n",
+                    "4:40: systemd_credentials: '/x/y/z' is below '/x', which is a secret\n"
+                    "5:10: volumes: '/x/y' is below '/x', which is a secret\n"
+                    "5:25: volumes: '/x-y/a' is below '/x-y', which is a secret"},
         ProblemCase{"[services.a]\nvolumes=['/srv/a:/x']\ntmpfs=['/x:1M', '/sys']\n",
                     "5:8: tmpfs: two mounts on '/x'\n5:17: tmpfs: '/sys' would cover /sys, which is the kernel's"}));
 

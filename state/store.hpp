@@ -159,9 +159,15 @@ class Store {
   Result<> RemoveProject(std::string_view project, bool forget_history);
 
   // ---- observed.db ----
-  Result<std::uint64_t> JournalIntent(const PartKey& key, std::string_view verb, std::string_view step);
+  struct JournalResult {
+    std::uint64_t id = 0;
+    std::optional<std::pair<PartKey, Observation>> seen;  // what came of it
+  };
+  // done: what has come of others, in the same transaction.
+  Result<std::uint64_t> JournalIntent(const PartKey& key, std::string_view verb, std::string_view step,
+                                      std::span<const JournalResult> done = {});
+  Result<> JournalDone(std::span<const JournalResult> done);
   Result<> JournalDone(std::uint64_t id);
-  Result<> JournalDone(std::uint64_t id, const PartKey& key, const Observation& observation);  // and what came of it
   Result<std::vector<JournalRow>> OpenIntents(std::string_view project);
   Result<> CloseIntents(std::string_view project);
 

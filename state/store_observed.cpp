@@ -52,20 +52,58 @@ std::optional<Facts> DecodeFacts(std::string_view text) {
   return facts;
 }
 
+Result<> PutRow(Database& db, const PartKey& key, const Observation& observation) {
+  std::string_view presence;
+  switch (observation.presence) {
+    case Presence::kAbsent:
+      return db.Run("DELETE FROM observation WHERE project = ? AND part = ?", key.project, key.Text());
+    case Presence::kPresent:
+      presence = kPresent;
+      break;
+    case Presence::kUnreadable:
+      presence = kUnreadable;
+      break;
+  }
+  return db.Run(
+      "INSERT OR REPLACE INTO observation (project, part, presence, facts, notes, detail) VALUES (?, ?, ?, ?, ?, ?)",
+      key.project, key.Text(), presence, EncodeFacts(observation.facts), EncodeFacts(observation.notes),
+      observation.detail);
+}
+
+Result<> PutResults(Database& db, std::span<const Store::JournalResult> done) {
+  for (const auto& [id, seen] : done) {
+    if (seen) TRY(PutRow(db, seen->first, seen->second));
+    TRY(db.Run("DELETE FROM journal WHERE id = ?", static_cast<std::int64_t>(id)));
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<std::uint64_t> Store::JournalIntent(const PartKey& key, std::string_view verb, std::string_view step) {
+Result<std::uint64_t> Store::JournalIntent(const PartKey& key, std::string_view verb, std::string_view step,
+                                           std::span<const JournalResult> done) {
   const std::lock_guard lock(impl_->mutex);
   TRY(impl_->MayWrite());
+  auto transaction = TRY(Transaction::Begin(impl_->observed, Transaction::Kind::kWrite));
+  TRY(PutResults(impl_->observed, done));
   TRY(impl_->observed.Run("INSERT INTO journal (project, part, verb, step, time_ms) VALUES (?, ?, ?, ?, ?)",
                           key.project, key.Text(), verb, step, NowMs()));
-  return static_cast<std::uint64_t>(impl_->observed.LastInsertId());
+  const auto id = static_cast<std::uint64_t>(impl_->observed.LastInsertId());
+  TRY(transaction.Commit());
+  return id;
+}
+
+Result<> Store::JournalDone(std::span<const JournalResult> done) {
+  const std::lock_guard lock(impl_->mutex);
+  TRY(impl_->MayWrite());
+  auto transaction = TRY(Transaction::Begin(impl_->observed, Transaction::Kind::kWrite));
+  TRY(PutResults(impl_->observed, done));
+  return transaction.Commit();
 }
 
 Result<> Store::JournalDone(std::uint64_t id) {
-  const std::lock_guard lock(impl_->mutex);
-  TRY(impl_->MayWrite());
-  return impl_->observed.Run("DELETE FROM journal WHERE id = ?", static_cast<std::int64_t>(id));
+  const JournalResult done{.id = id, .seen = {}};
+  return JournalDone({&done, 1});
 }
 
 Result<std::vector<JournalRow>> Store::OpenIntents(std::string_view project) {
@@ -93,41 +131,10 @@ Result<> Store::CloseIntents(std::string_view project) {
   return impl_->observed.Run("DELETE FROM journal WHERE project = ?", project);
 }
 
-namespace {
-
-Result<> PutRow(Database& db, const PartKey& key, const Observation& observation) {
-  std::string_view presence;
-  switch (observation.presence) {
-    case Presence::kAbsent:
-      return db.Run("DELETE FROM observation WHERE project = ? AND part = ?", key.project, key.Text());
-    case Presence::kPresent:
-      presence = kPresent;
-      break;
-    case Presence::kUnreadable:
-      presence = kUnreadable;
-      break;
-  }
-  return db.Run(
-      "INSERT OR REPLACE INTO observation (project, part, presence, facts, notes, detail) VALUES (?, ?, ?, ?, ?, ?)",
-      key.project, key.Text(), presence, EncodeFacts(observation.facts), EncodeFacts(observation.notes),
-      observation.detail);
-}
-
-}  // namespace
-
 Result<> Store::PutObservation(const PartKey& key, const Observation& observation) {
   const std::lock_guard lock(impl_->mutex);
   TRY(impl_->MayWrite());
   return PutRow(impl_->observed, key, observation);
-}
-
-Result<> Store::JournalDone(std::uint64_t id, const PartKey& key, const Observation& observation) {
-  const std::lock_guard lock(impl_->mutex);
-  TRY(impl_->MayWrite());
-  auto transaction = TRY(Transaction::Begin(impl_->observed, Transaction::Kind::kWrite));
-  TRY(PutRow(impl_->observed, key, observation));
-  TRY(impl_->observed.Run("DELETE FROM journal WHERE id = ?", static_cast<std::int64_t>(id)));
-  return transaction.Commit();
 }
 
 Result<Observations> Store::LoadObservations(std::string_view project) {

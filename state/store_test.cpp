@@ -304,6 +304,25 @@ TEST_F(StoreTest, TheJournalHoldsWhatIsOpen) {
   EXPECT_GT(later, other) << "numbers are not used again";
 }
 
+TEST_F(StoreTest, AnIntentIsJournalledWithTheResultsOfOthers) {
+  Store store = Writer();
+  const auto made = Key("shop", "web", Part::kNetns), removed = Key("shop", "web", Part::kNames);
+  Observation present;
+  present.presence = Presence::kPresent;
+  ASSERT_OK(store.PutObservation(removed, present));
+  const std::vector<Store::JournalResult> done{
+      {.id = store.JournalIntent(made, "apply", "one").value(), .seen = {{made, present}}},
+      {.id = store.JournalIntent(removed, "undo", "two").value(), .seen = {{removed, Observation{}}}},
+      {.id = store.JournalIntent(made, "signal", "three").value(), .seen = {}}};
+  const auto next = store.JournalIntent(Key("shop", "db", Part::kNetns), "apply", "four", done).value();
+  const auto open = store.OpenIntents("shop").value();
+  ASSERT_EQ(open.size(), 1U);
+  EXPECT_EQ(open[0].id, next);
+  const auto seen = store.LoadObservations("shop").value();
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen.begin()->first, made);
+}
+
 TEST_F(StoreTest, FactsAreKeptAndForgotten) {
   Store store = Writer();
   EXPECT_EQ(store.GetFact("ip_forward").value(), std::nullopt);

@@ -11,6 +11,7 @@
 #include "actuators/cgroup/write_limits.hpp"
 #include "actuators/sys/cgroup_control.hpp"
 #include "actuators/sys/cgroup_events.hpp"
+#include "actuators/sys/cgroup_owner.hpp"
 #include "actuators/sys/file.hpp"
 #include "spec/core/names.hpp"
 
@@ -75,16 +76,30 @@ bool HasAll(const sys::CgroupRoot& root, const std::string& directory) {
   return std::ranges::all_of(kUseful, [&](std::string_view c) { return !possible(c) || Has(enabled, c); });
 }
 
-// Somebody else's group is neither changed nor killed. One without a tag is ours by its place: a killed apply left it.
-Result<> CheckOwner(const std::string& directory, std::string_view tag) {
-  const auto owner = TRY(sys::GetXattr(directory, kTagOwner));
-  if (!owner || *owner == tag) return {};
-  return Fail(ErrorCode::kConflict, "use", directory, "it belongs to " + *owner);
+// Somebody else's group is neither changed nor killed. Of another runtime directory's container of that name: that
+// directory, as long as anything runs in it, or is going to.
+Result<std::optional<std::string>> HeldBy(const std::string& directory, const PartKey& key,
+                                          const Directories& directories) {
+  const auto tag = TRY(sys::GetXattr(directory, kTagOwner));
+  const auto owner = OwnerOf(tag, key.project, key.address, directories);
+  if (owner.kind == Owner::Kind::kStranger)
+    return Fail(ErrorCode::kConflict, "use", directory, "it belongs to " + *tag);
+  if (owner.kind == Owner::Kind::kOurs) return std::nullopt;
+  const auto events = TRY(ReadEvents(directory));
+  const bool held = (events && events->populated) || IsAtWork(owner.runtime, key.project, key.address);
+  return held ? std::optional(owner.runtime) : std::nullopt;
+}
+
+Result<> CheckFree(const std::string& directory, const PartKey& key, const Directories& directories) {
+  const auto runtime = TRY(HeldBy(directory, key, directories));
+  if (!runtime) return {};
+  return Fail(Error::Of(ErrorCode::kConflict, "use", directory, "one of that name runs in it, of " + *runtime)
+                  .Hint("take another name, or end that one with --runtime-dir " + *runtime));
 }
 
 // True where the group is new.
-Result<bool> MakeGroup(const sys::CgroupRoot& root, const PartKey& key, const std::string& directory,
-                       const CgroupWanted& wanted, const std::set<std::string>& needed) {
+Result<bool> MakeGroup(const sys::CgroupRoot& root, const PartKey& key, const Directories& directories,
+                       const std::string& directory, const CgroupWanted& wanted, const std::set<std::string>& needed) {
   for (int tries = 0;; ++tries) {
     const std::string parent = TRY(MakeProjectGroup(root, key.project));
     Result<> ready;
@@ -94,7 +109,7 @@ Result<bool> MakeGroup(const sys::CgroupRoot& root, const PartKey& key, const st
     }
     if (ready && ::mkdir(directory.c_str(), 0755) == 0) break;
     if (ready && errno == EEXIST) {
-      TRY(CheckOwner(directory, wanted.owner_tag));
+      TRY(CheckFree(directory, key, directories));
       TRY(sys::SetXattr(directory, kTagOwner, wanted.owner_tag));
       return false;
     }
@@ -109,8 +124,9 @@ Result<bool> MakeGroup(const sys::CgroupRoot& root, const PartKey& key, const st
   return true;
 }
 
-Result<> RemoveOwn(const std::string& directory, std::string_view tag, const ProgressSink& progress) {
-  TRY(CheckOwner(directory, tag));
+Result<> RemoveOwn(const std::string& directory, const PartKey& key, const Directories& directories,
+                   const ProgressSink& progress) {
+  if (TRY(HeldBy(directory, key, directories))) return {};
   if (::rmdir(directory.c_str()) == 0) return {};  // as it is where everything has ended, and nothing was made below
   const auto events = TRY(ReadEvents(directory));
   if (events && events->populated) {
@@ -128,14 +144,15 @@ Result<> RemoveOwn(const std::string& directory, std::string_view tag, const Pro
 }
 
 // Those of a unit systemd may remove at the same time.
-Result<> RemoveGroup(const std::string& directory, std::string_view tag, const ProgressSink& progress) {
+Result<> RemoveGroup(const std::string& directory, const PartKey& key, const Directories& directories,
+                     const ProgressSink& progress) {
   for (int tries = 0;; ++tries) {
     struct stat st{};
     if (::lstat(directory.c_str(), &st) != 0) {
       if (errno == ENOENT) return {};
       return FailSys("stat", directory);
     }
-    auto removed = RemoveOwn(directory, tag, progress);
+    auto removed = RemoveOwn(directory, key, directories, progress);
     if (removed || !IsVanished(removed.error()) || tries == kVanishedTries) return removed;
   }
 }
@@ -153,7 +170,7 @@ Result<> CgroupActuator::Apply(const PartKey& key, const Wanted& wanted, const P
   const auto root = TRY(Root(key.project));
   const std::string directory = root.base + "/" + group->path;
   const auto needed = TRY(NeededControllers(root, *group));
-  const bool made = TRY(MakeGroup(root, key, directory, *group, needed));
+  const bool made = TRY(MakeGroup(root, key, directories_, directory, *group, needed));
   auto limited = made ? WriteFirstLimits(directory, group->limits) : WriteLimits(directory, group->limits);
   if (!limited && made) {
     ::rmdir(directory.c_str());
@@ -169,8 +186,7 @@ Result<> CgroupActuator::Undo(const PartKey& key, const Wanted* /*wanted*/, cons
     if (root.error().code == ErrorCode::kUnsupported) return {};  // no cgroup2, no groups
     return Fail(std::move(root).error());
   }
-  const std::string tag = key.project + "/" + key.address.Text();
-  TRY(RemoveGroup(root->base + "/" + CgroupPath(key.project, key.address), tag, progress));
+  TRY(RemoveGroup(root->base + "/" + CgroupPath(key.project, key.address), key, directories_, progress));
   return RemoveEmptyParents(*root, key.project);
 }
 

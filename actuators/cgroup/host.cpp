@@ -1,11 +1,11 @@
 // What the machine can do, as far as control groups and privileges go.
 #include <linux/capability.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <array>
+#include <cstdint>
 
 #include "actuators/cgroup/probe.hpp"
+#include "actuators/sys/capabilities.hpp"
 #include "actuators/sys/cgroup_control.hpp"
 #include "actuators/sys/process.hpp"
 
@@ -14,11 +14,8 @@ namespace nucleus::cgroup {
 namespace {
 
 Result<bool> Privileged() {
-  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> data{};
-  if (::syscall(SYS_capget, &header, data.data()) != 0) return FailSys("capget", "this process");
-  constexpr std::uint32_t kNeeded = 1U << CAP_SYS_ADMIN | 1U << CAP_NET_ADMIN;  // both below 32
-  return (data[0].effective & kNeeded) == kNeeded;
+  constexpr std::uint64_t kNeeded = std::uint64_t{1} << CAP_SYS_ADMIN | std::uint64_t{1} << CAP_NET_ADMIN;
+  return (TRY(sys::ReadOwnCapabilities()).effective & kNeeded) == kNeeded;
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ class CgroupHost : public ::testing::Test {
   Observation Look(const std::string& name, const CgroupWanted& wanted) {
     ProbeRequest request{.project = project_, .parts = {}};
     request.parts[Key(name)] = wanted;
-    return CgroupProber().Probe(request).value().at(Key(name));
+    return CgroupProber(directories_).Probe(request).value().at(Key(name));
   }
   [[nodiscard]] bool HasController(std::string_view name) const {
     return std::find(root_.controllers.begin(), root_.controllers.end(), name) != root_.controllers.end();
@@ -87,7 +87,8 @@ class CgroupHost : public ::testing::Test {
 
   std::string project_ = "cgtest-" + std::to_string(::getpid());
   sys::CgroupRoot root_;
-  CgroupActuator actuator_;
+  Directories directories_{.state = "/var/lib/nucleus", .runtime = std::string(kRootsRuntime)};
+  CgroupActuator actuator_{directories_};
   std::vector<pid_t> children_;
 };
 
@@ -163,6 +164,36 @@ TEST_F(CgroupHost, SomebodyElsesGroupIsLeftAlone) {
   EXPECT_EQ(actuator_.Undo(Key("web"), nullptr, {}, {}).error().code, ErrorCode::kConflict);
   EXPECT_TRUE(IsDirectory(Directory("web")));
   ASSERT_TRUE(sys::SetXattr(Directory("web"), kTagOwner, project_ + "/service.web"));
+}
+
+// Root may have several runtime directories; control groups are the machine's.
+TEST_F(CgroupHost, OneOfThatNameInAnotherRuntimeDirectoryIsNotKilled) {
+  const Directories there{.state = "/one/state", .runtime = "/one/run"};
+  const Directories here{.state = "/other/state", .runtime = "/other/run"};
+  CgroupActuator first(there), other(here);
+  const auto wanted = [&](const Directories& directories) {
+    auto group = Wanted("web");
+    group.owner_tag = directories.OwnerTag(project_, Key("web").address);
+    return group;
+  };
+  ASSERT_TRUE(first.Apply(Key("web"), wanted(there), {}));
+  const pid_t workload = Spawn(Directory("web"));
+  const auto refused = other.Apply(Key("web"), wanted(here), {});
+  EXPECT_EQ(refused.error().code, ErrorCode::kConflict);
+  EXPECT_NE(refused.error().Message().find("of /one/run"), std::string::npos) << refused.error().Message();
+  EXPECT_TRUE(other.Undo(Key("web"), nullptr, {}, {})) << "there is none of its own";
+  EXPECT_EQ(::kill(workload, 0), 0);
+  const auto seen = CgroupProber(here).Probe({.project = project_, .parts = {}});
+  EXPECT_TRUE(seen && seen->empty()) << "nobody's leftover";
+  // What has ended has left it to who comes next.
+  ASSERT_EQ(::kill(workload, SIGKILL), 0);
+  ASSERT_TRUE(WaitEmpty(Directory("web"), Duration(5000)).value());
+  ASSERT_TRUE(other.Apply(Key("web"), wanted(here), {}));
+  // One that does not say of which directory is ours, unless root's usual one has such a container.
+  ASSERT_TRUE(sys::SetXattr(Directory("web"), kTagOwner, project_ + "/service.web"));
+  EXPECT_EQ(CgroupProber(here).Probe({.project = project_, .parts = {}}).value().size(), 1u);
+  ASSERT_TRUE(other.Undo(Key("web"), nullptr, {}, {}));
+  EXPECT_FALSE(IsDirectory(Directory("web")));
 }
 
 TEST_F(CgroupHost, SupervisorsKeepTheirGroupUntilTheyAreGone) {

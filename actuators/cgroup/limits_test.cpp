@@ -150,7 +150,7 @@ TEST_F(FakeRoot, ProbesWhatWasAskedForAndFindsOrphans) {
   ASSERT_TRUE(sys::MakeDirectories(dir_ / "nucleus/shop/supervisors", 0755));
   ASSERT_TRUE(sys::MakeDirectories(dir_ / "nucleus/shop2/service.web", 0755));
 
-  CgroupProber prober(Root());
+  CgroupProber prober(Directories{.state = "/var/lib/nucleus", .runtime = std::string(kRootsRuntime)}, Root());
   ProbeRequest request{.project = "shop", .parts = {}};
   request.parts[Key("web")] = Wanted("web", {{"pids.max", "7"}});
   request.parts[Key("none")] = Wanted("none", {});
@@ -167,7 +167,7 @@ TEST_F(FakeRoot, ProbesWhatWasAskedForAndFindsOrphans) {
 }
 
 TEST_F(FakeRoot, AProjectThatIsNotThereHasNothing) {
-  CgroupProber prober(Root());
+  CgroupProber prober(Directories{.state = "/var/lib/nucleus", .runtime = std::string(kRootsRuntime)}, Root());
   const auto seen = prober.Probe({.project = "none", .parts = {}});
   ASSERT_TRUE(seen) << seen.error().Message();
   EXPECT_TRUE(seen->empty());

@@ -7,6 +7,7 @@
 
 #include "actuators/cgroup/limits.hpp"
 #include "actuators/sys/cgroup_control.hpp"
+#include "actuators/sys/cgroup_owner.hpp"
 #include "actuators/sys/file.hpp"
 #include "spec/core/names.hpp"
 
@@ -15,8 +16,8 @@ namespace nucleus::cgroup {
 namespace {
 
 // What a directory of ours is: absent, present with facts, or unreadable with the reason.
-Observation Observe(const std::string& directory, const Facts& wanted,
-                    const std::optional<std::vector<std::string>>& controllers) {
+Observation Observe(const std::string& directory, const PartKey& key, const Directories& directories,
+                    const Facts& wanted, const std::optional<std::vector<std::string>>& controllers) {
   Observation observation;
   const auto unreadable = [&](const Error& error) {
     observation.presence = Presence::kUnreadable;
@@ -28,6 +29,8 @@ Observation Observe(const std::string& directory, const Facts& wanted,
     if (tag.error().code == ErrorCode::kNotFound) return observation;
     return unreadable(tag.error());
   }
+  // What is there is none of ours.
+  if (OwnerOf(*tag, key.project, key.address, directories).kind == Owner::Kind::kAnothers) return observation;
   auto limits = ReadLimits(directory, wanted, controllers);
   if (!limits) return unreadable(limits.error());
   observation.presence = Presence::kPresent;
@@ -82,7 +85,7 @@ Result<Observations> CgroupProber::Probe(const ProbeRequest& request) {
     if (key.part != Part::kCgroup || group == nullptr) continue;
     const std::string directory = root.base + "/" + group->path;
     const bool of_project = directory.starts_with(project_directory + "/");
-    observations[key] = Observe(directory, group->limits, of_project ? controllers : std::nullopt);
+    observations[key] = Observe(directory, key, directories_, group->limits, of_project ? controllers : std::nullopt);
   }
   if (request.only_asked) return observations;
   // What else is ours: by its tag, or, where a killed apply made the directory and nothing more, by its place.
@@ -91,9 +94,11 @@ Result<Observations> CgroupProber::Probe(const ProbeRequest& request) {
     if (!address) continue;
     const PartKey key{request.project, *address, Part::kCgroup};
     if (observations.contains(key)) continue;
-    auto observation = Observe(project_directory + "/" + name, {}, controllers);
+    auto observation = Observe(project_directory + "/" + name, key, directories_, {}, controllers);
     const auto owner = observation.facts.find("owner");
-    if (owner != observation.facts.end() && owner->second != request.project + "/" + name) continue;
+    if (owner != observation.facts.end() &&
+        OwnerOf(owner->second, request.project, *address, directories_).kind != Owner::Kind::kOurs)
+      continue;
     if (observation.presence != Presence::kAbsent) observations[key] = std::move(observation);
   }
   return observations;

@@ -4,20 +4,23 @@
 #include <optional>
 
 #include "actuators/sys/cgroupfs.hpp"
+#include "spec/core/names.hpp"
 #include "state/parts/actuator.hpp"
 
 namespace nucleus::cgroup {
 
 class CgroupProber : public Prober {
  public:
-  CgroupProber() = default;                                                      // in the root that this machine has
-  explicit CgroupProber(sys::CgroupRoot root) : fixed_root_(std::move(root)) {}  // in another one
+  explicit CgroupProber(Directories directories) : directories_(std::move(directories)) {}
+  CgroupProber(Directories directories, sys::CgroupRoot root)  // not in the root that this machine has
+      : directories_(std::move(directories)), fixed_root_(std::move(root)) {}
 
   [[nodiscard]] std::vector<Part> Parts() const override { return {Part::kCgroup}; }
   // Where no cgroup2 is mounted all parts are absent.
   Result<Observations> Probe(const ProbeRequest& request) override;
 
  private:
+  Directories directories_;
   std::optional<sys::CgroupRoot> fixed_root_;
 };
 

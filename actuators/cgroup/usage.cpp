@@ -7,6 +7,7 @@
 
 #include "actuators/sys/cgroup_events.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/living_thread.hpp"
 
 namespace nucleus::cgroup {
 
@@ -160,7 +161,7 @@ Links ParseLinks(std::string_view text) {
 }
 
 Result<std::optional<Links>> ReadLinks(pid_t pid) {
-  auto text = sys::ReadFileIfThere("/proc/" + std::to_string(pid) + "/net/dev");
+  auto text = sys::ReadFileIfThere(sys::ProcOf(pid) + "/net/dev");
   if (!text && (text.error().sys_errno == ESRCH || text.error().sys_errno == EINVAL)) return std::nullopt;
   if (!text) return Fail(std::move(text).error());
   return *text ? std::optional(ParseLinks(**text)) : std::nullopt;

@@ -18,16 +18,19 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <mutex>
 #include <optional>
 
 #include "actuators/netns/egress_names.hpp"
+#include "actuators/netns/free_ports.hpp"
 #include "actuators/netns/namespace.hpp"
 #include "actuators/netns/userspace.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/pending_signals.hpp"
 #include "actuators/sys/standard_files.hpp"
 #include "spec/core/names.hpp"
 #include "spec/core/text.hpp"
@@ -64,7 +67,7 @@ class Keeper {
       if (entries[1].revents != 0) PassOnNews();
       if (ready != 0) continue;
       rest_ = std::min(rest_ * 2, kLastRest);
-      Try();
+      Try(std::chrono::milliseconds{0});
     }
   }
 
@@ -88,11 +91,13 @@ class Keeper {
     if (!order) return Warn(order.error());  // whoever writes it will write it again
     order_ = *std::move(order);
     help_ = DecodeNetworkHelp(*text);
-    Try();
+    // For ports that somebody is about to give up.
+    constexpr std::chrono::seconds kPatience{5};
+    Try(kPatience);
   }
 
-  void Try() {
-    const auto done = help_ ? Converge(*help_) : Result<>(Fail(help_.error()));
+  void Try(std::chrono::milliseconds patience) {
+    const auto done = help_ ? Converge(*help_, patience) : Result<>(Fail(help_.error()));
     // Somebody wants something else, or the end.
     if (!done && done.error().code == ErrorCode::kInterrupted) return;
     failed_ = !done;
@@ -104,7 +109,7 @@ class Keeper {
     PassOnNews(true);
   }
 
-  Result<> Converge(const NetworkHelp& help) {
+  Result<> Converge(const NetworkHelp& help, std::chrono::milliseconds patience) {
     if (!pin_ || help.pin != kept_.pin || help.v6 != kept_.v6) {
       way_out_.reset();
       names_.reset();
@@ -115,15 +120,18 @@ class Keeper {
       pin_ = std::move(pin.fd);
       kept_.pin = help.pin;
     }
-    TRY(KeepWayOut(help));
-    return KeepNames(help);
+    auto way = KeepWayOut(help, patience);
+    // Names need a way out, but not all of its ports.
+    if (!way && (!way_out_ || way.error().code == ErrorCode::kInterrupted)) return way;
+    auto names = KeepNames(help);
+    return way ? names : way;
   }
 
-  Result<> KeepWayOut(const NetworkHelp& help) {
+  Result<> KeepWayOut(const NetworkHelp& help, std::chrono::milliseconds patience) {
     if (!spec::IsUserspace(help.backend) || help.backend != kept_.backend) way_out_.reset();
     kept_.backend = help.backend;
     if (!spec::IsUserspace(help.backend)) return {};
-    if (way_out_) return way_out_->Publish(help.ports);
+    if (way_out_) return way_out_->Publish(help.ports, patience);
     const std::string place = directory_ + "/" + std::string(kNetworkDirectory);
     TRY(sys::MakeDirectories(place, 0700));
     const auto start = [&] {
@@ -133,10 +141,13 @@ class Keeper {
         ::eventfd_write(news_.get(), 1);
       });
     };
+    TRY(AwaitFree(help.ports, patience));
     // One whose supervisor was killed may be on its way out, and have the link and the ports yet.
     constexpr int kTries = 5, kRest = 200'000;  // µs
     auto started = start();
     for (int i = 1; i < kTries && !started && started.error().code != ErrorCode::kNotFound; ++i) {
+      if (sys::PendingEnd(true) != 0)
+        return Fail(ErrorCode::kInterrupted, "start", "way out", "somebody asked to stop");
       ::usleep(kRest);
       started = start();
     }

@@ -5,9 +5,9 @@
 
 #include <array>
 
-#include "actuators/mounts/tree.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/openat2.hpp"
+#include "spec/core/paths.hpp"
 
 namespace nucleus::mounts {
 

@@ -5,15 +5,16 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 
 #include "actuators/mounts/base.hpp"
-#include "actuators/mounts/sources.hpp"
+#include "actuators/mounts/in_context.hpp"
 #include "actuators/mounts/standard.hpp"
 #include "actuators/mounts/tree.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/openat2.hpp"
-#include "context/left_out.hpp"
+#include "spec/core/paths.hpp"
 #include "spec/core/text.hpp"
 
 namespace nucleus::mounts {
@@ -26,7 +27,11 @@ using Type = MountOp::Type;
 struct Wish {
   MountOp op;
   bool file = false;
-  bool standard = false;  // ours: gives way to what the service declares at the same place
+  bool standard = false;      // ours: gives way to what the service declares at the same place
+  std::string_view key = {};  // of the service, that asks for it
+  [[nodiscard]] std::string Asker() const {
+    return key.empty() || key == "context" ? std::string(key) : std::string(key) + " " + op.target;
+  }
 };
 
 MountOp Bind(std::string source, std::string target, std::uint64_t flags, bool recursive) {
@@ -40,6 +45,24 @@ MountOp Bind(std::string source, std::string target, std::uint64_t flags, bool r
   return op;
 }
 
+bool MayCome(const MountsInput& input, const std::string& path) {
+  return input.may_come && input.may_come(path);
+}
+
+Result<Source> LookOnce(const MountsInput& input, const std::string& path, bool read_only, bool own) {
+  if (input.verdicts == nullptr) return CheckSource(path, read_only, own, input.directories, input.denied);
+  const auto [known, is_new] = input.verdicts->try_emplace({path, read_only, own}, Source{});
+  if (is_new) known->second = CheckSource(path, read_only, own, input.directories, input.denied);
+  return known->second;
+}
+
+// What is not there yet is taken for a directory.
+Result<Source> Look(const MountsInput& input, const std::string& path, bool read_only, bool own) {
+  auto found = LookOnce(input, path, read_only, own);
+  if (!found && MayCome(input, path)) return Source{.is_directory = true};
+  return found;
+}
+
 Result<std::vector<Wish>> VolumeWishes(const MountsInput& input) {
   std::vector<Wish> wishes;
   for (const spec::VolumeMount& mount : input.service->volumes) {
@@ -47,21 +70,22 @@ Result<std::vector<Wish>> VolumeWishes(const MountsInput& input) {
     if (!mount.volume.empty() && named == input.volume_paths.end()) {
       return Fail(ErrorCode::kInternal, "mount volume", mount.volume, "nobody says where it is");
     }
+    const std::string asker = "volumes " + mount.destination;
     const auto staged = input.staged.find(mount.destination);
     const bool is_staged = staged != input.staged.end();
     const std::string source = is_staged ? staged->second : mount.volume.empty() ? mount.source : named->second;
     // What was staged is a copy; whether it may be given is decided by what it is a copy of.
     if (is_staged) {
-      TRY_IN("volume at " + mount.destination, CheckSource(mount.source, mount.read_only, false, input.directories));
+      TRY_IN(asker, CheckSource(mount.source, mount.read_only, false, input.directories, input.denied));
     }
     // Below the runtime directory only what nucleus put there by itself.
     const bool own = is_staged || (!mount.volume.empty() && IsAtOrBelow(source, input.directories.runtime));
-    const Source found =
-        TRY_IN("volume at " + mount.destination, CheckSource(source, mount.read_only, own, input.directories));
+    const Source found = TRY_IN(asker, Look(input, source, mount.read_only, own));
     const std::uint64_t flags =
         kMountNoSuid | kMountNoDev | (mount.read_only ? kMountReadOnly : 0) | (mount.no_exec ? kMountNoExec : 0);
-    const std::string target = TRY(NormalPath(mount.destination));
-    Wish wish{Bind(TRY(NormalPath(source)), target, flags, found.is_directory), !found.is_directory, false};
+    const std::string target = TRY_IN(asker, NormalPath(mount.destination));
+    const std::string from = TRY_IN(asker, NormalPath(source));
+    Wish wish{Bind(from, target, flags, found.is_directory), !found.is_directory, false, "volumes"};
     wish.op.id_mapped = input.id_mapped;
     wishes.push_back(std::move(wish));
   }
@@ -69,15 +93,17 @@ Result<std::vector<Wish>> VolumeWishes(const MountsInput& input) {
 }
 
 constexpr std::uint64_t kBindInert = kMountReadOnly | kMountNoSuid | kMountNoDev | kMountNoExec;
-constexpr std::string_view kContextTarget = "/context";
 
 Result<std::optional<Wish>> ContextWish(const MountsInput& input) {
   const spec::Service& service = *input.service;
   if (service.context.empty()) return std::nullopt;
-  const Source found = TRY_IN("context", CheckSource(service.context, true, false, input.directories));
-  if (!found.is_directory) return Fail(ErrorCode::kInvalid, "mount", service.context, "not a directory");
-  Wish wish{Bind(TRY(NormalPath(service.context)), std::string(kContextTarget),
+  const Source found = TRY_IN("context", Look(input, service.context, true, false));
+  if (!found.is_directory) {
+    return Fail(Error::Of(ErrorCode::kInvalid, "mount", service.context, "not a directory").In("context"));
+  }
+  Wish wish{Bind(TRY_IN("context", NormalPath(service.context)), std::string(kContextTarget),
                  kMountReadOnly | kMountNoSuid | kMountNoDev, false)};
+  wish.key = "context";
   wish.op.id_mapped = input.id_mapped;
   if (service.context_mode == spec::ContextMode::kBind) return wish;
   wish.op.type = Type::kContext;
@@ -91,29 +117,6 @@ Result<std::optional<Wish>> ContextWish(const MountsInput& input) {
   return wish;
 }
 
-// What of a bound context is not to be seen.
-Result<std::vector<MountOp>> ContextMasks(const MountsInput& input) {
-  const spec::Service& service = *input.service;
-  std::vector<MountOp> masks;
-  if (service.context.empty() || service.context_mode != spec::ContextMode::kBind) return masks;
-  const auto filter = TRY(context::ContextFilter::Make(service.context_include, service.context_exclude));
-  const sys::Fd source = TRY(sys::Open(service.context, O_PATH | O_DIRECTORY | O_NOFOLLOW));
-  const auto hidden =
-      TRY(context::LeftOutPathsKept(source.get(), filter, input.directories.ContextCache(), input.walk));
-  for (const auto& path : hidden) {
-    MountOp mask;
-    mask.type = Type::kMask;
-    mask.target = std::string(kContextTarget) + "/" + path;
-    if (!NormalPath(mask.target)) {
-      return Fail(Error::Of(ErrorCode::kInvalid, "hide", service.context + "/" + Printable(path),
-                            "of the context: a name with control characters cannot be mounted over")
-                      .Hint("rename or remove it, exclude the directory it is in, or have the context copied"));
-    }
-    masks.push_back(std::move(mask));
-  }
-  return masks;
-}
-
 // The tmpfs of the secrets, its files, and the mounts of those that are to be elsewhere.
 struct SecretWishes {
   std::vector<Wish> wishes;
@@ -121,12 +124,17 @@ struct SecretWishes {
 };
 Result<SecretWishes> SecretsOf(const MountsInput& input) {
   SecretWishes out;
-  std::vector<spec::SecretMount> secrets = input.service->secrets;
+  struct Asked {
+    spec::SecretMount secret;
+    std::string_view key;
+  };
+  std::vector<Asked> secrets;
+  for (const auto& secret : input.service->secrets) secrets.push_back({secret, "secrets"});
   for (const auto& credential : input.service->systemd_credentials) {
     const auto path = input.credentials.find(credential.source);
     if (path == input.credentials.end())
       return Fail(ErrorCode::kInternal, "give credential", credential.source, "nobody says where it is");
-    secrets.push_back({path->second, credential.destination});
+    secrets.push_back({{path->second, credential.destination}, "systemd_credentials"});
   }
   if (secrets.empty()) return out;
   const std::string directory = "/run/secrets";
@@ -134,12 +142,13 @@ Result<SecretWishes> SecretsOf(const MountsInput& input) {
   tmpfs.type = Type::kSecrets;
   tmpfs.target = directory;
   tmpfs.flags = kBindInert;
-  out.wishes.push_back({std::move(tmpfs), false, false});
-  for (const auto& [source, destination] : secrets) {
+  out.wishes.push_back({std::move(tmpfs), false, false, secrets.front().key});
+  for (const auto& [secret, key] : secrets) {
+    const std::string asker = std::string(key) + " " + secret.destination;
     MountOp file;
     file.type = Type::kSecretFile;
-    file.source = TRY(NormalPath(source));
-    file.target = TRY(NormalPath(destination));
+    file.source = TRY_IN(asker, NormalPath(secret.source));
+    file.target = TRY_IN(asker, NormalPath(secret.destination));
     file.mode = 0400;
     file.uid = input.workload.uid;
     file.gid = input.workload.gid;
@@ -150,7 +159,7 @@ Result<SecretWishes> SecretsOf(const MountsInput& input) {
       place.flags = kBindInert;
       file.target = directory + "/.elsewhere/" + std::to_string(out.files.size());
       place.source = file.target;
-      out.wishes.push_back({std::move(place), true, false});
+      out.wishes.push_back({std::move(place), true, false, key});
     }
     out.files.push_back(std::move(file));
   }
@@ -172,8 +181,9 @@ Result<std::vector<Wish>> Wishes(const MountsInput& input) {
   const Person& who = input.workload;
   std::vector<Wish> wishes = TRY(VolumeWishes(input));
   for (const spec::TmpfsMount& mount : service.tmpfs) {
+    const std::string target = TRY_IN("tmpfs " + mount.destination, NormalPath(mount.destination));
     wishes.push_back(
-        {TmpfsOp(TRY(NormalPath(mount.destination)), mount.size, 01777, who.uid, who.gid, kMountNoSuid | kMountNoDev)});
+        {TmpfsOp(target, mount.size, 01777, who.uid, who.gid, kMountNoSuid | kMountNoDev), false, false, "tmpfs"});
   }
   if (auto context = TRY(ContextWish(input))) wishes.push_back(std::move(*context));
   std::set<std::string> declared;
@@ -190,7 +200,7 @@ Result<std::vector<Wish>> Wishes(const MountsInput& input) {
   }
   if (service.sd_notify) {
     const std::string source = input.service_dir + "/" + std::string(kNotifySocket);
-    wishes.push_back({Bind(source, std::string(kNotifyInside), kBindInert, false), true, false});
+    wishes.push_back({Bind(source, std::string(kNotifyInside), kBindInert, false), true, false, "sd_notify"});
   }
   if (service.rootfs.empty() && HasOwnHome(who)) {
     const Bytes size = service.memory.value_or(Bytes{1} << 30);
@@ -206,12 +216,26 @@ Result<std::vector<Wish>> Wishes(const MountsInput& input) {
 // Places mounts one after the other and finds out what each needs to stand on.
 class Arranger {
  public:
-  Arranger(const Base& base, bool skeleton) : base_(base), skeleton_(skeleton) {}
+  Arranger(const MountsInput& input, const Base& base, bool skeleton)
+      : input_(input), base_(base), skeleton_(skeleton) {}
 
-  // What the root has from the start: binds of the host's directories.
-  void AddPlaced(const MountOp& op) { placed_.emplace(op.target, Placed{op.type, op.source, op.fstype}); }
+  // What the root has from the start: binds of the host's directories, and links.
+  void AddPlaced(const MountOp& op) {
+    if (IsMount(op)) placed_.emplace(op.target, Placed{op.type, op.source, op.fstype});
+    if (op.type == Type::kSymlink) links_.emplace(op.target, op.data);
+  }
 
-  Result<> Place(Wish wish) {
+  Result<> PlaceAll(std::vector<Wish>& wishes) {
+    for (Wish& wish : wishes) TRY_IN(wish.Asker(), Place(wish));
+    return {};
+  }
+
+  std::vector<MountOp> TakeSkeleton() { return std::move(skeleton_ops_); }
+  std::vector<MountOp> TakeOps() { return std::move(ops_); }
+
+ private:
+  // What is refused is left as it was asked for.
+  Result<> Place(Wish& wish) {
     const std::string asked = wish.op.target;
     const std::string target = TRY(Resolve(asked));
     if (target == "/") return Refuse(asked, "it is the root");
@@ -225,6 +249,7 @@ class Arranger {
       if (wish.standard) return {};
       return Refuse(asked, target + " is mounted already");
     }
+    if (!wish.standard) TRY(CheckFree(asked, target));
     if (!wish.standard) declared_.insert(target);
     auto prepared = Prepare(target, wish.file);
     // A declared volume at /var or /etc brings its own /var/tmp or /etc/hosts, or none.
@@ -236,10 +261,6 @@ class Arranger {
     return {};
   }
 
-  std::vector<MountOp> TakeSkeleton() { return std::move(skeleton_ops_); }
-  std::vector<MountOp> TakeOps() { return std::move(ops_); }
-
- private:
   static std::unexpected<Error> Refuse(std::string_view target, std::string_view why) {
     return Fail(Error::Of(ErrorCode::kInvalid, "mount at", target, why));
   }
@@ -252,6 +273,15 @@ class Arranger {
     if (!IsKernels(target) || IsAtOrBelow(target, "/dev/shm")) return {};
     const std::string via = asked == target ? "" : ", where the image's links lead";
     return Refuse(asked, "nothing may be mounted below " + std::string(target.substr(0, target.find('/', 1))) + via);
+  }
+
+  [[nodiscard]] Result<> CheckFree(std::string_view asked, const std::string& target) const {
+    const auto below = placed_.lower_bound(target + "/");
+    if (below != placed_.end() && IsAtOrBelow(below->first, target))
+      return Refuse(asked, "it would hide the mount at " + below->first);
+    const auto link = links_.find(target);
+    if (link != links_.end()) return Refuse(asked, "a link stands there, to " + link->second);
+    return {};
   }
 
   struct Placed {
@@ -295,10 +325,12 @@ class Arranger {
       AddPoint(ops_, target, file, {});
       return {};
     }
+    if (cover.type == Type::kContext) return CheckPointInCopy(*input_.service, target, file);
+    if (top == kContextTarget && !input_.service->context.empty()) TRY(CheckPointInBound(*input_.service, target));
     if (cover.type != Type::kBind) return {};  // sysfs has its mount point for cgroups
     const std::string inside = cover.source + target.substr(top.size());
     const sys::Fd fd(sys::OpenAt2(AT_FDCWD, inside.c_str(), O_PATH, RESOLVE_NO_SYMLINKS));
-    if (fd) return {};
+    if (fd || MayCome(input_, inside)) return {};
     return Fail(Error::Of(ErrorCode::kNotFound, "mount at", target, inside + " does not exist, or is a link")
                     .Hint("a mount inside another needs its mount point there: make it first"));
   }
@@ -349,9 +381,11 @@ class Arranger {
     ops.push_back(std::move(op));
   }
 
+  const MountsInput& input_;
   const Base& base_;
   const bool skeleton_;
   PlacedMap placed_;
+  std::map<std::string, std::string> links_;  // of the root, where they lead
   std::vector<MountOp> ops_, skeleton_ops_;
   std::set<std::string> made_, declared_;
 };
@@ -360,17 +394,26 @@ void Append(std::vector<MountOp>& to, std::vector<MountOp> ops) {
   to.insert(to.end(), std::make_move_iterator(ops.begin()), std::make_move_iterator(ops.end()));
 }
 
+// What every machine has.
+HostShape AnyShape() {
+  return {.links = {}, .directories = {"/usr", "/bin", "/sbin", "/lib"}, .files = {}};
+}
+
+Result<HostShape> ShapeOf(const MountsInput& input) {
+  return input.any_root ? AnyShape() : ReadHostShape();
+}
+
 Result<std::vector<MountOp>> OnHost(const MountsInput& input, std::vector<Wish> wishes, std::vector<MountOp> finish) {
-  const HostShape shape = TRY(ReadHostShape());
+  const bool known = input.host != nullptr && !input.any_root;
+  const HostShape read = known ? HostShape{} : TRY(ShapeOf(input));
+  const HostShape& shape = known ? *input.host : read;
   std::vector<MountOp> ops = HostRootOps(shape, input.workload);
   std::map<std::string, std::string> links = shape.links;
   links["/var/run"] = "/run";
   const EmptyRoot base(links);
-  Arranger arranger(base, false);
-  for (const MountOp& op : ops) {
-    if (IsMount(op)) arranger.AddPlaced(op);
-  }
-  for (Wish& wish : wishes) TRY(arranger.Place(std::move(wish)));
+  Arranger arranger(input, base, false);
+  for (const MountOp& op : ops) arranger.AddPlaced(op);
+  TRY(arranger.PlaceAll(wishes));
   Append(ops, arranger.TakeOps());
   Append(ops, std::move(finish));
   MountOp seal;
@@ -379,12 +422,19 @@ Result<std::vector<MountOp>> OnHost(const MountsInput& input, std::vector<Wish> 
   return ops;
 }
 
+Result<std::unique_ptr<Base>> OpenRootfs(const MountsInput& input, const std::string& rootfs) {
+  const auto checked = CheckRoot(rootfs, input.directories);
+  const bool refused = !checked && checked.error().code == ErrorCode::kPermission && checked.error().sys_errno == 0;
+  if (input.any_root && !refused) return std::make_unique<EmptyRoot>(std::map<std::string, std::string>{});
+  TRY(checked);
+  return TRY(Rootfs::Open(rootfs));
+}
+
 Result<std::vector<MountOp>> OnRootfs(const MountsInput& input, std::vector<Wish> wishes, std::vector<MountOp> finish) {
-  const std::string rootfs = TRY(NormalPath(input.service->rootfs));
-  TRY(CheckRoot(rootfs, input.directories));
-  const auto base = TRY(Rootfs::Open(rootfs));
-  Arranger arranger(*base, true);
-  for (Wish& wish : wishes) TRY(arranger.Place(std::move(wish)));
+  const std::string rootfs = TRY_IN("rootfs", NormalPath(input.service->rootfs));
+  const auto base = TRY_IN("rootfs", OpenRootfs(input, rootfs));
+  Arranger arranger(input, *base, true);
+  TRY(arranger.PlaceAll(wishes));
   std::vector<MountOp> skeleton = arranger.TakeSkeleton();
   MountOp root;
   root.type = skeleton.empty() ? Type::kRootBind : Type::kRootOverlay;
@@ -413,8 +463,12 @@ Result<std::vector<MountOp>> CompileMounts(const MountsInput& input) {
   // Whatever else is mounted there: a secret is put on top of it.
   wishes.insert(wishes.end(), std::make_move_iterator(secrets.wishes.begin()),
                 std::make_move_iterator(secrets.wishes.end()));
+  std::vector<std::string> in_context;
+  for (const Wish& wish : wishes) {
+    if (wish.op.target.starts_with(std::string(kContextTarget) + "/")) in_context.push_back(wish.op.target);
+  }
   std::vector<MountOp> finish = std::move(secrets.files);
-  Append(finish, TRY_IN(where, ContextMasks(input)));
+  Append(finish, TRY_IN(where, ContextMasks(input, in_context)));
   Append(finish, StandardFinish(StandardOf(input)));
   auto ops = input.service->rootfs.empty() ? OnHost(input, std::move(wishes), std::move(finish))
                                            : OnRootfs(input, std::move(wishes), std::move(finish));

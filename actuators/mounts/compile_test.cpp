@@ -8,6 +8,7 @@
 
 #include "actuators/mounts/tree.hpp"
 #include "actuators/sys/testing.hpp"
+#include "spec/core/paths.hpp"
 
 namespace nucleus::mounts {
 namespace {
@@ -176,6 +177,76 @@ TEST_F(CompileTest, AStagedFileIsJudgedByItsOriginal) {
   Link("/etc/passwd", "link");
   Volume("/x", true, "link");
   EXPECT_NE(Complaint().find("symbolic link"), std::string::npos) << Complaint();
+}
+
+TEST_F(CompileTest, AnErrorBeginsWithTheKeyThatItIsAbout) {
+  const auto blamed = [this] {
+    const auto ops = CompileMounts(input_);
+    const std::string where = ops || ops.error().trail.empty() ? "" : ops.error().trail.front();
+    service_.volumes.clear();
+    service_.tmpfs.clear();
+    service_.secrets.clear();
+    service_.context.clear();
+    return where;
+  };
+  Volume("/data", true, "nowhere");
+  EXPECT_EQ(blamed(), "volumes /data");
+  service_.secrets = {{scratch_ / "vol", "/etc/hosts"}};
+  EXPECT_EQ(blamed(), "secrets /etc/hosts");
+  service_.context = scratch_ / "nowhere";
+  EXPECT_EQ(blamed(), "context");
+  service_.rootfs = scratch_ / "nowhere";
+  EXPECT_EQ(blamed(), "rootfs");
+  service_.rootfs.clear();
+  service_.tmpfs = {{"/usr", 0}};
+  EXPECT_EQ(blamed(), "tmpfs /usr");
+  service_.tmpfs = {{"/etc", 0}};
+  EXPECT_EQ(blamed(), "tmpfs /etc") << "which holds mounts of the host's";
+  Volume("/var/run");
+  EXPECT_EQ(blamed(), "volumes /var/run") << "a link";
+}
+
+// Before other steps have run.
+TEST_F(CompileTest, WhatMayComeIsNotMissed) {
+  spec::VolumeMount named;
+  named.volume = "data";
+  named.destination = "/data";
+  service_.volumes = {named};
+  input_.volume_paths = {{"data", scratch_ / "made/later"}};
+  Volume("/data/inner");
+  EXPECT_NE(Complaint(), "");
+  input_.may_come = [this](const std::string& path) { return IsAtOrBelow(path, scratch_ / "made"); };
+  EXPECT_EQ(Complaint(), "");
+  Volume("/more", true, "nowhere");
+  EXPECT_NE(Complaint(), "");
+}
+
+// By the mask it would be hidden too.
+TEST_F(CompileTest, NothingIsMountedBelowWhatIsHiddenOfABoundContext) {
+  for (const char* name : {"root/context", "ctx/.git/sub", "ctx/src/out/sub", "ctx/seen/sub"}) Make(name);
+  Link("/context", "root/data");
+  service_.context = scratch_ / "ctx";
+  service_.context_mode = spec::ContextMode::kBind;
+  service_.context_exclude = {"out/"};
+  for (const bool later : {false, true}) {
+    input_.may_come = later ? [](const std::string&) { return true; } : std::function<bool(const std::string&)>();
+    const auto said = [&](const char* target) {
+      service_.volumes.clear();
+      Volume(target);
+      return Complaint();
+    };
+    EXPECT_NE(said("/context/.git/sub").find("/context/.git of the context is hidden"), std::string::npos);
+    EXPECT_NE(said("/context/src/out/sub").find("/context/src/out of the context is hidden"), std::string::npos);
+    EXPECT_NE(said("/data/.git/sub").find("/context/.git of the context is hidden"), std::string::npos) << "by a link";
+    EXPECT_EQ(said("/context/.git"), "") << "in its place";
+    EXPECT_EQ(said("/context/seen/sub"), "");
+    Volume("/context/.git");
+    Volume("/context/.git/inner");
+    EXPECT_EQ(Complaint(), "") << "below what is mounted in its place";
+    service_.context_include = {".git"};
+    EXPECT_EQ(said("/context/.git/sub"), "");
+    service_.context_include.clear();
+  }
 }
 
 TEST_F(CompileTest, NothingIsMountedOverTheKernelsInterfaces) {

@@ -56,8 +56,9 @@ Result<std::optional<sys::Fd>> OpenDirectory(const std::string& path) {
   return at;
 }
 
-Result<Made> MakeDirectory(const std::string& path) {
-  TRY(CheckAbsolute(path));
+namespace {
+
+Result<Made> MakeDirectoryOnce(const std::string& path) {
   sys::Fd at(::open("/", kWalk));
   if (!at) return FailSys("open", "/");
   bool created = false;
@@ -71,6 +72,18 @@ Result<Made> MakeDirectory(const std::string& path) {
     at = std::move(next);
   }
   return Made{.fd = std::move(at), .created = created};
+}
+
+}  // namespace
+
+Result<Made> MakeDirectory(const std::string& path) {
+  TRY(CheckAbsolute(path));
+  // As sys::MakeDirectories: whoever empties a shared directory removes it, also between two of these calls.
+  constexpr int kAttempts = 1000;
+  for (int attempt = 1;; ++attempt) {
+    auto made = MakeDirectoryOnce(path);
+    if (made || made.error().sys_errno != ENOENT || attempt == kAttempts) return made;
+  }
 }
 
 Result<DirectoryState> StateOf(const sys::Fd& directory, const std::string& path) {

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "actuators/mounts/tree.hpp"
+#include "spec/core/paths.hpp"
 
 namespace nucleus::mounts {
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "spec/core/paths.hpp"
+
 namespace nucleus::mounts {
 
 namespace {
@@ -45,10 +47,6 @@ Result<std::string> NormalPath(std::string_view path) {
     normal.append("/").append(name);
   }
   return normal.empty() ? "/" : normal;
-}
-
-bool IsAtOrBelow(std::string_view path, std::string_view top) {
-  return top == "/" || (path.starts_with(top) && (path.size() == top.size() || path[top.size()] == '/'));
 }
 
 std::string Parent(std::string_view path) {

@@ -14,8 +14,6 @@ namespace nucleus::mounts {
 // kInvalid for a relative path, for "..", and for control characters.
 Result<std::string> NormalPath(std::string_view path);
 
-// "/a/b" is at or below "/a" and "/".
-bool IsAtOrBelow(std::string_view path, std::string_view top);
 std::string Parent(std::string_view path);     // "/a" -> "/"
 std::string_view Name(std::string_view path);  // "/a/b" -> "b"
 std::size_t Depth(std::string_view path);      // "/" -> 0, "/a/b" -> 2

@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <set>
 
+#include "actuators/mounts/denied_places.hpp"
 #include "actuators/mounts/host_root.hpp"
 #include "actuators/mounts/sources.hpp"
 #include "actuators/mounts/standard.hpp"
 #include "actuators/sys/file.hpp"
+#include "spec/core/paths.hpp"
 
 namespace nucleus::mounts {
 namespace {
@@ -183,6 +185,51 @@ TEST(Sources, DeniedAreThePathTheirParentsAndWhatIsBelow) {
   }
 }
 
+// Whatever directories this command has: those of the machine's other containers are most likely there.
+TEST(Sources, TheUsualDirectoriesAreDeniedBesideOnesOwn) {
+  const Directories directories{.state = "/srv/state", .runtime = "/srv/run"};
+  for (const char* path :
+       {"/srv/run/a", "/srv/state", "/srv/state/applied.db", "/run/nucleus", "/run/nucleus/projects",
+        "/var/run/nucleus", "/var/lib/nucleus", "/var/lib/nucleus/applied.db", "/var/lib/nucleus/secret-digest.key",
+        "/srv/state/applied.db-wal", "/srv/state/seccomp", "/srv/state/seccomp/ab", "/srv/state/restore",
+        "/var/lib/nucleus/seccomp", "/var/lib/nucleus/restore/web.7"}) {
+    EXPECT_TRUE(WhyDenied(path, false, directories)) << path;
+    EXPECT_TRUE(WhyDenied(path, true, directories)) << path;
+  }
+  for (const char* path : {"/var/lib/nucleus/volumes/a", "/srv/state/volumes", "/srv/state/seccomp-profiles"})
+    EXPECT_FALSE(WhyDenied(path, false, directories)) << path;
+}
+
+TEST(Sources, WhatRootRunsIsGivenToBeReadOnly) {
+  for (const char* path :
+       {"/var/lib/dpkg", "/var/lib/dpkg/info", "/var/lib/rpm", "/var/lib/pacman/local", "/root/.bashrc",
+        "/root/.profile", "/root/.config/systemd/user", "/var/spool/at", "/var/lib/cloud/scripts",
+        "/root/.bash_aliases", "/root/.local/share/systemd/user", "/etc/logrotate.d", "/etc/logrotate.conf",
+        "/etc/update-motd.d", "/etc/kernel/postinst.d", "/etc/initramfs-tools", "/etc/dpkg/dpkg.cfg.d",
+        "/etc/ca-certificates/update.d", "/etc/alternatives"}) {
+    EXPECT_TRUE(WhyDenied(path, false, {"/s", "/r"})) << path;
+    EXPECT_FALSE(WhyDenied(path, true, {"/s", "/r"})) << path;
+  }
+  EXPECT_TRUE(WhyDenied("/root", false, {"/s", "/r"}));
+  EXPECT_TRUE(WhyDenied("/root/.config", false, {"/s", "/r"})) << "it holds some";
+  EXPECT_FALSE(WhyDenied("/root/project", false, {"/s", "/r"}));
+  EXPECT_FALSE(WhyDenied("/root/.local/share/app", false, {"/s", "/r"}));
+}
+
+// A mount that is read-only keeps nobody from a socket.
+TEST(Sources, AUsersManagerIsDeniedAndOtherSocketsAreNot) {
+  for (const bool read_only : {false, true}) {
+    for (const char* path :
+         {"/run/user", "/run/user/1000", "/run/user/1000/bus", "/run/user/1000/systemd/private", "/var/run/user/0",
+          "/run/user/7/podman/podman.sock", "/run/user/7/crio", "/run/user/7/gcr/ssh",
+          "/run/user/7/buildkit/buildkitd.sock", "/run/user/7/containerd-rootless", "/run/user/7/ssh-agent.socket"}) {
+      EXPECT_TRUE(WhyDenied(path, read_only, {"/s", "/r"})) << path;
+    }
+    EXPECT_FALSE(WhyDenied("/run/user/1000/wayland-0", read_only, {"/s", "/r"}));
+    EXPECT_FALSE(WhyDenied("/run/user/1000/pulse/native", read_only, {"/s", "/r"}));
+  }
+}
+
 TEST(Document, NamesWhatIsMaskedReadOnlyGivenAndDenied) {
   const std::string document = sys::ReadFile(NUCLEUS_DOCUMENT).value();
   std::vector<std::string> names;
@@ -202,6 +249,49 @@ TEST(Sources, AFileSystemOfTheKernelBelowIsSeen) {
   EXPECT_EQ(KernelMountBelow(*mounts, "/mnt/sys"), "/mnt/sys");
   EXPECT_EQ(KernelMountBelow(*mounts, "/srv/cache"), std::nullopt);
   EXPECT_EQ(KernelMountBelow(*mounts, "/srv/chroot/pro"), std::nullopt);
+}
+
+// A bind mount is what is mounted there, by whatever name.
+TEST(Sources, WhatIsDeniedIsDeniedByEveryName) {
+  const auto mounts = sys::ParseMountinfo(
+      "1 0 8:1 / / rw - ext4 /dev/sda rw\n2 1 8:1 /etc /srv/v/sub rw - ext4 /dev/sda rw\n"
+      "3 1 8:1 / /mnt/whole rw - ext4 /dev/sda rw\n4 1 0:9 / /srv/own rw - tmpfs tmpfs rw\n"
+      "5 1 8:2 /@/etc /snap rw - btrfs /dev/sdb rw\n");
+  ASSERT_TRUE(mounts);
+  const DeniedPlaces places(*mounts, {.state = "/var/lib/nucleus", .runtime = "/run/nucleus"});
+  const auto why = [&](std::string_view path, bool read_only) { return places.Why(path, read_only).value_or(""); };
+  EXPECT_TRUE(why("/srv/v", true).starts_with("what is mounted in it, at /srv/v/sub, is /etc by another name: "));
+  EXPECT_TRUE(why("/srv", true).starts_with("what is mounted in it, at /srv/v/sub, is /etc"));
+  EXPECT_TRUE(why("/srv/v/sub", true).starts_with("it is /etc by another name: "));
+  EXPECT_TRUE(why("/srv/v/sub/ssh", true).starts_with("it is /etc/ssh by another name: "));
+  EXPECT_TRUE(why("/mnt/whole", true).starts_with("it is / by another name: "));
+  EXPECT_TRUE(why("/mnt/whole/usr", false).starts_with("it is /usr by another name: "));
+  EXPECT_TRUE(why("/mnt/whole/usr/lib/x", false).starts_with("it is /usr by another name: "));
+  EXPECT_TRUE(
+      why("/mnt/whole/var/lib/nucleus/seccomp", false).starts_with("it is /var/lib/nucleus/seccomp by another"));
+  EXPECT_EQ(why("/mnt/whole/var/lib/nucleus/volumes", false), "");
+  EXPECT_EQ(why("/mnt/whole/usr", true), "");
+  EXPECT_EQ(why("/srv/own", false) + why("/snap", false) + why("/mnt/whole/srv/x", false), "");
+}
+
+// What is mounted at a denied place lies somewhere else as well: in the top of a file system of subvolumes, say.
+TEST(Sources, WhatHoldsADeniedPlaceIsDenied) {
+  const auto mounts = sys::ParseMountinfo(
+      "1 0 8:1 /@ / rw - btrfs /dev/sda rw\n2 1 8:1 / /mnt/pool rw - btrfs /dev/sda rw\n"
+      "3 1 8:2 /etc /etc rw - ext4 /dev/sdb rw\n4 1 8:2 / /persist rw - ext4 /dev/sdb rw\n"
+      "5 1 8:3 /programs /usr/local rw - ext4 /dev/sdc rw\n6 1 8:3 / /data rw - ext4 /dev/sdc rw\n");
+  ASSERT_TRUE(mounts);
+  const DeniedPlaces places(*mounts, {.state = "/var/lib/nucleus", .runtime = "/run/nucleus"});
+  const auto why = [&](std::string_view path, bool read_only) { return places.Why(path, read_only).value_or(""); };
+  EXPECT_TRUE(why("/mnt/pool", true).starts_with("it holds / by another name: "));
+  EXPECT_TRUE(why("/mnt/pool/@", true).starts_with("it is / by another name: "));
+  EXPECT_TRUE(why("/mnt", true).starts_with("what is mounted in it, at /mnt/pool, holds /"));
+  EXPECT_TRUE(why("/persist", true).starts_with("it holds /etc by another name: "));
+  EXPECT_TRUE(why("/persist/etc/shadow", true).starts_with("it is /etc/shadow by another name: "));
+  EXPECT_TRUE(why("/data", false).starts_with("it holds /usr/local by another name: "));
+  EXPECT_TRUE(why("/data/programs/bin", false).starts_with("it is /usr/local by another name: "));
+  EXPECT_EQ(why("/data", true) + why("/data/other", false) + why("/persist/srv", false) + why("/mnt/pool/x", false),
+            "");
 }
 
 }  // namespace

@@ -156,7 +156,14 @@ std::optional<LinkAddress> AddressOf(nlmsghdr* message) {
   const auto* local = attributes[IFA_LOCAL] != nullptr ? attributes[IFA_LOCAL] : attributes[IFA_ADDRESS];
   const auto address = AddressIn(local, info->ifa_family);
   if (IsLinkLocal(address)) return std::nullopt;
-  return LinkAddress{static_cast<int>(info->ifa_index), address, info->ifa_prefixlen};
+  const std::uint32_t flags = attributes[IFA_FLAGS] != nullptr ? Number(attributes[IFA_FLAGS]) : info->ifa_flags;
+  LinkAddress one{.index = static_cast<int>(info->ifa_index), .address = address, .prefix = info->ifa_prefixlen};
+  // Of IPv4 it is left out where it is 0.0.0.0: inet_fill_ifaddr() in net/ipv4/devinet.c.
+  const auto other = AddressIn(attributes[IFA_ADDRESS], info->ifa_family);
+  if ((attributes[IFA_ADDRESS] != nullptr || info->ifa_family == AF_INET) && other != address) one.peer = other;
+  one.settled = (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) == 0;
+  one.routed = (flags & IFA_F_NOPREFIXROUTE) == 0;
+  return one;
 }
 
 std::optional<Route> RouteOf(nlmsghdr* message) {
@@ -179,6 +186,7 @@ std::optional<Route> RouteOf(nlmsghdr* message) {
   }
   if (attributes[RTA_GATEWAY] != nullptr) route.gateway = AddressIn(attributes[RTA_GATEWAY], family);
   route.index = static_cast<int>(Number(attributes[RTA_OIF]));
+  route.several = attributes[RTA_MULTIPATH] != nullptr || attributes[RTA_NH_ID] != nullptr;
   route.metric = Number(attributes[RTA_PRIORITY]);
   route.tos = info->rtm_tos;
   // Anybody may give a route the kernel's protocol; this is what its own look like. Scopes are IPv4's alone.

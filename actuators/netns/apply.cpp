@@ -72,6 +72,7 @@ Result<> NetnsActuator::Apply(const PartKey& key, const Wanted& wanted, const Pr
 
 // What is said of links that are gone with the part.
 Result<> NetnsActuator::ForgetGone(const PartKey& key) const {
+  if (!TRY(HasLeavingPorts(FirewallTable(key.project)))) return {};
   const auto lock = TRY(sys::TakeHostLock(sys::MachineLock::kFirewall, directories_.HostLock(), WaitFor(key)));
   return ForgetGonePorts(FirewallTable(key.project));
 }

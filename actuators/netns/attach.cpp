@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <iterator>
 
 #include "actuators/netns/denials.hpp"
 #include "actuators/netns/egress.hpp"
@@ -227,8 +229,25 @@ Result<> RepairUserspace(Netlink& inside, bool v6) {
   return SetUserspaceLink(inside, *link, v6);
 }
 
+// What there may be to mend of where packets go.
+enum class Routing : std::uint8_t {
+  kNew,        // nothing: it has just been made
+  kOurs,       // all
+  kWorkloads,  // what its links are given by us
+};
+
+Result<> MendRouting(Netlink& inside, Routing routing, const std::vector<Link>& attached) {
+  if (routing == Routing::kOurs) return RepairRouting();
+  if (routing == Routing::kNew) return {};
+  for (const auto& link : attached) {
+    const auto lost = TRY(LostRoutesOf(inside, link));
+    TRY(RestoreRoutes(inside, lost));
+  }
+  return {};
+}
+
 // On a thread that is in the namespace.
-Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd, const ProgressSink& warn,
+Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd, Routing routing, const ProgressSink& warn,
                  const DeniedSink& denied) {
   auto inside = TRY(Netlink::Open(NETLINK_ROUTE));
   TRY(WriteSysctls(NetnsSysctls(wanted.nested), ""));
@@ -247,25 +266,33 @@ Result<> Furnish(Netlink& host, const NetnsWanted& wanted, int namespace_fd, con
     if (link.kind == "veth" && !is_wanted) TRY(DeleteLink(inside, link.index, link.name));
   }
   if (wanted.userspace) {
+    auto mended = MendRouting(inside, routing, {});
     TRY(RepairUserspace(inside, wanted.userspace_v6));
-    return wanted.egress ? Result<>() : HoldNoEgress(denied);
+    if (!wanted.egress) TRY(HoldNoEgress(denied));
+    return mended;
   }
   Attacher attacher(host, inside, namespace_fd, wanted.alias);
   std::optional<DefaultRoute> route, route6;
-  std::vector<int> attached;
+  std::vector<Link> attached;
   for (std::size_t i = 0; i < names.size(); ++i) {
     auto attachment = wanted.attachments[i];
     attachment.link = names[i];
     TRY_IN("network " + attachment.network, attacher.Attach(attachment));
     const auto link = TRY(GetLink(inside, attachment.link));
-    if (link) attached.push_back(link->index);
     if (!link) continue;
+    attached.push_back(*link);
     if (attachment.gateway && !route) route = DefaultRoute{*attachment.gateway, link->index};
     if (attachment.gateway6 && !route6) route6 = DefaultRoute{*attachment.gateway6, link->index};
   }
-  TRY(SetRoutes(inside, route, attached));
-  TRY(SetRoutes(inside, route6, attached, AF_INET6));
-  return wanted.egress ? Result<>() : HoldNoEgress(denied);
+  std::vector<int> indices;
+  std::ranges::transform(attached, std::back_inserter(indices), &Link::index);
+  const bool has = TRY(DropRoutes(inside, route, indices, AF_INET));
+  const bool has6 = TRY(DropRoutes(inside, route6, indices, AF_INET6));
+  auto mended = MendRouting(inside, routing, attached);  // its error is told once all the rest is done
+  if (!has) TRY(AddDefaultRoute(inside, *route));
+  if (!has6) TRY(AddDefaultRoute(inside, *route6));
+  if (!wanted.egress) TRY(HoldNoEgress(denied));
+  return mended;
 }
 
 }  // namespace
@@ -281,8 +308,8 @@ Result<> ApplyNetns(const NetnsWanted& wanted, AliasIndex& aliases, const Progre
   bool created = false;
   auto pin = EnsurePin(wanted.pin, created);
   const auto furnish = [&]() -> Result<> {
-    TRY(Furnish(host, wanted, pin->fd.get(), warn, denied));
-    return created || wanted.routes_itself ? Result<>() : RepairRouting();
+    const auto ours = wanted.routes_itself ? Routing::kWorkloads : Routing::kOurs;
+    return Furnish(host, wanted, pin->fd.get(), created ? Routing::kNew : ours, warn, denied);
   };
   auto done = pin ? InNamespace(pin->fd, wanted.pin, furnish) : Result<>(Fail(pin.error()));
   if (done) return DeleteByAlias(host, aliases, "veth", wanted.alias, keep);
@@ -295,7 +322,8 @@ Result<> FurnishNetns(const sys::Fd& network, const NetnsWanted& wanted, AliasIn
                       const ProgressSink& warn) {
   auto host = TRY(Netlink::Open(NETLINK_ROUTE));
   for (const auto& attachment : wanted.attachments) aliases.Add(wanted.alias, attachment.host_link);
-  return InNamespace(network, wanted.alias, [&] { return Furnish(host, wanted, network.get(), warn, {}); });
+  return InNamespace(network, wanted.alias,
+                     [&] { return Furnish(host, wanted, network.get(), Routing::kNew, warn, {}); });
 }
 
 Result<> RestrictNetns(const sys::Fd& network, const NetnsWanted& wanted, const ProgressSink& warn) {

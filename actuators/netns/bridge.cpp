@@ -25,7 +25,7 @@ Result<Link> FindOrCreate(Netlink& netlink, const BridgeWanted& wanted, bool& cr
     link.reset();
   }
   if (!link) {
-    TRY(CreateBridge(netlink, wanted.link, MacOf(wanted.gateway), wanted.mtu));
+    TRY(CreateBridge(netlink, wanted.link, MacOf(wanted.gateway)));
     created = true;
     link = TRY(GetLink(netlink, wanted.link));
   }
@@ -46,7 +46,9 @@ Result<> Configure(Netlink& netlink, const BridgeWanted& wanted, const Link& lin
   if (wanted.v6) TRY(AddLinkLocalAddress(netlink, link.index, link.name, MacOf(wanted.gateway)));
   LinkChange up;
   up.up = true;
-  return ChangeLink(netlink, link.index, link.name, Difference(link, up));
+  TRY(ChangeLink(netlink, link.index, link.name, Difference(link, up)));
+  const auto lost = TRY(LostRoutesOf(netlink, link));
+  return RestoreRoutes(netlink, lost);
 }
 
 template <class Net, class Address>

@@ -17,6 +17,7 @@
 
 #include "actuators/netns/namespace.hpp"
 #include "actuators/netns/netlink.hpp"
+#include "spec/core/threads.hpp"
 #include "state/parts/egress_model.hpp"
 
 namespace nucleus::netns {

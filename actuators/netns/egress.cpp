@@ -25,18 +25,20 @@ std::uint64_t Egress::Denied() const {
   return counter != state.counters.end() ? counter->second : 0;
 }
 
-Result<Egress> ReadEgress(bool listed) {
+Result<Egress> ReadEgress(bool listed, Netlink::Buffer* lent) {
   Egress egress;
-  const auto tables = TRY(DumpTables());
+  const auto tables = TRY(DumpTables(TableFamily::kInet, lent));
   const auto table = std::ranges::find(tables, kEgressTable, &TableInfo::name);
-  egress.present = table != tables.end();
-  if (!egress.present) return egress;
+  if (table == tables.end()) return egress;
   if (!listed) {
+    egress.present = true;
     egress.facts[std::string(kEgressFact) + " rules"] = "present";
     return egress;
   }
   const auto listing = TRY(ListTableJson(kEgressTable));
-  egress.state = TRY(ParseListing(listing));
+  if (!listing) return egress;  // deleted between the two looks
+  egress.present = true;
+  egress.state = TRY(ParseListing(*listing));
   egress.facts = EgressFacts(egress.state);
   egress.dormant = table->dormant;
   if (egress.dormant) egress.facts[std::string(kEgressFact) + " flags"] = "dormant";

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "actuators/netns/netlink.hpp"
 #include "spec/core/error.hpp"
 #include "state/parts/firewall_model.hpp"
 #include "state/parts/parts.hpp"
@@ -22,7 +23,7 @@ struct Egress {
 
 // Costs microseconds where there are none. listed: with the facts of each rule. Only where rules are wanted: there
 // nobody inside may make any, and elsewhere a ruleset that somebody hostile has made would be read as a whole.
-Result<Egress> ReadEgress(bool listed);
+Result<Egress> ReadEgress(bool listed, Netlink::Buffer* lent = nullptr);
 
 // Whether they failed for what this machine has not: libnftables, or what the kernel makes such rules of. Whatever may
 // be otherwise at the next try, memory say, does not count.

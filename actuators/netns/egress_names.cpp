@@ -21,6 +21,7 @@
 
 #include "actuators/netns/namespace.hpp"
 #include "actuators/netns/netlink.hpp"
+#include "actuators/sys/pending_signals.hpp"
 #include "spec/net.hpp"
 #include "state/parts/egress_model.hpp"
 
@@ -108,11 +109,8 @@ bool SawNewSet(const sys::Fd& events) {
 Result<sys::Fd> EndAsked() {
   sigset_t signals;
   ::sigemptyset(&signals);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
-    struct sigaction action{};
-    const bool ignored = ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
-    if (!ignored) ::sigaddset(&signals, signal);
-  }
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT})
+    if (!sys::IsIgnored(signal)) ::sigaddset(&signals, signal);
   sys::Fd fd(::signalfd(-1, &signals, SFD_CLOEXEC));
   if (!fd) return FailSys("signalfd", "names");
   return fd;
@@ -129,8 +127,7 @@ Result<> EgressNames::Put() {
 
 Result<> EgressNames::Refresh(const sys::Fd& stop, const Tell& tell) {
   std::set<spec::IpAddress> own;
-  for (const auto& [index, address, prefix] : TRY(DumpAddresses(machine_, 0, v6_ ? AF_UNSPEC : AF_INET)))
-    own.insert(address);
+  for (const auto& one : TRY(DumpAddresses(machine_, 0, v6_ ? AF_UNSPEC : AF_INET))) own.insert(one.address);
   book_.Exclude(std::move(own));
   for (const auto& [name, answer] : LookUp(book_.Due(Now()), resolvers_, v6_, &stop)) {
     if (!answer && answer.error().code == ErrorCode::kInterrupted) return Fail(answer.error());

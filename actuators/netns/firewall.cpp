@@ -164,8 +164,9 @@ Result<bool> HasSpoofTable(const std::string& name) {
 Result<SpoofEntries> EntriesToKeep(Netlink& netlink, const FirewallWanted& wanted) {
   SpoofEntries kept;
   const auto listing = ListTableJson(wanted.table, TableFamily::kBridge);
-  const auto state = listing ? ParseListing(*listing) : Result<FirewallState>(Fail(listing.error()));
-  if (!state) return kept;  // what cannot be read is replaced
+  if (!listing || !*listing) return kept;  // what cannot be read is replaced
+  const auto state = ParseListing(**listing);
+  if (!state) return kept;
   const auto ports = PortsOf(wanted);
   for (const auto& entry : state->elements) {
     const std::string port(PortOf(entry.second));
@@ -183,34 +184,37 @@ Result<std::string> SourceCommands(Netlink& netlink, const FirewallWanted& wante
   return there ? NoSpoofTransaction(wanted.table) : std::string();
 }
 
+// One that is being removed beside this step may be gone by now.
+Result<> SetBridge(Netlink& netlink, const Link& bridge, bool up) {
+  LinkChange change;
+  change.up = up;
+  auto changed = ChangeLink(netlink, bridge.index, bridge.name, change);
+  if (!changed && changed.error().sys_errno == ENODEV) return {};
+  return changed;
+}
+
 // Bridges of the project that have no rules any more lead nowhere from here on: who is on one still, and is to go on
-// running, leaves it in the next step. Which they were.
-Result<std::vector<Link>> CloseBridges(Netlink& netlink, const FirewallWanted& wanted) {
-  std::vector<Link> closed;
+// running, leaves it in the next step. Which they were, also on error.
+Result<> CloseBridges(Netlink& netlink, const FirewallWanted& wanted, std::vector<Link>& closed) {
   for (const auto& link : TRY(DumpLinks(netlink, "bridge"))) {
     if (link.kind != "bridge" || !link.up || !link.alias.starts_with(wanted.comment + "/network.")) continue;
     if (std::ranges::find(wanted.networks, link.name, &FirewallWanted::Net::link) != wanted.networks.end()) continue;
-    LinkChange down;
-    down.up = false;
-    TRY(ChangeLink(netlink, link.index, link.name, down));
+    TRY(SetBridge(netlink, link, false));
     closed.push_back(link);
   }
-  return closed;
+  return {};
 }
 
 // Both tables, as one transaction.
 Result<> ReplaceTables(const FirewallWanted& wanted, std::string_view comment) {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
   const auto sources = TRY(SourceCommands(netlink, wanted));
-  const auto closed = TRY(CloseBridges(netlink, wanted));
-  auto replaced = RunNft(FirewallTransaction(wanted, comment) + sources, "replace table", wanted.table);
+  std::vector<Link> closed;
+  auto replaced = CloseBridges(netlink, wanted, closed);
+  if (replaced) replaced = RunNft(FirewallTransaction(wanted, comment) + sources, "replace table", wanted.table);
   if (replaced) return replaced;
   // The old rules go on, and so does who lives by them.
-  for (const auto& link : closed) {
-    LinkChange up;
-    up.up = true;
-    (void)ChangeLink(netlink, link.index, link.name, up);
-  }
+  for (const auto& link : closed) (void)SetBridge(netlink, link, true);
   return replaced;
 }
 

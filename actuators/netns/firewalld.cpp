@@ -105,8 +105,9 @@ Result<std::vector<std::string>> ClosedByFirewalld(const std::vector<std::string
   const auto tables = TRY(DumpTables());
   if (std::ranges::find(tables, kFirewalld, &TableInfo::name) == tables.end()) return std::vector<std::string>();
   const auto listing = TRY(ListTableJson(kFirewalld));
+  if (!listing) return std::vector<std::string>();
   auto closed = links;
-  std::erase_if(closed, [&](const std::string& link) { return LetsForward(listing, link); });
+  std::erase_if(closed, [&](const std::string& link) { return LetsForward(*listing, link); });
   return closed;
 }
 

@@ -178,7 +178,7 @@ TEST_F(NetnsHost, NetnsDriftIsNoticedAndRepairedInPlace) {
     return ChangeLink(n, l.index, l.name, c);
   }));
   ExpectRepair("service.web/netns: default route: 10.77.1.1 over network front -> (none)");
-  OK(inside([](Netlink& n, const Link&) { return SetRoutes(n, std::nullopt, {}); }));
+  OK(inside([](Netlink& n, const Link&) { return testing::DropDefaultRoute(n); }));
   ExpectRepair("service.web/netns: default route:");
   OK(inside([](Netlink& n, const Link&) {
     LinkChange c;
@@ -289,7 +289,7 @@ TEST_F(NetnsHost, WhatCarriesOurTagsIsFoundAndOthersAreNot) {
 
 // The handle of the rule with that comment, as nft lists it: of several, in several chains, the last one's.
 std::string HandleOf(const std::string& table, const std::string& name) {
-  const auto json = ListTableJson(table).value();
+  const auto json = ListTableJson(table).value().value();
   const auto handle = json.rfind("\"handle\": ", json.rfind(name + "\"")) + 10;
   return json.substr(handle, json.find_first_of(",}", handle) - handle);
 }

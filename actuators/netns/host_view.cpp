@@ -1,5 +1,6 @@
 #include "actuators/netns/host_view.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 namespace nucleus::netns {
@@ -26,6 +27,12 @@ Result<HostView> HostView::Take(const std::set<std::string>& names) {
     snapshot.links.push_back(*std::move(link));
   }
   return HostView(std::move(snapshot));
+}
+
+bool HasIpv6Address(const Snapshot& snapshot, int link) {
+  return std::ranges::any_of(snapshot.addresses, [&](const LinkAddress& address) {
+    return address.index == link && std::holds_alternative<spec::Ipv6>(address.address);
+  });
 }
 
 std::optional<Address> OwnerOf(const Link& link, std::string_view project) {

@@ -31,12 +31,19 @@ class HostView {
   [[nodiscard]] const Snapshot& snapshot() const { return snapshot_; }
   [[nodiscard]] const Link* Find(const std::string& name) const { return At(by_name_, name); }
   [[nodiscard]] const Link* Find(int index) const { return At(by_index_, index); }
+  [[nodiscard]] std::vector<const Link*> WithAlias(const std::string& alias) const {
+    std::vector<const Link*> links;
+    const auto [begin, end] = by_alias_.equal_range(alias);
+    for (auto it = begin; it != end; ++it) links.push_back(it->second);
+    return links;
+  }
 
  private:
   explicit HostView(Snapshot snapshot) : snapshot_(std::move(snapshot)) {
     for (const auto& link : snapshot_.links) {
       by_name_.emplace(link.name, &link);
       by_index_.emplace(link.index, &link);
+      if (!link.alias.empty()) by_alias_.emplace(link.alias, &link);
     }
   }
   template <class Map, class Key>
@@ -48,7 +55,10 @@ class HostView {
   Snapshot snapshot_;
   std::unordered_map<std::string, const Link*> by_name_;
   std::unordered_map<int, const Link*> by_index_;
+  std::unordered_multimap<std::string_view, const Link*> by_alias_;
 };
+
+bool HasIpv6Address(const Snapshot& snapshot, int link);
 
 // The resource of the project that a link's alias names.
 std::optional<Address> OwnerOf(const Link& link, std::string_view project);

@@ -4,15 +4,11 @@
 
 #include "actuators/netns/host_view.hpp"
 #include "actuators/netns/inside.hpp"
+#include "spec/net.hpp"
 
 namespace nucleus::netns {
 
 namespace {
-
-spec::Ipv4Net SubnetOf(spec::Ipv4 address, std::uint8_t prefix) {
-  const std::uint32_t mask = prefix == 0 ? 0U : ~0U << (32 - prefix);
-  return {{address.value & mask}, prefix};
-}
 
 // network -> address of a namespace's links whose other ends are ports of these bridges and have the alias.
 std::vector<std::pair<std::string, spec::Ipv4>> AddressesInUse(const HostView& host, const Snapshot& inside,
@@ -25,9 +21,9 @@ std::vector<std::pair<std::string, spec::Ipv4>> AddressesInUse(const HostView& h
     if (end == nullptr || end->kind != "veth" || end->peer != link.index || end->alias != alias) continue;
     const auto bridge = bridges.find(end->master);
     if (bridge == bridges.end()) continue;
-    for (const auto& [index, ip, prefix] : inside.addresses) {
-      const auto* v4 = std::get_if<spec::Ipv4>(&ip);
-      if (index == link.index && v4 != nullptr) found.emplace_back(bridge->second, *v4);
+    for (const auto& one : inside.addresses) {
+      const auto* v4 = std::get_if<spec::Ipv4>(&one.address);
+      if (one.index == link.index && v4 != nullptr) found.emplace_back(bridge->second, *v4);
     }
   }
   return found;
@@ -73,10 +69,10 @@ Result<std::vector<spec::Ipv4Net>> AllRoutes() {
   for (const auto& route : TRY(DumpRoutes(netlink))) {
     if (!route.IsDefault()) all.push_back(std::get<spec::Ipv4Net>(route.to));
   }
-  for (const auto& [index, ip, prefix] : TRY(DumpAddresses(netlink, 0))) {
-    const auto v4 = std::get<spec::Ipv4>(ip);
+  for (const auto& one : TRY(DumpAddresses(netlink, 0))) {
+    const auto v4 = std::get<spec::Ipv4>(one.address);
     all.push_back({v4, 32});
-    all.push_back(SubnetOf(v4, prefix));
+    all.push_back(spec::NetOf(v4, one.prefix));
   }
   return all;
 }
@@ -89,22 +85,20 @@ Result<LeasesInUse> FindLeasesInUse(const Directories& directories, const std::s
     const auto owner = link.kind == "bridge" ? OwnerOf(link, project) : std::nullopt;
     if (!owner || owner->kind != Kind::kNetwork) continue;
     networks.emplace(link.index, owner->name);
-    for (const auto& [index, ip, prefix] : host.snapshot().addresses) {
-      const auto* v4 = std::get_if<spec::Ipv4>(&ip);
-      if (index == link.index && v4 != nullptr) leases.subnets.try_emplace(owner->Text(), SubnetOf(*v4, prefix));
+    for (const auto& one : host.snapshot().addresses) {
+      const auto* v4 = std::get_if<spec::Ipv4>(&one.address);
+      if (one.index == link.index && v4 != nullptr)
+        leases.subnets.try_emplace(owner->Text(), spec::NetOf(*v4, one.prefix));
     }
   }
   const auto services = PinnedServices(directories, project);
-  std::vector<Pin> pins;
-  const auto own = TRY(OwnNamespace());
-  for (const auto& service : services) {
-    auto pin = OpenPin(directories.NetnsPin(project, service), own);
-    pins.push_back(pin ? std::move(*pin) : Pin{});
-  }
-  const auto insides = LookInside(pins, std::vector<Scope>(pins.size()));
+  std::vector<Place> places;
+  for (const auto& service : services) places.push_back({directories.NetnsPin(project, service)});
+  const auto seen = LookInside(places);
   for (std::size_t i = 0; i < services.size(); ++i) {
-    if (!insides[i]) continue;  // told by the probe of the part
-    for (auto& [network, ip] : AddressesInUse(host, insides[i]->snapshot, LinkAlias(project, services[i]), networks)) {
+    if (!seen[i].inside) continue;  // told by the probe of the part
+    for (auto& [network, ip] :
+         AddressesInUse(host, seen[i].inside->snapshot, LinkAlias(project, services[i]), networks)) {
       leases.addresses.try_emplace(services[i].Text() + "/" + network, ip);
     }
   }

@@ -8,14 +8,30 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <system_error>
+#include <thread>
 
-#include "actuators/netns/routing.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/mount_api.hpp"
+#include "spec/core/threads.hpp"
 
 namespace nucleus::netns {
 
 namespace {
+
+// The kernel waits for all processors when a mount goes (namespace_unlock() in fs/namespace.c): nobody else has to.
+void CloseElsewhere(sys::Fd* mount) {
+  const int fd = mount->release();
+  delete mount;
+  try {
+    std::thread([fd] {
+      HoldSignals();
+      ::close(fd);
+    }).detach();
+  } catch (const std::system_error&) {
+    ::close(fd);
+  }
+}
 
 // An instance of proc of our own; the machine's /proc where we may not have one. Thread-safe.
 std::shared_ptr<const sys::Fd> ProcInstance() {
@@ -32,7 +48,14 @@ std::shared_ptr<const sys::Fd> ProcInstance() {
     mount.reset(sys::Fsmount(fs.get(), sys::kAttrNoSuid | sys::kAttrNoDev | sys::kAttrNoExec));
   }
   if (!mount) mount.reset(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  return current = std::make_shared<const sys::Fd>(std::move(mount));
+  return current = std::shared_ptr<const sys::Fd>(new sys::Fd(std::move(mount)), CloseElsewhere);
+}
+
+// As it is written down: on one line, and without its end.
+std::string OneLine(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  std::ranges::replace(text, '\t', ' ');
+  return text;
 }
 
 // "/proc/sys/..." as seen from an instance.
@@ -40,24 +63,50 @@ std::string InProc(const std::string& path) {
   return path.substr(std::string_view("/proc/").size());
 }
 
+using Setting = std::span<const std::pair<std::string_view, std::string_view>, 1>;
+
+// Opened once for the look and the change. What cannot be changed may be right, or none of this kernel's.
+Result<> WriteSysctl(Setting setting, std::string_view link) {
+  const auto& [name, value] = setting.front();
+  const std::string path = SysctlPath(name, link);
+  const auto proc = ProcInstance();
+  const sys::Fd fd(::openat(proc->get(), InProc(path).c_str(), O_RDWR | O_CLOEXEC));
+  const int why = errno;
+  if (!fd) return ReadSysctls(setting, link).at(SettingName(name)) == value ? Result<>() : FailSys("open", path, why);
+  if (const auto text = sys::ReadBrief(fd.get(), path); text && OneLine(*text) == value) return {};
+  if (::pwrite(fd.get(), value.data(), value.size(), 0) == static_cast<ssize_t>(value.size())) return {};
+  return FailSys("write", path + " \"" + std::string(value) + "\"");
+}
+
 Result<Inside> LookHere(Netlink::Buffer& buffer, const Scope& scope) {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE, &buffer));
   Inside inside;
   inside.snapshot = TRY(DumpAll(netlink, scope.v6));
-  if (scope.routing) inside.routing = RoutingFaults(inside.snapshot, TRY(DumpRules(netlink, scope.v6)));
+  if (scope.rules) inside.rules = TRY(DumpRules(netlink, scope.v6));
   inside.sysctls = ReadSysctls(NetnsSettingsInFiles(), "");
   const bool forwards = std::ranges::any_of(inside.snapshot.links, &Link::forwards);
   inside.sysctls[SettingName(kForwardSetting)] = forwards ? "1" : "0";
-  inside.egress = ReadEgress(scope.egress);
+  inside.egress = ReadEgress(scope.egress, &buffer);
   return inside;
 }
 
-Result<Inside> Look(const Pin& pin, Netlink::Buffer& buffer, const Scope& scope) {
+Result<Inside> Enter(const Pin& pin, Netlink::Buffer& buffer, const Scope& scope) {
   if (pin.state != PinState::kMounted) {
     return Fail(ErrorCode::kNotFound, "enter", "network namespace", "not pinned");
   }
   if (::setns(pin.fd.get(), CLONE_NEWNET) != 0) return FailSys("enter", "network namespace");
   return LookHere(buffer, scope);
+}
+
+// Of so many places: that nobody has looked.
+std::vector<Seen> NothingSeen(std::size_t places) {
+  const auto nobody = [] {
+    return Fail(ErrorCode::kInternal, "enter", "network namespace", "no thread to enter it with");
+  };
+  std::vector<Seen> seen;
+  seen.reserve(places);
+  while (seen.size() < places) seen.push_back({nobody(), nobody()});
+  return seen;
 }
 
 }  // namespace
@@ -82,9 +131,7 @@ Facts ReadSysctls(std::span<const std::pair<std::string_view, std::string_view>>
     } else if (!*text) {
       fact = expected;
     } else {
-      fact = **text;
-      while (!fact.empty() && fact.back() == '\n') fact.pop_back();
-      std::ranges::replace(fact, '\t', ' ');
+      fact = OneLine(**std::move(text));
     }
   }
   return facts;
@@ -92,35 +139,30 @@ Facts ReadSysctls(std::span<const std::pair<std::string_view, std::string_view>>
 
 Result<> WriteSysctls(std::span<const std::pair<std::string_view, std::string_view>> settings, std::string_view link) {
   // One by one: some set others back.
-  for (std::size_t i = 0; i < settings.size(); ++i) {
-    const auto& [setting, value] = settings[i];
-    if (ReadSysctls(settings.subspan(i, 1), link).at(SettingName(setting)) == value) continue;
-    const std::string path = SysctlPath(setting, link);
-    const sys::Fd fd(::openat(ProcInstance()->get(), InProc(path).c_str(), O_WRONLY | O_CLOEXEC));
-    if (!fd) return FailSys("open", path);
-    if (::write(fd.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size())) {
-      return FailSys("write", path + " \"" + std::string(value) + "\"");
-    }
-  }
+  for (std::size_t i = 0; i < settings.size(); ++i) TRY(WriteSysctl(Setting(settings.subspan(i, 1)), link));
   return {};
 }
 
-std::vector<Result<Inside>> LookInside(const std::vector<Pin>& pins, const std::vector<Scope>& scopes) {
-  std::vector<Result<Inside>> answers;
-  answers.reserve(pins.size());
-  for (std::size_t i = 0; i < pins.size(); ++i) {
-    answers.push_back(Fail(ErrorCode::kInternal, "enter", "network namespace", "no thread to enter it with"));
-  }
-  if (pins.empty()) return answers;
+Seen LookAt(const Place& place, const NamespaceId& own, Netlink::Buffer& buffer) {
+  auto pin = OpenPin(place.pin, own);
+  auto inside = pin ? Enter(*pin, buffer, place.scope) : Result<Inside>(Fail(pin.error()));
+  if (pin) pin->fd.reset();
+  return {std::move(pin), std::move(inside)};
+}
 
+std::vector<Seen> LookInside(const std::vector<Place>& places) {
+  auto seen = NothingSeen(places.size());
+  const auto own = OwnNamespace();
+  if (!own) {
+    for (auto& one : seen) one = {Fail(own.error()), Fail(own.error())};
+    return seen;
+  }
   std::atomic<std::size_t> next = 0;
-  // Threads never come back to the namespace they started in: they end.
-  const auto work = [&] {
+  OnThreads(places.size(), [&] {
     auto buffer = Netlink::MakeBuffer();
-    for (std::size_t i = next++; i < pins.size(); i = next++) answers[i] = Look(pins[i], buffer, scopes[i]);
-  };
-  OnThreads(pins.size(), work);
-  return answers;
+    for (std::size_t i = next++; i < places.size(); i = next++) seen[i] = LookAt(places[i], *own, buffer);
+  });
+  return seen;
 }
 
 }  // namespace nucleus::netns

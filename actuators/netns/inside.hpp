@@ -1,4 +1,5 @@
-// The inside of pinned network namespaces, many at a time: each is entered by a worker thread and asked by netlink.
+// The inside of pinned network namespaces, many at a time: each is opened and entered by a worker thread and asked by
+// netlink.
 #pragma once
 
 #include <string>
@@ -7,14 +8,15 @@
 #include "actuators/netns/egress.hpp"
 #include "actuators/netns/namespace.hpp"
 #include "actuators/netns/netlink.hpp"
+#include "actuators/netns/routing.hpp"
 #include "state/parts/parts.hpp"
 
 namespace nucleus::netns {
 
 struct Inside {
   Snapshot snapshot;
-  Facts sysctls;  // SettingName() -> value
-  Facts routing;  // RoutingFaults()
+  Facts sysctls;       // SettingName() -> value
+  RoutingRules rules;  // for RoutingFaults()
   Result<Egress> egress;
 };
 
@@ -22,11 +24,22 @@ struct Inside {
 struct Scope {
   bool egress = false;  // its egress rules one by one: ReadEgress()
   bool v6 = false;      // there is IPv6; else it is passed over
-  bool routing = true;  // rules and tables are compared: RoutingFaults()
+  bool rules = true;    // its routing rules: DumpRules()
 };
 
-// One answer per pin, in order. Pins that are not mounted get kNotFound.
-std::vector<Result<Inside>> LookInside(const std::vector<Pin>& pins, const std::vector<Scope>& scopes);
+struct Place {
+  std::string pin;  // path
+  Scope scope = {};
+};
+struct Seen {
+  Result<Pin> pin;  // closed again: a table of so many descriptors would be made larger again and again, and waited
+                    // for each time (expand_fdtable() in the kernel's fs/file.c)
+  Result<Inside> inside;  // kNotFound where that is not mounted
+};
+// In the calling thread, which does not come back to the namespace that it was in, OwnNamespace(), and has to end.
+Seen LookAt(const Place& place, const NamespaceId& own, Netlink::Buffer& buffer);
+// One answer per place, in order.
+std::vector<Seen> LookInside(const std::vector<Place>& places);
 
 // "net/ipv6/conf/%/forwarding" of a link as a path in the machine's /proc.
 std::string SysctlPath(std::string_view setting, std::string_view link);

@@ -80,6 +80,11 @@ Message Removal(const std::string& table, std::string_view set, std::span<const 
 
 }  // namespace
 
+Result<bool> HasLeavingPorts(const std::string& table) {
+  auto netlink = TRY(Netlink::Open(NETLINK_NETFILTER));
+  return !TRY(KeysOf(netlink, table, kSpoofLeaving)).empty();
+}
+
 Result<> ForgetGonePorts(const std::string& table) {
   auto netlink = TRY(Netlink::Open(NETLINK_NETFILTER));
   auto gone = TRY(KeysOf(netlink, table, kSpoofLeaving));

@@ -44,12 +44,31 @@ Result<> ChangeAddress(Netlink& netlink, std::uint16_t type, std::uint16_t flags
   header.ifa_prefixlen = address.prefix;
   header.ifa_index = static_cast<std::uint32_t>(address.index);
   Message message(type, flags);
-  message.Header(header).PutAddress(IFA_LOCAL, address.address).PutAddress(IFA_ADDRESS, address.address);
+  message.Header(header).PutAddress(IFA_LOCAL, address.address);
+  const auto other = address.peer.value_or(address.address);
+  if (!spec::IsUnspecified(other)) message.PutAddress(IFA_ADDRESS, other);
   if (type == RTM_NEWADDR && v4 != nullptr && address.prefix < 31) {
     const std::uint32_t host_bits = address.prefix == 0 ? ~0U : ~0U >> address.prefix;
     message.PutAddress(IFA_BROADCAST, spec::Ipv4{v4->value | host_bits});
   }
   return netlink.Do(message, operation, subject);
+}
+
+// As fib_add_ifaddr() in net/ipv4/fib_frontend.c makes them.
+Result<> AddRouteOfAddress(Netlink& netlink, const LostRoute& lost) {
+  const auto& to = std::get<spec::Ipv4Net>(lost.route.to);
+  const bool local = lost.route.type == RTN_LOCAL;
+  rtmsg header{};
+  header.rtm_family = AF_INET;
+  header.rtm_dst_len = to.prefix;
+  header.rtm_table = static_cast<std::uint8_t>(lost.route.table);
+  header.rtm_type = lost.route.type;
+  header.rtm_protocol = RTPROT_KERNEL;
+  header.rtm_scope = local ? RT_SCOPE_HOST : RT_SCOPE_LINK;
+  Message message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND);
+  message.Header(header).PutAddress(RTA_DST, to.base).PutAddress(RTA_PREFSRC, lost.of.address);
+  message.Put(RTA_OIF, lost.route.index);
+  return netlink.Do(message, "add route", spec::Format(lost.route.to));
 }
 
 Message RouteMessage(std::uint16_t type, std::uint16_t flags, const Route& route) {
@@ -63,7 +82,7 @@ Message RouteMessage(std::uint16_t type, std::uint16_t flags, const Route& route
   header.rtm_tos = route.tos;
   Message message(type, flags);
   message.Header(header).Put(RTA_TABLE, route.table);
-  if (route.index != 0) message.Put(RTA_OIF, route.index);
+  if (route.index != 0 && !route.several) message.Put(RTA_OIF, route.index);
   if (!route.IsDefault()) std::visit([&](const auto& to) { message.PutAddress(RTA_DST, to.base); }, route.to);
   if (route.gateway) message.PutAddress(RTA_GATEWAY, *route.gateway);
   if (route.metric != 0) message.Put(RTA_PRIORITY, route.metric);
@@ -87,9 +106,9 @@ LinkChange Difference(const Link& link, const LinkChange& wanted) {
   return change;
 }
 
-Result<> CreateBridge(Netlink& netlink, const std::string& name, const MacAddress& mac, std::uint32_t mtu) {
+Result<> CreateBridge(Netlink& netlink, const std::string& name, const MacAddress& mac) {
   Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-  message.Header(LinkHeader(0)).PutText(IFLA_IFNAME, name).Put(IFLA_ADDRESS, mac).Put(IFLA_MTU, mtu);
+  message.Header(LinkHeader(0)).PutText(IFLA_IFNAME, name).Put(IFLA_ADDRESS, mac);
   PutNoGroupLearning(message);
   return netlink.Do(message, "create bridge", name);
 }
@@ -101,16 +120,28 @@ Result<> DenyGroupLearning(Netlink& netlink, int index, std::string_view name) {
   return netlink.Do(message, "change bridge", name);
 }
 
+namespace {
+
+// One, which the kernel has a veth use anyway. Where it is not told, it makes one for each processor that there could
+// be, and each end waits for all processors to put the others out of use, with the lock that all changes of links need.
+void PutOneQueue(Message& message) {
+  message.Put(IFLA_NUM_TX_QUEUES, std::uint32_t{1}).Put(IFLA_NUM_RX_QUEUES, std::uint32_t{1});
+}
+
+}  // namespace
+
 Result<> CreateVeth(Netlink& netlink, const VethEnds& ends) {
   Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
   message.Header(LinkHeader(0)).PutText(IFLA_IFNAME, ends.host_name).Put(IFLA_MTU, ends.mtu);
   message.Put(IFLA_MASTER, ends.host_master);
+  PutOneQueue(message);
   message.PutNested(IFLA_LINKINFO, [&](Message& info) {
     info.PutText(IFLA_INFO_KIND, "veth").PutNested(IFLA_INFO_DATA, [&](Message& data) {
       // Made where it belongs: moved there afterwards it could meet a link of the same name, and costs twice.
       data.PutNested(VETH_INFO_PEER, [&](Message& peer) {
         peer.Header(LinkHeader(0)).PutText(IFLA_IFNAME, ends.inside_name).Put(IFLA_MTU, ends.mtu);
         peer.Put(IFLA_ADDRESS, ends.inside_mac).Put(IFLA_NET_NS_FD, ends.inside_namespace);
+        PutOneQueue(peer);
       });
     });
   });
@@ -194,7 +225,9 @@ Result<> SetAddresses(Netlink& netlink, int index, std::string_view name, spec::
   std::vector<LinkAddress> wanted{{index, address, prefix}};
   if (v6) wanted.push_back({index, v6->address, v6->prefix});
   const auto is_same = [](const LinkAddress& one) {
-    return [&one](const LinkAddress& other) { return other.address == one.address && other.prefix == one.prefix; };
+    return [&one](const LinkAddress& other) {
+      return other.address == one.address && other.prefix == one.prefix && other.peer == one.peer;
+    };
   };
   auto present = TRY(DumpAddresses(netlink, index, families));
   bool removed = false;
@@ -214,6 +247,19 @@ Result<> SetAddresses(Netlink& netlink, int index, std::string_view name, spec::
   return {};
 }
 
+Result<> RestoreRoutes(Netlink& netlink, const std::vector<LostRoute>& lost) {
+  for (const auto& one : lost) {
+    if (!spec::IsV6(one.of.address)) {
+      TRY(AddRouteOfAddress(netlink, one));
+      continue;
+    }
+    const std::string address = spec::Format(one.of.address);
+    TRY(ChangeAddress(netlink, RTM_DELADDR, 0, one.of, "remove address", address));
+    TRY(ChangeAddress(netlink, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, one.of, "add address", address));
+  }
+  return {};
+}
+
 Result<> AddLinkLocalAddress(Netlink& netlink, int index, std::string_view name, const MacAddress& mac) {
   constexpr std::uint8_t kUniversal = 0x02;
   const auto flipped = static_cast<std::uint8_t>(mac[0] ^ kUniversal);
@@ -229,27 +275,32 @@ Result<> DeleteRoute(Netlink& netlink, const Route& route) {
   return netlink.Do(message, "delete route", spec::Format(route.to));
 }
 
-Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted, const std::vector<int>& attached,
-                   unsigned char family) {
-  if (family == AF_INET6 && !HasIpv6()) return {};
+Result<bool> DropRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted, const std::vector<int>& attached,
+                        unsigned char family) {
+  if (family == AF_INET6 && !HasIpv6()) return true;
   // What the kernel makes of none: IP6_RT_PRIO_USER, net/ip6_route.h.
   const std::uint32_t metric = family == AF_INET6 ? 1024 : 0;
-  bool there = false;
+  bool there = !wanted;
   for (const auto& route : TRY(DumpRoutes(netlink, family))) {
     const bool is_default = route.IsDefault();
     if (route.kernels || (!is_default && std::ranges::find(attached, route.index) == attached.end())) continue;
-    if (wanted && is_default && !there && route.gateway == wanted->gateway && route.index == wanted->index &&
-        route.metric == metric) {
+    if (is_default && !there && route.gateway == wanted->gateway && route.index == wanted->index &&
+        route.metric == metric && !route.several) {
       there = true;
       continue;
     }
     TRY(DeleteRoute(netlink, route));
   }
-  if (!wanted || there) return {};
-  Route route{.to = spec::Ipv4Net{}, .gateway = wanted->gateway, .index = wanted->index};
-  if (family == AF_INET6) route.to = spec::Ipv6Net{};
+  return there;
+}
+
+Result<> AddDefaultRoute(Netlink& netlink, const DefaultRoute& wanted) {
+  Route route;
+  if (spec::IsV6(wanted.gateway)) route.to = spec::Ipv6Net{};
+  route.gateway = wanted.gateway;
+  route.index = wanted.index;
   auto message = RouteMessage(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route);
-  return netlink.Do(message, "add default route", spec::Format(wanted->gateway));
+  return netlink.Do(message, "add default route", spec::Format(wanted.gateway));
 }
 
 Result<> SetUserspaceLink(Netlink& netlink, const Link& link, bool v6) {
@@ -258,9 +309,13 @@ Result<> SetUserspaceLink(Netlink& netlink, const Link& link, bool v6) {
   LinkChange up;
   up.up = true;
   TRY(ChangeLink(netlink, link.index, link.name, Difference(link, up)));
-  TRY(SetRoutes(netlink, DefaultRoute{kUserspaceGateway, link.index}, {link.index}));
-  if (!v6) return {};
-  return SetRoutes(netlink, DefaultRoute{kUserspaceGateway6, link.index}, {link.index}, AF_INET6);
+  const DefaultRoute route{kUserspaceGateway, link.index}, route6{kUserspaceGateway6, link.index};
+  const bool has = TRY(DropRoutes(netlink, route, {link.index}, AF_INET));
+  const bool has6 = !v6 || TRY(DropRoutes(netlink, route6, {link.index}, AF_INET6));
+  const auto lost = TRY(LostRoutesOf(netlink, link));
+  TRY(RestoreRoutes(netlink, lost));
+  if (!has) TRY(AddDefaultRoute(netlink, route));
+  return has6 ? Result<>() : AddDefaultRoute(netlink, route6);
 }
 
 }  // namespace nucleus::netns

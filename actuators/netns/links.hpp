@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "actuators/netns/lost_routes.hpp"
 #include "actuators/netns/netlink.hpp"
 
 namespace nucleus::netns {
@@ -25,8 +26,9 @@ struct LinkChange {
 // What would turn `link` into the given; nothing where it is that already.
 LinkChange Difference(const Link& link, const LinkChange& wanted);
 
-// Bridges and veths are made down.
-Result<> CreateBridge(Netlink& netlink, const std::string& name, const MacAddress& mac, std::uint32_t mtu);
+// Bridges and veths are made down. A bridge has the MTU of its ports, and without one 1500, until it is given another
+// by ChangeLink(): IFLA_MTU at its creation does not count. br_change_mtu(), br_mtu_auto_adjust().
+Result<> CreateBridge(Netlink& netlink, const std::string& name, const MacAddress& mac);
 struct VethEnds {
   std::string host_name;
   int host_master = 0;
@@ -69,21 +71,26 @@ Result<> DeleteByAlias(Netlink& netlink, AliasIndex& aliases, std::string_view k
 Result<> SetAddresses(Netlink& netlink, int index, std::string_view name, spec::Ipv4 address, std::uint8_t prefix,
                       const std::optional<Ipv6At>& v6 = std::nullopt);
 
+// The routes that the kernel makes beside its addresses, as far as somebody has deleted them. An address of IPv6 is
+// given again for that; routes of others stay.
+Result<> RestoreRoutes(Netlink& netlink, const std::vector<LostRoute>& lost);
+
 // The link-local address of IPv6 that follows from the hardware address (RFC 4291, appendix A). The kernel makes it by
 // itself, but of a bridge only when it has noticed, up to a second later, that there is a port; and until then nobody
 // behind it can be found.
 Result<> AddLinkLocalAddress(Netlink& netlink, int index, std::string_view name, const MacAddress& mac);
 
-// Exactly this default route, or none.
 struct DefaultRoute {
   spec::IpAddress gateway;
   int index = 0;
 };
 Result<> DeleteRoute(Netlink& netlink, const Route& route);
-// Of one family: the default route as wanted and no other; over the links `attached` no route but that and the
-// kernel's own.
-Result<> SetRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted, const std::vector<int>& attached,
-                   unsigned char family = AF_INET);
+// Of one family: no default route but the wanted one, and over the links `attached` none but the kernel's own. Whether
+// the wanted one is there. What the kernel makes beside an address may have been in the way of one that goes: it is to
+// be looked for after this, and before a gateway has to be reached.
+Result<bool> DropRoutes(Netlink& netlink, const std::optional<DefaultRoute>& wanted, const std::vector<int>& attached,
+                        unsigned char family);
+Result<> AddDefaultRoute(Netlink& netlink, const DefaultRoute& wanted);
 
 // As a program in user space has made its link: network_help.hpp. What is right is not touched.
 Result<> SetUserspaceLink(Netlink& netlink, const Link& link, bool v6);

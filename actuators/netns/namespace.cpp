@@ -6,13 +6,9 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <csignal>
 #include <system_error>
 #include <thread>
-#include <vector>
-
-#include "spec/core/threads.hpp"
 
 namespace nucleus::netns {
 
@@ -69,19 +65,6 @@ Result<> OnThread(const std::function<Result<>()>& function) {
     return Fail(Error::Sys("start thread", "network namespace", error.code().value()));
   }
   return result;
-}
-
-void OnThreads(std::size_t to_do, const std::function<void()>& work) {
-  constexpr std::size_t kOfThread = 32;  // below that many, starting a second one costs more than it saves
-  constexpr std::size_t kMost = 8;
-  const std::size_t cores = Processors();
-  const std::size_t wanted = std::min({cores, kMost, (to_do + kOfThread - 1) / kOfThread});
-  std::vector<std::jthread> threads;
-  try {
-    while (threads.size() < wanted) threads.emplace_back(work);
-  } catch (const std::system_error&) {
-    // Those that there are will do.
-  }
 }
 
 Result<> InNamespace(const sys::Fd& fd, std::string_view subject, const std::function<Result<>()>& function) {

@@ -48,11 +48,7 @@ void HoldSignals();
 
 // Runs the function in a thread of its own and waits for it. The thread may enter namespaces: it ends with the call.
 Result<> OnThread(const std::function<Result<>()>& function);
-// work() on several threads of their own, more the more there is to do, and no more than there are processors; returns
-// when all calls have. A thread that the system does not give is one less: work() shares out what there is to do, and
-// with none at all nothing is done.
-void OnThreads(std::size_t to_do, const std::function<void()>& work);
-// The same as OnThread, inside a network namespace.
+// The same, inside a network namespace.
 Result<> InNamespace(const sys::Fd& fd, std::string_view subject, const std::function<Result<>()>& function);
 
 }  // namespace nucleus::netns

@@ -29,6 +29,12 @@ Error KernelError(Ending ending, std::string_view operation, std::string_view su
 }  // namespace
 
 Message::Message(std::uint16_t type, std::uint16_t flags) : message_(nlmsg_alloc_simple(type, flags)) {}
+Message Message::Question(std::uint16_t type, std::uint16_t flags) {
+  constexpr std::size_t kEnough = 256;
+  nl_msg* message = nlmsg_alloc_size(kEnough);
+  nlmsg_put(message, 0, 0, type, 0, flags);
+  return Message(message);
+}
 Message::~Message() = default;
 Message::Message(Message&&) noexcept = default;
 Message& Message::operator=(Message&&) noexcept = default;
@@ -36,13 +42,28 @@ void Message::Free::operator()(nl_msg* message) const {
   nlmsg_free(message);
 }
 
-Message NftMessage(int type, std::uint16_t flags, std::uint8_t family) {
+namespace {
+
+Message OfNft(Message message, std::uint8_t family) {
   nfgenmsg header{};
   header.nfgen_family = family;
   header.version = NFNETLINK_V0;
-  Message message(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type), flags);
   message.Header(header);
   return message;
+}
+
+constexpr std::uint16_t NftType(int type) {
+  return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type);
+}
+
+}  // namespace
+
+Message NftMessage(int type, std::uint16_t flags, std::uint8_t family) {
+  return OfNft(Message(NftType(type), flags), family);
+}
+
+Message NftQuestion(int type, std::uint8_t family) {
+  return OfNft(Message::Question(NftType(type)), family);
 }
 
 nlmsghdr* Message::raw() {
@@ -102,7 +123,7 @@ Result<Netlink> Netlink::Open(int protocol, Buffer* lent) {
   // All three are comforts: without them errors say less, and dumps more.
   ::setsockopt(fd.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
   ::setsockopt(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
-  ::setsockopt(fd.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
+  if (protocol == NETLINK_ROUTE) ::setsockopt(fd.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
   return Netlink(std::move(fd), lent);
 }
 

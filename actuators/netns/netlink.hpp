@@ -33,6 +33,8 @@ namespace nucleus::netns {
 class Message {
  public:
   Message(std::uint16_t type, std::uint16_t flags);
+  // Of a few attributes: a page for each of a thousand namespaces costs more than the question.
+  static Message Question(std::uint16_t type, std::uint16_t flags = 0);
   ~Message();
   Message(Message&&) noexcept;
   Message& operator=(Message&&) noexcept;
@@ -54,6 +56,7 @@ class Message {
   [[nodiscard]] nlmsghdr* raw();
 
  private:
+  explicit Message(nl_msg* message) : message_(message) {}
   Message& Append(const void* data, std::size_t size);
 
   struct Free {
@@ -64,6 +67,7 @@ class Message {
 
 // A request to nftables, for a family of protocols: NFPROTO_INET; enum nf_tables_msg_types, NFPROTO_UNSPEC is all.
 Message NftMessage(int type, std::uint16_t flags, std::uint8_t family);
+Message NftQuestion(int type, std::uint8_t family);  // Message::Question()
 
 // The text of an attribute, whether or not a zero byte ends it; "" where there is none.
 std::string TextOf(const nlattr* attribute);
@@ -142,6 +146,9 @@ struct LinkAddress {
   int index = 0;  // of the link
   spec::IpAddress address;
   std::uint8_t prefix = 0;
+  std::optional<spec::IpAddress> peer{};  // of a link from point to point: the other end's
+  bool settled = true;                    // it may be used: not IFA_F_TENTATIVE, IFA_F_DADFAILED
+  bool routed = true;                     // nobody has asked the kernel to make no route for it: IFA_F_NOPREFIXROUTE
 };
 
 struct Route {
@@ -153,8 +160,10 @@ struct Route {
   bool kernels = false;  // as those that the kernel makes beside an address
   std::uint32_t table = RT_TABLE_MAIN;
   std::uint8_t type = RTN_UNICAST;
+  bool several = false;  // it has several ways, or its way is an object: RTA_MULTIPATH, RTA_NH_ID
 
-  [[nodiscard]] bool IsOrdinary() const { return table == RT_TABLE_MAIN && type == RTN_UNICAST; }
+  [[nodiscard]] bool IsOfMain() const { return table == RT_TABLE_MAIN && type == RTN_UNICAST; }
+  [[nodiscard]] bool IsOrdinary() const { return IsOfMain() && !several; }
   [[nodiscard]] bool IsV6() const { return std::holds_alternative<spec::Ipv6Net>(to); }
   [[nodiscard]] bool IsDefault() const;
 };
@@ -166,7 +175,7 @@ struct Snapshot {
 
   [[nodiscard]] const Link* Find(std::string_view name) const;
   [[nodiscard]] const Link* Find(int index) const;
-  // "10.42.0.1/24"; several in order, a blank between them; "no address".
+  // "10.42.0.1/24", "10.42.0.1,peer=10.42.0.2/32"; several in order, a blank between them; "no address".
   [[nodiscard]] std::string AddressesOf(int index) const;
   // Unicast, of the main table.
   [[nodiscard]] std::vector<Route> DefaultRoutes() const;  // of both families
@@ -184,6 +193,8 @@ Result<std::vector<Link>> DumpLinks(Netlink& netlink, std::string_view kind = {}
 Result<std::vector<LinkAddress>> DumpAddresses(Netlink& netlink, int index, unsigned char family = AF_INET);
 // Of one family: unicast, of the main table.
 Result<std::vector<Route>> DumpRoutes(Netlink& netlink, unsigned char family = AF_INET);
+// Over one link, of every table and type; none where there is no such link.
+Result<std::vector<Route>> DumpRoutesOver(Netlink& netlink, int index);
 Result<Snapshot> DumpAll(Netlink& netlink, bool v6);
 // Whether this kernel has IPv6 at all.
 bool HasIpv6();

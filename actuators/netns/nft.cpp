@@ -41,6 +41,14 @@ Result<std::string> Run(const std::string& commands, bool json, std::string_view
       Error::Of(ErrorCode::kUnsupported, "load", "libnftables.so.1", answer.text).Hint("apt install libnftables1"));
 }
 
+Result<std::optional<std::string>> List(const std::string& operation, const std::string& what,
+                                        std::string_view subject) {
+  auto text = Run(operation + " " + what, true, operation, subject);
+  if (text) return *std::move(text);
+  if (text.error().code == ErrorCode::kNotFound) return std::nullopt;
+  return Fail(std::move(text).error());
+}
+
 // User data is a list of {type, length, value}; type 0 is the comment: NFTNL_UDATA_TABLE_COMMENT of libnftnl.
 std::string CommentIn(const nlattr* attribute) {
   if (attribute == nullptr) return {};
@@ -58,9 +66,9 @@ std::string CommentIn(const nlattr* attribute) {
 
 }  // namespace
 
-Result<std::vector<TableInfo>> DumpTables(TableFamily family) {
-  auto netlink = TRY(Netlink::Open(NETLINK_NETFILTER));
-  auto message = NftMessage(NFT_MSG_GETTABLE, 0, family == TableFamily::kBridge ? NFPROTO_BRIDGE : NFPROTO_INET);
+Result<std::vector<TableInfo>> DumpTables(TableFamily family, Netlink::Buffer* lent) {
+  auto netlink = TRY(Netlink::Open(NETLINK_NETFILTER, lent));
+  auto message = NftQuestion(NFT_MSG_GETTABLE, family == TableFamily::kBridge ? NFPROTO_BRIDGE : NFPROTO_INET);
   std::vector<TableInfo> tables;
   TRY(netlink.Dump(
       message, "list nftables tables", [&] { tables.clear(); },
@@ -79,14 +87,15 @@ Result<> RunNft(const std::string& commands, std::string_view operation, std::st
   return {};
 }
 
-Result<std::string> ListTableJson(std::string_view table, TableFamily family) {
+Result<std::optional<std::string>> ListTableJson(std::string_view table, TableFamily family) {
   const std::string of = family == TableFamily::kBridge ? "bridge " : "inet ";
-  return Run("list table " + of + std::string(table), true, "list table", table);
+  return List("list table", of + std::string(table), table);
 }
 
-Result<std::string> ListChainJson(std::string_view family, std::string_view table, std::string_view chain) {
+Result<std::optional<std::string>> ListChainJson(std::string_view family, std::string_view table,
+                                                 std::string_view chain) {
   const std::string name = std::string(family) + " " + std::string(table) + " " + std::string(chain);
-  return Run("list chain " + name, true, "list chain", name);
+  return List("list chain", name, name);
 }
 
 }  // namespace nucleus::netns

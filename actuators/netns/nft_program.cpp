@@ -58,6 +58,9 @@ Result<NftAnswer> AskNft(const std::string& commands, bool json) {
   const pid_t pid = TRY(Spawn(program, in, writer, json));
   writer.reset();
   auto text = sys::ReadAll(reader.get(), "answer of nftables");
+  // What is not read to its end would be waited for for ever: who writes into a full pipe sleeps.
+  if (!text) ::kill(pid, SIGKILL);
+  reader.reset();
   int status = 0;
   pid_t waited = 0;
   while ((waited = ::waitpid(pid, &status, 0)) < 0 && errno == EINTR) {

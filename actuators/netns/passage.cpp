@@ -30,6 +30,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr int kPassageTries = 5;  // to open a way while others change their rules
+
 constexpr std::array<std::string_view, 2> kDirections{"iifname", "oifname"};
 
 struct Chain {
@@ -100,16 +102,17 @@ std::string MatchOf(const json& rule) {
   }
 }
 
-// Rules of ours in a chain of somebody else's, by the table that they are for.
-Result<std::map<std::string, std::vector<OwnRule>>> OwnRules(const Chain& chain) {
-  const auto text = ListChainJson(chain.family, chain.table, chain.name);
-  std::map<std::string, std::vector<OwnRule>> own;
-  if (!text && text.error().code == ErrorCode::kNotFound) return own;  // gone since
-  if (!text) return Fail(text.error());
+using RulesByTable = std::map<std::string, std::vector<OwnRule>>;
+
+// Rules of ours in a chain of somebody else's, by the table that they are for. None: the chain has gone since.
+Result<std::optional<RulesByTable>> OwnRules(const Chain& chain) {
+  const auto text = TRY(ListChainJson(chain.family, chain.table, chain.name));
+  if (!text) return std::nullopt;
   const auto corrupt = [] { return Fail(ErrorCode::kCorrupt, "read", "nftables listing", "not what nft(8) writes"); };
   if (IsNestedTooDeeply(*text)) return corrupt();
   const auto document = json::parse(*text, nullptr, false);
   if (!document.is_object() || !document.contains("nftables") || !document["nftables"].is_array()) return corrupt();
+  RulesByTable own;
   const auto& list = document["nftables"];
   for (const auto& item : list) {
     if (!item.is_object() || !item.contains("rule") || !item["rule"].is_object()) continue;
@@ -196,6 +199,29 @@ Result<std::vector<Chain>> DroppingChains() {
   return chains;
 }
 
+Result<> OpenOnce(const FirewallWanted& wanted, const std::vector<Chain>& chains) {
+  const auto passage = PassageOf(wanted);
+  const auto others = TRY(OtherPassages(wanted.table));
+  for (const auto& chain : chains) {
+    auto own = TRY(OwnRules(chain));
+    if (!own) continue;
+    const auto name = Named(chain);
+    auto& rules = (*own)[passage.table];
+    std::string commands;
+    if (!IsOpen(passage, rules)) commands = Deleted(name, rules) + Added(name, passage);
+    // One that is half there is in the midst of a change, or its project's own to repair.
+    for (const auto& other : others) {
+      if (!own->contains(other.table)) commands += Added(name, other);
+    }
+    if (commands.empty()) continue;
+    auto opened = RunNft(commands, "let bridges pass", name);
+    // The chain has gone since, or one of the rules: which of them is asked afterwards.
+    if (opened || opened.error().code == ErrorCode::kNotFound) continue;
+    return Fail(std::move(opened).error().Hint("it drops what it does not know, and cannot be changed by others"));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> FindObstacles(const FirewallWanted& firewall) {
@@ -203,31 +229,24 @@ Result<std::vector<std::string>> FindObstacles(const FirewallWanted& firewall) {
   const auto passage = PassageOf(firewall);
   if (passage.links.empty()) return obstacles;
   for (const auto& chain : TRY(DroppingChains())) {
-    if (!IsOpen(passage, TRY(OwnRules(chain))[passage.table])) obstacles.push_back(Named(chain));
+    auto own = TRY(OwnRules(chain));
+    if (own && !IsOpen(passage, (*own)[passage.table])) obstacles.push_back(Named(chain));
   }
   return obstacles;
 }
 
 Result<> OpenPassages(const FirewallWanted& wanted) {
-  const auto chains = TRY(DroppingChains());
-  if (chains.empty()) return {};
-  const auto passage = PassageOf(wanted);
-  const auto others = TRY(OtherPassages(wanted.table));
-  for (const auto& chain : chains) {
-    auto own = TRY(OwnRules(chain));
-    const auto name = Named(chain);
-    std::string commands;
-    if (!IsOpen(passage, own[passage.table])) commands = Deleted(name, own[passage.table]) + Added(name, passage);
-    // One that is half there is in the midst of a change, or its project's own to repair.
-    for (const auto& other : others) {
-      if (!own.contains(other.table)) commands += Added(name, other);
-    }
-    if (commands.empty()) continue;
-    auto opened = RunNft(commands, "let bridges pass", name);
-    if (opened || opened.error().code == ErrorCode::kNotFound) continue;  // who has gone since drops nothing
-    return Fail(std::move(opened).error().Hint("it drops what it does not know, and cannot be changed by others"));
+  std::vector<std::string> obstacles;
+  for (int i = 0; i < kPassageTries; ++i) {
+    const auto chains = TRY(DroppingChains());
+    if (chains.empty()) return {};
+    TRY(OpenOnce(wanted, chains));
+    obstacles = TRY(FindObstacles(wanted));
+    if (obstacles.empty()) return {};
   }
-  return {};
+  return Fail(Error::Of(ErrorCode::kConflict, "let bridges pass", obstacles.front(),
+                        "somebody takes the rules away as often as they are put there")
+                  .Hint("see who writes to it, nft monitor, and apply once it is at rest"));
 }
 
 Result<> ClosePassages(const std::string& table) {
@@ -235,8 +254,9 @@ Result<> ClosePassages(const std::string& table) {
     if (!chain.forwards) continue;
     // What cannot be read is not where we have put anything.
     const auto own = OwnRules(chain);
-    const auto rules = own ? own->find(table) : decltype(own->end())();
-    if (!own || rules == own->end()) continue;
+    if (!own || !*own) continue;
+    const auto rules = (*own)->find(table);
+    if (rules == (*own)->end()) continue;
     const auto closed = RunNft(Deleted(Named(chain), rules->second), "take rules from", Named(chain));
     if (!closed && closed.error().code != ErrorCode::kNotFound) return closed;
   }

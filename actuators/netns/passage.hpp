@@ -22,7 +22,8 @@ namespace nucleus::netns {
 // "ip filter FORWARD". Costs microseconds where nobody drops.
 Result<std::vector<std::string>> FindObstacles(const FirewallWanted& wanted);
 
-// For those bridges, and for all others of ours that have no rule there.
+// For those bridges, and for all others of ours that have no rule there. Until there is no obstacle to those bridges:
+// chains come, go and are emptied meanwhile. Errors: kConflict where one is still closed after some tries.
 Result<> OpenPassages(const FirewallWanted& wanted);
 Result<> ClosePassages(const std::string& table);
 

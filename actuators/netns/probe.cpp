@@ -5,9 +5,12 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <unordered_map>
 
+#include "actuators/netns/early_look.hpp"
 #include "actuators/netns/host_view.hpp"
 #include "actuators/netns/inside.hpp"
+#include "actuators/netns/routing.hpp"
 #include "actuators/netns/unreadable.hpp"
 #include "spec/net.hpp"
 #include "state/parts/egress_model.hpp"
@@ -17,6 +20,13 @@ namespace nucleus::netns {
 namespace {
 
 // ---- bridges ----
+
+Facts RoutingOf(const Link& link) {
+  auto netlink = Netlink::Open(NETLINK_ROUTE);
+  const auto lost = netlink ? LostRoutesOf(*netlink, link) : Result<std::vector<LostRoute>>(Fail(netlink.error()));
+  if (!lost) return {{"routes", lost.error().Message()}};
+  return LostRouteFaults(*lost);
+}
 
 // others: bridges that have its alias as well. v6: it is to have IPv6.
 Observation ObserveBridge(const HostView& host, const Link* link, const std::vector<const Link*>& others, bool v6) {
@@ -32,6 +42,7 @@ Observation ObserveBridge(const HostView& host, const Link* link, const std::vec
                        {"up", link->up ? "yes" : "no"},
                        {"learns of group frames", link->learns_of_groups ? "yes" : "no"}};
   observation.facts.merge(ReadSysctls(BridgeSysctls(v6), link->name));
+  observation.facts.merge(RoutingOf(*link));
   observation.notes["index"] = std::to_string(link->index);
   for (const Link* other : others) {
     if (other != link) observation.facts["link " + other->name] = "a second one with its alias";
@@ -43,7 +54,6 @@ Observation ObserveBridge(const HostView& host, const Link* link, const std::vec
 
 struct NetnsJob {
   PartKey key;
-  Result<Pin> pin;
   std::vector<const Link*> host_ends;  // links on the host with the service's alias
   const NetnsWanted* wanted = nullptr;
 };
@@ -73,12 +83,6 @@ std::string FactNameOf(const Link* link, const HostView& host, const NetnsJob& j
   if (!network || network->kind != Kind::kNetwork || !IsAttachment(*link, *end)) return link->name;
   const bool ours = end->name == VethLink(job.key.project, job.key.address, network->name);
   return ours ? NetworkFact(network->name) : link->name;
-}
-
-bool HasIpv6Address(const Snapshot& snapshot, int link) {
-  return std::ranges::any_of(snapshot.addresses, [&](const LinkAddress& address) {
-    return address.index == link && std::holds_alternative<spec::Ipv6>(address.address);
-  });
 }
 
 // What has become of the settings that it begins with.
@@ -126,16 +130,17 @@ void ObserveEgress(const Inside& inside, const NetnsWanted* netns, Observation& 
   observation.notes[std::string(kEgressLackNote)] = *why;
 }
 
-Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result<Inside>& inside) {
+Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Seen& seen) {
   Observation observation;
-  if (!job.pin) return Unreadable(job.pin.error());
-  if (job.pin->state == PinState::kAbsent && job.host_ends.empty()) return observation;
-  if (job.pin->state == PinState::kMounted && !inside) return Unreadable(inside.error());
+  const auto& [pin, inside] = seen;
+  if (!pin) return Unreadable(pin.error());
+  if (pin->state == PinState::kAbsent && job.host_ends.empty()) return observation;
+  if (pin->state == PinState::kMounted && !inside) return Unreadable(inside.error());
   // Rules that are there, and cannot be listed. Those of somebody else's making can.
-  if (job.pin->state == PinState::kMounted && !inside->egress && inside->egress.error().code != ErrorCode::kCorrupt)
+  if (pin->state == PinState::kMounted && !inside->egress && inside->egress.error().code != ErrorCode::kCorrupt)
     return Unreadable(inside->egress.error());
   observation.presence = Presence::kPresent;
-  switch (job.pin->state) {
+  switch (pin->state) {
     case PinState::kAbsent:
       break;
     case PinState::kNoMount:
@@ -146,15 +151,16 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
       break;
     case PinState::kMounted:
       observation.facts["pin"] = "mounted";
-      observation.notes["inode"] = std::to_string(job.pin->inode);
+      observation.notes["inode"] = std::to_string(pin->inode);
       break;
   }
 
   std::set<const Link*> paired;
-  if (job.pin->state == PinState::kMounted) {
+  if (pin->state == PinState::kMounted) {
     const Snapshot& snapshot = inside->snapshot;
     observation.facts.merge(inside->sysctls);
-    observation.facts.merge(inside->routing);
+    const bool routes_itself = job.wanted != nullptr && job.wanted->routes_itself;
+    if (!routes_itself) observation.facts.merge(RoutingFaults(snapshot, inside->rules));
     ObserveEgress(*inside, job.wanted, observation);
     std::map<std::string, std::string> facts;  // of as many links and routes as the workload likes
     for (const auto& link : snapshot.links) {
@@ -203,10 +209,16 @@ Observation ObserveNetns(const HostView& host, const NetnsJob& job, const Result
 // One probe: what was asked for, and what carries the project's tags.
 class Look {
  public:
-  Look(const Directories& directories, const ProbeRequest& request) : directories_(directories), request_(request) {}
+  // early: what was looked at before; null: nothing.
+  Look(const Directories& directories, const ProbeRequest& request, EarlyLook* early)
+      : directories_(directories), request_(request) {
+    if (early == nullptr) return;
+    early_ = early->Take();
+    for (std::size_t i = 0; i < early_->places.size(); ++i) early_places_.emplace(early_->places[i].pin, i);
+  }
 
   Result<Observations> Take() {
-    const auto host = TRY(request_.only_asked ? HostView::Take(AskedLinks()) : HostView::Take());
+    const auto host = TRY(TakeHost());
     CollectLinks(host);
     if (!request_.only_asked) {
       for (const auto& address : PinnedServices(directories_, request_.project)) netns_[Key(address, Part::kNetns)];
@@ -228,6 +240,34 @@ class Look {
   }
 
  private:
+  Result<HostView> TakeHost() {
+    if (early_ && early_->host) return *std::move(early_->host);
+    return request_.only_asked ? HostView::Take(AskedLinks()) : HostView::Take();
+  }
+
+  // None: nobody has looked, or for something else.
+  std::optional<Seen> SeenEarly(const Place& place) {
+    const auto found = early_places_.find(place.pin);
+    if (found == early_places_.end()) return std::nullopt;
+    auto& seen = early_->seen[found->second];
+    if (!seen) return std::nullopt;
+    return AsAsked(*std::move(seen), early_->places[found->second].scope, place.scope);
+  }
+
+  std::vector<Seen> LookInsideAll(const std::vector<Place>& places) {
+    std::vector<std::optional<Seen>> known;
+    std::vector<Place> unknown;
+    for (const auto& place : places) {
+      known.push_back(SeenEarly(place));
+      if (!known.back()) unknown.push_back(place);
+    }
+    auto looked = LookInside(unknown);
+    std::vector<Seen> all;
+    std::size_t next = 0;
+    for (auto& seen : known) all.push_back(seen ? *std::move(seen) : std::move(looked[next++]));
+    return all;
+  }
+
   [[nodiscard]] PartKey Key(const Address& address, Part part) const { return {request_.project, address, part}; }
 
   [[nodiscard]] bool HasV6(const PartKey& key) const {
@@ -271,40 +311,32 @@ class Look {
 
   void ObserveNamespaces(const HostView& host) {
     std::vector<NetnsJob> jobs;
-    std::vector<Pin> pins;
-    std::vector<Scope> scopes;
-    const auto own = OwnNamespace();
+    std::vector<Place> places;
     for (auto& [key, ends] : netns_) {
       const auto wanted = request_.parts.find(key);
       const auto* netns = wanted == request_.parts.end() ? nullptr : std::get_if<NetnsWanted>(&wanted->second);
-      auto pin =
-          own ? OpenPin(netns != nullptr ? netns->pin : directories_.NetnsPin(request_.project, key.address), *own)
-              : Result<Pin>(Fail(own.error()));
-      // The jobs keep what was found, the workers get the descriptors.
-      Pin handle;
-      if (pin) {
-        handle.state = pin->state;
-        handle.fd = std::move(pin->fd);
-      }
-      pins.push_back(std::move(handle));
-      Scope& scope = scopes.emplace_back();
+      Place& place = places.emplace_back();
+      place.pin = netns != nullptr ? netns->pin : directories_.NetnsPin(request_.project, key.address);
+      Scope& scope = place.scope;
       if (netns != nullptr) {
         scope.egress = netns->egress.has_value();
-        scope.routing = !netns->routes_itself;
+        scope.rules = !netns->routes_itself;
         scope.v6 = netns->userspace_v6 || std::ranges::any_of(netns->attachments, [](const auto& attachment) {
                      return attachment.v6.has_value();
                    });
       }
       // Also of a network that it is to leave.
       for (const Link* end : ends) scope.v6 = scope.v6 || HasIpv6Address(host.snapshot(), end->master);
-      jobs.push_back({key, std::move(pin), std::move(ends), netns});
+      jobs.push_back({key, std::move(ends), netns});
     }
-    const auto insides = LookInside(pins, scopes);
-    for (std::size_t i = 0; i < jobs.size(); ++i) observations_[jobs[i].key] = ObserveNetns(host, jobs[i], insides[i]);
+    const auto seen = LookInsideAll(places);
+    for (std::size_t i = 0; i < jobs.size(); ++i) observations_[jobs[i].key] = ObserveNetns(host, jobs[i], seen[i]);
   }
 
   const Directories& directories_;
   const ProbeRequest& request_;
+  std::optional<EarlyLook::Found> early_;
+  std::unordered_map<std::string, std::size_t> early_places_;  // of pins
   Observations observations_;
   std::map<PartKey, std::vector<const Link*>> bridges_;
   std::map<PartKey, std::vector<const Link*>> netns_;
@@ -313,13 +345,24 @@ class Look {
 }  // namespace
 
 NetnsProber::NetnsProber(Directories directories) : directories_(std::move(directories)) {}
+NetnsProber::~NetnsProber() = default;
+
+void NetnsProber::Begin() {
+  early_ = std::make_unique<EarlyLook>(directories_);
+}
+
+void NetnsProber::BeginWith(const std::string& project) {
+  early_->Of(project);
+}
 
 std::vector<Part> NetnsProber::Parts() const {
   return {Part::kBridge, Part::kNetns};
 }
 
 Result<Observations> NetnsProber::Probe(const ProbeRequest& request) {
-  return TRY_IN("network of " + request.project, Look(directories_, request).Take());
+  const bool fits = early_ && !request.only_asked && early_->project() == request.project;
+  const auto early = fits ? std::move(early_) : nullptr;
+  return TRY_IN("network of " + request.project, Look(directories_, request, early.get()).Take());
 }
 
 }  // namespace nucleus::netns

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,15 +15,24 @@
 
 namespace nucleus::netns {
 
+class EarlyLook;
+
 // Bridges and network namespaces.
 class NetnsProber : public Prober {
  public:
   explicit NetnsProber(Directories directories);
+  ~NetnsProber() override;
+  // The machine's links are looked at from now on, and, as soon as its name is known, what a project has. The next
+  // Probe() of it that is not only of what it asks for answers with that. What was not looked at, or too long ago, is
+  // looked at then.
+  void Begin();
+  void BeginWith(const std::string& project);  // once after each Begin()
   [[nodiscard]] std::vector<Part> Parts() const override;
   Result<Observations> Probe(const ProbeRequest& request) override;
 
  private:
   Directories directories_;
+  std::unique_ptr<EarlyLook> early_;
 };
 
 // The tables of nftables.

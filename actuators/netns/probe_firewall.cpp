@@ -16,32 +16,34 @@ namespace nucleus::netns {
 
 namespace {
 
-// Ports whose links are on their way out, and there yet.
-Result<std::set<std::string_view>> StillLeaving(const FirewallState& state, const std::set<std::string_view>& wanted) {
+// Ports whose links are on their way out, and there yet. After a step of its own (only_asked) also those whose links
+// have just gone: the step that removes them beside this one forgets them (leaving.hpp) a moment after that.
+Result<std::set<std::string_view>> StillLeaving(const FirewallState& state, const std::set<std::string_view>& wanted,
+                                                bool only_asked) {
   std::set<std::string_view> leaving;
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
   for (const auto& [set, port] : state.elements) {
-    if (set == kSpoofLeaving && !wanted.contains(port) && TRY(GetLink(netlink, port))) leaving.insert(port);
+    if (set != kSpoofLeaving || wanted.contains(port)) continue;
+    if (only_asked || TRY(GetLink(netlink, port))) leaving.insert(port);
   }
   return leaving;
 }
 
 // The table of family bridge, as far as somebody wants it; else it is only told that there is one.
-Result<Facts> ObserveSources(const std::string& table, const FirewallWanted* wanted) {
+Result<Facts> ObserveSources(const std::string& table, const FirewallWanted* wanted, bool only_asked) {
   const auto tables = TRY(DumpTables(TableFamily::kBridge));
   const auto found = std::ranges::find(tables, table, &TableInfo::name);
   if (found == tables.end()) return Facts();
   if (wanted == nullptr) return Facts{{std::string(kSpoofFact), "checked"}};
-  const auto listing = ListTableJson(table, TableFamily::kBridge);
-  if (!listing && listing.error().code == ErrorCode::kNotFound) return Facts();
-  if (!listing) return Fail(listing.error());
+  const auto listing = TRY(ListTableJson(table, TableFamily::kBridge));
+  if (!listing) return Facts();
   const auto state = TRY(ParseListing(*listing));
-  Facts facts = SpoofFacts(state, TRY(StillLeaving(state, PortsOf(*wanted))));
+  Facts facts = SpoofFacts(state, TRY(StillLeaving(state, PortsOf(*wanted), only_asked)));
   if (found->dormant) facts[std::string(kSpoofFact) + " flags"] = "dormant";
   return facts;
 }
 
-Observation ObserveFirewall(const std::string& project, const FirewallWanted* wanted) {
+Observation ObserveFirewall(const std::string& project, const FirewallWanted* wanted, bool only_asked) {
   const auto tables = DumpTables();
   if (!tables) return Unreadable(tables.error());
   const std::string name = FirewallTable(project);
@@ -49,11 +51,9 @@ Observation ObserveFirewall(const std::string& project, const FirewallWanted* wa
   Observation observation;
   if (table == tables->end()) return observation;
   const auto listing = ListTableJson(name);
-  if (!listing) {
-    // Deleted between the two looks.
-    return listing.error().code == ErrorCode::kNotFound ? observation : Unreadable(listing.error());
-  }
-  auto state = ParseListing(*listing);
+  if (!listing) return Unreadable(listing.error());
+  if (!*listing) return observation;  // deleted between the two looks
+  auto state = ParseListing(**listing);
   if (!state) return Unreadable(state.error());
   const auto label = ParseTableComment(table->comment);
   state->comment = label.comment;
@@ -68,10 +68,11 @@ Observation ObserveFirewall(const std::string& project, const FirewallWanted* wa
   observation.presence = Presence::kPresent;
   observation.facts = FirewallFacts(*state);
   if (table->dormant) observation.facts["table flags"] = "dormant";
-  auto sources = ObserveSources(name, wanted);
+  auto sources = ObserveSources(name, wanted, only_asked);
   if (!sources) return Unreadable(sources.error());
   observation.facts.merge(*std::move(sources));
-  if (wanted == nullptr) return observation;
+  // After a step of its own: that has looked itself, until it was open. Who drops since is drift.
+  if (wanted == nullptr || only_asked) return observation;
   const auto obstacles = FindObstacles(*wanted);
   if (!obstacles) return Unreadable(obstacles.error());
   for (const auto& obstacle : *obstacles) observation.facts["way through " + obstacle] = "closed";
@@ -88,10 +89,10 @@ Result<Observations> FirewallProber::Probe(const ProbeRequest& request) {
   Observations observations;
   for (const auto& [key, wanted] : request.parts) {
     if (key.part == Part::kFirewall)
-      observations[key] = ObserveFirewall(request.project, std::get_if<FirewallWanted>(&wanted));
+      observations[key] = ObserveFirewall(request.project, std::get_if<FirewallWanted>(&wanted), request.only_asked);
   }
   if (!observations.empty() || request.only_asked) return observations;
-  auto left_over = ObserveFirewall(request.project, nullptr);
+  auto left_over = ObserveFirewall(request.project, nullptr, request.only_asked);
   if (left_over.presence == Presence::kPresent)
     observations[{request.project, {Kind::kTopology, ""}, Part::kFirewall}] = std::move(left_over);
   return observations;

@@ -36,7 +36,7 @@ Result<std::optional<std::string>> NameFileFact(const std::string& path, uid_t o
   if (!S_ISREG(st.st_mode)) return "not a file";
   if (st.st_uid != owner) return "owner " + std::to_string(st.st_uid);
   if ((st.st_mode & 07777) != kNameFileMode) return "mode " + FormatMode(st.st_mode);
-  return Sha256::Of(TRY(sys::ReadBrief(fd.get(), path))).Hex();
+  return Sha256::Of(TRY(sys::ReadRegular(fd.get(), static_cast<std::size_t>(st.st_size), path))).Hex();
 }
 
 Observation ObserveNames(const std::string& directory) {

@@ -13,6 +13,7 @@
 
 #include "actuators/netns/answers.hpp"
 #include "spec/net.hpp"
+#include "state/parts/facts.hpp"
 
 namespace nucleus::netns {
 
@@ -49,7 +50,7 @@ bool IsStrange(const Snapshot& snapshot, const Route& route) {
   if (route.IsOrdinary() || snapshot.IsKernels(route)) return false;
   // Over a link that a workload has made it may send what it likes.
   const Link* link = snapshot.Find(route.index);
-  return link == nullptr || link->kind == "veth" || link->name == "lo";
+  return link == nullptr || KeepsRoutes(*link);
 }
 
 std::string RouteName(const Route& route) {
@@ -84,9 +85,9 @@ class FirstFew {
     const auto [fact, is_new] = facts_.emplace(name, value);
     if (!is_new) fact->second += ", " + value;
   }
-  void Tell(Facts& facts, const std::string& what) {
+  void Tell(Facts& facts, const std::string& what, std::string_view value = "there") {
     facts.merge(std::move(facts_));
-    if (count_ > kMost) facts[std::to_string(count_ - kMost) + " further " + what] = "there";
+    if (count_ > kMost) facts[std::to_string(count_ - kMost) + " further " + what] = value;
   }
 
  private:
@@ -112,7 +113,7 @@ Result<RoutingRules> DumpRules(Netlink& netlink, bool v6) {
   RoutingRules there;
   for (const int family : {AF_INET, AF_INET6}) {
     if (family == AF_INET6 && !v6) continue;
-    Message message(RTM_GETRULE, 0);
+    auto message = Message::Question(RTM_GETRULE);
     fib_rule_hdr filter{};
     filter.family = static_cast<std::uint8_t>(family);
     message.Header(filter);
@@ -150,16 +151,25 @@ std::vector<Route> StrangeRoutes(const Snapshot& snapshot) {
   return strange;
 }
 
+Facts LostRouteFaults(const std::vector<LostRoute>& lost) {
+  Facts faults;
+  FirstFew routes;
+  for (const auto& one : lost) routes.Add(RouteName(one.route), std::string(kGoneFact));
+  routes.Tell(faults, "routes of addresses", kGoneFact);
+  return faults;
+}
+
 Facts RoutingFaults(const Snapshot& snapshot, const RoutingRules& there) {
   Facts faults;
   if (RoutesByItself(snapshot)) return faults;
+  faults.merge(LostRouteFaults(LostRoutes(snapshot)));
   FirstFew routes, rules;
   for (const auto& route : StrangeRoutes(snapshot)) routes.Add(RouteName(route), std::string(TypeText(route.type)));
   for (const auto& rule : there.rules)
     if (!rule.IsKernels()) rules.Add(RuleName(rule.family, rule.priority), ActionText(rule));
   routes.Tell(faults, "routes");
   rules.Tell(faults, "routing rules");
-  for (const auto& kernels : MissingRules(there)) faults[RuleName(kernels.family, kernels.priority)] = "deleted";
+  for (const auto& kernels : MissingRules(there)) faults[RuleName(kernels.family, kernels.priority)] = kGoneFact;
   return faults;
 }
 

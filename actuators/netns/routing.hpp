@@ -1,12 +1,13 @@
 // Where packets of a namespace go besides the routes that it was given: rules that choose a table, routes in other
-// tables, and routes that lead nowhere (blackhole, prohibit). A namespace of ours has the kernel's own alone.
-// ip-rule(8), ip-route(8), rtnetlink(7). In the namespace of the socket.
+// tables, and routes that lead nowhere (blackhole, prohibit). A namespace of ours has the kernel's own alone, and all
+// of them. ip-rule(8), ip-route(8), rtnetlink(7). In the namespace of the socket.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "actuators/netns/lost_routes.hpp"
 #include "actuators/netns/netlink.hpp"
 #include "state/parts/parts.hpp"
 
@@ -41,7 +42,11 @@ struct KernelsRule {
   std::uint32_t priority, table;
 };
 std::vector<KernelsRule> MissingRules(const RoutingRules& there);
-std::vector<Route> StrangeRoutes(const Snapshot& snapshot);          // of other tables and types, but the kernel's own
+std::vector<Route> StrangeRoutes(const Snapshot& snapshot);  // of other tables and types, but the kernel's own
+
+// Each under a name of its own, of many the number.
+Facts LostRouteFaults(const std::vector<LostRoute>& lost);
+
 std::string RuleName(unsigned char family, std::uint32_t priority);  // for facts and errors
 
 // What there is too much and too little, each under a name of its own, and of many the number; empty where it is as it

@@ -52,13 +52,15 @@ Result<> DeleteRule(Netlink& netlink, const RoutingRule& rule) {
 Result<> RepairRouting() {
   auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
   const auto snapshot = TRY(DumpAll(netlink, HasIpv6()));
-  if (RoutesByItself(snapshot)) return {};
+  if (RoutesByItself(snapshot)) return RestoreRoutes(netlink, LostRoutes(snapshot));
   const auto there = TRY(DumpRules(netlink, HasIpv6()));
   Repairs repairs;
   for (const auto& kernels : MissingRules(there)) repairs.Note(AddRule(netlink, kernels), {EEXIST});
   for (const auto& rule : there.rules)
     if (!rule.IsKernels()) repairs.Note(DeleteRule(netlink, rule), {ENOENT, ESRCH});
   for (const auto& route : StrangeRoutes(snapshot)) repairs.Note(DeleteRoute(netlink, route), {ENOENT, ESRCH});
+  // Looked at anew: one that was strange may have been in the place of one of the kernel's.
+  repairs.Note(RestoreRoutes(netlink, LostRoutes(TRY(DumpAll(netlink, HasIpv6())))), {});
   return repairs.Take();
 }
 

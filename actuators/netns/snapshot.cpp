@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "actuators/netns/answers.hpp"
+#include "actuators/netns/lost_routes.hpp"
 #include "spec/net.hpp"
 #include "state/parts/network_help.hpp"
 
@@ -37,13 +39,14 @@ Result<std::optional<Link>> AnswerOf(Netlink& netlink, Message& message, std::st
   return link;
 }
 
-// table RT_TABLE_UNSPEC: of all.
-Result<std::vector<Route>> RoutesOf(Netlink& netlink, unsigned char family, unsigned char table) {
-  Message message(RTM_GETROUTE, 0);
+// table RT_TABLE_UNSPEC: of all. index 0: over every link.
+Result<std::vector<Route>> RoutesOf(Netlink& netlink, unsigned char family, unsigned char table, int index = 0) {
+  auto message = Message::Question(RTM_GETROUTE);
   rtmsg filter{};
   filter.rtm_family = family;
   filter.rtm_table = table;
   message.Header(filter);
+  if (index != 0) message.Put(RTA_OIF, index);
   auto routes = DumpOf(netlink, message, "list routes", RouteOf);
   // With strict checks, a table that was never used is an error; it is as good as empty.
   if (!routes && routes.error().sys_errno == ENOENT) return std::vector<Route>();
@@ -90,15 +93,15 @@ const Link* Snapshot::Find(int index) const {
 }
 
 std::string Snapshot::AddressesOf(int index) const {
-  std::vector<std::pair<spec::IpAddress, std::uint8_t>> found;
-  for (const auto& address : addresses) {
-    if (address.index == index) found.emplace_back(address.address, address.prefix);
+  std::vector<std::tuple<spec::IpAddress, std::uint8_t, std::optional<spec::IpAddress>>> found;
+  for (const auto& one : addresses) {
+    if (one.index == index) found.emplace_back(one.address, one.prefix, one.peer);
   }
   std::ranges::sort(found);
   std::string text;
-  for (const auto& [address, prefix] : found) {
+  for (const auto& [address, prefix, peer] : found) {
     if (!text.empty()) text += ' ';
-    text += spec::Format(address) + "/" + std::to_string(prefix);
+    text += spec::Format(address) + (peer ? ",peer=" + spec::Format(*peer) : "") + "/" + std::to_string(prefix);
   }
   return text.empty() ? "no address" : text;
 }
@@ -146,11 +149,12 @@ std::optional<std::string> UserspaceFault(const Snapshot& snapshot, bool v6) {
                             route.IsV6() ? spec::IpAddress(kUserspaceGateway6) : spec::IpAddress(kUserspaceGateway);
                         return route.index == link->index && route.gateway == gateway;
                       });
+  if (!LostRoutes(snapshot, {link}).empty()) return "it has lost a route of its address";
   return routed ? std::nullopt : std::optional<std::string>("it has not the default route");
 }
 
 Result<std::vector<Link>> DumpLinks(Netlink& netlink, std::string_view kind) {
-  Message message(RTM_GETLINK, 0);
+  auto message = Message::Question(RTM_GETLINK);
   message.Header(ifinfomsg{}).Put(IFLA_EXT_MASK, kSkipStatistics);
   if (!kind.empty())
     message.PutNested(IFLA_LINKINFO, [&](Message& info) { info.PutText(IFLA_INFO_KIND, std::string(kind)); });
@@ -158,7 +162,7 @@ Result<std::vector<Link>> DumpLinks(Netlink& netlink, std::string_view kind) {
 }
 
 Result<std::vector<LinkAddress>> DumpAddresses(Netlink& netlink, int index, unsigned char family) {
-  Message message(RTM_GETADDR, 0);
+  auto message = Message::Question(RTM_GETADDR);
   ifaddrmsg filter{};
   filter.ifa_family = family;
   filter.ifa_index = static_cast<std::uint32_t>(index);
@@ -171,8 +175,21 @@ Result<std::vector<LinkAddress>> DumpAddresses(Netlink& netlink, int index, unsi
 
 Result<std::vector<Route>> DumpRoutes(Netlink& netlink, unsigned char family) {
   auto routes = TRY(RoutesOf(netlink, family, RT_TABLE_MAIN));
-  std::erase_if(routes, [](const Route& route) { return !route.IsOrdinary(); });
+  std::erase_if(routes, [](const Route& route) { return !route.IsOfMain(); });
   return routes;
+}
+
+Result<std::vector<Route>> DumpRoutesOver(Netlink& netlink, int index) {
+  std::vector<Route> all;
+  for (const int family : {AF_INET, AF_INET6}) {
+    if (family == AF_INET6 && !HasIpv6()) continue;
+    auto routes = RoutesOf(netlink, static_cast<unsigned char>(family), RT_TABLE_UNSPEC, index);
+    if (!routes && routes.error().sys_errno == ENODEV) return std::vector<Route>();
+    std::ranges::move(TRY(std::move(routes)), std::back_inserter(all));
+  }
+  // Older kernels pass over the filter.
+  std::erase_if(all, [&](const Route& route) { return route.index != index; });
+  return all;
 }
 
 Result<Snapshot> DumpAll(Netlink& netlink, bool v6) {
@@ -190,13 +207,13 @@ bool HasIpv6() {
 }
 
 Result<std::optional<Link>> GetLink(Netlink& netlink, std::string_view name) {
-  Message message(RTM_GETLINK, 0);
+  auto message = Message::Question(RTM_GETLINK);
   message.Header(ifinfomsg{}).PutText(IFLA_IFNAME, name).Put(IFLA_EXT_MASK, kSkipStatistics);
   return AnswerOf(netlink, message, name);
 }
 
 Result<std::optional<Link>> GetLink(Netlink& netlink, int index) {
-  Message message(RTM_GETLINK, 0);
+  auto message = Message::Question(RTM_GETLINK);
   ifinfomsg header{};
   header.ifi_index = index;
   message.Header(header).Put(IFLA_EXT_MASK, kSkipStatistics);

@@ -183,19 +183,19 @@ Result<> Site::Undo(Project& project) {
   return {};
 }
 
-Observations Site::Probe(Project& project) {
+Observations Site::Probe(Project& project, bool only_asked) {
   Observations all;
   for (Prober* prober : {static_cast<Prober*>(&links), static_cast<Prober*>(&tables), static_cast<Prober*>(&names)}) {
-    auto observations = prober->Probe({project.name(), project.parts()});
+    auto observations = prober->Probe({project.name(), project.parts(), only_asked});
     EXPECT_TRUE(observations) << observations.error().Message();
     if (observations) all.merge(*observations);
   }
   return all;
 }
 
-std::string Site::Drift(Project& project) {
+std::string Site::Drift(Project& project, bool only_asked) {
   std::string text;
-  auto observed = Probe(project);
+  auto observed = Probe(project, only_asked);
   for (const auto& [key, wanted] : project.parts()) {
     const Observation& now = observed[key];
     if (now.presence == Presence::kAbsent) text += key.Text() + ": absent\n";
@@ -314,6 +314,11 @@ std::string Ask(const std::string& pin, const std::string& address, int port, in
 
 std::string AskOnce(const std::string& pin, const std::string& address, int port, bool udp) {
   return TryOnce(pin, address, port, 250, udp);
+}
+
+Result<> DropDefaultRoute(Netlink& netlink) {
+  (void)TRY(DropRoutes(netlink, std::nullopt, {}, AF_INET));
+  return {};
 }
 
 }  // namespace nucleus::netns::testing

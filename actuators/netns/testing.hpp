@@ -8,6 +8,7 @@
 
 #include "actuators/netns/apply.hpp"
 #include "actuators/netns/namespace.hpp"
+#include "actuators/netns/netlink.hpp"
 #include "actuators/netns/probe.hpp"
 #include "actuators/sys/fd.hpp"
 
@@ -55,9 +56,10 @@ struct Site {
 
   Result<> Apply(Project& project);  // every part, in an order that works
   Result<> Undo(Project& project);
-  Observations Probe(Project& project);
+  // only_asked: as after a step, see ProbeRequest.
+  Observations Probe(Project& project, bool only_asked = false);
   // "key: name: expected -> observed", one per difference; "" when all is as it should be.
-  std::string Drift(Project& project);
+  std::string Drift(Project& project, bool only_asked = false);
 };
 
 // A namespace that is not of nucleus, linked to the host: address of the host's end, own address.
@@ -77,6 +79,8 @@ class EchoServer {
   sys::Fd stop_;
   std::jthread thread_;
 };
+
+Result<> DropDefaultRoute(Netlink& netlink);  // of IPv4, as somebody would
 
 // The answer of the server, "" where there was none in time. A link needs a moment to come up: tries again until then.
 std::string Ask(const std::string& pin, const std::string& address, int port, int timeout_ms = 2000, bool udp = false);

@@ -102,9 +102,9 @@ class NetnsTraffic : public ::testing::Test {
 };
 
 TEST_F(NetnsTraffic, ServicesOfANetworkReachEachOtherAndNobodyElse) {
-  EXPECT_EQ(AskOnce(shop_.Pin("web"), "10.77.1.3", 80), "10.77.1.2");
-  EXPECT_EQ(AskOnce(shop_.Pin("web"), "10.77.2.3", 80), "10.77.2.2");
-  EXPECT_EQ(AskOnce(shop_.Pin("db"), "10.77.2.2", 80), "10.77.2.3");
+  EXPECT_EQ(Ask(shop_.Pin("web"), "10.77.1.3", 80), "10.77.1.2");
+  EXPECT_EQ(Ask(shop_.Pin("web"), "10.77.2.3", 80), "10.77.2.2");
+  EXPECT_EQ(Ask(shop_.Pin("db"), "10.77.2.2", 80), "10.77.2.3");
   // Between networks of a project.
   EXPECT_EQ(AskOnce(shop_.Pin("peer"), "10.77.3.2", 80), "");
   EXPECT_EQ(AskOnce(shop_.Pin("aside"), "10.77.1.2", 80), "");
@@ -115,19 +115,19 @@ TEST_F(NetnsTraffic, ServicesOfANetworkReachEachOtherAndNobodyElse) {
   EXPECT_EQ(AskOnce(rival_.Pin("web"), "10.77.1.2", 80), "");
   EXPECT_EQ(AskOnce(rival_.Pin("web"), "10.77.2.3", 80), "");
   // And each one itself.
-  EXPECT_EQ(AskOnce(shop_.Pin("web"), "127.0.0.1", 80), "127.0.0.1");
+  EXPECT_EQ(Ask(shop_.Pin("web"), "127.0.0.1", 80), "127.0.0.1");
 }
 
 TEST_F(NetnsTraffic, TheWayOutIsMasqueradedAndInternalHasNone) {
-  EXPECT_EQ(AskOnce(shop_.Pin("web"), kOutside, 80), kHostOutside);
-  EXPECT_EQ(AskOnce(shop_.Pin("peer"), kOutside, 80), kHostOutside);
-  EXPECT_EQ(AskOnce(rival_.Pin("web"), kOutside, 80), kHostOutside);
+  EXPECT_EQ(Ask(shop_.Pin("web"), kOutside, 80), kHostOutside);
+  EXPECT_EQ(Ask(shop_.Pin("peer"), kOutside, 80), kHostOutside);
+  EXPECT_EQ(Ask(rival_.Pin("web"), kOutside, 80), kHostOutside);
   EXPECT_EQ(AskOnce(shop_.Pin("db"), kOutside, 80), "");
   // Also not when somebody inside makes himself a route.
   Done(testing::RunInside(shop_.Pin("db"), []() -> Result<> {
     auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
     const auto link = TRY(GetLink(netlink, "eth0"));
-    return SetRoutes(netlink, DefaultRoute{spec::ParseIpv4("10.77.2.1").value(), link->index}, {});
+    return AddDefaultRoute(netlink, {spec::ParseIpv4("10.77.2.1").value(), link->index});
   }));
   EXPECT_EQ(AskOnce(shop_.Pin("db"), kOutside, 80), "");
   EXPECT_EQ(AskOnce(shop_.Pin("db"), "10.77.1.3", 80), "");
@@ -138,35 +138,35 @@ TEST_F(NetnsTraffic, NobodyOutsideGetsInButThroughAPublishedPort) {
   for (const auto* address : {"10.77.1.2", "10.77.2.3", "10.77.3.2", "10.77.8.2"}) {
     EXPECT_EQ(AskOnce(outside_, address, 80), "") << address;
   }
-  EXPECT_EQ(AskOnce(outside_, kHostOutside, 8080), kOutside) << "with the client's own address";
-  EXPECT_EQ(AskOnce(outside_, kHostOutside, 8053, true), kOutside);
-  EXPECT_EQ(AskOnce(outside_, kHostOutside, 8082), kOutside);
-  EXPECT_EQ(AskOnce(outside_, kHostOutside, 9090), kOutside);
+  EXPECT_EQ(Ask(outside_, kHostOutside, 8080), kOutside) << "with the client's own address";
+  EXPECT_EQ(Ask(outside_, kHostOutside, 8053, 2000, true), kOutside);
+  EXPECT_EQ(Ask(outside_, kHostOutside, 8082), kOutside);
+  EXPECT_EQ(Ask(outside_, kHostOutside, 9090), kOutside);
   EXPECT_EQ(AskOnce(outside_, kHostOutside, 8081), "") << "published on 127.0.0.1 alone";
   EXPECT_EQ(AskOnce(outside_, kHostOutside, 8083), "") << "its network has no way in";
 }
 
 TEST_F(NetnsTraffic, TheHostReachesPublishedPorts) {
-  EXPECT_EQ(AskOnce(kHost, "127.0.0.1", 8080), "10.77.1.1");
-  EXPECT_EQ(AskOnce(kHost, kHostOutside, 8080), kHostOutside);
-  EXPECT_EQ(AskOnce(kHost, "10.77.1.1", 8080), "10.77.1.1");
-  EXPECT_EQ(AskOnce(kHost, "127.0.0.1", 8053, true), "10.77.1.1");
-  EXPECT_EQ(AskOnce(kHost, "127.0.0.1", 8081), "10.77.1.1");
+  EXPECT_EQ(Ask(kHost, "127.0.0.1", 8080), "10.77.1.1");
+  EXPECT_EQ(Ask(kHost, kHostOutside, 8080), kHostOutside);
+  EXPECT_EQ(Ask(kHost, "10.77.1.1", 8080), "10.77.1.1");
+  EXPECT_EQ(Ask(kHost, "127.0.0.1", 8053, 2000, true), "10.77.1.1");
+  EXPECT_EQ(Ask(kHost, "127.0.0.1", 8081), "10.77.1.1");
   EXPECT_EQ(AskOnce(kHost, kHostOutside, 8081), "");
-  EXPECT_EQ(AskOnce(kHost, kHostOutside, 8082), kHostOutside);
+  EXPECT_EQ(Ask(kHost, kHostOutside, 8082), kHostOutside);
   EXPECT_EQ(AskOnce(kHost, "127.0.0.1", 8082), "");
   // A service without a way out has no route back; it is asked from its gateway.
-  EXPECT_EQ(AskOnce(kHost, "127.0.0.1", 8083), "10.77.2.1");
-  EXPECT_EQ(AskOnce(kHost, kHostOutside, 8083), "10.77.2.1");
+  EXPECT_EQ(Ask(kHost, "127.0.0.1", 8083), "10.77.2.1");
+  EXPECT_EQ(Ask(kHost, kHostOutside, 8083), "10.77.2.1");
 }
 
 TEST_F(NetnsTraffic, ContainersReachPublishedPortsThroughTheHostsAddress) {
-  EXPECT_EQ(AskOnce(shop_.Pin("peer"), kHostOutside, 8080), "10.77.1.1") << "hairpin on the same bridge";
-  EXPECT_EQ(AskOnce(shop_.Pin("web"), kHostOutside, 8080), "10.77.1.1") << "of a service with itself";
-  EXPECT_EQ(AskOnce(shop_.Pin("aside"), kHostOutside, 8080), "10.77.1.1") << "from another network";
-  EXPECT_EQ(AskOnce(rival_.Pin("web"), kHostOutside, 8080), "10.77.1.1") << "from another project";
-  EXPECT_EQ(AskOnce(shop_.Pin("web"), "10.77.1.1", 9090), "10.77.8.1") << "by the gateway's address";
-  EXPECT_EQ(AskOnce(shop_.Pin("aside"), kHostOutside, 8053, true), "10.77.1.1");
+  EXPECT_EQ(Ask(shop_.Pin("peer"), kHostOutside, 8080), "10.77.1.1") << "hairpin on the same bridge";
+  EXPECT_EQ(Ask(shop_.Pin("web"), kHostOutside, 8080), "10.77.1.1") << "of a service with itself";
+  EXPECT_EQ(Ask(shop_.Pin("aside"), kHostOutside, 8080), "10.77.1.1") << "from another network";
+  EXPECT_EQ(Ask(rival_.Pin("web"), kHostOutside, 8080), "10.77.1.1") << "from another project";
+  EXPECT_EQ(Ask(shop_.Pin("web"), "10.77.1.1", 9090), "10.77.8.1") << "by the gateway's address";
+  EXPECT_EQ(Ask(shop_.Pin("aside"), kHostOutside, 8053, 2000, true), "10.77.1.1");
   EXPECT_EQ(AskOnce(shop_.Pin("peer"), kHostOutside, 8081), "");
   EXPECT_EQ(AskOnce(shop_.Pin("db"), "10.77.2.1", 8080), "") << "a network without a way out";
 }
@@ -207,7 +207,7 @@ TEST_F(NetnsTraffic, TheHostsLoopbackIsClosedToContainersAndNeighbours) {
   // That the try itself is a real one: without the guard the container gets through.
   for (const auto* project : {"shop", "rival"})  // each guards every bridge of nucleus
     Done(RunNft("flush chain inet " + FirewallTable(project) + " guard\n", "test", "flush"));
-  EXPECT_EQ(AskOnce(shop_.Pin("peer"), "127.0.0.1", 7000), "10.77.1.3");
+  EXPECT_EQ(Ask(shop_.Pin("peer"), "127.0.0.1", 7000), "10.77.1.3");
 }
 
 TEST_F(NetnsTraffic, TheHostItselfIsClosedToNetworksWithoutAWayOut) {
@@ -218,27 +218,27 @@ TEST_F(NetnsTraffic, TheHostItselfIsClosedToNetworksWithoutAWayOut) {
   Done(testing::RunInside(shop_.Pin("db"), []() -> Result<> {
     auto netlink = TRY(Netlink::Open(NETLINK_ROUTE));
     const auto link = TRY(GetLink(netlink, "eth0"));
-    return SetRoutes(netlink, DefaultRoute{spec::ParseIpv4("10.77.2.1").value(), link->index}, {});
+    return AddDefaultRoute(netlink, {spec::ParseIpv4("10.77.2.1").value(), link->index});
   }));
   for (const auto* address : {"10.77.2.1", "10.77.1.1", "10.77.8.1", kHostOutside}) {
     EXPECT_EQ(AskOnce(shop_.Pin("db"), address, 7200), "") << address;
     EXPECT_EQ(AskOnce(shop_.Pin("db"), address, 7201, true), "") << address;
   }
   // Of the others the host's own firewall decides; and the host asks whom it likes.
-  EXPECT_EQ(AskOnce(shop_.Pin("peer"), "10.77.1.1", 7200), "10.77.1.3");
-  EXPECT_EQ(AskOnce(kHost, "10.77.2.3", 80), "10.77.2.1");
-  EXPECT_EQ(AskOnce(kHost, "127.0.0.1", 8083), "10.77.2.1");
+  EXPECT_EQ(Ask(shop_.Pin("peer"), "10.77.1.1", 7200), "10.77.1.3");
+  EXPECT_EQ(Ask(kHost, "10.77.2.3", 80), "10.77.2.1");
+  EXPECT_EQ(Ask(kHost, "127.0.0.1", 8083), "10.77.2.1");
 
   // That the try itself is a real one.
   Done(RunNft("flush chain inet " + FirewallTable("shop") + " input\n", "test", "flush"));
-  EXPECT_EQ(AskOnce(shop_.Pin("db"), "10.77.2.1", 7200), "10.77.2.3");
-  EXPECT_EQ(AskOnce(shop_.Pin("db"), kHostOutside, 7200), "10.77.2.3");
+  EXPECT_EQ(Ask(shop_.Pin("db"), "10.77.2.1", 7200), "10.77.2.3");
+  EXPECT_EQ(Ask(shop_.Pin("db"), kHostOutside, 7200), "10.77.2.3");
 }
 
 TEST_F(NetnsTraffic, ABridgeThatHasNoRulesAnyMoreLeadsNowhere) {
   auto& firewall = shop_.Get<FirewallWanted>("topology/firewall");
   std::erase_if(firewall.networks, [](const auto& net) { return net.network == "side"; });
-  ASSERT_EQ(AskOnce(shop_.Pin("aside"), kOutside, 80), kHostOutside);
+  ASSERT_EQ(Ask(shop_.Pin("aside"), kOutside, 80), kHostOutside);
   Done(site_.actuator.Apply(shop_.Key("topology/firewall"), firewall, {}));
   RouteFromOutside("10.77.0.0/16");  // so that an answer would find its way without being masqueraded
   EXPECT_EQ(AskOnce(shop_.Pin("aside"), kOutside, 80), "");
@@ -248,14 +248,14 @@ TEST_F(NetnsTraffic, ABridgeThatHasNoRulesAnyMoreLeadsNowhere) {
 TEST_F(NetnsTraffic, AVethThatIsMadeAgainServesTheSameWorkload) {
   const std::string veth = VethLink("shop", {Kind::kService, "web"}, "front");
   auto netlink = Netlink::Open(NETLINK_ROUTE);
-  ASSERT_EQ(AskOnce(shop_.Pin("peer"), "10.77.1.2", 80), "10.77.1.3");
+  ASSERT_EQ(Ask(shop_.Pin("peer"), "10.77.1.2", 80), "10.77.1.3");
   Done(DeleteLink(*netlink, GetLink(*netlink, veth).value()->index, veth));
   EXPECT_EQ(AskOnce(shop_.Pin("peer"), "10.77.1.2", 80), "");
   Done(site_.Apply(shop_));
   // The server's socket was opened before, and the neighbours still know its hardware address.
   EXPECT_EQ(Ask(shop_.Pin("peer"), "10.77.1.2", 80, 1000), "10.77.1.3");
-  EXPECT_EQ(AskOnce(kHost, "127.0.0.1", 8080), "10.77.1.1");
-  EXPECT_EQ(AskOnce(shop_.Pin("web"), kOutside, 80), kHostOutside);
+  EXPECT_EQ(Ask(kHost, "127.0.0.1", 8080), "10.77.1.1");
+  EXPECT_EQ(Ask(shop_.Pin("web"), kOutside, 80), kHostOutside);
 }
 
 TEST_F(NetnsTraffic, ABridgeThatIsMadeAgainServesTheSameWorkloads) {
@@ -272,7 +272,7 @@ TEST_F(NetnsTraffic, PublishedPortsChangeLive) {
   auto& firewall = shop_.Get<FirewallWanted>("topology/firewall");
   firewall.forwards.front().port.host_port = 8888;
   Done(site_.Apply(shop_));
-  EXPECT_EQ(AskOnce(kHost, "127.0.0.1", 8888), "10.77.1.1");
+  EXPECT_EQ(Ask(kHost, "127.0.0.1", 8888), "10.77.1.1");
   EXPECT_EQ(AskOnce(kHost, "127.0.0.1", 8080), "");
 }
 

@@ -12,6 +12,7 @@
 #include <csignal>
 #include <system_error>
 
+#include "actuators/netns/free_ports.hpp"
 #include "actuators/netns/links.hpp"
 #include "actuators/netns/namespace.hpp"
 #include "actuators/netns/program_sockets.hpp"
@@ -91,8 +92,7 @@ Result<> UserspaceNetwork::StartProgram(const UserspaceProgram& program) {
     return {};
   }
   program_ = TRY(StartSlirp(program.path, place_));
-  (void)TRY(PublishAll());
-  return {};
+  return PublishAll();
 }
 
 // Both leave IPv6 to advertisements of theirs, or to whoever may write the settings of the namespace.
@@ -101,8 +101,8 @@ Result<> UserspaceNetwork::FurnishLink() {
   return link ? SetUserspaceLink(*look_, *link, true) : Result<>();  // gone again: noticed by who watches
 }
 
-// What slirp4netns publishes becomes ports_. False: of a port that is no more there may be connections yet.
-Result<bool> UserspaceNetwork::PublishAll() {
+// What slirp4netns publishes is no more than ports_. False: of one that is no more there may be connections yet.
+Result<bool> UserspaceNetwork::Withdraw() {
   bool ended = true;
   for (auto it = program_.published.begin(); it != program_.published.end();) {
     if (std::ranges::find(ports_, it->first) != ports_.end()) {
@@ -113,22 +113,32 @@ Result<bool> UserspaceNetwork::PublishAll() {
     ended = ended && EndConnections(program_.pid, program_.process, it->first);
     it = program_.published.erase(it);
   }
+  return ended;
+}
+
+// And all of them.
+Result<> UserspaceNetwork::PublishAll() {
   for (const auto& port : ports_) {
     if (!program_.published.contains(port)) program_.published[port] = TRY(PublishBySlirp(place_, port));
   }
   WidenListenQueues(program_.pid, program_.process);
-  return ended;
+  return {};
 }
 
-Result<> UserspaceNetwork::Publish(std::vector<spec::PortForward> ports) {
+Result<> UserspaceNetwork::Publish(std::vector<spec::PortForward> ports, std::chrono::milliseconds patience) {
   const std::lock_guard lock(mutex_);
   const bool other = ports != ports_;
   ports_ = std::move(ports);
   const bool slirp = running_ == spec::NatBackend::kSlirp4netns;
-  if (program_.pid != 0 && slirp && !FirstOnIpv6(ports_) && TRY(PublishAll())) return {};
   if (program_.pid != 0 && !slirp && !other) return {};
-  program_.End();
-  const auto launched = Launch();
+  const bool stays = program_.pid != 0 && slirp && !FirstOnIpv6(ports_) && TRY(Withdraw());
+  if (!stays) program_.End();
+  auto missing = ports_;
+  if (stays) std::erase_if(missing, [&](const auto& port) { return program_.published.contains(port); });
+  // What was given up here is given up by now: two services may change places.
+  const auto free = AwaitFree(missing, patience);
+  if (stays) return free ? PublishAll() : free;
+  const auto launched = free ? Launch() : free;
   ::eventfd_write(stop_.get(), 1);
   return launched;
 }

@@ -7,6 +7,7 @@
 // where that cannot be done it is told, once until it can.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -43,8 +44,9 @@ class UserspaceNetwork {
 
   // These and no others are published from here on; sorted. Connections by a port that is no more are ended. What stays
   // is not interrupted, where the program can change it (slirp4netns); pasta is started anew, and so is one that cannot
-  // have them. On error some may be missing; the same call again tries again.
-  Result<> Publish(std::vector<spec::PortForward> ports);
+  // have them. For one that somebody else has it waits so long. On error some may be missing; the same call again tries
+  // again.
+  Result<> Publish(std::vector<spec::PortForward> ports, std::chrono::milliseconds patience);
   // Those that are at this moment.
   std::vector<spec::PortForward> Published();
 
@@ -54,7 +56,8 @@ class UserspaceNetwork {
   Result<> Launch();
   Result<> StartProgram(const UserspaceProgram& program);
   Result<> FurnishLink();
-  Result<bool> PublishAll();
+  Result<bool> Withdraw();
+  Result<> PublishAll();
   Result<> Watch();
   bool LostLink();
   void Keep();

@@ -9,14 +9,15 @@
 #include <chrono>
 #include <climits>
 #include <limits>
+#include <utility>
 
 #include "actuators/process/at_end.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/process/hold.hpp"
 #include "actuators/process/log.hpp"
+#include "actuators/process/patience.hpp"
 #include "actuators/process/probe.hpp"
 #include "actuators/process/running.hpp"
-#include "actuators/process/start_supervisor.hpp"
 #include "actuators/process/stop.hpp"
 #include "actuators/sys/cgroup_control.hpp"
 #include "actuators/sys/clone3.hpp"
@@ -29,6 +30,11 @@
 namespace nucleus::process {
 
 namespace {
+
+using Steady = std::chrono::steady_clock;
+
+constexpr Duration kLookupTime{60'000};  // of names, by the program that helps with the network
+constexpr ::useconds_t kLookUs = 10'000;
 
 std::string In(const std::string& directory, std::string_view file) {
   return directory + "/" + std::string(file);
@@ -93,7 +99,7 @@ Result<std::string> AskForNetwork(const std::string& directory, const std::optio
 
 // The same process goes on: what may change under it is changed.
 Result<> Update(const PartKey& key, const std::string& directory, const ProcessWanted& wanted, pid_t supervisor) {
-  TRY(Thaw(key));
+  TRY(Thaw(key, directory));
   const std::string network = wanted.network ? DigestOf(*wanted.network).Hex() : "";
   const auto follows = [&](const Found& found) {
     return found.status && found.status->policy_digest == wanted.policy_digest && found.status->network == network;
@@ -105,19 +111,31 @@ Result<> Update(const PartKey& key, const std::string& directory, const ProcessW
   // Where it does as it was told already it is left alone.
   const bool ask = !found.status || found.status->network != network;
   const std::string serial = ask ? TRY(AskForNetwork(directory, wanted.network)) : "";
-  const int tries = ask && wanted.network ? 6'000 : 500;  // names are looked up
-  for (int i = 0; i < tries; ++i) {
+  const Duration lookups = ask && wanted.network ? kLookupTime : Duration{0};
+  const auto end = Steady::now() + AttentionTimeOf(directory) + lookups;
+  for (bool told = false; Steady::now() < end; ::usleep(kLookUs)) {
     const auto holder = TRY(FindSupervisor(directory));
     if (!holder || holder->pid != supervisor) break;
-    if (i == 0) TRY(sys::SendSignal(holder->pidfd, SIGHUP, "supervisor"));
+    if (!std::exchange(told, true)) TRY(sys::SendSignal(holder->pidfd, SIGHUP, "supervisor"));
     const auto now = TRY(Find(directory));
     if (follows(now)) return {};
     const auto state = ReadNetworkState(now.status ? now.status->network : "");
     if (!serial.empty() && state.serial == serial)
       return Fail(ErrorCode::kSystem, "change the network of", key.Text(), state.why);
-    ::usleep(10'000);
   }
   return Fail(ErrorCode::kTimeout, "change the policy of", key.Text(), "its supervisor does not take it up");
+}
+
+// What is being started may have read its files, and not be told of yet.
+Result<Found> FindStarted(const std::string& directory) {
+  const auto end = Steady::now() + AttentionTimeOf(directory);
+  auto found = TRY(Find(directory));
+  const auto starts = [&] { return found.supervisor != 0 && found.status->state == Status::State::kStarting; };
+  while (found.status && starts() && Steady::now() < end) {
+    ::usleep(kLookUs);
+    found = TRY(Find(directory));
+  }
+  return found;
 }
 
 Result<> Tag(const Launch& launch) {
@@ -208,7 +226,7 @@ Result<> ProcessActuator::Apply(const PartKey& key, const Wanted& part, const Pr
 }
 
 Result<> ProcessActuator::Start(const PartKey& key, const ProcessWanted& wanted) {
-  TRY(Thaw(key));
+  TRY(Thaw(key, wanted.directory));
   const Launch launch = TRY(compiler_(key, wanted));
   TRY(Tag(launch));
   ::unlink(In(wanted.directory, kStatusFile).c_str());
@@ -217,9 +235,13 @@ Result<> ProcessActuator::Start(const PartKey& key, const ProcessWanted& wanted)
   TRY(sys::ReplaceFile(In(wanted.directory, kLaunchFile), Encode(launch), 0600));
   TRY(sys::ReplaceFile(In(wanted.directory, kPolicyFile), Encode(launch.policy), 0600));
   (void)TRY(AskForNetwork(wanted.directory, wanted.network));
-  std::string group;
-  if (!launch.cgroup.empty()) group = TRY(cgroup::MakeSupervisorGroup(key.project));
-  return StartSupervisor(supervisor_, wanted.directory, group);
+  if (launch.cgroup.empty()) return supervisors_.Start(wanted.directory, "");
+  // Whoever removes what seems to be the last container of the project removes the group, also before it is used.
+  for (int tries = 0;; ++tries) {
+    const std::string group = TRY(cgroup::MakeSupervisorGroup(key.project));
+    auto started = supervisors_.Start(wanted.directory, group);
+    if (started || ::access(group.c_str(), F_OK) == 0 || tries == cgroup::kVanishedTries) return started;
+  }
 }
 
 Result<> ProcessActuator::Undo(const PartKey& key, const Wanted* /*wanted*/, const UndoOptions& options,
@@ -234,14 +256,18 @@ Result<> ProcessActuator::Undo(const PartKey& key, const Wanted* /*wanted*/, con
   return root && root->writable ? cgroup::RemoveEmptyParents(*root, key.project) : Result<>();
 }
 
+// Between two runs there is nobody to be told: the next one reads its files as they are.
 Result<> ProcessActuator::Signal(const PartKey& process, const ProcessWanted& wanted, int signal) {
-  const auto found = TRY(Find(wanted.directory));
+  const auto found = TRY(FindStarted(wanted.directory));
+  const bool comes = found.supervisor != 0 && found.status && found.status->state != Status::State::kStarting;
   if (!found.status || found.status->workload.pid == 0) {
+    if (comes) return {};
     return Fail(ErrorCode::kNotFound, "signal", process.Text(), "it does not run");
   }
   const auto workload = TRY(sys::OpenIdentified(found.status->workload));
-  if (!workload) return Fail(ErrorCode::kNotFound, "signal", process.Text(), "it has ended");
-  return sys::SendSignal(*workload, signal, process.Text());
+  if (workload) return sys::SendSignal(*workload, signal, process.Text());
+  if (comes) return {};
+  return Fail(ErrorCode::kNotFound, "signal", process.Text(), "it has ended");
 }
 
 }  // namespace nucleus::process

@@ -10,6 +10,7 @@
 #include <functional>
 #include <string>
 
+#include "actuators/process/start_supervisor.hpp"
 #include "spec/core/names.hpp"
 #include "state/parts/actuator.hpp"
 #include "state/parts/launch.hpp"
@@ -22,7 +23,7 @@ using Compiler = std::function<Result<Launch>(const PartKey&, const ProcessWante
 class ProcessActuator final : public Actuator, public Waiter {
  public:
   ProcessActuator(Directories directories, Compiler compiler, std::string supervisor)
-      : directories_(std::move(directories)), compiler_(std::move(compiler)), supervisor_(std::move(supervisor)) {}
+      : directories_(std::move(directories)), compiler_(std::move(compiler)), supervisors_(std::move(supervisor)) {}
 
   [[nodiscard]] std::vector<Part> Parts() const override { return {Part::kProcess}; }
   Result<> Apply(const PartKey& key, const Wanted& wanted, const ProgressSink& progress) override;
@@ -37,7 +38,7 @@ class ProcessActuator final : public Actuator, public Waiter {
 
   Directories directories_;
   Compiler compiler_;
-  std::string supervisor_;
+  SupervisorStarter supervisors_;
 };
 
 // What the supervisor is to follow.

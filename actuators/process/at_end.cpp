@@ -38,8 +38,7 @@ Result<> WriteAtEnd(const std::string& directory, const std::vector<std::string>
 }
 
 bool IsCarriedOut(const std::string& directory) {
-  const sys::Fd file(::open(FileIn(directory).c_str(), O_RDONLY | O_CLOEXEC));
-  return file && ::flock(file.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  return sys::IsFlocked(FileIn(directory));
 }
 
 Result<> ForgetAtEnd(const std::string& directory) {

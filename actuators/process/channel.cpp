@@ -88,12 +88,28 @@ Result<sys::Fd> OpenLock(const std::string& path) {
 }
 
 // kLocked: somebody has it, or a part of it.
-Result<sys::Fd> TakeLock(const std::string& directory, struct flock lock) {
-  const std::string path = LockPath(directory);
-  sys::Fd fd = TRY(sys::Open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0640));
-  if (::fcntl(fd.get(), F_SETLK, &lock) == 0) return fd;
-  if (errno != EACCES && errno != EAGAIN) return FailSys("F_SETLK", path);
+Result<> Lock(const sys::Fd& fd, struct flock lock, const std::string& directory) {
+  if (::fcntl(fd.get(), F_SETLK, &lock) == 0) return {};
+  if (errno != EACCES && errno != EAGAIN) return FailSys("F_SETLK", LockPath(directory));
   return Fail(ErrorCode::kLocked, "lock", directory, "another supervisor is at work there");
+}
+
+Result<sys::Fd> TakeLock(const std::string& directory, struct flock lock) {
+  sys::Fd fd = TRY(sys::Open(LockPath(directory), O_RDWR | O_CREAT | O_NOFOLLOW, 0640));
+  TRY(Lock(fd, lock, directory));
+  return fd;
+}
+
+// Whether it is the lock that others find there, and nobody has removed it.
+bool IsInPlace(const sys::Fd& fd, const std::string& directory) {
+  struct stat held{}, there{};
+  return ::fstat(fd.get(), &held) == 0 && ::stat(LockPath(directory).c_str(), &there) == 0 &&
+         held.st_ino == there.st_ino && held.st_dev == there.st_dev;
+}
+
+Result<sys::Fd> InPlace(sys::Fd lock, const std::string& directory) {
+  if (IsInPlace(lock, directory)) return lock;
+  return Fail(ErrorCode::kNotFound, "lock", directory, "it has just been removed");
 }
 
 // Whether its lock is a supervisor's, wherever that is.
@@ -101,6 +117,21 @@ Result<bool> IsSupervised(const std::string& directory) {
   const std::string path = LockPath(directory);
   const sys::Fd fd = TRY(OpenLock(path));
   return fd && TRY(AskHolder(fd, path)).held;
+}
+
+// makes: the directory, where it is missing.
+Result<sys::Fd> TakeOnceClean(const std::string& directory, bool makes) {
+  constexpr int kTries = 7'500;  // each means that somebody else has just left, or cleans up there
+  constexpr ::useconds_t kPause = 2'000;
+  for (int i = 0; i < kTries; ++i) {
+    if (makes) TRY(sys::MakeDirectories(directory, 0755));
+    auto lock = TakeSupervisorLock(directory);
+    if (lock && IsInPlace(*lock, directory)) return lock;
+    if (lock || (makes && lock.error().sys_errno == ENOENT)) continue;
+    if (lock.error().code != ErrorCode::kLocked || TRY(IsSupervised(directory))) return lock;
+    ::usleep(kPause);
+  }
+  return Fail(ErrorCode::kConflict, "claim", directory, "somebody cleans up there without end");
 }
 
 }  // namespace
@@ -142,27 +173,21 @@ Result<sys::Fd> TakeSupervisorLock(const std::string& directory) {
 }
 
 Result<sys::Fd> TakeCleanersLock(const std::string& directory) {
-  return TakeLock(directory, AllButFirstByte());
+  return InPlace(TRY(TakeLock(directory, AllButFirstByte())), directory);
+}
+
+Result<sys::Fd> TakeCleanersLockIfThere(const std::string& directory) {
+  sys::Fd fd = TRY(sys::Open(LockPath(directory), O_RDWR | O_NOFOLLOW));
+  TRY(Lock(fd, AllButFirstByte(), directory));
+  return InPlace(std::move(fd), directory);
+}
+
+Result<sys::Fd> AwaitSupervisorLock(const std::string& directory) {
+  return TakeOnceClean(directory, false);
 }
 
 Result<sys::Fd> ClaimDirectory(const std::string& directory) {
-  constexpr int kTries = 5'000;  // each means that somebody else has just left, or cleans up there
-  constexpr ::useconds_t kPause = 2'000;
-  for (int i = 0; i < kTries; ++i) {
-    TRY(sys::MakeDirectories(directory, 0755));
-    auto lock = TakeSupervisorLock(directory);
-    if (!lock && lock.error().sys_errno == ENOENT) continue;
-    if (!lock && lock.error().code == ErrorCode::kLocked && !TRY(IsSupervised(directory))) {
-      ::usleep(kPause);
-      continue;
-    }
-    if (!lock) return lock;
-    struct stat held{}, there{};
-    if (::fstat(lock->get(), &held) != 0) return FailSys("stat", directory);
-    if (::stat(LockPath(directory).c_str(), &there) == 0 && held.st_ino == there.st_ino && held.st_dev == there.st_dev)
-      return lock;
-  }
-  return Fail(ErrorCode::kConflict, "claim", directory, "it is removed again and again");
+  return TakeOnceClean(directory, true);
 }
 
 Result<std::optional<LockHolder>> FindSupervisor(const std::string& directory) {

@@ -8,6 +8,7 @@
 
 #include "actuators/sys/fd.hpp"
 #include "spec/core/error.hpp"
+#include "spec/core/names.hpp"
 
 namespace nucleus::process {
 
@@ -15,16 +16,20 @@ namespace nucleus::process {
 std::string EncodeReady(const Result<>& outcome);
 Result<> DecodeReady(std::string_view message);
 
-// A record lock on the file "lock" of a service directory (fcntl(2), F_SETLK): the kernel knows its holder's pid and
+// A record lock on kLockFile of a service directory (fcntl(2), F_SETLK): the kernel knows its holder's pid and
 // drops it with the process, so there is neither a stale record nor a second supervisor. Never close another
 // descriptor of that file in the process that holds it: that would drop the lock.
-inline constexpr std::string_view kLockFile = "lock";
 Result<sys::Fd> TakeSupervisorLock(const std::string& directory);  // kLocked: somebody has it
 
+// The same, once nobody cleans up there: it waits up to 15 s.
+Result<sys::Fd> AwaitSupervisorLock(const std::string& directory);
+
 // The lock of who takes away what a supervisor that is no more has left there. It excludes a supervisor, but is none:
-// nobody finds its holder, and ClaimDirectory() waits for it. kLocked: a supervisor has the directory, or another
-// cleaner.
+// nobody finds its holder, and AwaitSupervisorLock() and ClaimDirectory() wait for it. kLocked: a supervisor has the
+// directory, or another cleaner.
 Result<sys::Fd> TakeCleanersLock(const std::string& directory);
+// It makes no file: an error where there is none any more, since somebody removes the directory beside it.
+Result<sys::Fd> TakeCleanersLockIfThere(const std::string& directory);
 
 // Makes the directory where it is missing and takes its lock; the directory is still the one at that path then.
 // kLocked: a container of that name is there.

@@ -129,6 +129,35 @@ TEST(SupervisorLock, WhoCleansUpIsNoSupervisorAndIsWaitedFor) {
   ::waitpid(cleaner, nullptr, 0);
 }
 
+TEST(SupervisorLock, IsHadOnceWhoCleansUpIsDone) {
+  const sys::TemporaryDirectory directory;
+  int held[2];
+  ASSERT_EQ(::pipe(held), 0);
+  const pid_t cleaner = ::fork();
+  if (cleaner == 0) {
+    const auto lock = TakeCleanersLock(directory.path());
+    (void)!::write(held[1], lock ? "y" : "n", 1);
+    ::usleep(100'000);
+    ::_exit(0);
+  }
+  char answer = 0;
+  ASSERT_EQ(::read(held[0], &answer, 1), 1);
+  ASSERT_EQ(answer, 'y');
+  const auto lock = AwaitSupervisorLock(directory.path());
+  EXPECT_TRUE(lock) << lock.error().Message();
+  ::waitpid(cleaner, nullptr, 0);
+  EXPECT_FALSE(AwaitSupervisorLock(directory / "missing"));
+  EXPECT_NE(::access((directory / "missing").c_str(), F_OK), 0);
+}
+
+TEST(SupervisorLock, WhoCleansUpOnlyWhereThereIsOneMakesNone) {
+  const sys::TemporaryDirectory directory;
+  EXPECT_FALSE(TakeCleanersLockIfThere(directory.path()));
+  EXPECT_NE(::access((directory / kLockFile).c_str(), F_OK), 0);
+  ASSERT_TRUE(TakeSupervisorLock(directory.path()));  // and lets go of it
+  EXPECT_TRUE(TakeCleanersLockIfThere(directory.path()));
+}
+
 TEST(CheckpointLock, GoesWithItsHolder) {
   const sys::TemporaryDirectory directory;
   EXPECT_FALSE(IsHeldForCheckpoint(directory.path()));

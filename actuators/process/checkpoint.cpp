@@ -17,6 +17,7 @@
 #include "actuators/process/criu_keeper.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/living_thread.hpp"
 #include "actuators/sys/mountinfo.hpp"
 #include "actuators/sys/pending_signals.hpp"
 #include "actuators/sys/spawn.hpp"
@@ -119,6 +120,7 @@ std::string Obstacle(const RunningContainer& container) {
   if (launch.user_namespace.enabled) return "it has a user namespace";
   if (launch.netns.empty()) return "it runs in the foreground, or on the host's network";
   if (launch.init) return "it has a mini-init, the program of which is in none of its mounts: leave out --init";
+  if (launch.terminal) return "it has a terminal, the other end of which its supervisor has";
   if (launch.notify) return "it says to its supervisor when it is ready, by a socket that would not be there";
   if (launch.hooks != spec::Hooks()) return "what its hooks have set up would not be there";
   if (launch.mounts.empty() || launch.mounts.front().type == MountOp::Type::kRootTmpfs) return "it has no rootfs";
@@ -126,6 +128,8 @@ std::string Obstacle(const RunningContainer& container) {
       FilesOf(container.status.supervisor.pid).contains("anon_inode:seccomp notify"))
     return "its supervisor answers system calls of it";
   if (IsPaused(launch.cgroup)) return "it is paused";
+  const pid_t pid = container.status.workload.pid;
+  if (sys::ProcOf(pid) != ProcOf(pid)) return "its first thread has exited, and only others go on";
   return "";
 }
 

@@ -4,12 +4,15 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 
@@ -20,6 +23,7 @@
 #include "actuators/process/user_namespace.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/living_thread.hpp"
 #include "actuators/sys/openat2.hpp"
 #include "actuators/sys/pass_fd.hpp"
 
@@ -216,6 +220,35 @@ class Dumpable {
   int before_;
 };
 
+// Whoever is in a pid namespace may read the command line of all who are, proc_pid_cmdline(5): that of a mini-init as
+// long as it lives, and of who enters until it executes. Ours names host paths, and what the operator has asked for: a
+// child is born with a name only. The kernel has put the words, then the environment, then the name of the file one
+// behind the other; execve(2).
+class WordsHidden {
+ public:
+  WordsHidden() {
+    constexpr std::string_view kName = "nucleus";
+    const auto begin = reinterpret_cast<std::uintptr_t>(program_invocation_name);
+    std::uintptr_t end = ::getauxval(AT_EXECFN);
+    for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
+      const auto at = reinterpret_cast<std::uintptr_t>(*variable);  // of one that was set by ourselves: elsewhere
+      if (at > begin && at < end) end = at;
+    }
+    if (end <= begin + kName.size()) return;
+    words_ = program_invocation_name;
+    before_.assign(words_, end - begin);
+    std::memset(words_, 0, before_.size());
+    kName.copy(words_, kName.size());
+  }
+  WordsHidden(const WordsHidden&) = delete;
+  WordsHidden& operator=(const WordsHidden&) = delete;
+  ~WordsHidden() { before_.copy(words_, before_.size()); }
+
+ private:
+  char* words_ = nullptr;
+  std::string before_;
+};
+
 // No handler of ours may run in the child.
 class SignalsHeld {
  public:
@@ -305,6 +338,7 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
     return FailSys("enter", "network namespace " + data.launch.netns);
   {
     const SignalsHeld held;
+    const WordsHidden hidden;
     int pidfd = -1;
     // A child of our parent's tells it as we do; clone(2), CLONE_PARENT.
     const int exit_signal = (request.flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD;
@@ -390,6 +424,8 @@ Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Inspec
 
 namespace {
 
+constexpr std::string_view kItsPids = "pid namespace of the container";
+
 // By a process that does not come back, whose child is ours nevertheless: CLONE_PARENT; clone(2).
 Result<Running> SpawnApart(const Prepared& prepared, const sys::Fd& container, int cgroup, const Stdio& stdio,
                            int patience_ms) {
@@ -397,15 +433,17 @@ Result<Running> SpawnApart(const Prepared& prepared, const sys::Fd& container, i
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return FailSys("pipe2", "probe");
   const sys::Fd read(ends[0]);
   sys::Fd write(ends[1]);
+  const SocketPair listener = TRY(MakeSocketPair(SOCK_DGRAM, "seccomp listener"));
   const pid_t between = ::fork();
   if (between < 0) return FailSys("fork", "probe");
   if (between == 0) {
     auto started = [&]() -> Result<Running> {
-      if (::setns(container.get(), CLONE_NEWPID) != 0) return FailSys("setns", "pid namespace of the container");
+      if (::setns(container.get(), CLONE_NEWPID) != 0) return FailSys("setns", kItsPids);
       return Start(prepared.buffers(), stdio,
                    {.flags = CLONE_PARENT, .cgroup = cgroup, .container = container.get(), .patience_ms = patience_ms});
     }();
     const pid_t pid = started ? started->pid : 0;
+    if (started && started->listener) (void)sys::SendFd(listener.child.get(), started->listener.get());
     std::string said(reinterpret_cast<const char*>(&pid), sizeof pid);
     said += EncodeReady(started ? Result<>() : std::unexpected(started.error()));
     (void)sys::WriteAll(write.get(), said, "probe");
@@ -421,19 +459,20 @@ Result<Running> SpawnApart(const Prepared& prepared, const sys::Fd& container, i
   // Nobody but us waits for it: the number is its own.
   running.pidfd.reset(sys::PidfdOpen(running.pid));
   if (!running.pidfd) return FailSys("pidfd_open", "probe");
+  running.listener.reset(sys::ReceiveFd(listener.parent.get()));
   return running;
 }
 
-}  // namespace
-
-Result<Running> SpawnInside(const Prepared& prepared, const sys::Fd& container, int cgroup, const Stdio& stdio,
-                            int patience_ms, bool last) {
+Result<Running> EnterAndStart(const Prepared& prepared, const sys::Fd& process, int cgroup, const Stdio& stdio,
+                              int patience_ms, bool last) {
   // Only children of ours are born into the other pid namespace; it is undone right after. setns(2).
   const sys::Fd own = TRY(sys::Open("/proc/self/ns/pid", O_RDONLY));
+  const sys::Fd thread = sys::ThreadToEnter(process);
+  const sys::Fd& container = thread ? thread : process;
   // In a user namespace there is no way back: its root has no power over the pid namespace that it came from.
   if (!last && ::setns(own.get(), CLONE_NEWPID) != 0)
     return SpawnApart(prepared, container, cgroup, stdio, patience_ms);
-  if (::setns(container.get(), CLONE_NEWPID) != 0) return FailSys("setns", "pid namespace of the container");
+  if (::setns(container.get(), CLONE_NEWPID) != 0) return FailSys("setns", kItsPids);
   auto running =
       Start(prepared.buffers(), stdio, {.cgroup = cgroup, .container = container.get(), .patience_ms = patience_ms});
   if (!last && ::setns(own.get(), CLONE_NEWPID) != 0) {
@@ -441,8 +480,18 @@ Result<Running> SpawnInside(const Prepared& prepared, const sys::Fd& container, 
     if (running) KillAndReap(*running);
     return FailSys("setns", "own pid namespace", err);
   }
-  // Nobody attends to it: what its program still asks about (only execve, where the policy denies it) is ENOSYS then.
-  if (running) running->listener.reset();
+  return running;
+}
+
+}  // namespace
+
+Result<Running> SpawnInside(const Prepared& prepared, const sys::Fd& container, int cgroup, const Stdio& stdio,
+                            int patience_ms, bool last) {
+  auto running = EnterAndStart(prepared, container, cgroup, stdio, patience_ms, last);
+  if (!running && running.error().sys_errno == ESRCH)
+    return Fail(ErrorCode::kNotFound, "enter", "container", std::string(sys::WhyNotEntered()));
+  // Where nobody attends to it, what its program still asks about (only execve, where the policy denies it) is ENOSYS.
+  if (running && !prepared.buffers().attended) running->listener.reset();
   return running;
 }
 

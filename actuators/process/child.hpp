@@ -50,7 +50,8 @@ int NamespacesOf(const Launch& launch);  // CLONE_NEW* that a process of the con
 // it was stopped.
 Result<Prepared> Prepare(const Launch& launch, const attest::WalkOptions& walk = {});
 // Another command in a running container of that launch: its identity, limits and confinement, but no set-up of a root.
-Result<Prepared> PrepareInside(const Launch& launch, const std::vector<std::string>& argv);
+// attended: the caller answers its calls, as the workload's; else nobody does, and they are neither traced nor named.
+Result<Prepared> PrepareInside(const Launch& launch, const std::vector<std::string>& argv, bool attended = false);
 
 // Standard files of the child; -1 is /dev/null. Stay owned by the caller.
 struct Stdio {

@@ -2,6 +2,7 @@
 // capabilities of the bounding set while CAP_SETPCAP is effective, ids while CAP_SETUID is, Landlock after
 // no_new_privs, seccomp last. All by raw system calls: the wrappers of libc for ids talk to other threads, which a
 // child of clone does not have.
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
@@ -15,6 +16,7 @@
 
 #include "actuators/process/child_data.hpp"
 #include "actuators/sys/clone3.hpp"
+#include "actuators/sys/landlock.hpp"
 #include "actuators/sys/openat2.hpp"
 #include "actuators/sys/pass_fd.hpp"
 
@@ -35,20 +37,22 @@ struct LandlockPortAttr {
   std::uint64_t port;
 };
 
-// Rights that mean something on a file that is not a directory; the kernel refuses the others there.
-constexpr std::uint64_t kLandlockFileRights = 1U << 0 | 1U << 1 | 1U << 2 | 1U << 14 | 1U << 15;
-
 bool SetNames(Child& child) {
   const Launch& launch = child.data.launch;
   if (child.data.inside || launch.hostname.empty()) return true;
   return ::syscall(SYS_sethostname, launch.hostname.data(), launch.hostname.size()) == 0 || child.Fail(Step::kHostname);
 }
 
-// Inside the root or not at all: a working directory that leads out is how CVE-2024-21626 worked.
+// Inside the root or not at all: a working directory that leads out is how CVE-2024-21626 worked. While no other is,
+// ours is the root.
 bool EnterWorkdir(Child& child) {
   const std::string& workdir = child.data.launch.workdir;
   const int fd = sys::OpenAt2(AT_FDCWD, workdir.empty() ? "/" : workdir.c_str(), O_PATH | O_DIRECTORY, sys::kInRoot);
-  if (fd < 0 || ::fchdir(fd) != 0) return child.Fail(Step::kWorkdir);
+  if (fd < 0 || ::fchdir(fd) != 0) {
+    child.Fail(Step::kWorkdir);
+    if (fd >= 0) ::close(fd);
+    return false;
+  }
   ::close(fd);
   char path[4096];
   // The system call says "(unreachable)" of a directory outside the root, where libc would hide it.
@@ -120,6 +124,24 @@ bool NewSession(Child& child) {
   return true;
 }
 
+// What it was given it may open anew, /dev/stdin, as far as the descriptor goes and no farther. Pipes and sockets need
+// no rule and can have none (EBADFD); landlock(7).
+bool AllowStandardFiles(Child& child) {
+  for (int fd = 0; fd < 3; ++fd) {
+    const int flags = ::fcntl(fd, F_GETFL);
+    if (flags < 0 || (flags & O_PATH) != 0) continue;
+    const int mode = flags & O_ACCMODE;
+    std::uint64_t access = 0;
+    if (mode == O_RDONLY || mode == O_RDWR) access |= LANDLOCK_ACCESS_FS_READ_FILE;
+    if (mode == O_WRONLY || mode == O_RDWR) access |= LANDLOCK_ACCESS_FS_WRITE_FILE | sys::kLandlockTruncate;
+    const LandlockPathAttr file{access & child.data.landlock_fs, fd};
+    if (file.allowed_access != 0 &&
+        ::syscall(SYS_landlock_add_rule, child.landlock, 1 /*PATH_BENEATH*/, &file, 0) != 0 && errno != EBADFD)
+      return child.Fail(Step::kLandlock);
+  }
+  return true;
+}
+
 // The paths are opened while we still may; the rules bind later.
 bool MakeLandlock(Child& child) {
   if (!child.data.landlock) return true;
@@ -139,8 +161,9 @@ bool MakeLandlock(Child& child) {
     }
     struct stat st{};
     if (::fstat(fd, &st) != 0) return child.Fail(Step::kLandlockRule, Call::kStat, index);
-    std::uint64_t access = rules[i].access & child.data.landlock_fs;
-    if (!S_ISDIR(st.st_mode)) access &= kLandlockFileRights;
+    const std::uint64_t meant = rules[i].access & sys::LandlockRightsOf(st.st_mode);
+    if (meant == 0 && rules[i].required) return child.Fail(Step::kLandlockNothing, Call::kNone, index, ENOTDIR);
+    const std::uint64_t access = meant & child.data.landlock_fs;
     const LandlockPathAttr path{access, fd};
     if (access != 0 && ::syscall(SYS_landlock_add_rule, child.landlock, 1 /*PATH_BENEATH*/, &path, 0) != 0)
       return child.Fail(Step::kLandlockRule, Call::kNone, index);
@@ -153,7 +176,7 @@ bool MakeLandlock(Child& child) {
         ::syscall(SYS_landlock_add_rule, child.landlock, 2 /*NET_PORT*/, &attribute, 0) != 0)
       return child.Fail(Step::kLandlockPort, Call::kNone, port.port);
   }
-  return true;
+  return AllowStandardFiles(child);
 }
 
 bool DropBounding(Child& child) {
@@ -247,10 +270,13 @@ bool LoadSeccomp(const sock_filter* program, std::size_t size, std::uint32_t fla
 }
 
 bool Confine(Child& child) {
-  if (!SetNames(child) || !TakeNullFiles(child) || !OpenTerminal(child) || !EnterWorkdir(child) || !SetLimits(child) ||
-      !NewSession(child))
-    return false;
+  if (!SetNames(child) || !TakeNullFiles(child) || !OpenTerminal(child)) return false;
+  // What the root of a user namespace may not enter, since the owner or the group has no id there, the workload may.
+  const bool entered = EnterWorkdir(child);
+  if (!entered && child.failure.err != EACCES) return false;
+  if (!SetLimits(child) || !NewSession(child)) return false;
   if (!MakeLandlock(child) || !DropBounding(child) || !TakeIdentity(child) || !SetCapabilities(child)) return false;
+  if (!entered && !EnterWorkdir(child)) return false;
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return child.Fail(Step::kNoNewPrivs);
   if (!DieWithParent(child)) return false;
   if (child.landlock >= 0 && ::syscall(SYS_landlock_restrict_self, child.landlock, 0) != 0)

@@ -34,6 +34,7 @@ enum class Step : std::uint8_t {
   kRlimit,
   kSession,
   kLandlockRule,
+  kLandlockNothing,  // a rule of which nothing means anything of what is there
   kLandlockPort,
   kBounding,
   kGroups,
@@ -114,6 +115,7 @@ struct KnownMount {
 struct Buffers {
   Launch launch;
   bool inside = false;                // another process of a running container
+  bool attended = false;              // inside, and what its seccomp program asks about is answered
   bool keep_groups = false;           // supplementary groups cannot be changed here, setgroups(2) is denied
   bool without_seccomp = false;       // there are no filters, and that is allowed
   bool nested = false;                // in a user namespace that is not the machine's

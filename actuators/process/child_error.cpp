@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "actuators/process/child_data.hpp"
+#include "actuators/sys/landlock.hpp"
 #include "actuators/sys/mount_api.hpp"
 #include "spec/core/units.hpp"
 
@@ -139,6 +140,9 @@ std::string_view Advice(const Failure& failure, const Launch& launch) {
     return "more than the caller may give itself (`ulimit -H`) is root's to give";
   if (failure.step == Step::kLandlockRule && failure.err == ENOENT)
     return "the Landlock policy has a rule for what is not in the container";
+  if (failure.step == Step::kLandlockNothing)
+    return "of a file there are read, write, truncate and execute, of a device ioctl too; the others are of "
+           "directories alone";
   if ((failure.step == Step::kExec || failure.step == Step::kSearch) && failure.err == EACCES && HasOwnLandlock(launch))
     return "where its mode is right, the Landlock policy has to allow 'execute' of it and of its loader";
   return "";
@@ -182,6 +186,7 @@ Phrase Describe(const Failure& failure, const Buffers& data) {
     case Step::kSession:
       return {"start", "session"};
     case Step::kLandlockRule:
+    case Step::kLandlockNothing:
       return {"add Landlock rule", index < launch.security.landlock.rules.size()
                                        ? launch.security.landlock.rules[index].path
                                        : std::string()};
@@ -246,6 +251,12 @@ Error Explain(const Failure& failure, const Buffers& data) {
   if (failure.step == Step::kSearch && failure.err == ENOENT) {
     const bool searched = data.launch.argv.front().find('/') == std::string::npos;
     error.cause = searched ? "it is in no directory of PATH inside the container" : "not found inside the container";
+    error.sys_errno = 0;
+  }
+  const auto& rules = data.launch.security.landlock.rules;
+  if (failure.step == Step::kLandlockNothing && static_cast<std::size_t>(failure.index) < rules.size()) {
+    error.code = ErrorCode::kInvalid;
+    error.cause = sys::LandlockAllowsNothing("in the container", rules[static_cast<std::size_t>(failure.index)].access);
     error.sys_errno = 0;
   }
   error.hint = Advice(failure, data.launch);

@@ -2,10 +2,14 @@
 // no descriptor in the parent.
 #include <dirent.h>
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
+#include <cstddef>
 #include <memory>
 
+#include "actuators/process/child_data.hpp"
 #include "actuators/process/child_testing.hpp"
 #include "actuators/process/posture.hpp"
 #include "actuators/sys/testing.hpp"
@@ -175,6 +179,48 @@ TEST(PrepareTest, WhatCannotBeMeantIsRefusedBeforeAnythingIsStarted) {
     l.security.landlock = {
         .enabled = true, .required = false, .min_abi = 1000, .handled_fs = 1, .scoped = 0, .rules = {}};
   }));
+}
+
+// A kernel before Linux 6.4 has no "noswap": fsconfig(2) sets no flag.
+bool SetNoFlags() {
+  sock_filter lines[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
+                         {BPF_JMP | BPF_JEQ | BPF_K, 0, 3, SYS_fsconfig},
+                         {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, args[1])},
+                         {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0},
+                         {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EINVAL},
+                         {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && LoadSeccomp(lines, std::size(lines));
+}
+
+// By a process of its own, with what the machine is made out to swap to. The number of warnings; 100: it is refused.
+int WarningsOfSecrets(bool production, const std::string& swaps, bool old_kernel) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    Launch launch = SmallContainer("true");
+    launch.production = production;
+    launch.mounts.insert(launch.mounts.end() - 1, Op(kSecrets, "/run/secrets"));
+    if (::mount(swaps.c_str(), "/proc/swaps", nullptr, MS_BIND, nullptr) != 0) ::_exit(101);
+    if (old_kernel && !SetNoFlags()) ::_exit(102);
+    const auto prepared = Prepare(launch);
+    ::umount("/proc/swaps");
+    ::_exit(prepared ? static_cast<int>(prepared->buffers().warnings.size()) : 100);
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST_F(FailureTest, SecretsThatMayBeSwappedAreWarnedOfAndRefusedInProduction) {
+  const sys::TemporaryDirectory directory;
+  const std::string with = directory / "with", without = directory / "without";
+  ASSERT_TRUE(sys::ReplaceFile(without, "Filename Type Size Used Priority\n", 0644));
+  ASSERT_TRUE(sys::ReplaceFile(with, "Filename Type Size Used Priority\n/dev/sda2 partition 1000 0 -2\n", 0644));
+  EXPECT_EQ(WarningsOfSecrets(false, with, true), 1);
+  EXPECT_EQ(WarningsOfSecrets(true, with, true), 100);
+  for (const bool production : {false, true}) {
+    EXPECT_EQ(WarningsOfSecrets(production, without, true), 0);
+    EXPECT_EQ(WarningsOfSecrets(production, with, false), 0) << "needs Linux 6.4";
+  }
 }
 
 }  // namespace

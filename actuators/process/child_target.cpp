@@ -154,7 +154,8 @@ bool PlaceAt(Child& child, int index, int mount, bool directory) {
     const int target = sys::OpenAt2(spot.parent, spot.name, O_PATH, kTarget);
     sys::MountIdentity there;
     if (target < 0 || !sys::IdentifyMount(target, there)) return child.Fail(Step::kMount, Call::kOpenTarget, index);
-    if (there.mount == child.base.mount && there.inode == child.base.inode)
+    // Inodes do not tell: of an overlay each layer has its own, and the root may share its number with a file.
+    if (there.mount == child.base.mount && there.is_mount_root)
       return child.Fail(Step::kMount, Call::kOpenTarget, index, ELOOP);
     if (sys::MoveMount(mount, target) != 0) return child.Fail(Step::kMount, Call::kMoveMount, index);
     ::close(target);

@@ -76,6 +76,11 @@ class LogWriter {
 // "\n" and "\x1b".
 std::string Escaped(std::string_view text);
 
+// A terminal ends a line with it; termios(3), ONLCR.
+inline std::string_view WithoutReturn(std::string_view line) {
+  return line.substr(0, line.size() - (line.ends_with('\r') ? 1 : 0));
+}
+
 struct LogEntry {
   std::int64_t time_ms = 0;
   Stream stream = Stream::kOut;

@@ -29,6 +29,7 @@ sys::Fd TakeClone() {
 
 #include "actuators/sys/mount_api.hpp"
 #include "actuators/sys/own_programs.hpp"
+#include "actuators/sys/raw_call.hpp"
 
 // Of the linker: where this program begins.
 extern "C" [[gnu::visibility("hidden")]] const ElfW(Ehdr) __ehdr_start;  // NOLINT(bugprone-reserved-identifier)
@@ -39,16 +40,8 @@ namespace {
 
 constexpr std::uintptr_t kPage = 4096;
 
-// syscall(2) without errno, which is a thread's: a negative number is the error.
-long Call(long number, std::uintptr_t a = 0, std::uintptr_t b = 0, std::uintptr_t c = 0, std::uintptr_t d = 0,
-          std::uintptr_t e = 0, std::uintptr_t f = 0) {
-  long result = number;
-  register std::uintptr_t r10 asm("r10") = d;
-  register std::uintptr_t r8 asm("r8") = e;
-  register std::uintptr_t r9 asm("r9") = f;
-  asm volatile("syscall" : "+a"(result) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
-  return result;
-}
+using sys::RawCall;
+
 std::uintptr_t At(const void* address) {
   return reinterpret_cast<std::uintptr_t>(address);
 }
@@ -100,19 +93,18 @@ prctl_mm_map MapOf(const std::uintptr_t* stack, const Auxiliary& told, std::uint
   map.env_start = map.env_end = map.arg_end;
   for (++word; *word != 0; ++word)
     if (word[1] == 0) map.env_end = after(*word);
-  map.start_brk = map.brk = static_cast<std::uintptr_t>(Call(SYS_brk));
+  map.start_brk = map.brk = static_cast<std::uintptr_t>(RawCall(SYS_brk));
   return map;
 }
 
-// In memory of its own, where the page of the file that is written to would be copied one by one: nothing was written
-// to so far.
-bool Detach(std::uintptr_t begin, std::size_t size, int file, std::size_t offset, std::size_t filled) {
-  const long copy = Call(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
-                         static_cast<std::uintptr_t>(-1), 0);
-  if (IsError(copy)) return false;
-  const auto there = static_cast<std::uintptr_t>(copy);
-  return Call(SYS_pread64, static_cast<unsigned>(file), there, filled, offset) == static_cast<long>(filled) &&
-         !IsError(Call(SYS_mremap, there, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, begin));
+// Pages of the file that are written to are copied, and those that have nothing of it made, at once: each would be by a
+// fault of its own. MADV_POPULATE_WRITE, madvise(2); where the kernel has no such advice they are. What follows the
+// segment in its last page of the file is none of the program's.
+void Fill(std::uintptr_t begin, std::uintptr_t end_of_file, std::uintptr_t end_of_page, std::uintptr_t end_of_memory) {
+  constexpr int kPopulateWrite = 23;
+  RawCall(SYS_madvise, begin, ((end_of_memory + kPage - 1) & ~(kPage - 1)) - begin, kPopulateWrite);
+  for (std::uintptr_t at = end_of_file; at != end_of_page; ++at)
+    *reinterpret_cast<volatile char*>(at) = 0;  // NOLINT(performance-no-int-to-ptr)
 }
 
 bool MapSegment(const ElfW(Phdr) & header, std::uintptr_t base, int file) {
@@ -120,11 +112,13 @@ bool MapSegment(const ElfW(Phdr) & header, std::uintptr_t base, int file) {
   const std::uintptr_t end = base + header.p_vaddr + header.p_filesz;
   const std::size_t size = ((end + kPage - 1) & ~(kPage - 1)) - begin;
   const std::size_t offset = header.p_offset & ~(kPage - 1);
-  if ((header.p_flags & PF_W) != 0) return Detach(begin, size, file, offset, end - begin);
-  const unsigned protection =
-      ((header.p_flags & PF_R) != 0 ? PROT_READ : 0U) | ((header.p_flags & PF_X) != 0 ? PROT_EXEC : 0U);
-  return !IsError(
-      Call(SYS_mmap, begin, size, protection, MAP_PRIVATE | MAP_FIXED, static_cast<unsigned>(file), offset));
+  const bool writable = (header.p_flags & PF_W) != 0;
+  const unsigned protection = ((header.p_flags & PF_R) != 0 ? PROT_READ : 0U) | (writable ? PROT_WRITE : 0U) |
+                              ((header.p_flags & PF_X) != 0 ? PROT_EXEC : 0U);
+  if (IsError(RawCall(SYS_mmap, begin, size, protection, MAP_PRIVATE | MAP_FIXED, static_cast<unsigned>(file), offset)))
+    return false;
+  if (writable) Fill(begin, end, begin + size, base + header.p_vaddr + header.p_memsz);
+  return true;
 }
 
 // The kernel lets a program's file be another once nothing of the one that was executed is mapped: every segment is
@@ -137,7 +131,7 @@ bool MapFrom(int file, const std::uintptr_t* stack, const Auxiliary& told) {
   auto map = MapOf(stack, told, base);
   map.exe_fd = static_cast<std::uint32_t>(file);
   constexpr long kBusy = -16;  // EBUSY: it may, and could, were nothing mapped
-  const auto change = [&map] { return Call(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, At(&map), sizeof map); };
+  const auto change = [&map] { return RawCall(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, At(&map), sizeof map); };
   if (const long refused = change(); refused != 0 && refused != kBusy) return false;
   for (std::size_t i = 0; i < told.count; ++i)
     if (told.headers[i].p_type == PT_LOAD && !MapSegment(told.headers[i], base, file)) return false;
@@ -152,18 +146,18 @@ int Reopen(int fd) {
   if (fd > 9) *at++ = static_cast<char>('0' + fd / 10);
   *at++ = static_cast<char>('0' + fd % 10);
   *at = '\0';
-  return static_cast<int>(Call(SYS_openat, static_cast<unsigned>(AT_FDCWD), At(path), O_RDONLY | O_CLOEXEC));
+  return static_cast<int>(RawCall(SYS_openat, static_cast<unsigned>(AT_FDCWD), At(path), O_RDONLY | O_CLOEXEC));
 }
 
 int CloneOf(const char* self) {
   const long clone =
-      Call(SYS_open_tree, static_cast<unsigned>(AT_FDCWD), At(self), sys::kOpenTreeClone | sys::kOpenTreeCloexec);
+      RawCall(SYS_open_tree, static_cast<unsigned>(AT_FDCWD), At(self), sys::kOpenTreeClone | sys::kOpenTreeCloexec);
   const sys::MountAttributes read_only{
       .set = sys::kAttrReadOnly | sys::kAttrNoSuid | sys::kAttrNoDev, .clear = 0, .propagation = 0, .userns_fd = 0};
   const auto fd = static_cast<std::uintptr_t>(clone);
-  if (clone >= 0 && Call(SYS_mount_setattr, fd, At(""), AT_EMPTY_PATH, At(&read_only), sizeof read_only) == 0)
+  if (clone >= 0 && RawCall(SYS_mount_setattr, fd, At(""), AT_EMPTY_PATH, At(&read_only), sizeof read_only) == 0)
     return static_cast<int>(clone);
-  if (clone >= 0) Call(SYS_close, fd);
+  if (clone >= 0) RawCall(SYS_close, fd);
   return -1;
 }
 
@@ -181,21 +175,21 @@ void MapAgain(const std::uintptr_t* stack, const std::uintptr_t* auxiliary) {
   if (told.headers == nullptr || told.page != kPage) return;
   // Else ours would be taken for a standard file.
   for (std::uintptr_t fd = 0; fd < 3; ++fd)
-    if (Call(SYS_fcntl, fd, F_GETFD) < 0) return;
+    if (RawCall(SYS_fcntl, fd, F_GETFD) < 0) return;
   constexpr char kSelf[] = "/proc/self/exe";
   char link[PATH_MAX];  // NOLINT(cppcoreguidelines-pro-type-member-init)
-  const long size = Call(SYS_readlink, At(kSelf), At(link), sizeof link - 1);
+  const long size = RawCall(SYS_readlink, At(kSelf), At(link), sizeof link - 1);
   if (size == 1) return;  // "/": a clone already
   const int clone = CloneOf(kSelf);
   if (clone < 0) return;
   const int file = Reopen(clone);
   const bool mapped = file >= 0 && MapFrom(file, stack, told);
-  if (file >= 0) Call(SYS_close, static_cast<unsigned>(file));
+  if (file >= 0) RawCall(SYS_close, static_cast<unsigned>(file));
   if (!mapped) {
-    Call(SYS_close, static_cast<unsigned>(clone));
+    RawCall(SYS_close, static_cast<unsigned>(clone));
     return;
   }
-  Call(SYS_prctl, PR_SET_DUMPABLE, 0);
+  RawCall(SYS_prctl, PR_SET_DUMPABLE, 0);
   KeepPlace(link, size);
   kept_clone = clone;
 }

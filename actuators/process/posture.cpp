@@ -125,12 +125,13 @@ constexpr std::string_view kSeccomp = "seccomp";
 Check CompareSeccomp(const Posture& posture, const Comparison& with) {
   const auto& security = with.launch.security;
   const bool asked = with.mini_init || !security.seccomp.empty() || security.seccomp_trace;
-  static constexpr std::array<std::string_view, 3> kModes{"none", "strict", "filter"};
+  static constexpr std::array<std::string_view, 4> kModes{"none", "strict", "filter", "filter that has killed it"};
   const bool known = posture.seccomp >= 0 && static_cast<std::size_t>(posture.seccomp) < kModes.size();
   std::string found(known ? kModes[static_cast<std::size_t>(posture.seccomp)] : "unknown");
-  if (posture.seccomp == 2 && posture.seccomp_filters) found += " (" + std::to_string(*posture.seccomp_filters) + ")";
+  const bool filters = posture.seccomp == 2 || posture.seccomp == 3;
+  if (filters && posture.seccomp_filters) found += " (" + std::to_string(*posture.seccomp_filters) + ")";
   // More of them may be there: the caller's own, or what the workload has added.
-  const bool good = !asked || (posture.seccomp == 2 && posture.seccomp_filters != 0U);
+  const bool good = !asked || (filters && posture.seccomp_filters != 0U);
   std::string words = asked ? "filter" : "none";
   if (asked && !with.mini_init && security.seccomp_trace) words = "filter that only counts";
   return Compared(std::string(kSeccomp), std::move(words), std::move(found), good);

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "actuators/sys/fd.hpp"
 #include "actuators/sys/mountinfo.hpp"
 #include "state/parts/launch.hpp"
 
@@ -45,13 +46,14 @@ struct Program {
 // What has no value could not be read.
 struct Posture {
   // Of /proc/PID/status, proc_pid_status(5).
-  char state = '?';  // R, S, ..., Z for one that has ended
+  char state = '?';  // R, S, ..., Z for a thread that has exited
   pid_t parent = 0;
   std::array<std::uint32_t, 4> uids{}, gids{};  // real, effective, saved, file system
   std::vector<std::uint32_t> groups;
   CapabilitySets capabilities;
   bool no_new_privs = false;
-  int seccomp = 0;                               // 0 none, 1 strict, 2 filter
+  // 0 none, 1 strict, 2 filter, 3 (SECCOMP_MODE_DEAD of kernel/seccomp.c, Linux 5.16) one that has just killed it
+  int seccomp = 0;
   std::optional<std::uint32_t> seccomp_filters;  // Linux 5.9
 
   // Of elsewhere: only Inspect() has looked.
@@ -139,23 +141,23 @@ struct OwnNamespaces {
 // that has ended meanwhile is as it should be. kPermission: what differs.
 Result<> CheckPosture(pid_t pid, const Launch& launch, Moment moment, const OwnNamespaces& own);
 
-// All that can be read of a process. None: it has ended. kPermission where not even /proc/PID/status may be read.
+// All that can be read of a process, by another of its threads where the first has exited. None: it has ended.
+// kPermission where not even /proc/PID/status may be read, kUnhealthy where its threads are gone too soon to be looked
+// at.
 Result<std::optional<Posture>> Inspect(pid_t pid, const Launch& launch);
 // What of a Comparison follows from who started it, a supervisor: its program, its user namespace.
 void AddSupervisor(pid_t supervisor, Comparison& with);
-// The program that a process runs. None: not to be read.
-std::optional<Program> ProgramOf(pid_t pid);
 // The first child of a mini-init. None: there is none, or it may not be seen.
 std::optional<pid_t> FirstChild(pid_t pid);
 
 // ---- for the probe: what takes microseconds ----
 
 // How many mounts a process has (from Linux 6.12 on, "?" before) and whether its root is read-only: "62 ro". Empty:
-// not to be read.
-std::string BriefMounts(pid_t pid, int pidfd);
+// not to be read. proc: sys::ProcOf().
+std::string BriefMounts(const std::string& proc, int pidfd);
 // The host name that a process sees. The calling thread goes into its UTS namespace and stays there, so that looking at
 // many costs little: on a thread that ends. None: not to be read.
-std::optional<std::string> EnterForHostName(int pidfd);
+std::optional<std::string> EnterForHostName(const sys::Fd& pidfd);
 std::optional<int> OomScoreAdj(pid_t pid);
 std::optional<Rlimit> LimitOf(pid_t pid, int resource);
 

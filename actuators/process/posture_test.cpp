@@ -68,6 +68,16 @@ TEST(PostureTest, EveryProtectionThatIsMissingIsSeen) {
   }
 }
 
+TEST(PostureTest, AFilterThatHasKilledIsOneInForce) {
+  const auto killed = ParsePosture(Changed("Seccomp:\t2", "Seccomp:\t3"));
+  ASSERT_TRUE(killed);
+  EXPECT_TRUE(Wrong(*killed, {.launch = Asked()}).empty());
+  // A workload without a filter can be killed by the strict mode.
+  auto strict = killed;
+  strict->seccomp_filters = 0;
+  EXPECT_EQ(Wrong(*strict, {.launch = Asked()}).size(), 1U);
+}
+
 TEST(PostureTest, WhatDoesNotReadIsNotTakenForGood) {
   for (const char* from :
        {"State:\tS (sleeping)", "Uid:\t5\t5\t5\t5", "CapAmb:\t0000000000000000", "Seccomp:\t2", "PPid:\t1"}) {
@@ -407,7 +417,7 @@ TEST(InspectTest, OurselvesAreRead) {
   ASSERT_TRUE((*posture)->namespaces);
   EXPECT_TRUE(std::ranges::all_of(*(*posture)->namespaces, &Namespace::ours));
   const sys::Fd pidfd(sys::PidfdOpen(::getpid()));
-  const auto brief = BriefMounts(::getpid(), pidfd.get());
+  const auto brief = BriefMounts("/proc/self", pidfd.get());
   EXPECT_TRUE(brief.ends_with(" ro") || brief.ends_with(" rw")) << brief;
   EXPECT_FALSE(*Inspect(0x3fffffff, launch)) << "nobody has that number";
 }

@@ -1,15 +1,15 @@
 // Everything that can be done before clone: checks, pointers, options cut apart, what the kernel knows.
-#include <linux/seccomp.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 
 #include <algorithm>
 #include <array>
 
 #include "actuators/process/child_data.hpp"
+#include "actuators/sys/caller_ids.hpp"
 #include "actuators/sys/id_ranges.hpp"
 #include "actuators/sys/landlock.hpp"
 #include "actuators/sys/mount_api.hpp"
+#include "actuators/sys/protections.hpp"
 
 namespace nucleus::process {
 
@@ -131,12 +131,6 @@ Result<> PrepareCommand(Buffers& data) {
   return {};
 }
 
-// seccomp(2), SECCOMP_GET_ACTION_AVAIL: a kernel built without filters does not know the call.
-bool HasSeccomp() {
-  constexpr std::uint32_t kAllow = SECCOMP_RET_ALLOW;
-  return ::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &kAllow) == 0;
-}
-
 constexpr const char* kNoFilters = "seccomp: this kernel has no filters";
 
 // A protection that this kernel does not have: an error, unless the launch says to go on all the same.
@@ -149,6 +143,14 @@ Result<> GoWithout(Buffers& data, std::string what) {
                   .Hint("in agent mode --allow-degraded-security, allow_degraded_security = true, goes on without"));
 }
 
+constexpr const char* kLendIds = "subordinate ids in /etc/subuid and /etc/subgid, and newuidmap, make it possible";
+
+std::string WhyNoGroups() {
+  for (const char* program : {sys::kNewUidMap, sys::kNewGidMap})
+    if (::access(program, X_OK) != 0) return std::string(program) + " is not there";
+  return "the user has no line in /etc/subuid or none in /etc/subgid";
+}
+
 // Who may not change groups keeps those of whoever started nucleus; they show as nobody's inside, and open files.
 Result<> PrepareGroups(Buffers& data) {
   data.nested = !sys::IsWhole(TRY(sys::OwnUids()));
@@ -158,15 +160,17 @@ Result<> PrepareGroups(Buffers& data) {
   if (!launch.identity.groups.empty()) {
     return Fail(
         Error::Of(ErrorCode::kPermission, "set", "supplementary groups", "this user namespace cannot change them")
-            .Hint("subordinate ids in /etc/subuid and /etc/subgid, and newuidmap, make it possible"));
+            .Hint(kLendIds));
   }
   std::array<gid_t, 64> groups{};
   const int count = ::getgroups(groups.size(), groups.data());
   const bool own_only = count == 0 || (count == 1 && groups[0] == ::getegid());
   if (own_only) return {};
-  constexpr std::string_view kWhat = "the caller's supplementary groups cannot be given up without newgidmap";
-  if (launch.production) return Fail(ErrorCode::kUnsupported, "confine", launch.address, kWhat);
-  data.warnings.emplace_back(kWhat);
+  const std::string what = "the caller's supplementary groups cannot be given up: " + WhyNoGroups();
+  if (launch.production) {
+    return Fail(Error::Of(ErrorCode::kUnsupported, "confine", launch.address, what).Hint(kLendIds));
+  }
+  data.warnings.push_back(what + "; " + kLendIds);
   return {};
 }
 
@@ -189,7 +193,7 @@ Result<> PrepareSecurity(Buffers& data) {
   if (data.last_capability < 63 && errno != EINVAL) return FailSys("read", "the bounding set");
 
   const bool filters = !seccomp.empty() || launch.security.seccomp_trace;
-  if (filters && !HasSeccomp()) {
+  if (filters && !sys::HasSeccompFilters()) {
     if (launch.security.seccomp_trace) return Fail(ErrorCode::kUnsupported, "trace", launch.address, kNoFilters);
     TRY(GoWithout(data, kNoFilters));
     data.launch.security.seccomp.clear();
@@ -249,13 +253,14 @@ Result<Prepared> Prepare(const Launch& launch, const attest::WalkOptions& walk) 
   return Finish(std::move(data), walk);
 }
 
-Result<Prepared> PrepareInside(const Launch& launch, const std::vector<std::string>& argv) {
+Result<Prepared> PrepareInside(const Launch& launch, const std::vector<std::string>& argv, bool attended) {
   auto data = std::make_unique<Buffers>();
   data->launch = launch;
   data->launch.argv = argv;
   data->launch.mounts.clear();
   data->launch.init = false;
   data->inside = true;
+  data->attended = attended;
   return Finish(std::move(data), {});
 }
 

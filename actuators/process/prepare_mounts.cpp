@@ -1,18 +1,23 @@
 // Mounts that are filled or verified while the host's files are still at hand, before the clone: detached, so that
 // nobody sees them, and placed in the child by descriptor. What was verified is so the very mount that is used.
 #include <sched.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "actuators/process/child_data.hpp"
 #include "actuators/process/user_namespace.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/id_ranges.hpp"
 #include "actuators/sys/mount_api.hpp"
 #include "actuators/sys/openat2.hpp"
+#include "actuators/sys/protections.hpp"
 #include "actuators/sys/secret.hpp"
 #include "attest/verify.hpp"
 #include "context/copy.hpp"
+#include "spec/core/paths.hpp"
 #include "spec/core/units.hpp"
 #include "state/parts/id_map.hpp"
 
@@ -78,22 +83,36 @@ void Begin(const attest::WalkOptions& walk, const char* what) {
 
 // ---- an attested root ----
 
-Result<sys::Fd> VerifiedRoot(const MountOp& op, const sys::Fd& space, const attest::WalkOptions& walk) {
-  MountOp alone = op;
-  alone.recursive = false;  // what is mounted in it is not in its manifest
-  sys::Fd clone = TRY(Cloned(alone));
-  const sys::MountAttributes read_only{.set = sys::kAttrReadOnly, .clear = 0, .propagation = 0, .userns_fd = 0};
-  if (sys::MountSetattr(clone.get(), 0, read_only) != 0) return FailSys("mount_setattr", op.source);
+struct Attested {
+  std::size_t index = 0;  // of the operation
+  attest::Verdict verdict;
+};
+
+Result<sys::Fd> VerifiedRoot(const MountOp& op, attest::Verdict& verdict, const attest::WalkOptions& walk) {
   Begin(walk, "verifying the rootfs");
-  const auto verdict = TRY_IN("attestation of the rootfs", attest::Verify(clone.get(), op.source, walk));
-  if (verdict.difference) return Fail(attest::AsError(*verdict.difference, op.source));
-  // Somebody may have sealed it anew, after a change.
-  if (verdict.manifest.Hex() != op.data) {
-    return Fail(Error::Of(ErrorCode::kStale, "verify", op.source, "its manifest is not the one that was planned with")
-                    .Hint("plan again, and look at what has changed in it"));
+  attest::VerifiedClone sealed = TRY(attest::CloneAsSealed(op.source, op.data, walk));
+  verdict = std::move(sealed.verdict);
+  return std::move(sealed.clone);
+}
+
+bool IsCopied(const MountOp& op) {
+  return op.type == Type::kContext || op.type == Type::kSecrets;
+}
+
+// When everything else is there: what was done meanwhile has given somebody time to change it.
+Result<> FinishVerified(Buffers& data, const Attested& attested, const sys::Fd& space,
+                        const attest::WalkOptions& walk) {
+  MountOp op = data.launch.mounts[attested.index];
+  const sys::Fd& clone = data.attached[attested.index];
+  if (std::ranges::any_of(data.launch.mounts, IsCopied)) {
+    Begin(walk, "looking at the rootfs again");
+    const auto changed =
+        TRY_IN("attestation of the rootfs", attest::LookAgain(clone.get(), op.source, attested.verdict, walk));
+    if (changed) return Fail(attest::AsError(*changed, op.source));
   }
-  MapOwners(clone, alone, space);  // what was compared are the owners on the host
-  return clone;
+  op.recursive = false;
+  MapOwners(clone, op, space);  // what was compared are the owners on the host
+  return {};
 }
 
 // ---- contexts ----
@@ -134,6 +153,65 @@ Error TooLarge(Error error, const MountOp& op, const ContextWords& words, int so
       .Hint(error.hint);
 }
 
+// ---- mount points in a copy ----
+
+bool IsDirectory(const MountOp& op) {
+  return op.type == Type::kBind ? op.recursive : op.type != Type::kSecret;
+}
+
+// What stands on the copy itself, and not on another mount in it.
+bool StandsOn(const MountOp& context, const MountOp& op, const std::vector<MountOp>& mounts) {
+  const auto is_below = [](const MountOp& a, const MountOp& b) {
+    return a.target.size() > b.target.size() && IsAtOrBelow(a.target, b.target);
+  };
+  const auto places = [](const MountOp& mount) {
+    return mount.type == Type::kBind || mount.type == Type::kFilesystem || mount.type == Type::kSecret;
+  };
+  return places(op) && is_below(op, context) && std::ranges::none_of(mounts, [&](const MountOp& between) {
+           return places(between) && is_below(op, between) && is_below(between, context);
+         });
+}
+
+std::unexpected<Error> InTheWay(const MountOp& op, const std::string& path) {
+  return Fail(Error::Of(ErrorCode::kInvalid, "mount at", op.target,
+                        "what the context has at " + path + " is " + (IsDirectory(op) ? "no directory" : "no file"))
+                  .Hint("mount it elsewhere, or leave that out of the context: context_exclude"));
+}
+
+// Opens a name in a directory; makes it where it is missing. owner: of what is made.
+Result<sys::Fd> Point(const sys::Fd& in, const std::string& name, bool directory, const context::Owner& owner) {
+  constexpr std::uint64_t kInside = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  const auto open = [&] {
+    return sys::Fd(sys::OpenAt2(in.get(), name.c_str(), O_PATH | O_NOFOLLOW | (directory ? O_DIRECTORY : 0), kInside));
+  };
+  sys::Fd fd = open();
+  if (fd || errno != ENOENT) return fd;
+  const int made =
+      directory ? ::mkdirat(in.get(), name.c_str(), 0755) : ::mknodat(in.get(), name.c_str(), S_IFREG | 0644, 0);
+  if (made != 0 || ::fchownat(in.get(), name.c_str(), owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW) != 0 ||
+      ::fchmodat(in.get(), name.c_str(), directory ? 0755 : 0644, 0) != 0)
+    return FailSys("make mount point", name);
+  return open();
+}
+
+// It is a file system of ours; but once it is mounted it is read-only.
+Result<> MakePoints(const Launch& launch, const MountOp& context, const sys::Fd& copy, const context::Owner& owner) {
+  for (const MountOp& op : launch.mounts) {
+    if (!StandsOn(context, op, launch.mounts)) continue;
+    sys::Fd at(::fcntl(copy.get(), F_DUPFD_CLOEXEC, 3));
+    for (std::size_t begin = context.target.size() + 1; begin < op.target.size();) {
+      const std::size_t end = std::min(op.target.find('/', begin), op.target.size());
+      const bool directory = end < op.target.size() || IsDirectory(op);
+      at = TRY(Point(at, op.target.substr(begin, end - begin), directory, owner));
+      struct stat st{};
+      if (!at || ::fstat(at.get(), &st) != 0 || S_ISDIR(st.st_mode) != directory || S_ISLNK(st.st_mode))
+        return InTheWay(op, op.target.substr(0, end));
+      begin = end + 1;
+    }
+  }
+  return {};
+}
+
 Result<sys::Fd> Context(Buffers& data, const MountOp& op, const attest::WalkOptions& walk) {
   const UserNamespace& maps = data.launch.user_namespace;
   const ContextWords words = ReadWords(op.data);
@@ -157,30 +235,26 @@ Result<sys::Fd> Context(Buffers& data, const MountOp& op, const attest::WalkOpti
                             (report->changed == 1 ? " file or directory" : " files or directories") +
                             " changed while it was copied: of these the copy may lack some");
   }
-  if (!op.verify) return copy;
-  Begin(walk, "hashing the copy");
-  if (TRY(context::HashContext(copy.get(), filter, walk)) != before) {
+  if (op.verify) Begin(walk, "hashing the copy");
+  if (op.verify && TRY(context::HashContext(copy.get(), filter, walk)) != before) {
     return Fail(Error::Of(ErrorCode::kConflict, "verify context", op.source, "the copy is not what the source was")
                     .Hint("somebody writes to it: copy it from where nobody does"));
   }
+  TRY(MakePoints(data.launch, op, copy, owner));
   return copy;
 }
 
 // ---- secrets ----
 
-// swapon(8): a header, and a line for each area.
-bool MachineSwaps() {
-  const auto text = sys::ReadFile("/proc/swaps");
-  return !text || text->find('\n') + 1 < text->size();
-}
-
-Result<sys::Fd> SecretsTmpfs(const MountOp& op, bool production) {
+// From Linux 6.4 on root may have one that is not; tmpfs(5), noswap. Nobody may in a user namespace.
+Result<sys::Fd> SecretsTmpfs(Buffers& data, const MountOp& op) {
   constexpr TmpfsOption kMode{"mode", "0755"}, kSize{"size", "64m"};
   if (auto mount = NewTmpfs(op, {kMode, kSize, {"noswap", nullptr}})) return mount;
-  if (!production || !MachineSwaps()) return NewTmpfs(op, {kMode, kSize});
-  return Fail(Error::Of(ErrorCode::kUnsupported, "keep", "secrets",
-                        "this kernel's tmpfs may be swapped out, and the machine has swap")
-                  .Hint("switch swap off, or use Linux 6.4 or newer"));
+  if (!sys::MachineSwaps()) return NewTmpfs(op, {kMode, kSize});
+  const auto [why, hint] = sys::WhySwapped(!sys::IsWhole(TRY(sys::OwnUids())));
+  if (data.launch.production) return Fail(Error::Of(ErrorCode::kUnsupported, "keep", "secrets", why).Hint(hint));
+  data.warnings.push_back("secrets: " + std::string(why) + ": " + std::string(hint));
+  return NewTmpfs(op, {kMode, kSize});
 }
 
 Result<sys::Fd> OpenParent(const sys::Fd& top, std::string& name) {
@@ -213,8 +287,9 @@ Result<> PutSecret(const UserNamespace& maps, const sys::Fd& top, const std::str
   return {};
 }
 
-Result<sys::Fd> Secrets(const Launch& launch, const MountOp& op) {
-  sys::Fd top = TRY(SecretsTmpfs(op, launch.production));
+Result<sys::Fd> Secrets(Buffers& data, const MountOp& op) {
+  const Launch& launch = data.launch;
+  sys::Fd top = TRY(SecretsTmpfs(data, op));
   for (const MountOp& file : launch.mounts) {
     if (file.type == Type::kSecretFile) TRY(PutSecret(launch.user_namespace, top, op.target, file));
   }
@@ -245,16 +320,17 @@ Result<sys::Fd> SysfsOf(const std::string& netns) {
   return made;
 }
 
-Result<sys::Fd> Attached(Buffers& data, const MountOp& op, const sys::Fd& space, const attest::WalkOptions& walk) {
+Result<sys::Fd> Attached(Buffers& data, const MountOp& op, const sys::Fd& space, attest::Verdict& verdict,
+                         const attest::WalkOptions& walk) {
   const Launch& launch = data.launch;
   switch (op.type) {
     case Type::kContext:
       return TRY_IN("context", Context(data, op, walk));
     case Type::kSecrets:
-      return TRY_IN("secrets", Secrets(launch, op));
+      return TRY_IN("secrets", Secrets(data, op));
     case Type::kRootBind:
     case Type::kRootOverlay:
-      if (op.verify) return VerifiedRoot(op, space, walk);
+      if (op.verify) return VerifiedRoot(op, verdict, walk);
       return ClonedSource(data, op, space);
     case Type::kBind:
       return ClonedSource(data, op, space);
@@ -274,14 +350,17 @@ Result<> PrepareAttached(Buffers& data, const attest::WalkOptions& walk) {
   // Only the machine's own root has its files mapped; mount_setattr(2).
   if (maps.enabled && !data.nested && std::ranges::any_of(data.launch.mounts, &MountOp::id_mapped))
     space = TRY_IN("mapped owners", MakeUserNamespace(maps));
+  std::optional<Attested> root;
   for (const MountOp& op : data.launch.mounts) {
-    sys::Fd mount = TRY(Attached(data, op, space, walk));
+    attest::Verdict verdict;
+    sys::Fd mount = TRY(Attached(data, op, space, verdict, walk));
+    if (verdict.looked) root = Attested{data.attached.size(), std::move(verdict)};
     // Above the standard files, which the child puts in place first.
     constexpr int kAbove = 10;
     if (mount) mount.reset(::fcntl(mount.get(), F_DUPFD_CLOEXEC, kAbove));
     data.attached.push_back(std::move(mount));
   }
-  return {};
+  return root ? FinishVerified(data, *root, space, walk) : Result<>();
 }
 
 }  // namespace nucleus::process

@@ -36,20 +36,21 @@ bool DeniesExec(const Buffers& data) {
 
 }  // namespace
 
-// Another command in a running container is not part of the workload: the policy holds it, and nobody counts.
+// A probe is told of as the workload is: what it may not do is what the workload may not. Another command in a running
+// container is held by the policy, and nobody counts.
 void PrepareSeccomp(Buffers& data) {
   const Security& security = data.launch.security;
-  const bool workload = !data.inside;
-  if (workload && security.seccomp_trace) {
+  const bool workload = !data.inside, told = workload || data.attended;
+  if (told && security.seccomp_trace) {
     data.seccomp = ForKernel(TracingProgram());
     data.listens = data.asks_exec = true;
   } else if (!security.seccomp.empty()) {
     Asked asked = workload && security.seccomp_own ? Asked::kKills : Asked::kNothing;
-    if (workload && security.seccomp_log_denied) asked = Asked::kDenials;
+    if (told && security.seccomp_log_denied) asked = Asked::kDenials;
     data.asks_exec = DeniesExec(data);
     data.listens = data.asks_exec || HasWhat(security.seccomp, asked);
     data.seccomp = ForKernel(data.listens ? AskingProgram(security.seccomp, asked, data.asks_exec) : security.seccomp);
-    const bool must = data.asks_exec || asked == Asked::kDenials;
+    const bool must = data.asks_exec || (workload && asked == Asked::kDenials);
     if (data.listens && !must) data.seccomp_plain = ForKernel(security.seccomp);
   }
   if (data.listens) data.helper_stack.resize(kHelperStack);

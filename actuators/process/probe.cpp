@@ -7,18 +7,21 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <optional>
-#include <system_error>
-#include <thread>
+#include <vector>
 
 #include "actuators/process/channel.hpp"
-#include "actuators/process/name_files.hpp"
+#include "actuators/process/mounted_sources.hpp"
 #include "actuators/process/posture.hpp"
 #include "actuators/sys/cgroup_control.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/living_thread.hpp"
+#include "actuators/sys/process.hpp"
 #include "spec/core/hash.hpp"
+#include "spec/core/threads.hpp"
 
 namespace nucleus::process {
 
@@ -65,8 +68,8 @@ void AddStagedFiles(const std::string& directory, const ProcessWanted& wanted, F
 }
 
 // Where in the cgroup2 hierarchy a process is, from the root that this process sees: cgroups(7), /proc/PID/cgroup.
-std::optional<std::string> CgroupOf(pid_t pid) {
-  const auto text = sys::ReadFileIfThere("/proc/" + std::to_string(pid) + "/cgroup");
+std::optional<std::string> CgroupOf(const std::string& proc) {
+  const auto text = sys::ReadFileIfThere(proc + "/cgroup");
   if (!text || !*text) return std::nullopt;
   std::string_view rest = **text;
   while (!rest.empty()) {
@@ -84,10 +87,10 @@ bool IsCgroup(const sys::Fd& root, const std::string& path, std::optional<std::u
 }
 
 // None: one of them is not to be seen.
-std::optional<bool> IsNetnsOf(const sys::Fd& pidfd, pid_t pid, const std::string& pin) {
+std::optional<bool> IsNetnsOf(const sys::Fd& pidfd, const std::string& proc, const std::string& pin) {
   struct stat one{}, other{};
   const sys::Fd own(sys::PidfdNetns(pidfd.get()));
-  const std::string path = "/proc/" + std::to_string(pid) + "/ns/net";
+  const std::string path = proc + "/ns/net";
   if ((own ? ::fstat(own.get(), &one) : ::stat(path.c_str(), &one)) != 0) return std::nullopt;
   if (::stat(pin.c_str(), &other) != 0) return std::nullopt;
   return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
@@ -96,45 +99,87 @@ std::optional<bool> IsNetnsOf(const sys::Fd& pidfd, pid_t pid, const std::string
 // Where one looks from.
 struct Place {
   const sys::Fd& cgroup_root;  // below which the groups are; none where there are none
-  bool wandering = false;      // on a thread of its own, which may go into other namespaces
+  bool wandering = false;      // on threads of their own, which may go into other namespaces
 };
 
-// Whether somebody has changed from outside what confines it. Nothing is said where it may not be looked at, nor of a
-// workload that may change it itself: its supervisor has written down no mounts then.
-void AddPosture(const Status& status, const sys::Fd& pidfd, const ProcessWanted& wanted, Facts& facts) {
-  const pid_t pid = status.workload.pid;
-  if (!pidfd || status.mounts.empty()) return;
-  if (const auto mounts = BriefMounts(pid, pidfd.get()); !mounts.empty() && mounts != status.mounts)
-    facts["posture:mounts"] = mounts + ", not " + status.mounts + " as at its start";
-  if (const auto score = OomScoreAdj(pid); score && *score < 0) facts["posture:oom_score_adj"] = std::to_string(*score);
-  if (!wanted.service) return;
-  const auto& service = *wanted.service;
-  const auto limit = service.memlock ? LimitOf(pid, RLIMIT_MEMLOCK) : std::nullopt;
-  if (limit && limit->hard > *service.memlock) facts["posture:limit memlock"] = std::to_string(limit->hard);
-  const auto name = EnterForHostName(pidfd.get());
-  const std::string& asked = service.hostname.empty() ? service.name : service.hostname;
-  if (name && *name != asked) facts["posture:host name"] = *name;
+// What a workload was given at its start, of what is looked at here.
+struct Given {
+  std::string hostname;
+  std::optional<std::uint64_t> memlock;
+};
+
+// Of what is wanted, where it was started with that; else of what was written down then, which only its owner may read.
+std::optional<Given> GivenTo(const Status& status, const ProcessWanted& wanted) {
+  if (wanted.service && status.digest == wanted.digest) {
+    const auto& service = *wanted.service;
+    return Given{service.hostname.empty() ? service.name : service.hostname, service.memlock};
+  }
+  const auto text = sys::ReadFile(wanted.directory + "/" + std::string(kLaunchFile));
+  if (!text) return std::nullopt;
+  const auto launch = DecodeLaunch(*text);
+  if (!launch || launch->id != status.id) return std::nullopt;
+  Given given{launch->hostname, std::nullopt};
+  for (const auto& limit : launch->rlimits)
+    if (limit.resource == RLIMIT_MEMLOCK) given.memlock = limit.hard;
+  return given;
 }
 
-// Whether a workload that runs is still where it was put. Of one that has just ended, or may not be looked at, nothing
-// is said here: its state says the one, its namespace's part the other.
+// Whether somebody has changed from outside what confines it. Nothing is said where it may not be looked at, nor of a
+// workload that may change it itself: its supervisor has written down no mounts then. What is wanted now may be another
+// than what it was started with: that is no drift.
+void AddPosture(const Status& status, const sys::Fd& pidfd, const std::string& proc, const ProcessWanted& wanted,
+                Facts& facts) {
+  const pid_t pid = status.workload.pid;
+  if (!pidfd || status.mounts.empty()) return;
+  const auto mounts = BriefMounts(proc, pidfd.get());
+  if (!status.loosened.empty()) {
+    facts["posture:mounts"] = status.loosened;
+  } else if (!mounts.empty() && mounts != status.mounts) {
+    facts["posture:mounts"] = mounts + ", not " + status.mounts + " as at its start";
+  }
+  if (const auto score = OomScoreAdj(pid); score && *score < 0) facts["posture:oom_score_adj"] = std::to_string(*score);
+  const auto given = GivenTo(status, wanted);
+  if (!given) return;
+  const auto limit = given->memlock ? LimitOf(pid, RLIMIT_MEMLOCK) : std::nullopt;
+  if (limit && limit->hard > *given->memlock) facts["posture:limit memlock"] = std::to_string(limit->hard);
+  const auto name = EnterForHostName(pidfd);
+  if (name && *name != given->hostname) facts["posture:host name"] = *name;
+}
+
+// Where whoever has the workload's number is not where the workload was put.
+Facts AstrayOf(const Status& status, const ProcessWanted& wanted, const Place& place) {
+  Facts facts;
+  const pid_t pid = status.workload.pid;
+  const sys::Fd pidfd(sys::PidfdOpen(pid));
+  const std::string first = "/proc/" + std::to_string(pid), proc = sys::ProcOf(pid);
+  // A thread that has exited stays in its group though the others are moved.
+  const auto group = proc == first ? sys::PidfdCgroup(pidfd.get()) : std::nullopt;
+  if (!wanted.cgroup.empty() && !IsCgroup(place.cgroup_root, wanted.cgroup, group)) {
+    // In one of its own below, perhaps.
+    const auto path = CgroupOf(proc);
+    const bool inside = path && ("/" + *path + "/").find("/" + wanted.cgroup + "/") != std::string::npos;
+    if (path && !inside) facts["cgroup"] = *path;
+  }
+  if (!wanted.netns.empty() && IsNetnsOf(pidfd, proc, wanted.netns) == false) facts["network namespace"] = "another";
+  for (const auto& name : ReplacedNameFiles(status.sources, wanted.directory))
+    facts[std::string(kMountedFact) + name] = "another file";
+  for (const auto& name : ReplacedVolumes(status.sources, wanted.volume_paths))
+    facts[std::string(kMountedFact) + "volume " + name] = "another directory";
+  if (place.wandering && status.state == Status::State::kRunning) AddPosture(status, pidfd, proc, wanted, facts);
+  return facts;
+}
+
+// Whether a workload that runs is still where it was put. Of one that has just ended, whose number another may have by
+// now, or that may not be looked at, nothing is said here: its state says the one, its namespace's part the other.
 void AddGround(const Found& found, const ProcessWanted& wanted, const Place& place, Facts& facts) {
   if (!wanted.cgroup.empty()) facts["cgroup"] = wanted.cgroup;
   if (!wanted.netns.empty()) facts["network namespace"] = kPinnedNamespace;
   if (found.supervisor == 0 || !found.status || found.status->workload.pid == 0) return;
-  const pid_t pid = found.status->workload.pid;
-  const sys::Fd pidfd(sys::PidfdOpen(pid));
-  if (!wanted.cgroup.empty() && !IsCgroup(place.cgroup_root, wanted.cgroup, sys::PidfdCgroup(pidfd.get()))) {
-    // In one of its own below, perhaps.
-    const auto path = CgroupOf(pid);
-    const bool inside = path && ("/" + *path + "/").find("/" + wanted.cgroup + "/") != std::string::npos;
-    if (path && !inside) facts["cgroup"] = *path;
-  }
-  if (!wanted.netns.empty() && IsNetnsOf(pidfd, pid, wanted.netns) == false) facts["network namespace"] = "another";
-  for (const auto& name : ReplacedNameFiles(found.status->name_files, wanted.directory))
-    facts[std::string(kMountedFact) + name] = "another file";
-  if (place.wandering && found.status->state == Status::State::kRunning)
-    AddPosture(*found.status, pidfd, wanted, facts);
+  Facts astray = AstrayOf(*found.status, wanted, place);
+  // Asked last: who lives still was there all the time.
+  if (astray.empty() || !sys::IsAlive(found.status->workload).value_or(false)) return;
+  astray.merge(facts);
+  facts = std::move(astray);
 }
 
 // None where there is none.
@@ -162,6 +207,7 @@ Result<Observation> Look(const PartKey& key, const std::string& directory, const
     seen.facts["policy"] = found->status->policy_digest.Hex();
     if (!found->status->network.empty()) seen.facts[std::string(kNetworkHelpFact)] = found->status->network;
     AddNotes(*found->status, found->supervisor, seen.notes);
+    if (IsOrphaned(*found).value_or(false)) seen.notes["orphaned"] = "1";
   }
   if (wanted != nullptr) {
     AddStagedFiles(directory, *wanted, seen.facts);
@@ -170,25 +216,44 @@ Result<Observation> Look(const PartKey& key, const std::string& directory, const
   return seen;
 }
 
-Result<Observations> LookAtAll(const Directories& directories, const ProbeRequest& request, const Place& place) {
-  Observations answer;
-  for (const auto& [key, part] : request.parts) {
-    const auto* wanted = std::get_if<ProcessWanted>(&part);
-    if (wanted == nullptr) return Fail(ErrorCode::kInternal, "probe", key.Text(), "not a process");
-    answer.emplace(key, TRY_IN(key.Text(), Look(key, directories.ServiceDir(key.project, key.address), place, wanted)));
-  }
-  if (request.only_asked && !request.parts.empty()) return answer;
+using Asked = std::vector<const std::pair<const PartKey, Wanted>*>;
+
+Result<Observation> LookAtOne(const Directories& directories, const std::pair<const PartKey, Wanted>& asked,
+                              const Place& place) {
+  const auto& [key, part] = asked;
+  const auto* wanted = std::get_if<ProcessWanted>(&part);
+  if (wanted == nullptr) return Fail(ErrorCode::kInternal, "probe", key.Text(), "not a process");
+  return TRY_IN(key.Text(), Look(key, directories.ServiceDir(key.project, key.address), place, wanted));
+}
+
+// One answer for each, in order.
+std::vector<Result<Observation>> LookAtThese(const Directories& directories, const Asked& asked, Place place) {
+  std::vector<Result<Observation>> answers;
+  answers.reserve(asked.size());
+  for (const auto* one : asked)
+    answers.push_back(Fail(ErrorCode::kInternal, "probe", one->first.Text(), "no thread to look with"));
+  std::atomic<std::size_t> next = 0;
+  const auto work = [&] {
+    for (std::size_t i = next++; i < asked.size(); i = next++) answers[i] = LookAtOne(directories, *asked[i], place);
+  };
+  place.wandering ? OnThreads(asked.size(), work) : work();
+  return answers;
+}
+
+// What nobody asked for.
+Result<> LookAtOthers(const Directories& directories, const std::string& project, const Place& place,
+                      Observations& answer) {
   const std::unique_ptr<DIR, decltype([](DIR* d) { ::closedir(d); })> open(
-      ::opendir(directories.ProjectDir(request.project).c_str()));
+      ::opendir(directories.ProjectDir(project).c_str()));
   while (const dirent* entry = open ? ::readdir(open.get()) : nullptr) {
     const auto address = Address::Parse(entry->d_name);
     if (!address || (address->kind != Kind::kService && address->kind != Kind::kContainer)) continue;
-    const PartKey key{request.project, *address, Part::kProcess};
+    const PartKey key{project, *address, Part::kProcess};
     if (answer.contains(key)) continue;
-    auto seen = TRY_IN(key.Text(), Look(key, directories.ServiceDir(request.project, *address), place, nullptr));
+    auto seen = TRY_IN(key.Text(), Look(key, directories.ServiceDir(project, *address), place, nullptr));
     if (seen.presence != Presence::kAbsent) answer.emplace(key, std::move(seen));
   }
-  return answer;
+  return {};
 }
 
 }  // namespace
@@ -216,23 +281,27 @@ Result<Found> Find(const std::string& directory) {
   return found;
 }
 
+Result<bool> IsOrphaned(const Found& found) {
+  if (found.supervisor != 0 || !found.status || found.status->workload.pid == 0) return false;
+  return sys::IsAlive(found.status->workload);
+}
+
 std::string StagedFile(const std::string& directory, std::string_view destination) {
   return directory + "/files/" + Sha256::Of(destination).Hex().substr(0, 16);
 }
 
-// What is just applied (only_asked) is confined as it was a moment ago; else a thread goes round.
+// What is just applied (only_asked) is confined as it was a moment ago; else threads go round.
 Result<Observations> ProcessProber::Probe(const ProbeRequest& request) {
   const sys::Fd root = OpenRoot(cgroup::AbsolutePath(request.project, ""));
-  Place place{root};
-  if (request.only_asked || request.parts.empty()) return LookAtAll(directories_, request, place);
-  place.wandering = true;
-  Result<Observations> answer;
-  try {
-    std::thread([&] { answer = LookAtAll(directories_, request, place); }).join();
-  } catch (const std::system_error& error) {
-    return Fail(Error::Sys("start thread", "probe of processes", error.code().value()));
-  }
-  return answer;
+  Asked asked;
+  asked.reserve(request.parts.size());
+  for (const auto& one : request.parts) asked.push_back(&one);
+  auto answers = LookAtThese(directories_, asked, Place{.cgroup_root = root, .wandering = !request.only_asked});
+  Observations all;
+  for (std::size_t i = 0; i < asked.size(); ++i)
+    all.emplace_hint(all.end(), asked[i]->first, TRY(std::move(answers[i])));
+  if (!request.only_asked || asked.empty()) TRY(LookAtOthers(directories_, request.project, Place{root}, all));
+  return all;
 }
 
 }  // namespace nucleus::process

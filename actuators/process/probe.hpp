@@ -2,9 +2,10 @@
 //
 // Facts: `state` (starting, running, backoff, stopping, exited, failed), `supervisor` (running, gone), `digest`,
 // `policy`, `frozen` (0, 1), and `file:DESTINATION` for each staged file that a request names. Where a running workload
-// is not confined as it was when it started, `posture:` with `mounts`, `host name`, `oom_score_adj` or `limit memlock`:
-// what is looked at costs microseconds, the rest is for `verify`. Notes: id, pid, supervisor_pid, exit_code, health,
-// restarts, started_ms, finished_ms, ending, oom_killed, error, probe_output.
+// is not confined as it was when it started, whatever is asked for now, `posture:` with `mounts`, `host name`,
+// `oom_score_adj` or `limit memlock`: what is looked at costs microseconds, or is what its supervisor has seen of
+// single mounts; the rest is for `verify`. Notes: id, pid, supervisor_pid, exit_code, health, restarts, started_ms,
+// finished_ms, ending, oom_killed, error, probe_output, and orphaned: its supervisor is gone and its workload is not.
 #pragma once
 
 #include <optional>
@@ -50,6 +51,9 @@ struct Found {
   [[nodiscard]] bool present() const { return status || supervisor != 0 || launched; }
 };
 Result<Found> Find(const std::string& directory);
+// Whether nobody is behind it any more, and its workload is there nevertheless: one that has lost its parent death
+// signal.
+Result<bool> IsOrphaned(const Found& found);
 
 // Where the copy of a config file lies that is mounted at `destination`.
 std::string StagedFile(const std::string& directory, std::string_view destination);

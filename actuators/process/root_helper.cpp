@@ -14,6 +14,7 @@
 #include "actuators/process/channel.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/living_thread.hpp"
 #include "actuators/sys/pipe.hpp"
 #include "actuators/sys/process.hpp"
 #include "state/parts/id_map.hpp"
@@ -41,7 +42,9 @@ bool BecomeRootOf(const UserNamespace& space) {
 
 Result<> Enter(const RunningContainer& container, const sys::Fd& root) {
   const UserNamespace& space = container.launch.user_namespace;
-  if (space.enabled && ::setns(container.pidfd.get(), CLONE_NEWUSER) != 0) return FailSys("enter", "user namespace");
+  const sys::Fd thread = sys::ThreadToEnter(container.pidfd);
+  const sys::Fd& entered = thread ? thread : container.pidfd;
+  if (space.enabled && ::setns(entered.get(), CLONE_NEWUSER) != 0) return FailSys("enter", "user namespace");
   if (::fchdir(root.get()) != 0 || ::chroot(".") != 0) return FailSys("chroot", "root of the container");
   if (!BecomeRootOf(space)) return FailSys("become", "root of the user namespace");
   if (!KeepFilePowers()) return FailSys("give up", "capabilities");
@@ -55,7 +58,7 @@ Result<> Enter(const RunningContainer& container, const sys::Fd& root) {
 
 Result<RootHelper> RootHelper::Start(const RunningContainer& container, const std::string& subject,
                                      const std::function<Result<>(const sys::Fd& root)>& work) {
-  const std::string path = "/proc/" + std::to_string(container.status.workload.pid) + "/root";
+  const std::string path = sys::ProcOf(container.status.workload.pid) + "/root";
   const sys::Fd root = TRY(sys::Open(path, O_PATH | O_DIRECTORY));
   // It is that process's, if that is still there.
   if (TRY(sys::WaitForExit(container.pidfd, 0))) return Fail(ErrorCode::kNotFound, "", subject, "has ended");

@@ -63,9 +63,7 @@ Result<sys::Fd> HoldForCheckpoint(const std::string& directory) {
 }
 
 bool IsHeldForCheckpoint(const std::string& directory) {
-  const std::string path = directory + "/" + std::string(kCheckpointFile);
-  const sys::Fd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  return file && ::flock(file.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  return sys::IsFlocked(directory + "/" + std::string(kCheckpointFile));
 }
 
 }  // namespace nucleus::process

@@ -14,9 +14,9 @@
 
 namespace nucleus::process {
 
-// Where the service's group is; none on a machine without cgroup2.
-std::optional<std::string> GroupOf(const PartKey& key);
-Result<> Thaw(const PartKey& key);
+// Where the group of the service in this directory is; none on a machine without cgroup2, nor where it has none.
+std::optional<std::string> GroupOf(const PartKey& key, const std::string& directory);
+Result<> Thaw(const PartKey& key, const std::string& directory);
 
 // Has the supervisor stop the workload and end, with what is left of its time: timeout, or what its policy grants. One
 // that does not is killed, and its workload with it. Nobody supervises: success.
@@ -28,7 +28,7 @@ Result<> StopSupervisor(const PartKey& key, const std::string& directory, std::o
 Result<> KillRest(const PartKey& key, const std::string& directory);
 
 // What `stop` does: StopSupervisor, and KillRest where nobody else has taken the directory over since. False: nothing
-// ran.
+// ran. kTimeout: processes are left.
 Result<bool> Stop(const PartKey& key, const std::string& directory, std::optional<Duration> timeout,
                   const ProgressSink& progress);
 

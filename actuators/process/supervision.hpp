@@ -5,13 +5,12 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "state/parts/crash_loop.hpp"
 #include "state/parts/launch.hpp"
 
 namespace nucleus::process {
 
 using Millis = std::int64_t;
-
-inline constexpr Millis kStableAfterMs = 10'000;
 
 // The wait before the next start: doubled at each restart, from the start again once it ran long enough.
 class Backoff {

@@ -13,19 +13,14 @@
 #include <string>
 #include <vector>
 
-#include "actuators/sys/accounts.hpp"
+#include "actuators/sys/caller_ids.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
-#include "actuators/sys/id_ranges.hpp"
 #include "actuators/sys/pipe.hpp"
 
 namespace nucleus::process {
 
 namespace {
-
-// Only from where root installs programs: they are setuid, and what they are given decides who we are.
-constexpr const char* kNewUidMap = "/usr/bin/newuidmap";
-constexpr const char* kNewGidMap = "/usr/bin/newgidmap";
 
 std::string MapText(const std::vector<IdRange>& map) {
   std::string text;
@@ -51,45 +46,10 @@ std::unexpected<Error> Refused(int err) {
   return Fail(std::move(error).Hint("in a chroot, or under a policy that forbids it, there is none to be had"));
 }
 
-// ---- the caller's subordinate ids ----
-
-struct Lent {
-  std::vector<IdRange> uids, gids;
-};
-
-std::vector<IdRange> AfterRoot(std::uint32_t own, const std::vector<sys::IdSpan>& spans) {
-  std::vector<IdRange> map{{0, own, 1}};
-  std::uint32_t next = 1;
-  for (const auto& span : spans) {
-    // The kernel takes 340 lines; nobody has so many ranges on purpose.
-    constexpr std::size_t kMostLines = 300;
-    if (map.size() == kMostLines || span.count > UINT32_MAX - 1 - next) break;
-    map.push_back({next, span.first, span.count});
-    next += span.count;
-  }
-  return map;
-}
-
-// Without the programs or a line in both files: the caller's own ids only.
-Result<Lent> IdsOfCaller(uid_t uid, gid_t gid) {
-  Lent lent{{{0, uid, 1}}, {{0, gid, 1}}};
-  if (::access(kNewUidMap, X_OK) != 0 || ::access(kNewGidMap, X_OK) != 0) return lent;
-  const auto uids = TRY(sys::ReadFileIfThere("/etc/subuid"));
-  const auto gids = TRY(sys::ReadFileIfThere("/etc/subgid"));
-  if (!uids || !gids) return lent;
-  const auto accounts = sys::ReadAccounts("/");
-  const sys::UserEntry* user = accounts ? sys::FindUser(accounts->users, uid) : nullptr;
-  const std::string name = user != nullptr ? user->name : "";
-  const auto lent_uids = sys::ParseSubordinate(*uids, name, uid);
-  const auto lent_gids = sys::ParseSubordinate(*gids, name, uid);
-  if (lent_uids.empty() || lent_gids.empty()) return lent;
-  return Lent{AfterRoot(uid, lent_uids), AfterRoot(gid, lent_gids)};
-}
-
 // newuidmap PID INSIDE OUTSIDE COUNT...
-bool RunMapper(const char* program, pid_t pid, const std::vector<IdRange>& map) {
+bool RunMapper(const char* program, pid_t pid, const std::vector<sys::IdMapLine>& map) {
   std::vector<std::string> words{program, std::to_string(pid)};
-  for (const IdRange& range : map)
+  for (const auto& range : map)
     for (const auto number : {range.inside, range.outside, range.count}) words.push_back(std::to_string(number));
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
@@ -109,7 +69,7 @@ bool RunMapper(const char* program, pid_t pid, const std::vector<IdRange>& map) 
 // A process that stays outside, where the ids are lent, and has the maps written once it is told to.
 class Outside {
  public:
-  static Result<Outside> Start(const Lent& lent) {
+  static Result<Outside> Start(const sys::CallerIds& lent) {
     auto [reader, writer] = TRY(sys::MakePipe("id maps"));
     const pid_t inside = ::getpid();
     const pid_t pid = ::fork();
@@ -118,7 +78,7 @@ class Outside {
       writer.reset();
       char go = 0;
       if (::read(reader.get(), &go, 1) != 1) ::_exit(125);
-      ::_exit(RunMapper(kNewUidMap, inside, lent.uids) && RunMapper(kNewGidMap, inside, lent.gids) ? 0 : 1);
+      ::_exit(RunMapper(sys::kNewUidMap, inside, lent.uids) && RunMapper(sys::kNewGidMap, inside, lent.gids) ? 0 : 1);
     }
     return Outside(pid, std::move(writer));
   }
@@ -185,7 +145,7 @@ Result<sys::Fd> MakeUserNamespace(const UserNamespace& maps) {
 Result<> EnterOwnUserNamespace() {
   const uid_t uid = ::geteuid();
   const gid_t gid = ::getegid();
-  const Lent lent = TRY(IdsOfCaller(uid, gid));
+  const sys::CallerIds lent = TRY(sys::IdsOfCaller(uid, gid));
   const bool helped = lent.uids.size() > 1;
   std::optional<Outside> outside;
   if (helped) outside = TRY(Outside::Start(lent));

@@ -5,20 +5,15 @@
 #include "actuators/process/probe.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/living_thread.hpp"
 #include "actuators/sys/process.hpp"
 
 namespace nucleus::process {
 
 namespace {
 
-// Not by all four marks: in which control group it is, is a line of its own.
-Result<bool> IsStill(const ProcessIdentity& process) {
-  if (process.pid <= 0 || TRY(sys::BootId()) != process.boot_id) return false;
-  const auto start = TRY(sys::StartTime(process.pid));
-  return start == process.start_time;
-}
-
-Check SupervisorLine(const std::optional<Program>& program) {
+Check SupervisorLine(pid_t supervisor, const std::optional<Program>& program) {
+  if (supervisor == 0) return {"supervisor", "running", "gone", Verdict::kDiffers};
   Check check{"supervisor's program", "read-only", "?", Verdict::kUnreadable};
   if (!program) return check;
   check.found = program->read_only ? "read-only" : "writable";
@@ -37,7 +32,7 @@ void AddChecks(std::vector<Check> more, std::string_view whose, std::vector<Chec
 // no line has told already.
 void AddNumber(const Status& status, std::vector<Check>& checks) {
   const sys::Fd pidfd(sys::PidfdOpen(status.workload.pid));
-  const std::string found = BriefMounts(status.workload.pid, pidfd.get());
+  const std::string found = BriefMounts(sys::ProcOf(status.workload.pid), pidfd.get());
   const bool told = std::ranges::any_of(checks, [](const Check& check) {
     return check.verdict == Verdict::kDiffers && check.name.starts_with("mount ");
   });
@@ -67,16 +62,17 @@ Result<bool> AddProcesses(pid_t pid, const Comparison& with, std::vector<Check>&
 
 }  // namespace
 
-Result<std::optional<std::vector<Check>>> Verify(const std::string& directory, const Directories& directories,
-                                                 bool callers_files, MaskText capability_names) {
+Result<std::optional<Verification>> Verify(const std::string& directory, const Directories& directories,
+                                           bool callers_files, MaskText capability_names) {
   const Found found = TRY(Find(directory));
-  if (found.supervisor == 0 || !found.status || !TRY(IsStill(found.status->workload))) return std::nullopt;
-  std::vector<Check> checks;
+  if (!found.status || !TRY(sys::IsAlive(found.status->workload))) return std::nullopt;
+  Verification verification{.checks = {}, .workload = found.status->workload};
+  std::vector<Check>& checks = verification.checks;
   const std::string path = directory + "/" + std::string(kLaunchFile);
   const auto text = sys::ReadFile(path);
   if (!text && text.error().code == ErrorCode::kPermission) {
     checks.push_back({"launch", "as recorded", "?", Verdict::kUnreadable});
-    return checks;
+    return verification;
   }
   if (!text) return Fail(text.error());
   const Launch launch = TRY_IN(path, DecodeLaunch(*text));
@@ -86,11 +82,13 @@ Result<std::optional<std::vector<Check>>> Verify(const std::string& directory, c
                   .callers_files = callers_files,
                   .own_directories = {directories.runtime, directories.state},
                   .capability_names = capability_names};
-  AddSupervisor(found.supervisor, with);
-  checks.push_back(SupervisorLine(with.supervisor));
+  if (found.supervisor != 0) AddSupervisor(found.supervisor, with);
+  checks.push_back(SupervisorLine(found.supervisor, with.supervisor));
   if (!TRY(AddProcesses(found.status->workload.pid, with, checks))) return std::nullopt;
   AddNumber(*found.status, checks);
-  return checks;
+  // What has ended meanwhile differs in many ways.
+  if (!TRY(sys::IsAlive(found.status->workload))) return std::nullopt;
+  return verification;
 }
 
 }  // namespace nucleus::process

@@ -11,6 +11,7 @@
 #include "actuators/process/apply.hpp"
 #include "actuators/process/log.hpp"
 #include "actuators/process/probe.hpp"
+#include "state/parts/crash_loop.hpp"
 
 namespace nucleus::process {
 
@@ -18,8 +19,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::int64_t kSettledMs = 100;  // a program that fails at once has done so by then
-constexpr std::uint32_t kCrashLoop = 3;   // restarts after which nobody believes in it any more
 constexpr std::size_t kLogLines = 20;
 
 enum class Progress { kReached, kWaiting, kHopeless };
@@ -32,6 +31,18 @@ std::int64_t UnixNow() {
 // It was executed, and has yet to become ready.
 bool Awaited(const Status& status) {
   return status.readiness == Status::Readiness::kWaiting;
+}
+
+// Milliseconds until one that runs counts as started.
+std::int64_t LeftToSettle(const Status& status) {
+  return status.started_ms + kSettled.count() - UnixNow();
+}
+
+// Whether nothing but time is missing: whatever happens meanwhile is there to be seen afterwards. A job has started as
+// soon as it has completed, which may be before.
+bool OnlySettles(const Found& found, Milestone milestone, bool job) {
+  return !job && milestone == Milestone::kStarted && found.status && found.status->state == Status::State::kRunning &&
+         !Awaited(*found.status);
 }
 
 // A service that has ended does not run, however it ended; a job has started once it has completed.
@@ -55,7 +66,7 @@ Progress OfRunning(const Status& status, Milestone milestone) {
     case Milestone::kExecuted:
       return Progress::kReached;
     case Milestone::kStarted:
-      return UnixNow() - status.started_ms >= kSettledMs ? Progress::kReached : Progress::kWaiting;
+      return LeftToSettle(status) <= 0 ? Progress::kReached : Progress::kWaiting;
     case Milestone::kHealthy:
       if (status.health == Status::Health::kHealthy) return Progress::kReached;
       return status.health == Status::Health::kUnhealthy ? Progress::kHopeless : Progress::kWaiting;
@@ -114,7 +125,7 @@ std::string LogOf(const std::string& directory, const Found& found) {
   const auto entries = LastEntries(directory, kLogLines);
   if (!entries || !found.status || found.status->started_ms == 0) return text;
   for (const auto& entry : *entries) {
-    if (entry.time_ms >= found.status->started_ms) text += "\n    " + Escaped(entry.text);
+    if (entry.time_ms >= found.status->started_ms) text += "\n    " + Escaped(WithoutReturn(entry.text));
   }
   return text.empty() ? text : "\n  last lines of its log:" + text;
 }
@@ -173,7 +184,10 @@ Result<> ProcessActuator::Wait(const PartKey& process, const ProcessWanted& want
         return Fail(std::move(error));
       }
     }
-    if (watch) {
+    if (OnlySettles(found, milestone, job)) {
+      const auto settled = std::clamp<std::int64_t>(LeftToSettle(*found.status), 1, kSettled.count());
+      ::usleep(static_cast<::useconds_t>(std::min(left, settled) * 1'000));
+    } else if (watch) {
       watch->Wait(left);
     } else {
       watch.emplace(wanted.directory);  // and another look: what came before it is not told

@@ -31,6 +31,8 @@ std::uint64_t AccessOf(const MountOp& op) {
   return kWriteAccess;
 }
 
+}  // namespace
+
 // What a program is started with, it has by the rules of execve(2): root the bounding set, others the ambient one;
 // capabilities(7), "Transformation of capabilities during execve()". A policy that says otherwise would not hold.
 Result<> CheckKept(const CapabilitySets& sets, const Identity& identity) {
@@ -42,11 +44,10 @@ Result<> CheckKept(const CapabilitySets& sets, const Identity& identity) {
   return Fail(Error::Of(ErrorCode::kInvalid, "use", "capability policy",
                         "a program of user " + std::to_string(identity.uid) + " is started with exactly those of " +
                             (root ? "[bounding]" : "[ambient]") + "; the policy differs in" + names)
+                  .In("caps_policy")
                   .Hint(root ? "keep the same in [permitted], [effective] and [bounding], or leave the first two out"
                              : "keep them in [ambient]"));
 }
-
-}  // namespace
 
 Landlock DefaultLandlock(std::span<const MountOp> mounts, bool production) {
   Landlock landlock;

@@ -22,6 +22,9 @@ struct SecurityInput {
 
 Result<Security> CompileSecurity(const SecurityInput& input);
 
+// Whether a program of that identity is started with what a policy says; else why not, "caps_policy" in the trail.
+Result<> CheckKept(const CapabilitySets& sets, const Identity& identity);
+
 // Exposed for tests.
 Landlock DefaultLandlock(std::span<const MountOp> mounts, bool production);
 

@@ -49,16 +49,17 @@ Result<sys::UserEntry> ResolveUser(const std::string& text, const sys::Accounts&
 Result<Account> Resolve(const spec::Owner& owner, const std::vector<std::string>& groups, const std::string& root,
                         const std::string& where) {
   const sys::Accounts accounts = TRY(sys::ReadAccounts(root));
-  const sys::UserEntry user = TRY(ResolveUser(owner.user, accounts, where));
+  const sys::UserEntry user = TRY_IN("user", ResolveUser(owner.user, accounts, where));
   Account account{{user.uid, user.gid, {}}, user.name, user.home, user.shell, {}};
   if (!owner.group.empty()) {
-    account.identity.gid = TRY(ResolveGroup(owner.group, accounts, where));
+    account.identity.gid = TRY_IN("group", ResolveGroup(owner.group, accounts, where));
   } else if (user.uid != 0 && user.gid == 0) {
     return Fail(Error::Invalid("user '" + owner.user + "'", "its group in /etc/passwd of " + where + " is 0, root's")
+                    .In("user")
                     .Hint("set group = \"0\" if that is meant"));
   }
   for (const std::string& group : groups) {
-    account.identity.groups.push_back(TRY(ResolveGroup(group, accounts, where)));
+    account.identity.groups.push_back(TRY_IN("additional_groups", ResolveGroup(group, accounts, where)));
   }
   std::ranges::sort(account.identity.groups);
   const auto twice = std::ranges::unique(account.identity.groups);

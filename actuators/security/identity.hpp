@@ -22,6 +22,8 @@ struct Account {
   std::vector<std::pair<std::uint32_t, std::string>> group_names;  // those of the identity's groups that have a name
 };
 
+// The trail of an error begins with the key that it is about.
+//
 // Not given: root. A user by number without an entry has the group of the same number, so that no user but root ever
 // ends in group 0 without being told to (CVE-2024-40635).
 Result<Account> ResolveAccount(const spec::Service& service);

@@ -64,6 +64,13 @@ TEST_F(IdentityTest, AnUnknownNameSaysWhereItWasLookedUp) {
   EXPECT_NE(account.error().Message().find(root_.path()), std::string::npos) << account.error().Message();
 }
 
+TEST_F(IdentityTest, AnErrorBeginsWithTheKeyThatItIsAbout) {
+  EXPECT_EQ(Resolve("ghost").error().trail.front(), "user");
+  EXPECT_EQ(Resolve("odd").error().trail.front(), "user");
+  EXPECT_EQ(Resolve("1", "ghosts").error().trail.front(), "group");
+  EXPECT_EQ(Resolve("1", "1", {"ghosts"}).error().trail.front(), "additional_groups");
+}
+
 TEST_F(IdentityTest, GroupZeroIsOnlyForWhoAsksForIt) {
   EXPECT_FALSE(Resolve("odd"));
   EXPECT_EQ(Resolve("odd", "0").value().identity.gid, 0U);

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "actuators/security/landlock_abi.hpp"
-
 namespace nucleus::security {
 
 namespace {
@@ -51,23 +49,6 @@ constexpr std::array<std::string_view, 41> kCapabilities{"CHOWN",
                                                          "BPF",
                                                          "CHECKPOINT_RESTORE"};
 
-struct Right {
-  std::string_view word;
-  std::uint64_t access;
-};
-constexpr std::array kRights{
-    Right{"read", kReadFile},
-    Right{"readdir", kReadDir},
-    Right{"write", kWriteFile},
-    Right{"execute", kExecute},
-    Right{"create", kMakeDir | kMakeReg | kMakeSock | kMakeFifo | kMakeSym},
-    Right{"devices", kMakeChar | kMakeBlock},
-    Right{"remove", kRemoveDir | kRemoveFile},
-    Right{"refer", kRefer},
-    Right{"truncate", kTruncate},
-    Right{"ioctl", kIoctlDev},
-};
-
 }  // namespace
 
 std::vector<std::string> CapabilityNames(std::uint64_t mask) {
@@ -87,14 +68,6 @@ std::optional<int> CapabilityNumber(std::string_view name) {
   const auto found = std::ranges::find(kCapabilities, std::string_view(upper));
   if (found == kCapabilities.end()) return std::nullopt;
   return static_cast<int>(found - kCapabilities.begin());
-}
-
-std::vector<std::string> LandlockWords(std::uint64_t access) {
-  std::vector<std::string> words;
-  for (const Right& right : kRights) {
-    if ((access & right.access) == right.access) words.emplace_back(right.word);
-  }
-  return words;
 }
 
 }  // namespace nucleus::security

@@ -1,4 +1,4 @@
-// Capabilities and Landlock rights by name; capabilities(7), landlock(7).
+// Capabilities by name; capabilities(7).
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,5 @@ namespace nucleus::security {
 std::vector<std::string> CapabilityNames(std::uint64_t mask);
 // With or without CAP_, in any letter case.
 std::optional<int> CapabilityNumber(std::string_view name);
-
-// The words of Landlock policies that a mask of LANDLOCK_ACCESS_FS_* amounts to: "read", "write", "execute", ...
-std::vector<std::string> LandlockWords(std::uint64_t access);
 
 }  // namespace nucleus::security

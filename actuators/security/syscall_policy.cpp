@@ -12,7 +12,7 @@ constexpr PolicyRow kRows[] = {
     // ---- allowed ----
     {"read write open close stat fstat lstat poll lseek pread64 pwrite64 readv writev access pipe select sendfile "
      "creat "
-     "dup dup2 dup3 fcntl flock fsync fdatasync truncate ftruncate getdents getdents64 getcwd chdir fchdir rename "
+     "dup dup2 dup3 flock fsync fdatasync truncate ftruncate getdents getdents64 getcwd chdir fchdir rename "
      "mkdir "
      "rmdir link unlink symlink readlink chmod fchmod chown fchown lchown umask utime utimes futimesat utimensat "
      "statfs "
@@ -62,7 +62,7 @@ constexpr PolicyRow kRows[] = {
      "programs that confine themselves further; neither can loosen anything"},
 
     // ---- by arguments ----
-    {"clone unshare socket socketpair ioctl personality", kArguments, "see the table of conditions"},
+    {"clone unshare socket socketpair ioctl fcntl personality", kArguments, "see the table of conditions"},
 
     // ---- refused with ENOSYS: callers fall back ----
     {"clone3", kMissing,
@@ -161,6 +161,21 @@ constexpr PolicyCondition kConditions[] = {
      .reason = "TIOCSETD loads line disciplines, drivers of forgotten hardware with a record of holes"},
     {.call = "ioctl", .reason = "all other requests"},
 
+    {.call = "fcntl",
+     .argument = 1,
+     .mask = kAll,
+     .value = 1024,
+     .error = EPERM,
+     .reason =
+         "F_SETLEASE makes whoever opens the file wait, nucleus and the machine too: /proc/sys/fs/lease-break-time"},
+    {.call = "fcntl",
+     .argument = 1,
+     .mask = kAll,
+     .value = 1040,
+     .error = EPERM,
+     .reason = "F_SETDELEG, the same, also of directories"},
+    {.call = "fcntl", .reason = "all other commands"},
+
     {.call = "personality", .argument = 0, .mask = kAll, .value = 0, .reason = "PER_LINUX"},
     {.call = "personality", .argument = 0, .mask = kAll, .value = 8, .reason = "PER_LINUX32"},
     {.call = "personality", .argument = 0, .mask = kAll, .value = 0x20000, .reason = "UNAME26"},
@@ -191,12 +206,18 @@ constexpr NewCall kNewCalls[] = {
     {"futex_requeue", 456},
     {"statmount", 457},
     {"listmount", 458},
+    {"lsm_get_self_attr", 459},
+    {"lsm_set_self_attr", 460},
+    {"lsm_list_modules", 461},
     {"mseal", 462},
     {"setxattrat", 463},
     {"getxattrat", 464},
     {"listxattrat", 465},
     {"removexattrat", 466},
     {"open_tree_attr", 467},
+    {"file_getattr", 468},
+    {"file_setattr", 469},
+    {"listns", 470},
 #if defined(__x86_64__)
     {"uretprobe", 335},
     {"uprobe", 336},

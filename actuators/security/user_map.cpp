@@ -43,6 +43,29 @@ std::uint32_t CallerOf(const std::vector<sys::IdMapLine>& map) {
   return 0;
 }
 
+// Of each range what ours has, which may be several pieces. Where it lacks one, the kernel has refused the map.
+std::vector<IdRange> Through(const std::vector<IdRange>& map, const std::vector<sys::IdMapLine>& own) {
+  std::vector<IdRange> out;
+  for (const auto& range : map) {
+    for (const auto& line : own) {
+      const std::uint64_t begin = std::max(range.outside, line.inside);
+      const std::uint64_t end =
+          std::min(std::uint64_t{range.outside} + range.count, std::uint64_t{line.inside} + line.count);
+      if (begin >= end) continue;
+      out.push_back({static_cast<std::uint32_t>(range.inside + (begin - range.outside)),
+                     static_cast<std::uint32_t>(line.outside + (begin - line.inside)),
+                     static_cast<std::uint32_t>(end - begin)});
+    }
+  }
+  return out;
+}
+
+std::vector<IdRange> All(const std::vector<sys::IdMapLine>& own) {
+  std::vector<IdRange> out;
+  for (const auto& line : own) out.push_back({line.inside, line.outside, line.count});
+  return out;
+}
+
 bool Wanted(const spec::Service& service) {
   return service.rootless || service.userns.has_value();
 }
@@ -87,6 +110,15 @@ Result<UserNamespace> MapUsers(const spec::Service& service, const OwnIds& own,
   }
   space.enabled = true;
   return space;
+}
+
+UserNamespace SeenFromOutside(const UserNamespace& space, const OwnIds& own) {
+  UserNamespace seen = space;
+  if (sys::IsWhole(own.uids)) return seen;
+  seen.enabled = true;
+  seen.uids = space.enabled ? Through(space.uids, own.uids) : All(own.uids);
+  seen.gids = space.enabled ? Through(space.gids, own.gids) : All(own.gids);
+  return seen;
 }
 
 spec::Owner DefaultUser(const spec::Service& service, const OwnIds& own) {

@@ -26,6 +26,10 @@ Result<OwnIds> ReadOwnIds();
 Result<UserNamespace> MapUsers(const spec::Service& service, const OwnIds& own,
                                const std::optional<sys::IdSpan>& range);
 
+// What a container's ids are outside of our own user namespace, where we are in one; not enabled: they are the
+// machine's. Pure.
+UserNamespace SeenFromOutside(const UserNamespace& space, const OwnIds& own);
+
 // How many ids of its own a container needs, and from which on they may be; none: it needs none.
 struct RangeNeed {
   sys::IdSpan from;

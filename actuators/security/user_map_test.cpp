@@ -50,6 +50,22 @@ TEST(UserMap, KeepIdPutsSubordinateIdsAround) {
   EXPECT_EQ(Map(With(spec::UserMap::kKeepId), kAlone).uids, (std::vector<IdRange>{{1000, 0, 1}}));
 }
 
+TEST(UserMap, IsSeenFromOutsideOfOurs) {
+  EXPECT_FALSE(SeenFromOutside(Map(With({}), kMachine), kMachine).enabled);
+  const auto keep = Map(With(spec::UserMap::kKeepId), kMachine);
+  EXPECT_EQ(SeenFromOutside(keep, kMachine), keep);
+  const auto none = SeenFromOutside(Map(With({}), kAlone), kAlone);
+  EXPECT_TRUE(none.enabled);
+  EXPECT_EQ(none.uids, (std::vector<IdRange>{{0, 1000, 1}}));
+  EXPECT_EQ(SeenFromOutside(Map(With(spec::UserMap::kKeepId), kAlone), kAlone).gids,
+            (std::vector<IdRange>{{1000, 1000, 1}}));
+  EXPECT_EQ(SeenFromOutside(Map(With(spec::UserMap::kKeepId), kLent), kLent).uids,
+            (std::vector<IdRange>{{0, 100000, 1000}, {1000, 1000, 1}, {1001, 101000, 64536}}));
+  // A range that lies across two of ours.
+  const UserNamespace across{true, {{5, 0, 3}}, {{5, 0, 3}}};
+  EXPECT_EQ(SeenFromOutside(across, kLent).uids, (std::vector<IdRange>{{5, 1000, 1}, {6, 100000, 2}}));
+}
+
 TEST(UserMap, NomapHasSubordinateIdsOnly) {
   EXPECT_EQ(Map(With(spec::UserMap::kNomap), kLent).uids, (std::vector<IdRange>{{0, 1, 65536}}));
   const auto none = MapUsers(With(spec::UserMap::kNomap), kAlone, {});

@@ -15,6 +15,7 @@
 #include "actuators/process/log.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/living_thread.hpp"
 
 namespace nucleus::process {
 
@@ -51,13 +52,15 @@ bool DropIdentity(const Identity& identity) {
 
 Result<Running> StartNetworkProbe(const Launch& launch, const spec::HealthCheck& check, const sys::Fd& container,
                                   int cgroup, int out) {
+  const sys::Fd thread = sys::ThreadToEnter(container);
+  const int entered = (thread ? thread : container).get();
   int pidfd = -1;
   const pid_t pid = sys::Clone3(0, cgroup, &pidfd);
   if (pid < 0) return FailSys("clone3", "probe");
   if (pid == 0) {
     ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     // Among the container's mounts too: what reads a hostile server's answer has no business among the host's files.
-    if (::setns(container.get(), CLONE_NEWNET | CLONE_NEWNS) != 0 || ::dup2(out, 1) != 1) ::_exit(2);
+    if (::setns(entered, CLONE_NEWNET | CLONE_NEWNS) != 0 || ::dup2(out, 1) != 1) ::_exit(2);
     ::syscall(SYS_close_range, 3, ~0U, 0);
     if (!DropIdentity(launch.identity)) ::_exit(2);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -85,7 +88,7 @@ Result<HealthProbe> HealthProbe::Start(const Launch& launch, const spec::HealthC
     // A program expects its output to block; the flag is of this end alone.
     ::fcntl(write.get(), F_SETFL, 0);
     [[maybe_unused]] const auto owner = ::fchown(write.get(), launch.identity.uid, launch.identity.gid);
-    const Prepared prepared = TRY(PrepareInside(launch, command->argv));
+    const Prepared prepared = TRY(PrepareInside(launch, command->argv, true));
     const Stdio stdio{.in = -1, .out = write.get(), .err = write.get()};
     probe.running_ = TRY(SpawnInside(prepared, container, cgroup.get(), stdio,
                                      static_cast<int>(std::clamp<Millis>(check.timeout.count(), 1, kMostToStart))));
@@ -130,6 +133,8 @@ HealthProbe::Outcome HealthProbe::Finish(bool timed_out) {
   if (timed_out) outcome.output += (outcome.output.empty() ? "" : " ") + std::string("(timed out)");
   if (outcome.output.empty() && !outcome.healthy) {
     outcome.output = (info.si_code == CLD_EXITED ? "exit code " : "signal ") + std::to_string(info.si_status);
+    if (info.si_code != CLD_EXITED && info.si_status == SIGSYS)
+      outcome.output += ": it made a system call that the seccomp policy denies (seccomp_log_denied names it)";
   }
   if (outcome.output.size() > kTail) outcome.output.erase(0, outcome.output.size() - kTail);
   return outcome;

@@ -24,6 +24,8 @@ class HealthProbe {
   [[nodiscard]] pid_t pid() const { return running_.pid; }
   [[nodiscard]] const sys::Fd& pidfd() const { return running_.pidfd; }
   [[nodiscard]] const sys::Fd& output() const { return output_; }
+  // Where its seccomp program asks: its calls wait on it. The caller's to answer; syscall_answers.hpp.
+  [[nodiscard]] sys::Fd& listener() { return running_.listener; }
   [[nodiscard]] Millis deadline() const { return deadline_; }
 
   void ReadOutput();

@@ -188,6 +188,13 @@ void ReadTail(const sys::Fd& output, std::string& tail) {
 
 enum class HookEnd : std::uint8_t { kItself, kTimeout, kInterrupted };
 
+bool IsAskedToEnd(const HookStart& start) {
+  const HookSubject& subject = start.subject;
+  if (start.point == HookPoint::kPoststop) return false;
+  return (subject.ended_by != nullptr && *subject.ended_by != 0) ||
+         sys::PendingEnd(subject.foreground, StopSignal()) != 0;
+}
+
 HookEnd AwaitHook(const HookStart& start, const Running& running, std::string& tail) {
   const auto wait = [&](std::span<pollfd> polls, int timeout_ms) {
     const HookWait& own = start.subject.wait;
@@ -197,8 +204,7 @@ HookEnd AwaitHook(const HookStart& start, const Running& running, std::string& t
   while (true) {
     const Millis left = deadline - Now();
     if (left <= 0) return HookEnd::kTimeout;
-    if (start.point != HookPoint::kPoststop && sys::PendingEnd(start.subject.foreground, StopSignal()) != 0)
-      return HookEnd::kInterrupted;
+    if (IsAskedToEnd(start)) return HookEnd::kInterrupted;
     std::array<pollfd, 2> polls{pollfd{running.pidfd.get(), POLLIN, 0}, pollfd{start.out.read.get(), POLLIN, 0}};
     if (wait(polls, static_cast<int>(std::min<Millis>(left, kLookMs))) <= 0) continue;
     if ((polls[1].revents & POLLIN) != 0) ReadTail(start.out.read, tail);

@@ -37,6 +37,8 @@ struct HookSubject {
   bool foreground = false;  // SIGHUP asks for an end
   bool grouped = true;      // the container's control group is still its own
   HookWait wait{};
+  const int* ended_by =
+      nullptr;  // a signal by which somebody asked for an end and that is no longer held back; 0: none
 };
 
 // What failed, in words. Those before the workload: until the first that fails. Those after it: all of them. Once

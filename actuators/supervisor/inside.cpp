@@ -5,11 +5,14 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <optional>
 
 #include "actuators/process/child.hpp"
+#include "actuators/supervisor/notice.hpp"
+#include "actuators/supervisor/passed_signals.hpp"
 #include "actuators/supervisor/standard_pipes.hpp"
 #include "actuators/supervisor/terminal_relay.hpp"
 #include "actuators/sys/clone3.hpp"
@@ -22,14 +25,9 @@ namespace nucleus::process {
 namespace {
 
 constexpr int kPatienceMs = 10'000;
-constexpr std::array kForwarded = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
 
 Result<sys::Fd> TakeSignals() {
-  sigset_t taken;
-  ::sigemptyset(&taken);
-  for (const int signal : kForwarded) ::sigaddset(&taken, signal);
-  ::sigaddset(&taken, SIGWINCH);
-  ::sigaddset(&taken, SIGPIPE);  // a reader that is gone is the relay's to see
+  const sigset_t taken = PassedSignals();
   ::sigprocmask(SIG_BLOCK, &taken, nullptr);
   sys::Fd fd(::signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd) return FailSys("signalfd", "exec");
@@ -40,9 +38,11 @@ void PassOn(const sys::Fd& signals, const Running& command, TerminalRelay* relay
   signalfd_siginfo info;
   while (::read(signals.get(), &info, sizeof info) == sizeof info) {
     const int signal = static_cast<int>(info.ssi_signo);
-    if (signal == SIGWINCH) {
-      if (relay != nullptr) relay->Resize();
-    } else if (signal != SIGPIPE) {
+    // A reader that is gone (SIGPIPE) is the relay's to see.
+    if (static_cast<pid_t>(info.ssi_pid) == ::getpid()) continue;
+    if (signal == SIGWINCH && relay != nullptr) {
+      relay->Resize();
+    } else if (!IsToBeIgnored(command.pid, signal)) {
       sys::PidfdSendSignal(command.pidfd.get(), signal);
     }
   }
@@ -58,8 +58,7 @@ int Attend(const Running& command, const sys::Fd& signals, TerminalRelay* relay,
     const auto relayed = std::span(polls).subspan<2, TerminalRelay::kPolls>();
     const auto piped = std::span(polls).last<StandardPipes::kPolls>();
     if (relay != nullptr) relay->Watch(relayed);
-    pipes.Watch(piped);
-    if (::poll(polls.data(), polls.size(), -1) < 0) continue;
+    if (::poll(polls.data(), polls.size(), pipes.Watch(piped)) < 0) continue;
     if (relay != nullptr) relay->Pump(relayed);
     pipes.Pump(piped);
     if (polls[0].revents != 0) PassOn(signals, command, relay);
@@ -80,16 +79,15 @@ Result<int> RunInside(const Launch& launch, const std::vector<std::string>& argv
   if (IsPaused(launch.cgroup))
     return Fail(
         Error::Of(ErrorCode::kConflict, "", launch.address, "is paused").Hint("`nucleus unpause` lets it go on"));
-  TRY(sys::CheckStandardFiles());
   const Prepared prepared = TRY(PrepareInside(launch, argv));
   const sys::Fd signals = TRY(TakeSignals());
   sys::Fd cgroup;
   if (!launch.cgroup.empty()) cgroup = TRY(sys::Open(launch.cgroup, O_PATH | O_DIRECTORY));
   StandardPipes pipes;
   const UserNamespace& space = launch.user_namespace;
-  if (!files.terminal)
-    pipes = TRY(StandardPipes::Make(files.input, OutsideUid(space, launch.identity.uid),
-                                    OutsideGid(space, launch.identity.gid)));
+  const uid_t uid = OutsideUid(space, launch.identity.uid);
+  const auto lent = TRY(sys::LentFiles::Make(uid));
+  if (!files.terminal) pipes = TRY(StandardPipes::Make(files.input, uid, OutsideGid(space, launch.identity.gid)));
   const Stdio stdio = files.terminal ? Stdio{.terminal = true, .size = CallersSize()} : pipes.stdio();
   auto spawned = SpawnInside(prepared, container.pidfd, cgroup.get(), stdio, kPatienceMs, true);
   // An ordinary user's group may be one of the user's manager, into which nobody comes from a session.

@@ -1,7 +1,6 @@
 // A command in a container that runs, in the foreground of the caller: its standard files are the caller's, but for a
 // terminal, in the place of which it has a pipe, or a terminal of the container's; both are relayed until it ends. So
-// is its exit code the caller's. Every signal that would end the caller is the command's; it does not outlive the
-// caller.
+// is its exit code the caller's. The signals of passed_signals.hpp are the command's; it does not outlive the caller.
 //
 // Where the caller may not move processes into the container's control group it stays in the caller's.
 //

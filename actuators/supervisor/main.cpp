@@ -1,10 +1,11 @@
-// nucleus-supervisor DIRECTORY FD [GROUP], nucleus-supervisor DIRECTORY unit: watches the workload of a service
-// directory; supervisor.hpp.
+// nucleus-supervisor DIRECTORY FD, nucleus-supervisor ROOM FD start, nucleus-supervisor DIRECTORY unit: watches the
+// workload of a service directory; supervisor.hpp.
 //
-// FD is the pipe on which it says whether the workload was executed (channel.hpp). With GROUP, a descriptor of the
-// cgroup to be in or -1, it goes on in a child that init adopts. Started by the process actuator from a read-only clone
-// of its own file, so that no container can ever write to it (CVE-2019-5736). It ends with the exit code of the
-// workload's last run: for whoever waits for it while its directory is removed.
+// FD is the pipe on which it says whether the workload was executed (channel.hpp). With "start" it is where supervisors
+// are asked for (order.hpp): each is a copy of this process, which init adopts when nobody is left who would ask. ROOM
+// is blank, and as long as the name of a directory may be that takes its place. Started by the process actuator from a
+// read-only clone of its own file, so that no container can ever write to it (CVE-2019-5736). It ends with the exit
+// code of the workload's last run: for whoever waits for it while its directory is removed.
 //
 // As the program of a unit it waits in the directory until it is told of such a pipe (unit.hpp).
 #include <fcntl.h>
@@ -12,7 +13,6 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <array>
 #include <charconv>
 #include <cstring>
 #include <string>
@@ -21,6 +21,7 @@
 #include "actuators/process/at_end.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/process/hold.hpp"
+#include "actuators/process/order.hpp"
 #include "actuators/supervisor/supervisor.hpp"
 #include "actuators/supervisor/unit.hpp"
 #include "actuators/sys/clone3.hpp"
@@ -38,25 +39,29 @@ void Answer(nucleus::sys::Fd pipe, const nucleus::Result<>& outcome) {
       nucleus::sys::WriteAll(pipe.get(), nucleus::process::EncodeReady(outcome), "readiness pipe");
 }
 
-// Returns in the child. Born in the group where that can be: to move there holds up every fork and exit of the machine
-// (cgroup_threadgroup_rwsem). A group that was ever killed may let nobody be born in it; see child.cpp.
-void Detach(int cgroup) {
-  for (const bool born_there : {true, false}) {
-    std::array<int, 2> ends{};
-    if (::pipe2(ends.data(), O_CLOEXEC) != 0) ::_exit(kFailed);
-    const pid_t child = nucleus::sys::Clone3(0, born_there ? cgroup : -1, nullptr);
-    if (child == 0) {
-      if (!born_there && cgroup >= 0 && !nucleus::sys::JoinCgroup(cgroup)) ::_exit(kFailed);
-      [[maybe_unused]] const auto alive = ::write(ends[1], "+", 1);
-      for (const int end : ends) ::close(end);
-      return;
-    }
-    ::close(ends[1]);
-    char alive = 0;
-    if (child > 0 && ::read(ends[0], &alive, 1) == 1) ::_exit(0);
-    ::close(ends[0]);
+// What ps(1) shows: the directory in the place of all words from the blank one to the last, and zeros.
+void ShowDirectory(char* room, const char* last, std::string_view directory) {
+  const auto size = static_cast<std::size_t>(last + std::strlen(last) - room);
+  if (directory.size() > size) return;
+  std::memset(room, 0, size);
+  directory.copy(room, directory.size());
+}
+
+// Returns in each supervisor. Born in its group where that can be: to move there holds up every fork and exit of the
+// machine (cgroup_threadgroup_rwsem). A group that was ever killed may let nobody be born in it; see child.cpp.
+nucleus::process::Order AwaitOrder(nucleus::sys::Fd orders) {
+  ::signal(SIGCHLD, SIG_IGN);  // they are waited for by nobody
+  while (auto order = nucleus::process::ReceiveOrder(orders)) {
+    const pid_t child = nucleus::sys::Clone3(0, order->moves ? -1 : order->group.get(), nullptr);
+    if (child != 0) continue;  // where there is none, the pipe is closed without a word
+    ::signal(SIGCHLD, SIG_DFL);
+    ::setsid();  // none of a group that is an orphan once that program has ended: setpgid(2)
+    if (order->moves && order->group && !nucleus::sys::JoinCgroup(order->group.get())) ::_exit(kFailed);
+    order->group.reset();
+    [[maybe_unused]] const auto lives = ::write(order->ready.get(), &nucleus::process::kLives, 1);
+    return *std::move(order);
   }
-  ::_exit(kFailed);
+  ::_exit(0);
 }
 
 bool ParseFd(const char* text, int& fd) {
@@ -92,15 +97,15 @@ int main(int argc, char** argv) {
   nucleus::sys::FillStandardFiles();
   if (argc == 3 && std::string_view(argv[2]) == nucleus::process::kAsUnit) return AsUnit(argv);
   int fd = -1;
-  int cgroup = -1;
-  const bool detach = argc == 4;
-  if ((argc != 3 && argc != 4) || !ParseFd(argv[2], fd) || fd < 3 || (detach && !ParseFd(argv[3], cgroup))) {
-    constexpr char kText[] = "usage: nucleus-supervisor DIRECTORY FD [GROUP]\n";
+  const bool starts = argc == 4 && std::string_view(argv[3]) == nucleus::process::kAsStarter;
+  if ((argc != 3 && !starts) || !ParseFd(argv[2], fd) || fd < 3) {
+    constexpr char kText[] = "usage: nucleus-supervisor DIRECTORY FD\n";
     [[maybe_unused]] const auto wrote = ::write(2, kText, sizeof kText - 1);
     return kUsage;
   }
-  if (detach) Detach(cgroup);
-  if (cgroup >= 0) ::close(cgroup);
   ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-  return Supervise(argv[1], nucleus::sys::Fd(fd), false);
+  if (!starts) return Supervise(argv[1], nucleus::sys::Fd(fd), false);
+  auto order = AwaitOrder(nucleus::sys::Fd(fd));
+  ShowDirectory(argv[1], argv[3], order.directory);
+  return Supervise(order.directory, std::move(order.ready), false);
 }

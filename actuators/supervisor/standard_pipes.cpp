@@ -1,6 +1,7 @@
 #include "actuators/supervisor/standard_pipes.hpp"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,6 +17,26 @@ bool SameTerminal(int one, int other) {
   struct stat first{}, second{};
   return ::isatty(one) == 1 && ::isatty(other) == 1 && ::fstat(one, &first) == 0 && ::fstat(other, &second) == 0 &&
          first.st_rdev == second.st_rdev;
+}
+
+// A shell that brings us to the foreground says so to us only where we were stopped.
+constexpr int kLookAgainMs = 500;
+
+// Of the terminal that is standard input. None where it is not our controlling one.
+bool InBackground() {
+  const pid_t foreground = ::tcgetpgrp(STDIN_FILENO);
+  return foreground > 0 && foreground != ::getpgrp();
+}
+
+// False: there is no more to come.
+bool ReadTyped(std::string& into) {
+  sigset_t stops, before;
+  ::sigemptyset(&stops);
+  ::sigaddset(&stops, SIGTTIN);
+  ::pthread_sigmask(SIG_BLOCK, &stops, &before);
+  const bool more = ReadPiece(STDIN_FILENO, into);  // EIO in the background
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return more || InBackground();
 }
 
 }  // namespace
@@ -48,14 +69,21 @@ void StandardPipes::Started() {
   for (Flow& flow : flows_) flow.theirs.reset();
 }
 
-void StandardPipes::Watch(std::span<pollfd, kPolls> polls) const {
+int StandardPipes::Watch(std::span<pollfd, kPolls> polls) const {
+  int again = -1;
   for (std::size_t i = 0; i < kPolls; ++i) {
     const Flow& flow = flows_.at(i);
     const bool reads = flow.held.empty();
     const bool at_terminal = reads == (flow.terminal == STDIN_FILENO);
     polls[i] = {.fd = -1, .events = static_cast<short>(reads ? POLLIN : POLLOUT), .revents = 0};
-    if (flow.ours) polls[i].fd = at_terminal ? flow.terminal : flow.ours.get();
+    if (!flow.ours) continue;
+    if (reads && at_terminal && InBackground()) {
+      again = kLookAgainMs;
+    } else {
+      polls[i].fd = at_terminal ? flow.terminal : flow.ours.get();
+    }
   }
+  return again;
 }
 
 void StandardPipes::Pump(std::span<const pollfd, kPolls> polls) {
@@ -63,8 +91,12 @@ void StandardPipes::Pump(std::span<const pollfd, kPolls> polls) {
     Flow& flow = flows_.at(i);
     if (polls[i].revents == 0) continue;
     const bool input = flow.terminal == STDIN_FILENO;
-    const bool goes_on = flow.held.empty() ? ReadPiece(input ? flow.terminal : flow.ours.get(), flow.held)
-                                           : WritePiece(input ? flow.ours.get() : flow.terminal, flow.held);
+    bool goes_on = true;
+    if (!flow.held.empty()) {
+      goes_on = WritePiece(input ? flow.ours.get() : flow.terminal, flow.held);
+    } else {
+      goes_on = input ? ReadTyped(flow.held) : ReadPiece(flow.ours.get(), flow.held);
+    }
     if (!goes_on) flow.ours.reset();
   }
 }

@@ -1,6 +1,7 @@
 // Pipes in the place of the caller's terminal: a command that is to have none is not given it. Whoever has a terminal
-// open reads what is typed there, and what a command leaves behind would have it for good. What comes out is passed on
-// until the command ends, and no longer.
+// open reads what is typed there, and sets how it behaves for whoever comes next; what a command leaves behind would
+// have it for good. What comes out is passed on until the command ends, and no longer. What is typed while we are in
+// the background is somebody else's, and no reason to be stopped; termios(3), SIGTTIN.
 #pragma once
 
 #include <poll.h>
@@ -25,7 +26,8 @@ class StandardPipes {
   [[nodiscard]] const Stdio& stdio() const { return stdio_; }
   // The command has its ends.
   void Started();
-  void Watch(std::span<pollfd, kPolls> polls) const;
+  // In how many milliseconds to look again, whatever comes; -1: not before something does.
+  int Watch(std::span<pollfd, kPolls> polls) const;
   void Pump(std::span<const pollfd, kPolls> polls);
   // After the command has ended: what it has written last.
   void Drain();

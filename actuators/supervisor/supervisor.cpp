@@ -3,17 +3,21 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 
 #include "actuators/process/channel.hpp"
+#include "actuators/process/posture.hpp"
 #include "actuators/process/running.hpp"
 #include "actuators/process/stop_signal.hpp"
 #include "actuators/supervisor/clock.hpp"
 #include "actuators/supervisor/notice.hpp"
+#include "actuators/supervisor/passed_signals.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/pending_signals.hpp"
 #include "actuators/sys/process.hpp"
 #include "spec/core/names.hpp"
 
@@ -50,8 +54,8 @@ Millis Supervisor::NextDeadline() const {
 
 void Supervisor::Step(int timeout_ms) {
   // A descriptor of -1 is passed over by poll.
-  constexpr std::size_t kOwn = 10;
-  std::array<pollfd, kOwn + TerminalRelay::kPolls> polls{};
+  constexpr std::size_t kOwn = 12;
+  std::array<pollfd, kOwn + TerminalRelay::kPolls + StandardPipes::kPolls> polls{};
   const auto watch = [&polls](std::size_t i, int fd) { polls[i] = {.fd = fd, .events = POLLIN, .revents = 0}; };
   watch(0, signals_.get());
   watch(1, workload_ ? workload_->pidfd.get() : -1);
@@ -64,13 +68,20 @@ void Supervisor::Step(int timeout_ms) {
   polls[7] = {.fd = group_events_.get(), .events = POLLPRI, .revents = 0};
   watch(8, network_ ? network_->output().get() : -1);
   watch(9, notify_ && hear_at_ == 0 ? notify_->fd() : -1);
-  const auto relayed = std::span(polls).last<TerminalRelay::kPolls>();
+  polls[10] = {.fd = mounts_.get(), .events = POLLPRI, .revents = 0};
+  watch(11, probe_ ? probe_->listener().get() : -1);
+  const auto relayed = std::span(polls).subspan<kOwn, TerminalRelay::kPolls>();
+  const auto piped = std::span(polls).last<StandardPipes::kPolls>();
   for (auto& poll : relayed) poll.fd = -1;
   if (relay_) relay_->Watch(relayed);
+  if (const int again = pipes_.Watch(piped); again >= 0 && (timeout_ms < 0 || again < timeout_ms)) timeout_ms = again;
   if (::poll(polls.data(), polls.size(), timeout_ms) < 0 && errno != EINTR) return;
-  if (relay_) relay_->Pump(relayed);
+  if (relay_) PumpTerminal(relayed);
+  pipes_.Pump(piped);
   if (polls[7].revents != 0) LookWhetherPaused();
+  if (polls[10].revents != 0) LookAtMounts();
   if (polls[6].revents != 0) ServeCalls();
+  if (polls[11].revents != 0 && probe_) ServeProbe();
   if (polls[8].revents != 0) HearNetwork();
   if (polls[2].revents != 0) Drain(out_, Stream::kOut, false);
   if (polls[3].revents != 0) Drain(error_, Stream::kError, false);
@@ -113,9 +124,12 @@ void Supervisor::HandleTime() {
     // Somebody took the directory away, and with it the word that this is the supervisor: another may be it by now.
     if (!OwnsDirectory()) return EndFor(Status::State::kExited);
     ++status_.restarts;
+    status_.state = Status::State::kStarting;  // it may take long: hooks, and trees that are verified
+    WriteStatus();
     if (auto started = StartWorkload(); !started) {
       status_.error = started.error().Message();
       status_.exit_code = ExitCodeOf(started.error());
+      status_.ending = Status::Ending::kNone;  // that was of the run before
       NoteFailure();
       ScheduleRestart();
     }
@@ -131,7 +145,8 @@ void Supervisor::HandleSignals() {
     if (signal == StopSignal()) {
       BeginStop(Intent::kStop, info.ssi_code == SI_QUEUE ? info.ssi_int : -1);
     } else if (attached_) {
-      PassOn(signal);
+      // SIGPIPE and SIGXFSZ may come of what we do ourselves.
+      if (static_cast<pid_t>(info.ssi_pid) != ::getpid()) PassOn(signal);
     } else if (signal == SIGTERM || signal == SIGINT) {
       BeginStop(Intent::kStop);
     } else if (signal == SIGHUP) {
@@ -146,18 +161,41 @@ void Supervisor::HandleSignals() {
 
 void Supervisor::PassOn(int signal) {
   if (signal == SIGCHLD) return;
-  if (signal == SIGWINCH) {
-    if (relay_) relay_->Resize();
+  if (signal == SIGWINCH && relay_) return relay_->Resize();  // of which the kernel tells the workload
+  if (!workload_) {
+    // Between two runs.
+    if (EndsByDefault(signal) && !sys::IsIgnored(signal)) EndFor(Status::State::kExited);
     return;
   }
-  if (!workload_) return EndFor(Status::State::kExited);  // between two runs
+  const auto child = launch_.init ? FirstChild(workload_->pid) : std::nullopt;
+  const pid_t workload = child.value_or(workload_->pid);
+  if (IsToBeIgnored(workload, signal)) return;
+  const Reception reception = ReceptionOf(workload, signal);
+  const bool is_harmless = reception == Reception::kByDefault && !EndsByDefault(signal);
+  if (is_harmless || reception == Reception::kIgnored) return Forward(signal);
   if (signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT) asked_to_end_ = true;
   // The others mean a reload to many: a manager that was told of an end brings it about.
   if (signal == SIGTERM) TellStopping(0);
-  if (launch_.init || WouldNotice(workload_->pid, signal)) return Forward(signal);
+  if (launch_.init || reception == Reception::kTaken) return Forward(signal);
+  EndBy(signal);
+}
+
+// As the signal would, were the workload no PID 1.
+void Supervisor::EndBy(int signal) {
   ended_by_ = signal;
   intent_ = Intent::kStop;
   KillAll();
+}
+
+// What is typed at the workload's terminal brings signals to those in its foreground. The kernel drops them where PID 1
+// has no handler: the caller could not end it any more. Looked at before it has them, and may have another handler.
+void Supervisor::PumpTerminal(std::span<const pollfd, TerminalRelay::kPolls> polls) {
+  int ending = 0;
+  relay_->Pump(polls, [&](int signal) {
+    if (ending != 0 || !workload_ || launch_.init || relay_->Foreground() != workload_->pid) return;
+    if (!sys::IsIgnored(signal) && ReceptionOf(workload_->pid, signal) == Reception::kByDefault) ending = signal;
+  });
+  if (ending != 0) EndBy(ending);
 }
 
 void Supervisor::Forward(int signal) {
@@ -207,19 +245,25 @@ void Supervisor::BeginStop(Intent intent, int timeout_ms) {
     if (intent != Intent::kStop) return;
     const Intent before = std::exchange(intent_, intent);
     if (before != intent) Note("stop timeout_ms=" + std::to_string(patience));
-    if (before == Intent::kRestart) TellStopping(patience);
+    if (before == Intent::kRestart) {
+      status_.ending = EndingNow();
+      WriteStatus();
+      TellStopping(patience);
+    }
     // Once more, by who will not wait as long.
     if (timeout_ms >= 0 && kill_at_ != 0) kill_at_ = std::min(kill_at_, Now() + patience);
     return;
   }
   intent_ = intent;
   status_.state = Status::State::kStopping;
+  status_.ending = EndingNow();
   WriteStatus();
   if (intent != Intent::kRestart) TellStopping(patience);
   Note("stop timeout_ms=" + std::to_string(patience));
   Thaw();  // a frozen process would not get to handle its signal
-  // The mini-init takes every signal and passes it on; /proc does not show it while it waits, which lifts its mask.
-  if (patience == 0 || (!launch_.init && !WouldNotice(workload_->pid, policy_.stop_signal))) return KillAll();
+  // Who ignores it would not hear of it: a stop is a stop. The mini-init takes every signal and passes it on.
+  if (patience == 0 || (!launch_.init && ReceptionOf(workload_->pid, policy_.stop_signal) != Reception::kTaken))
+    return KillAll();
   sys::PidfdSendSignal(workload_->pidfd.get(), policy_.stop_signal);
   kill_at_ = Now() + patience;
 }
@@ -249,6 +293,8 @@ void Supervisor::WorkloadEnded() {
   int code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
   if (ended_by_ != 0 && code == 128 + SIGKILL) code = 128 + ended_by_;
   workload_.reset();
+  mounts_.reset();
+  status_.loosened.clear();
   kill_at_ = 0;
   paused_ = false;
   DropProbe();
@@ -257,10 +303,10 @@ void Supervisor::WorkloadEnded() {
   Thaw();  // what is killed ends though it is frozen, but nothing starts
   Drain(out_, Stream::kOut, true);
   Drain(error_, Stream::kError, true);
-  out_.reset();
-  error_.reset();
+  DropOutput();
   if (relay_) relay_->Drain();
   relay_.reset();
+  pipes_.Drain();
   if (log_) log_->Flush(UnixNow());
   EndCalls(code);
   status_.finished_ms = UnixNow();
@@ -268,11 +314,18 @@ void Supervisor::WorkloadEnded() {
   status_.oom_killed = code == 128 + SIGKILL && OomKills() > oom_kills_;
   status_.ending = EndingNow();
   status_.workload = {};
+  if (!launch_.hooks.poststop.empty()) {
+    status_.state = StartsAgain() ? Status::State::kBackoff : Status::State::kStopping;
+    WriteStatus();
+  }
   RunPoststop();
   LookForDenials(true);
   if (status_.oom_killed) Note("oom");
   Note("exit code=" + std::to_string(code) + " reason=" + std::string(EndingName(status_.ending)));
-  AfterEnd(code);
+  guard_.reset();  // by now it has most likely ended of itself
+  const bool again = StartsAgain();
+  intent_ = Intent::kNone;
+  again ? ScheduleRestart() : EndFor(Status::State::kExited);
 }
 
 Status::Ending Supervisor::EndingNow() const {
@@ -289,18 +342,9 @@ Status::Ending Supervisor::EndingNow() const {
   return Status::Ending::kItself;
 }
 
-void Supervisor::AfterEnd(int exit_code) {
-  switch (std::exchange(intent_, Intent::kNone)) {
-    case Intent::kStop:
-    case Intent::kGiveUp:
-      return EndFor(Status::State::kExited);
-    case Intent::kRestart:
-      return ScheduleRestart();
-    case Intent::kNone:
-      break;
-  }
-  if (!asked_to_end_ && ShouldRestart(policy_, launch_.job, exit_code) && OwnsDirectory()) return ScheduleRestart();
-  EndFor(Status::State::kExited);
+bool Supervisor::StartsAgain() const {
+  if (intent_ != Intent::kNone) return intent_ == Intent::kRestart;
+  return !asked_to_end_ && ShouldRestart(policy_, launch_.job, status_.exit_code) && OwnsDirectory();
 }
 
 void Supervisor::ScheduleRestart() {
@@ -317,8 +361,15 @@ void Supervisor::EndFor(Status::State state) {
   if (OwnsDirectory()) RemoveProbeCgroup(launch_.cgroup);
   status_.state = state;
   status_.supervisor = {};
+  lent_.reset();
   if (!attached_) WriteStatus();  // else it goes away with the directory, next of all
   done_ = true;
+}
+
+void Supervisor::DropOutput() {
+  out_.reset();
+  error_.reset();
+  peer_.reset();
 }
 
 // all: to the end; otherwise a bounded piece, so that a workload that writes without pause cannot hold up the rest.
@@ -328,9 +379,9 @@ void Supervisor::Drain(sys::Fd& pipe, Stream stream, bool all) {
   for (int i = 0; i < rounds && pipe; ++i) {
     const ssize_t got = ::read(pipe.get(), buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return;
-    // Every writer has closed it; the workload may go on without.
-    if (got == 0) return pipe.reset();
+    if (got < 0 && errno != EIO) return;
+    // Every writer has closed it; the workload may go on without. EIO is the end of a terminal; pty(7).
+    if (got <= 0) return pipe.reset();
     if (log_) log_->Add(stream, {buffer.data(), static_cast<std::size_t>(got)}, UnixNow());
   }
 }

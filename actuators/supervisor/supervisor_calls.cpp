@@ -45,8 +45,19 @@ void Supervisor::AttendCalls() {
   write_trace_at_ = launch_.security.seccomp_trace ? started_ + kWriteEveryMs : 0;
 }
 
+void Supervisor::AttendProbe() {
+  if (!probe_->listener()) return;
+  if (!answers_) answers_ = std::make_unique<SyscallAnswers>(launch_);
+  answers_->BeginProgram();
+}
+
 void Supervisor::ServeCalls() {
   answers_->Serve();
+  TellNews();
+}
+
+void Supervisor::ServeProbe() {
+  answers_->Serve(probe_->listener());
   TellNews();
 }
 

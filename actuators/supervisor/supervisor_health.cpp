@@ -5,12 +5,31 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 #include "actuators/process/running.hpp"
 #include "actuators/supervisor/clock.hpp"
 #include "actuators/supervisor/supervisor.hpp"
+#include "spec/core/text.hpp"
 
 namespace nucleus::process {
+
+namespace {
+
+std::string ProbeText(const decltype(spec::HealthCheck::probe)& probe) {
+  if (const auto* http = std::get_if<spec::HttpProbe>(&probe))
+    return "http " + std::to_string(http->port) + " " + Printable(http->path);
+  if (const auto* tcp = std::get_if<spec::TcpProbe>(&probe)) return "tcp " + std::to_string(tcp->port);
+  const auto& argv = std::get<spec::CommandProbe>(probe).argv;
+  const bool shell = argv.size() == 3 && argv[0] == "/bin/sh" && argv[1] == "-c";
+  std::string words = shell ? argv[2] : "";
+  for (std::size_t i = 0; !shell && i < argv.size(); ++i) words += (i == 0 ? "" : " ") + argv[i];
+  constexpr std::size_t kMost = 200;
+  if (words.size() > kMost) words = words.substr(0, kMost) + "...";
+  return "'" + Printable(words) + "'";
+}
+
+}  // namespace
 
 // Until it is ready its health is not asked after.
 bool Supervisor::MayProbe() const {
@@ -45,7 +64,7 @@ void Supervisor::StartProbe() {
   auto probe = HealthProbe::Start(launch_, check, workload_->pidfd, Now());
   if (probe) {
     probe_ = std::move(*probe);
-    return;
+    return AttendProbe();
   }
   if (IsPaused(launch_.cgroup)) return Tracker().Postpone(Now());
   // A probe that cannot be started is a failed one: the command may not be there.
@@ -80,12 +99,23 @@ void Supervisor::TakeResult(bool healthy, std::string output) {
   if (!unhealthy) return;
   switch (policy_.health.on_unhealthy) {
     case spec::OnUnhealthy::kRestart:
+      TellUnhealthy("it is restarted");
       return BeginStop(Intent::kRestart);
     case spec::OnUnhealthy::kStop:
+      TellUnhealthy("it is stopped");
       return BeginStop(Intent::kGiveUp);
     case spec::OnUnhealthy::kNone:
+      if (changed) TellUnhealthy("it goes on");
       return;
   }
+}
+
+// In the foreground there is nobody else who would see why the workload ends.
+void Supervisor::TellUnhealthy(std::string_view then) const {
+  if (!hear_) return;
+  const std::string times = std::to_string(status_.probe_failures) + (status_.probe_failures == 1 ? " time" : " times");
+  hear_("the health check, " + ProbeText(policy_.health.probe) + ", failed " + times +
+        " in a row: " + status_.probe_output + "; " + std::string(then));
 }
 
 }  // namespace nucleus::process

@@ -24,8 +24,10 @@ void Supervisor::RunHooksAfter(HookPoint point) {
       .launch = launch_, .directory = directory_, .restarts = status_.restarts, .foreground = attached_};
   subject.pid = workload_ ? workload_->pid : 0;
   subject.grouped = OwnsDirectory();  // else the group may be another's by now
-  if (workload_)
+  if (workload_) {
     subject.wait = [this](std::span<pollfd> polls, int timeout_ms) { return WaitBeside(polls, timeout_ms); };
+    subject.ended_by = &ended_by_;
+  }
   const auto failures = RunHooks(point, subject);
   for (const Error& failure : failures) Tell(failure.Message());
 }
@@ -47,7 +49,7 @@ int Supervisor::WaitBeside(std::span<pollfd> polls, int timeout_ms) {
   if (::poll(all.data(), all.size(), timeout_ms) < 0) return -1;
   std::copy_n(all.begin(), own.size(), own.begin());
   std::copy_n(all.begin() + static_cast<std::ptrdiff_t>(own.size()), polls.size(), polls.begin());
-  if (relay_) relay_->Pump(relayed);
+  if (relay_) PumpTerminal(relayed);
   if (own[0].revents != 0) Drain(out_, Stream::kOut, false);
   if (own[1].revents != 0) Drain(error_, Stream::kError, false);
   if (own[2].revents != 0) ServeCalls();

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <optional>
 
+#include "actuators/process/stop_signal.hpp"
 #include "actuators/supervisor/clock.hpp"
 #include "actuators/supervisor/denial_count.hpp"
 #include "actuators/supervisor/supervisor.hpp"
@@ -29,6 +30,16 @@ constexpr Millis kDenialsMs = 300'000;  // between looks: a counter has no event
 // Without its program nothing is published.
 std::string FailedNetwork(std::string digest, std::string serial, std::string why) {
   return NetworkState{std::move(digest), std::move(serial), std::move(why), std::vector<std::string>()}.Text();
+}
+
+// Of all that is held back, what matters while there is no workload: the others wait for it.
+Result<sys::Fd> ListenBeforeWorkload() {
+  sigset_t wanted;
+  ::sigemptyset(&wanted);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, StopSignal()}) ::sigaddset(&wanted, signal);
+  sys::Fd fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd) return FailSys("signalfd", "network");
+  return fd;
 }
 
 // What rules had denied that are gone since; told once.
@@ -71,18 +82,18 @@ Result<> Supervisor::TakeNetwork() {
 // Before the workload is there: what it needs has to be so.
 Result<> Supervisor::AwaitNetwork() {
   TRY(TakeNetwork());
+  const sys::Fd signals = TRY(ListenBeforeWorkload());
   const Millis end = Now() + kPatienceMs;
   while (network_ && status_.network.empty()) {
     const Millis left = end - Now();
     if (left <= 0) return Fail(ErrorCode::kTimeout, "set up", "network", "its program does not say that it is ready");
-    std::array<pollfd, 2> entries{pollfd{network_->output().get(), POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0}};
+    std::array<pollfd, 2> entries{pollfd{network_->output().get(), POLLIN, 0}, pollfd{signals.get(), POLLIN, 0}};
     if (::poll(entries.data(), entries.size(), static_cast<int>(left)) <= 0) continue;
     if (entries[0].revents != 0) HearNetwork();
     signalfd_siginfo info{};
-    while (entries[1].revents != 0 && ::read(signals_.get(), &info, sizeof info) == sizeof info) {
-      if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
-        return Fail(ErrorCode::kInterrupted, "set up", "network", "somebody asked to stop");
-      if (info.ssi_signo == SIGHUP) ReloadPolicy();
+    while (entries[1].revents != 0 && ::read(signals.get(), &info, sizeof info) == sizeof info) {
+      if (info.ssi_signo != SIGHUP) return Fail(ErrorCode::kInterrupted, "set up", "network", "somebody asked to stop");
+      ReloadPolicy();
     }
   }
   const auto state = ReadNetworkState(status_.network);

@@ -2,21 +2,26 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 
 #include "actuators/process/channel.hpp"
-#include "actuators/process/name_files.hpp"
+#include "actuators/process/mounted_sources.hpp"
+#include "actuators/process/patience.hpp"
 #include "actuators/process/posture.hpp"
 #include "actuators/process/stop_signal.hpp"
 #include "actuators/supervisor/clock.hpp"
+#include "actuators/supervisor/passed_signals.hpp"
 #include "actuators/supervisor/supervisor.hpp"
 #include "actuators/sys/clone3.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/id_claim.hpp"
+#include "actuators/sys/living_thread.hpp"
 #include "actuators/sys/pending_signals.hpp"
 #include "actuators/sys/process.hpp"
 #include "actuators/sys/standard_files.hpp"
@@ -27,25 +32,26 @@ namespace nucleus::process {
 
 namespace {
 
-constexpr std::array kForwarded = {SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
-
 // All blocked: they are read from a descriptor. Those of kernel faults cannot be held back that way and are left alone.
-// attached: what stops a job of a shell, and lets it go on, stays with the shell.
 Result<sys::Fd> TakeSignals(bool attached) {
-  sigset_t all;
-  ::sigfillset(&all);
-  if (attached)
-    for (const int job : {SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT}) ::sigdelset(&all, job);
-  for (const int fault : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS}) ::sigdelset(&all, fault);
-  ::sigprocmask(SIG_SETMASK, &all, nullptr);
-  sigset_t wanted;
-  ::sigemptyset(&wanted);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGRTMIN, StopSignal()}) ::sigaddset(&wanted, signal);
-  for (const int signal : kForwarded) ::sigaddset(&wanted, signal);
+  sigset_t held = PassedSignals(), wanted = held;
+  ::sigaddset(&held, SIGCHLD);
+  if (!attached) {
+    for (const int job : {SIGTSTP, SIGTTIN, SIGTTOU}) ::sigaddset(&held, job);
+    ::sigdelset(&held, SIGABRT);
+    ::sigemptyset(&wanted);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGRTMIN, StopSignal(), SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH})
+      ::sigaddset(&wanted, signal);
+  }
+  ::sigaddset(&wanted, SIGCHLD);
+  ::sigprocmask(SIG_SETMASK, &held, nullptr);
   sys::Fd fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd) return FailSys("signalfd", "supervisor");
   return fd;
 }
+
+// Of a terminal that nobody looks at.
+constexpr winsize kUnseenSize{.ws_row = 24, .ws_col = 80, .ws_xpixel = 0, .ws_ypixel = 0};
 
 struct LogPipe {
   sys::Fd read, write;
@@ -67,14 +73,14 @@ Result<LogPipe> MakeLogPipe(const Launch& launch) {
 Result<Supervisor> Supervisor::Start(std::string directory, bool in_unit) {
   Supervisor supervisor;
   supervisor.directory_ = std::move(directory);
-  supervisor.own_lock_ = TRY(TakeSupervisorLock(supervisor.directory_));
+  supervisor.own_lock_ = TRY(AwaitSupervisorLock(supervisor.directory_));
   supervisor.lock_ = supervisor.own_lock_.get();
   TRY(supervisor.Load());
   if (in_unit) supervisor.log_->MirrorTo(STDOUT_FILENO, STDERR_FILENO);
   return Begin(std::move(supervisor));
 }
 
-Result<Supervisor> Supervisor::Attach(std::string directory, const sys::Fd& lock, Launch launch, bool terminal,
+Result<Supervisor> Supervisor::Attach(std::string directory, const sys::Fd& lock, Launch launch,
                                       const Preparation& preparation) {
   Supervisor supervisor;
   supervisor.directory_ = std::move(directory);
@@ -82,14 +88,14 @@ Result<Supervisor> Supervisor::Attach(std::string directory, const sys::Fd& lock
   supervisor.launch_ = std::move(launch);
   supervisor.policy_ = supervisor.launch_.policy;
   supervisor.attached_ = true;
-  supervisor.terminal_ = terminal;
+  if (supervisor.launch_.terminal) TellKind(supervisor.launch_.env, std::getenv("TERM"));
   TRY(supervisor.TakeOver());
   return Begin(std::move(supervisor), preparation);
 }
 
 Result<Supervisor> Supervisor::Begin(Supervisor supervisor, const Preparation& preparation) {
   // An attached one that is soon there is announced while it is on its way.
-  if (!supervisor.attached_ || supervisor.TakesLong()) TRY(supervisor.Announce());
+  if (!supervisor.attached_ || TakesLong(supervisor.launch_)) TRY(supervisor.Announce());
   auto started = supervisor.attached_ ? Result<>() : supervisor.AwaitNetwork();
   if (started) started = supervisor.StartWorkload(preparation);
   if (!started) {
@@ -112,6 +118,7 @@ Result<> Supervisor::Load() {
   log_ = TRY(LogWriter::Open(directory_, policy_.log_max_bytes));
   events_ = TRY(LogWriter::Open(directory_, kEventsMaxBytes, kEventsFile));
   TRY_IN("seccomp_log", CheckTraceFile(launch_.security.seccomp_log));
+  if (launch_.terminal) TellKind(launch_.env, nullptr);
   return TakeOver();
 }
 
@@ -131,16 +138,31 @@ Result<> Supervisor::Announce() {
   return {};
 }
 
-bool Supervisor::TakesLong() const {
-  const auto takes_long = [](const MountOp& op) { return op.type == MountOp::Type::kContext || op.verify; };
-  return std::ranges::any_of(launch_.mounts, takes_long);
-}
-
 // Copying and verifying may take long. Who wants an end meanwhile has it, and is not asked to wait for a workload.
 Result<Prepared> Supervisor::PrepareWorkload(attest::Progress* progress) const {
-  if (!TakesLong()) return Prepare(launch_);
+  if (!TakesLong(launch_)) return Prepare(launch_);
   const sys::PendingSignals signals(attached_, StopSignal());  // SIGHUP is no end for a service's
   return Prepare(launch_, {.stop = signals.come(), .progress = progress});
+}
+
+// Ours, but for a terminal.
+Result<Stdio> Supervisor::LendFiles() {
+  const UserNamespace& space = launch_.user_namespace;
+  const uid_t uid = OutsideUid(space, launch_.identity.uid);
+  if (!lent_) lent_ = std::make_unique<sys::LentFiles>(TRY(sys::LentFiles::Make(uid)));
+  pipes_ = TRY(StandardPipes::Make(true, uid, OutsideGid(space, launch_.identity.gid)));
+  return pipes_.stdio();
+}
+
+// Of the workload: joined with the caller's, or read into the log.
+void Supervisor::AttendTerminal(sys::Fd master) {
+  if (attached_) {
+    relay_ = std::make_unique<TerminalRelay>(std::move(master));
+    return;
+  }
+  ::fcntl(master.get(), F_SETFL, O_RDWR | O_NONBLOCK);
+  peer_.reset(::ioctl(master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  out_ = std::move(master);
 }
 
 // Its standard files are ours, or lead to where they are kept.
@@ -154,6 +176,8 @@ Result<Running> Supervisor::SpawnWorkload(const Preparation& preparation) {
   const auto maybe = PrepareWorkload(preparation.progress);
   if (preparation.done) preparation.done();
   if (!maybe) return Fail(maybe.error());
+  if (preparation.ready) TRY(preparation.ready());
+  oom_kills_ = OomKills();
   const Prepared& prepared = *maybe;
   OwnNamespaces own;
   const auto inspect = [&](pid_t pid) -> Result<> {
@@ -165,6 +189,8 @@ Result<Running> Supervisor::SpawnWorkload(const Preparation& preparation) {
     return RunHooksBefore(HookPoint::kCreateContainer, pid);
   };
   const auto meanwhile = [&](pid_t pid) -> Result<> {
+    // The mini-init keeps its parent death signal; nobody but it could lift it.
+    if (attached_ && !launch_.init) guard_ = TRY(Guard::Start(pid));
     if (status_.supervisor.pid == 0) TRY(Announce());
     if (preparation.meanwhile) TRY(preparation.meanwhile());
     own = OwnNamespaces::Read();
@@ -173,14 +199,18 @@ Result<Running> Supervisor::SpawnWorkload(const Preparation& preparation) {
     if (attached_) (void)CheckPosture(pid, launch_, Moment::kBeforeExec, own);
     return {};
   };
-  if (terminal_) {
-    Running running = TRY(Spawn(prepared, {.terminal = true, .size = CallersSize()}, inspect, meanwhile, built));
-    relay_ = std::make_unique<TerminalRelay>(std::move(running.terminal));
+  if (launch_.terminal) {
+    const winsize size = attached_ ? CallersSize() : kUnseenSize;
+    Running running = TRY(Spawn(prepared, {.terminal = true, .size = size}, inspect, meanwhile, built));
+    AttendTerminal(std::move(running.terminal));
     return running;
   }
-  if (attached_) TRY(sys::CheckStandardFiles());
-  if (attached_)
-    return Spawn(prepared, {.in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO}, inspect, meanwhile, built);
+  if (attached_) {
+    const Stdio stdio = TRY(LendFiles());
+    Running running = TRY(Spawn(prepared, stdio, inspect, meanwhile, built));
+    pipes_.Started();
+    return running;
+  }
   auto out = TRY(MakeLogPipe(launch_));
   auto error = TRY(MakeLogPipe(launch_));
   const Stdio stdio{.in = -1, .out = out.write.get(), .err = error.write.get()};
@@ -194,11 +224,11 @@ Result<Running> Supervisor::SpawnWorkload(const Preparation& preparation) {
 
 Result<> Supervisor::StartWorkload(const Preparation& preparation) {
   started_ = Now();  // also of a start that fails: it has not run for long
-  oom_kills_ = OomKills();
   ended_by_ = 0;
   LookForDenials(false);
   auto spawned = SpawnWorkload(preparation);
   if (!spawned) {
+    pipes_ = {};
     RunPoststop();
     return Fail(std::move(spawned).error());
   }
@@ -213,9 +243,9 @@ Result<> Supervisor::StartWorkload(const Preparation& preparation) {
     while (::waitpid(workload_->pid, nullptr, __WALL) < 0 && errno == EINTR) {
     }
     workload_.reset();
-    out_.reset();
-    error_.reset();
+    DropOutput();
     relay_.reset();
+    pipes_.Drain();
     kill_at_ = 0;
     RunPoststop();
     return posture;
@@ -233,8 +263,9 @@ Result<> Supervisor::StartWorkload(const Preparation& preparation) {
   status_.error.clear();
   if (auto identity = sys::IdentityOf(workload_->pid)) status_.workload = std::move(*identity);
   const bool own_will = MayRemount(launch_) || MayExceedLimits(launch_);
-  status_.mounts = own_will ? "" : BriefMounts(workload_->pid, workload_->pidfd.get());
-  status_.name_files = NameFilesOf(launch_, directory_);
+  status_.mounts = own_will ? "" : BriefMounts(sys::ProcOf(workload_->pid), workload_->pidfd.get());
+  WatchMounts();
+  status_.sources = MountedSourcesOf(launch_, directory_);
   status_.health = Status::Health::kNone;
   status_.probe_failures = 0;
   status_.probe_output.clear();

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -141,13 +144,32 @@ TEST_F(SupervisorTest, AStartThatFailsIsToldToWhoeverStartsAndLeavesNobody) {
   EXPECT_FALSE(FindSupervisor(directory_.path())->has_value());
 }
 
+TEST_F(SupervisorTest, StartsOnceWhoCleansUpThereIsDone) {
+  int held[2];
+  ASSERT_EQ(::pipe(held), 0);
+  const pid_t cleaner = ::fork();
+  if (cleaner == 0) {
+    const auto lock = TakeCleanersLock(directory_.path());
+    (void)!::write(held[1], lock ? "y" : "n", 1);
+    ::usleep(300'000);
+    ::_exit(0);
+  }
+  char answer = 0;
+  ASSERT_EQ(::read(held[0], &answer, 1), 1);
+  ASSERT_EQ(answer, 'y');
+  const auto started = Start(SmallContainer("exit 3"));
+  EXPECT_TRUE(started) << started.error().Message();
+  EXPECT_EQ(UntilEnded().exit_code, 3);
+  ::waitpid(cleaner, nullptr, 0);
+}
+
 TEST_F(SupervisorTest, RestartsWithBackOffAndEndsBetweenTwoRuns) {
   Launch launch = SmallContainer("exit 1");
   launch.policy.restart = spec::RestartPolicy::kOnFailure;
   launch.policy.backoff_first_ms = 20;
   launch.policy.backoff_max_ms = 60'000;
-  ASSERT_TRUE(Start(launch));
   const auto begin = std::chrono::steady_clock::now();
+  ASSERT_TRUE(Start(launch));
   Until([](const Status& s) { return s.restarts >= 5; });
   EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(20 + 40 + 80 + 160 + 320 - 40));
   Until([](const Status& s) { return s.state == State::kBackoff; });
@@ -216,7 +238,7 @@ TEST_F(SupervisorTest, NotesWhatBecomesOfTheWorkload) {
 
 TEST_F(SupervisorTest, DoesNotProbeWhatStandsStill) {
   Launch launch = WithHealth("sleep 100", "exit 0");
-  launch.policy.health.timeout = Duration(200);
+  launch.policy.health.timeout = Duration(1'000);
   launch.policy.health.retries = 1;
   if (!MakeGroup(launch)) GTEST_SKIP() << "no cgroup2 to write to";
   ASSERT_TRUE(Start(launch));
@@ -224,7 +246,7 @@ TEST_F(SupervisorTest, DoesNotProbeWhatStandsStill) {
   const auto has = [this](std::string_view event) { return std::ranges::count(Events(), event) != 0; };
   ASSERT_TRUE(sys::WriteKernelFile(group_ + "/cgroup.freeze", "1"));
   Until([&](const Status&) { return has("pause"); });
-  std::this_thread::sleep_for(std::chrono::seconds(1));  // several intervals, and the timeout
+  std::this_thread::sleep_for(std::chrono::seconds(3));  // several intervals, and the timeout
   EXPECT_EQ(Now().health, Health::kHealthy);
   EXPECT_EQ(Now().state, State::kRunning);
   ASSERT_TRUE(sys::WriteKernelFile(group_ + "/cgroup.freeze", "0"));
@@ -245,7 +267,9 @@ TEST_F(SupervisorTest, AKilledSupervisorTakesTheWorkloadAlong) {
 }
 
 TEST_F(SupervisorTest, HealthFollowsTheProbe) {
-  ASSERT_TRUE(Start(WithHealth("sleep 0.3; touch /tmp/ok; sleep 2; rm /tmp/ok; exec sleep 100", "test -e /tmp/ok")));
+  Launch launch = WithHealth("sleep 2; touch /tmp/ok; sleep 2; rm /tmp/ok; exec sleep 100", "test -e /tmp/ok");
+  launch.policy.health.start_period = Duration(10'000);
+  ASSERT_TRUE(Start(launch));
   EXPECT_EQ(Now().health, Health::kStarting);
   Until([](const Status& s) { return s.health == Health::kHealthy; });
   const Status sick = Until([](const Status& s) { return s.health == Health::kUnhealthy; });
@@ -402,6 +426,51 @@ TEST_F(SupervisorTest, ThereIsOnlyOneForADirectory) {
   const auto second = StartSupervisor(NUCLEUS_SUPERVISOR, directory_.path(), "");
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kLocked);
+}
+
+pid_t ParentOf(pid_t pid) {
+  const auto text = sys::ReadFile("/proc/" + std::to_string(pid) + "/stat").value_or("");
+  std::istringstream fields(text.substr(std::min(text.rfind(')') + 1, text.size())));
+  std::string state;
+  pid_t parent = 0;
+  fields >> state >> parent;
+  return parent;
+}
+
+TEST_F(SupervisorTest, OneProgramStartsSeveralAndIsStartedAgainWhereItWasKilled) {
+  const sys::TemporaryDirectory other, third;
+  pid_t program = 0;
+  {
+    SupervisorStarter starter(NUCLEUS_SUPERVISOR);
+    const auto start = [&](const std::string& directory) -> Result<LockHolder> {
+      const Launch launch = SmallContainer("exec sleep 100");
+      TRY(sys::ReplaceFile(directory + "/" + std::string(kLaunchFile), Encode(launch), 0600));
+      TRY(starter.Start(directory, ""));
+      return *TRY(FindSupervisor(directory));
+    };
+    const auto one = start(directory_.path());
+    ASSERT_TRUE(one) << one.error().Message();
+    program = ParentOf(one->pid);
+    const auto two = start(other.path());
+    ASSERT_TRUE(two) << two.error().Message();
+    EXPECT_EQ(ParentOf(two->pid), program);
+    const sys::Fd killed(static_cast<int>(::syscall(SYS_pidfd_open, program, 0)));
+    ASSERT_EQ(::kill(program, SIGKILL), 0);
+    ASSERT_TRUE(sys::WaitForExit(killed, 5'000).value());
+    const auto three = start(third.path());
+    ASSERT_TRUE(three) << three.error().Message();
+    EXPECT_NE(ParentOf(three->pid), program);
+    program = ParentOf(three->pid);
+  }
+  EXPECT_NE(::kill(program, 0), 0) << "it ends with who asks";
+  for (const auto& directory : {directory_.path(), other.path(), third.path()}) {
+    const auto holder = FindSupervisor(directory).value();
+    ASSERT_TRUE(holder) << directory;
+    const auto words = sys::ReadFile("/proc/" + std::to_string(holder->pid) + "/cmdline").value();
+    EXPECT_TRUE(words.starts_with("nucleus-supervisor" + std::string(1, '\0') + directory + '\0')) << words;
+    (void)sys::SendSignal(holder->pidfd, SIGKILL, "supervisor");
+    (void)sys::WaitForExit(holder->pidfd, 5'000);
+  }
 }
 
 }  // namespace

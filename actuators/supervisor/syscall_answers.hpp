@@ -1,6 +1,7 @@
-// Answers the calls that a workload's seccomp program asks about, by the program of its policy. A trace counts each one
-// and lets it through; otherwise none is let through, ever: it returns the error that the policy says, or its process
-// is killed, and it is counted with the name of its program.
+// Answers the calls that the seccomp program of a workload, or of a probe, asks about, by the program of its policy. A
+// trace counts each one and lets it through, but for clone3, which is not there (ENOSYS): so clone is seen, with its
+// flags. Otherwise none is let through, ever: it returns the error that the policy says, or its process is killed, and
+// it is counted with the name of its program.
 //
 // Who asks waits, and so do its signals, so this never waits for a workload: at most 50 ms for one that it kills.
 #pragma once
@@ -21,7 +22,10 @@ class SyscallAnswers {
   void Listen(sys::Fd listener);
   [[nodiscard]] int fd() const { return listener_.get(); }
   // Something is there, or nobody is left who could ask. Goes on while more comes, for 20 ms at most.
-  void Serve();
+  void Serve() { Serve(listener_); }
+  // The same of another's listener, a probe's: it is begun with, as the workload's is, once it has its program.
+  void BeginProgram();
+  void Serve(sys::Fd& listener);
   // The workload of this run, by a signal that is not the one that the kernel would have used: SIGKILL for SIGSYS.
   [[nodiscard]] bool killed_workload() const { return killed_workload_; }
 
@@ -29,9 +33,9 @@ class SyscallAnswers {
   [[nodiscard]] DenialRecord& denials() { return denials_; }
 
  private:
-  void ServeOne();
-  void Deny(std::uint64_t id, const seccomp_data& call, pid_t thread);
-  void Kill(std::uint64_t id, pid_t thread);
+  void ServeOne(int listener);
+  void Deny(int listener, std::uint64_t id, const seccomp_data& call, pid_t thread);
+  void Kill(int listener, std::uint64_t id, pid_t thread);
 
   const Security security_;
   const bool init_;

@@ -27,6 +27,7 @@ struct Line {
   const std::set<std::uint32_t>* values = nullptr;
   std::uint32_t index = 0;
   std::set<std::string_view> abis;
+  bool missing = false;
 };
 
 template <class Items, class Text>
@@ -46,7 +47,7 @@ std::string TextOf(const std::string& name, const Line& line) {
   }
   if (!line.abis.empty())
     text += ",\"abis\":[" + Joined(line.abis, [](std::string_view abi) { return '"' + std::string(abi) + '"'; }) + "]";
-  return text + "}\n";
+  return text + (line.missing ? ",\"missing\":true}\n" : "}\n");
 }
 
 std::string Told(const Denial& denial) {
@@ -70,6 +71,11 @@ void CallTrace::Count(const seccomp_data& call) {
   if (values.size() <= kMostValues) values.insert(static_cast<std::uint32_t>(call.args[telling->index]));
 }
 
+void CallTrace::CountMissing(const seccomp_data& call) {
+  Count(call);
+  missing_.insert(sys::SyscallText(call.arch, static_cast<std::uint32_t>(call.nr)));
+}
+
 std::string CallTrace::Text() const {
   std::map<std::string, Line> lines;
   for (std::uint32_t number = 0; number < native_.size(); ++number) {
@@ -88,6 +94,8 @@ std::string CallTrace::Text() const {
     line->second.count += count;
     if (const auto abi = sys::ForeignAbi(key.architecture, key.number); !abi.empty()) line->second.abis.insert(abi);
   }
+  for (const auto& name : missing_)
+    if (const auto line = lines.find(name); line != lines.end()) line->second.missing = true;
   std::string text;
   for (const auto& [name, line] : lines) text += TextOf(name, line);
   return text;

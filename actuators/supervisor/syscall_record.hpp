@@ -17,9 +17,11 @@ namespace nucleus::process {
 class CallTrace {
  public:
   void Count(const seccomp_data& call);
+  void CountMissing(const seccomp_data& call);  // it was answered with ENOSYS
   // As policy/seccomp_trace.hpp describes it, a line a name:
   //     {"syscall":41,"name":"socket","count":3,"args":{"0":[1,2]}}
-  // A call of the machine's other ABIs counts under its name, with "abis":["x86"].
+  // A call of the machine's other ABIs counts under its name, with "abis":["x86"]; one that was missing has
+  // "missing":true.
   [[nodiscard]] std::string Text() const;
   [[nodiscard]] std::uint64_t total() const { return total_; }
 
@@ -32,6 +34,7 @@ class CallTrace {
   std::array<std::uint64_t, 512> native_{};  // those that come all the time, by number
   std::map<Key, std::uint64_t> others_;      // bounded by the kernel: 16 bits of number are all that there is room for
   std::map<std::uint32_t, std::set<std::uint32_t>> arguments_;  // of the calls that are told apart by one
+  std::set<std::string> missing_;                               // by name
 };
 
 struct Denial {

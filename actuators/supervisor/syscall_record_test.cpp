@@ -31,6 +31,15 @@ TEST(CallTrace, HasALineForEachName) {
                               "{\"syscall\":" + socket + ",\"name\":\"socket\",\"count\":2,\"args\":{\"0\":[1,2]}}\n");
 }
 
+TEST(CallTrace, WhatWasMissingIsMarked) {
+  CallTrace trace;
+  trace.CountMissing(Call(SYS_clone3));
+  trace.CountMissing(Call(SYS_clone3));
+  trace.Count(Call(SYS_getpid));
+  EXPECT_NE(trace.Text().find("\"name\":\"clone3\",\"count\":2,\"missing\":true}\n"), std::string::npos);
+  EXPECT_NE(trace.Text().find("\"name\":\"getpid\",\"count\":1}\n"), std::string::npos);
+}
+
 TEST(CallTrace, ArgumentsThatAreTooManyAreLeftOut) {
   CallTrace trace;
   for (std::uint64_t request = 0; request < 5000; ++request) trace.Count(Call(SYS_ioctl, 0, request));

@@ -8,9 +8,11 @@
 #include <termios.h>
 
 #include <array>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "actuators/sys/fd.hpp"
 
@@ -18,6 +20,8 @@ namespace nucleus::process {
 
 // Of the caller's terminal; zero by zero where there is none.
 winsize CallersSize();
+// What kind a terminal is, for who has it and has not been told another; environ(7), TERM. Null or "": xterm.
+void TellKind(std::vector<std::string>& environment, const char* kind);
 
 class TerminalRelay {
  public:
@@ -30,16 +34,22 @@ class TerminalRelay {
   TerminalRelay& operator=(const TerminalRelay&) = delete;
 
   void Watch(std::span<pollfd, kPolls> polls) const;
-  void Pump(std::span<const pollfd, kPolls> polls);
+  // typed: told of each signal that characters of the input stand for, once for a piece and before that goes in.
+  void Pump(std::span<const pollfd, kPolls> polls, const std::function<void(int)>& typed = {});
+  // The process group in the foreground of the workload's terminal, to which those signals go; -1: there is none.
+  [[nodiscard]] pid_t Foreground() const;
   // After the workload has ended: what it has written last.
   void Drain();
   // The caller's terminal has another size.
   void Resize();
 
  private:
+  void TellSignals(const std::function<void(int)>& typed);
+
   sys::Fd master_;
   std::optional<termios> before_;  // the caller's terminal's settings
   bool input_open_ = true;
+  bool quoted_ = false;      // the next character is to go in as it is, by the one before it
   bool output_open_ = true;  // the workload's end
   std::string in_, out_;     // on the way
 };

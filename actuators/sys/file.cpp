@@ -2,15 +2,18 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <climits>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "actuators/sys/openat2.hpp"
@@ -140,9 +143,19 @@ Result<std::string> ReadAll(int fd, std::string_view subject, std::size_t limit)
   return text;
 }
 
+namespace {
+
+Result<std::optional<std::string>> UnlessRemoved(Result<std::string> text) {
+  if (text) return *std::move(text);
+  if (text.error().sys_errno == ENODEV) return std::nullopt;
+  return Fail(std::move(text).error());
+}
+
+}  // namespace
+
 Result<std::optional<std::string>> ReadBriefIfThere(int directory, const std::string& path) {
   const Fd fd(::openat(directory, path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (fd) return TRY(ReadBrief(fd.get(), path));
+  if (fd) return UnlessRemoved(ReadBrief(fd.get(), path));
   if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
   return FailSys("open", path);
 }
@@ -158,6 +171,19 @@ Result<std::string> ReadBrief(int fd, const std::string& path) {
   return text + TRY(ReadAll(fd, path));
 }
 
+Result<std::string> ReadRegular(int fd, std::size_t size, const std::string& path) {
+  constexpr std::size_t kMany = 1 << 20;
+  if (size > kMany) return ReadAll(fd, path);
+  std::string text(size + 1, '\0');
+  ssize_t got = 0;
+  while ((got = ::read(fd, text.data(), text.size())) < 0) {
+    if (errno != EINTR) return FailSys("read", path);
+  }
+  const bool whole = static_cast<std::size_t>(got) <= size;
+  text.resize(static_cast<std::size_t>(got));
+  return whole ? std::move(text) : text + TRY(ReadAll(fd, path));
+}
+
 Result<std::string> ReadFile(const std::string& path, std::size_t limit) {
   const Fd fd = TRY(Open(path, O_RDONLY));
   return ReadAll(fd.get(), path, limit);
@@ -169,7 +195,7 @@ Result<std::optional<std::string>> ReadFileIfThere(const std::string& path, std:
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
     return FailSys("open", path);
   }
-  return TRY(ReadAll(fd.get(), path, limit));
+  return UnlessRemoved(ReadAll(fd.get(), path, limit));
 }
 
 Result<> WriteAll(int fd, std::string_view data, std::string_view subject) {
@@ -264,13 +290,39 @@ void RemoveTemporaries(const std::string& path) {
   }
 }
 
+namespace {
+
+// Of a file that somebody has a lease on; fcntl(2), "Leases". That he is to give it up has been asked by the first try.
+Result<Fd> OpenUnleased(const std::string& path, mode_t mode) {
+  constexpr int kTries = 50;
+  constexpr std::chrono::milliseconds kBetween(20);
+  for (int i = 1;; ++i) {
+    auto fd = Open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode);
+    if (fd || fd.error().sys_errno != EWOULDBLOCK) return fd;
+    if (i == kTries) {
+      return Fail(
+          Error::Of(ErrorCode::kConflict, "open", path, "a program holds a lease on it, and does not give it up")
+              .Hint("end that program, or try again later: the kernel takes it away after "
+                    "fs.lease-break-time, 45 seconds where nobody has changed it"));
+    }
+    std::this_thread::sleep_for(kBetween);
+  }
+}
+
+}  // namespace
+
 Result<> RewriteInPlace(const std::string& path, std::string_view data, mode_t mode) {
-  const Fd fd = TRY(Open(path, O_WRONLY | O_CREAT | O_NOFOLLOW, mode));
+  const Fd fd = TRY(OpenUnleased(path, mode));
   // Written first and cut afterwards, so that a reader in between never meets an empty file.
   TRY(WriteAll(fd.get(), data, path));
   if (ftruncate(fd.get(), static_cast<off_t>(data.size())) != 0) return FailSys("ftruncate", path);
   if (fchmod(fd.get(), mode) != 0) return FailSys("fchmod", path);
   return {};
+}
+
+bool IsFlocked(const std::string& path) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  return file && ::flock(file.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
 Result<> MakeDirectories(const std::string& path, mode_t mode) {

@@ -18,12 +18,14 @@ Result<Fd> Open(const std::string& path, int flags, mode_t mode = 0);
 // At most `limit` bytes; a larger file is an error. Works for /proc and cgroup files, whose size says nothing.
 Result<std::string> ReadFile(const std::string& path, std::size_t limit = 16 << 20);
 Result<std::string> ReadAll(int fd, std::string_view subject, std::size_t limit = 16 << 20);
-// No value where the file does not exist.
+// No value where the file does not exist, nor where it is one of a cgroup that is removed while it is read (ENODEV).
 Result<std::optional<std::string>> ReadFileIfThere(const std::string& path, std::size_t limit = 16 << 20);
 // The same, below `directory` (AT_FDCWD), with one read where it is less than a page: for regular files, sysctls and
 // cgroup files, which give all they have, not for other files of /proc, nor for pipes.
 Result<std::optional<std::string>> ReadBriefIfThere(int directory, const std::string& path);
 Result<std::string> ReadBrief(int fd, const std::string& path);  // the same; path: for messages
+// The rest of a regular file that seemed to have so much, and may have more by now: with one read where it has not.
+Result<std::string> ReadRegular(int fd, std::size_t size, const std::string& path);
 
 Result<> WriteAll(int fd, std::string_view data, std::string_view subject);
 // One write(2) into an existing file of the kernel's (cgroup, proc, sysctl). The error carries path and data.
@@ -38,8 +40,12 @@ Result<> ReplaceFile(const std::string& path, std::string_view data, mode_t mode
 Result<std::string> TemporaryName(const std::string& path);
 // What a ReplaceFile of that path left behind when it was killed. Not while somebody may be replacing it.
 void RemoveTemporaries(const std::string& path);
-// Truncates and rewrites the same inode, for files that are bind mounted elsewhere; made if missing.
+// Truncates and rewrites the same inode, for files that are bind mounted elsewhere; made if missing. kConflict: whoever
+// has it mounted holds a lease on it, and was waited for a second; fcntl(2).
 Result<> RewriteInPlace(const std::string& path, std::string_view data, mode_t mode);
+
+// Whether somebody has it locked with flock(2); not, where it is not there.
+bool IsFlocked(const std::string& path);
 
 // mkdir(2) for each missing component below `base` (which exists), opened without following links.
 Result<> MakeDirectories(const std::string& path, mode_t mode);

@@ -111,6 +111,22 @@ TEST(File, ReadersOfAReplacedFileSeeOneOfItsVersions) {
   }
 }
 
+// Somebody who has it mounted, and could otherwise have us wait for as long as fs.lease-break-time says.
+TEST(File, ALeaseOnWhatIsRewrittenIsNamed) {
+  const TemporaryDirectory dir;
+  const std::string path = dir / "hosts";
+  ASSERT_TRUE(RewriteInPlace(path, "first\n", 0644));
+  ::signal(SIGIO, SIG_IGN);  // that it is to be given up
+  Fd holder = Open(path, O_RDONLY).value();
+  if (::fcntl(holder.get(), F_SETLEASE, F_RDLCK) != 0) GTEST_SKIP() << "this file system has no leases";
+  const auto refused = RewriteInPlace(path, "second\n", 0644);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kConflict);
+  EXPECT_EQ(ReadFile(path).value(), "first\n");
+  holder.reset();
+  EXPECT_TRUE(RewriteInPlace(path, "second\n", 0644));
+}
+
 TEST(File, RewriteKeepsTheInodeAndRefusesALink) {
   const TemporaryDirectory dir;
   ASSERT_TRUE(RewriteInPlace(dir / "hosts", "a long first version\n", 0644));

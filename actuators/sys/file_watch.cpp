@@ -66,10 +66,10 @@ void WatchedFiles::AddPath(const std::string& path, Kinds kinds) {
   }
 }
 
-Result<FileWatch> FileWatch::Open() {
+FileWatch FileWatch::Open() {
   Fd fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  if (!fd) return FailSys("inotify_init", "files");
-  return FileWatch(std::move(fd));
+  const int error = fd ? 0 : errno;
+  return {std::move(fd), error};
 }
 
 Result<FileWatch::Interest*> FileWatch::Add(const std::string& path, std::uint32_t events,
@@ -83,6 +83,11 @@ Result<FileWatch::Interest*> FileWatch::Add(const std::string& path, std::uint32
 }
 
 Result<> FileWatch::Want(const WatchedFiles& wanted) {
+  if (blind()) {
+    Error error = Error::Sys("watch", "files", error_);
+    if (error_ == EMFILE) error.hint = "raise the sysctl fs.inotify.max_user_instances";
+    return Fail(std::move(error));
+  }
   std::map<int, Interest> interests;
   Result<> first;
   const auto add = [&](const std::string& path, std::uint32_t events, const auto& note) {

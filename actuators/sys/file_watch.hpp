@@ -33,7 +33,9 @@ class FileWatch {
  public:
   static constexpr WatchedFiles::Kinds kEverybody = ~0U;  // something was missed
 
-  static Result<FileWatch> Open();
+  // Where the user of this has no instance of inotify left it is blind: nothing is heard, and Want() says why.
+  static FileWatch Open();
+  [[nodiscard]] bool blind() const { return !fd_; }
   [[nodiscard]] int fd() const { return fd_.get(); }  // readable: there is something
 
   // From here on these. What is not there is passed over; the error is the first one of another kind, and the rest is
@@ -48,11 +50,12 @@ class FileWatch {
     WatchedFiles::Kinds all = 0;
     WatchedFiles::Kinds self = 0;
   };
-  explicit FileWatch(Fd fd) : fd_(std::move(fd)) {}
+  FileWatch(Fd fd, int error) : fd_(std::move(fd)), error_(error) {}
   // The place of what is watched of that path; none: it is not there.
   Result<Interest*> Add(const std::string& path, std::uint32_t events, std::map<int, Interest>& interests);
 
   Fd fd_;
+  int error_ = 0;                      // why there is none
   std::map<int, Interest> interests_;  // by watch descriptor
 };
 

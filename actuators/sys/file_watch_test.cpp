@@ -29,7 +29,7 @@ class FileWatchTest : public testing::Test {
   }
 
   std::string directory_;
-  FileWatch watch_ = *FileWatch::Open();
+  FileWatch watch_ = FileWatch::Open();
 };
 
 TEST_F(FileWatchTest, TellsOfAFileThatIsWrittenReplacedRemovedOrMade) {

@@ -12,6 +12,11 @@ constexpr std::chrono::milliseconds kPause{100};
 
 }  // namespace
 
+bool IsIgnored(int signal) {
+  struct sigaction action{};
+  return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 int PendingEnd(bool hang_up, int also) {
   sigset_t pending;
   ::sigemptyset(&pending);
@@ -19,9 +24,7 @@ int PendingEnd(bool hang_up, int also) {
   for (const int signal : {SIGINT, SIGTERM, also, SIGHUP, SIGQUIT}) {
     if (signal == 0) continue;
     if (!hang_up && (signal == SIGHUP || signal == SIGQUIT)) continue;
-    struct sigaction action{};
-    const bool ignored = ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
-    if (!ignored && ::sigismember(&pending, signal) == 1) return signal;
+    if (!IsIgnored(signal) && ::sigismember(&pending, signal) == 1) return signal;
   }
   return 0;
 }

@@ -16,6 +16,10 @@ namespace nucleus::sys {
 // has no terminal. 0: none has come.
 int PendingEnd(bool hang_up, int also = 0);
 
+// Whether we ignore it; who was started so by nohup(1), or in the background by a shell without job control, goes on
+// doing it.
+bool IsIgnored(int signal);
+
 class PendingSignals {
  public:
   explicit PendingSignals(bool hang_up, int also = 0);

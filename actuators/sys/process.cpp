@@ -34,6 +34,16 @@ Result<std::string> ReadBootId() {
   return id;
 }
 
+// Of whichever process has that number now; none where nobody has.
+Result<std::optional<Fd>> OpenNumber(pid_t pid) {
+  if (pid <= 0) return std::nullopt;
+  Fd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (fd) return fd;
+  // EINVAL, since Linux 6.9 ENOENT: the number is now a thread's, so the process is gone.
+  if (errno == ESRCH || errno == EINVAL || errno == ENOENT) return std::nullopt;
+  return FailSys("pidfd_open", "process " + std::to_string(pid));
+}
+
 }  // namespace
 
 // No process lives through two of them.
@@ -82,13 +92,8 @@ Result<ProcessIdentity> IdentityOf(pid_t pid) {
 }
 
 Result<std::optional<Fd>> OpenIdentified(const ProcessIdentity& identity) {
-  if (identity.pid <= 0) return std::nullopt;
-  Fd fd(static_cast<int>(::syscall(SYS_pidfd_open, identity.pid, 0)));
-  if (!fd) {
-    // EINVAL, since Linux 6.9 ENOENT: the number is now a thread's, so the process is gone.
-    if (errno == ESRCH || errno == EINVAL || errno == ENOENT) return std::nullopt;
-    return FailSys("pidfd_open", "process " + std::to_string(identity.pid));
-  }
+  auto fd = TRY(OpenNumber(identity.pid));
+  if (!fd) return std::nullopt;
   auto now = IdentityOf(identity.pid);
   if (!now) {
     if (now.error().sys_errno == ESRCH) return std::nullopt;
@@ -96,6 +101,12 @@ Result<std::optional<Fd>> OpenIdentified(const ProcessIdentity& identity) {
   }
   if (*now != identity) return std::nullopt;
   return fd;
+}
+
+Result<bool> IsAlive(const ProcessIdentity& identity) {
+  const auto fd = TRY(OpenNumber(identity.pid));
+  if (!fd || TRY(StartTime(identity.pid)) != identity.start_time || TRY(BootId()) != identity.boot_id) return false;
+  return !TRY(WaitForExit(*fd, 0));
 }
 
 Result<> SendSignal(const Fd& pidfd, int signal, std::string_view subject) {

@@ -20,6 +20,8 @@ Result<ProcessIdentity> IdentityOf(pid_t pid);
 
 // A pidfd of exactly that process: opened first, then all four compared; none where it is gone or somebody else.
 Result<std::optional<Fd>> OpenIdentified(const ProcessIdentity& identity);
+// Whether exactly that process lives, in whichever cgroup. One that has ended does not, waited for or not.
+Result<bool> IsAlive(const ProcessIdentity& identity);
 Result<> SendSignal(const Fd& pidfd, int signal, std::string_view subject);  // ESRCH is success
 // With a value, as sigqueue(3) sends it.
 Result<> QueueSignal(const Fd& pidfd, int signal, int value, std::string_view subject);

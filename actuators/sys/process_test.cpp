@@ -83,6 +83,26 @@ TEST(Process, EachOfTheFourDecides) {
   EXPECT_FALSE(OpenIdentified(ProcessIdentity{}).value());
 }
 
+TEST(Process, IsAliveInWhicheverGroupUntilItsEnd) {
+  Child child;
+  auto identity = IdentityOf(child.pid()).value();
+  identity.cgroup_id += 1;
+  EXPECT_TRUE(IsAlive(identity).value());
+  auto other = identity;
+  other.start_time += 1;
+  EXPECT_FALSE(IsAlive(other).value());
+  other = identity;
+  other.boot_id[0] = other.boot_id[0] == 'a' ? 'b' : 'a';
+  EXPECT_FALSE(IsAlive(other).value());
+  EXPECT_FALSE(IsAlive(ProcessIdentity{}).value());
+  const auto fd = OpenIdentified(IdentityOf(child.pid()).value()).value();
+  ASSERT_TRUE(SendSignal(*fd, SIGKILL, "child"));
+  ASSERT_TRUE(WaitForExit(*fd, 60'000).value());
+  EXPECT_FALSE(IsAlive(identity).value()) << "a zombie";
+  child.Kill();
+  EXPECT_FALSE(IsAlive(identity).value());
+}
+
 TEST(Process, StartTimeIsTheKernels) {
   const auto mine = StartTime(::getpid()).value();
   const Child child;

@@ -29,6 +29,12 @@ std::string_view SyscallName(std::uint32_t architecture, std::uint32_t number) {
   return found->name;
 }
 
+std::optional<std::uint32_t> SyscallNumber(std::uint32_t architecture, std::string_view name) {
+  const auto* const found = std::ranges::find_if(
+      kNames, [&](const Named& named) { return named.architecture == architecture && named.name == name; });
+  return found == std::end(kNames) ? std::nullopt : std::optional(found->number);
+}
+
 std::string SyscallText(std::uint32_t architecture, std::uint32_t number) {
   const auto name = SyscallName(architecture, number);
   return name.empty() ? "syscall_" + std::to_string(number & ~kX32CallBit) : std::string(name);

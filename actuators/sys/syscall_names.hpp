@@ -7,6 +7,7 @@
 #include <linux/audit.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,8 @@ inline constexpr std::uint32_t kX32CallBit = 0x40000000U;
 
 // "": it has none that was known when nucleus was built.
 std::string_view SyscallName(std::uint32_t architecture, std::uint32_t number);
+// None: nobody has that name there, as far as was known when nucleus was built.
+std::optional<std::uint32_t> SyscallNumber(std::uint32_t architecture, std::string_view name);
 // "syscall_999" for those.
 std::string SyscallText(std::uint32_t architecture, std::uint32_t number);
 

@@ -12,6 +12,8 @@ TEST(SyscallNames, AreThoseOfTheMachine) {
   EXPECT_EQ(SyscallName(kNativeArchitecture, SYS_clone3), "clone3");
   EXPECT_EQ(SyscallName(kNativeArchitecture, 462), "mseal") << "younger than the libseccomp that it is built with";
   EXPECT_EQ(SyscallName(kNativeArchitecture, 999), "");
+  EXPECT_EQ(SyscallNumber(kNativeArchitecture, "clone3"), SYS_clone3);
+  EXPECT_EQ(SyscallNumber(kNativeArchitecture, "clone4"), std::nullopt);
   EXPECT_EQ(SyscallText(kNativeArchitecture, 999), "syscall_999");
   EXPECT_EQ(ForeignAbi(kNativeArchitecture, SYS_read), "");
 }

@@ -12,6 +12,7 @@
 #include "actuators/sys/accounts.hpp"
 #include "actuators/sys/mountinfo.hpp"
 #include "reconcile/saved_plan.hpp"
+#include "spec/core/heap.hpp"
 #include "spec/load.hpp"
 #include "state/parts/launch.hpp"
 
@@ -119,5 +120,6 @@ int Run() {
 }  // namespace nucleus
 
 int main() {
+  nucleus::SetUpHeap();
   return nucleus::Run();
 }

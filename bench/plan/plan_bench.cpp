@@ -12,6 +12,7 @@
 
 #include "reconcile/planner.hpp"
 #include "reconcile/testing/world.hpp"
+#include "spec/core/heap.hpp"
 
 namespace nucleus::reconcile {
 namespace {
@@ -133,6 +134,7 @@ int Run(std::uint32_t count) {
 }  // namespace nucleus::reconcile
 
 int main(int argc, char** argv) {
+  nucleus::SetUpHeap();
   const auto count = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 10'000;
   return nucleus::reconcile::Run(static_cast<std::uint32_t>(count));
 }

@@ -79,10 +79,9 @@ class Readers {
 
   // Wakes whoever polls it when something is to be read.
   [[nodiscard]] const sys::Fd& watch() const { return watch_; }
-  Result<> Watch() {
+  void Watch() {
     watch_.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-    if (!watch_) return FailSys("inotify_init1", "events");
-    return {};
+    blind_ = !watch_;
   }
   // Also of containers that have come since; in the order of time.
   Result<std::vector<Event>> Read() {
@@ -98,7 +97,8 @@ class Readers {
     std::ranges::stable_sort(events, {}, &Event::time_ms);
     return events;
   }
-  // Whether something may come unnoticed: where its directory would be made is not there yet, or cannot be watched.
+  // Whether something may come unnoticed: where its directory would be made is not there yet, or cannot be watched;
+  // or where the user of this has no instance of inotify left.
   [[nodiscard]] bool blind() const { return blind_; }
   // Of those that were named none is there any more.
   [[nodiscard]] bool done() const { return !names_.empty() && readers_.empty(); }
@@ -158,7 +158,7 @@ Result<int> RunEvents(Context& context) {
   const bool lines = OutputFormOf(context.arguments) == OutputForm::kJsonLines;
   const bool follow = context.arguments.Has("follow");
   Readers readers(TRY(DirectoriesOf(context.arguments)), context.arguments.operands());
-  if (follow) TRY(readers.Watch());
+  if (follow) readers.Watch();
   while (true) {
     for (const Event& event : TRY(readers.Read())) {
       if (event.time_ms >= since) context.console.Out(lines ? EventJson(event) : EventText(event));

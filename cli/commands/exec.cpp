@@ -2,13 +2,15 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <cstdlib>
 
 #include "actuators/process/child.hpp"
 #include "actuators/process/own_program.hpp"
 #include "actuators/security/identity.hpp"
 #include "actuators/supervisor/inside.hpp"
+#include "actuators/supervisor/terminal_relay.hpp"
 #include "actuators/sys/file.hpp"
+#include "actuators/sys/living_thread.hpp"
 #include "actuators/sys/process.hpp"
 #include "cli/commands/run_from_clone.hpp"
 #include "cli/containers.hpp"
@@ -32,10 +34,16 @@ Result<security::Account> AccountIn(const process::RunningContainer& container, 
   if (owner.user.empty() || (colon != std::string::npos && owner.group.empty()))
     return Fail(Error::Invalid("--user '" + text + "'", "is not USER or USER:GROUP"));
   const auto& workload = container.status.workload;
-  const sys::Fd root = TRY(sys::Open("/proc/" + std::to_string(workload.pid) + "/root", O_PATH | O_DIRECTORY));
+  const sys::Fd root = TRY(sys::Open(sys::ProcOf(workload.pid) + "/root", O_PATH | O_DIRECTORY));
   // It is that process's, if that is still there.
   if (TRY(sys::WaitForExit(container.pidfd, 0))) return Fail(ErrorCode::kNotFound, "", name, "has ended");
-  return security::ResolveAccountIn(owner, "/proc/self/fd/" + std::to_string(root.get()), name);
+  auto account = security::ResolveAccountIn(owner, "/proc/self/fd/" + std::to_string(root.get()), name);
+  if (account) return account;
+  Error error = std::move(account).error();
+  error.trail = {"--user"};
+  // Of the two keys that a service has for it.
+  if (error.hint.find("group = ") != std::string::npos) error.hint = "--user " + text + ":0, if that is meant";
+  return Fail(std::move(error));
 }
 
 // What is different from the container's workload.
@@ -48,10 +56,8 @@ Result<> Shape(const Arguments& arguments, const process::RunningContainer& cont
       SetVariable(launch.env, variable + "=" + value);
   }
   if (arguments.Has("workdir")) launch.workdir = arguments.Value("workdir");
-  const bool told = std::ranges::any_of(launch.env, [](const auto& variable) { return variable.starts_with("TERM="); });
-  const char* kind = std::getenv("TERM");
-  if (terminal && !told && kind != nullptr && *kind != '\0') launch.env.push_back(std::string("TERM=") + kind);
-  for (const std::string& variable : arguments.Values("env")) {
+  if (terminal) process::TellKind(launch.env, std::getenv("TERM"));
+  for (const std::string& variable : GivenVariables(arguments)) {
     if (variable.find('=') == std::string::npos || variable.starts_with('='))
       return Fail(Error::Invalid("--env '" + variable + "'", "is not NAME=VALUE"));
     SetVariable(launch.env, variable);

@@ -76,11 +76,10 @@ bool SameFile(const sys::Fd& open, const struct stat& named) {
 // Goes on with what is added, also over a rotation: the file is opened anew once another one has its name. inotify(7).
 Result<int> Follow(Context& context, LogText& log, const std::string& directory, sys::Fd file, off_t offset) {
   const std::string path = directory + "/" + std::string(kLogFile);
+  constexpr int kLookEveryMs = 500;  // where the user of this has no instance of inotify left, or no watch
+  constexpr std::uint32_t kChanges = IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF;
   const sys::Fd events(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  if (!events) return FailSys("inotify_init1", path);
-  if (::inotify_add_watch(events.get(), directory.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF) < 0) {
-    return FailSys("watch", directory);
-  }
+  const bool told = events && ::inotify_add_watch(events.get(), directory.c_str(), kChanges) >= 0;
   while (context.console.output_errno() == 0) {
     if (file) offset = TRY(Print(context, log, file.get(), path, offset));
     struct stat named{};
@@ -92,7 +91,7 @@ Result<int> Follow(Context& context, LogText& log, const std::string& directory,
     }
     if (::access(directory.c_str(), F_OK) != 0) return exit_code::kDone;  // the service was removed
     pollfd wait{events.get(), POLLIN, 0};
-    if (::poll(&wait, 1, -1) < 0 && errno != EINTR) return FailSys("poll", path);
+    if (::poll(&wait, 1, told ? -1 : kLookEveryMs) < 0 && errno != EINTR) return FailSys("poll", path);
     std::array<char, 4096> buffer{};
     while (::read(events.get(), buffer.data(), buffer.size()) > 0) {
     }

@@ -1,6 +1,7 @@
 #include "cli/manual.hpp"
 
 #include "cli/commands/commands.hpp"
+#include "cli/lists.hpp"
 #include "cli/session.hpp"
 #include "reconcile/key_reference.hpp"
 
@@ -14,8 +15,10 @@ Result<int> RunManual(Context& context) {
     context.console.Out(CommandsMarkdown());
   } else if (format == "file-format") {
     context.console.Out(reconcile::KeyReference());
+  } else if (format == "lists") {
+    context.console.Out(ListsMarkdown());
   } else {
-    return UsageFault(context, "unknown format '" + format + "'", "man, markdown or file-format");
+    return UsageFault(context, "unknown format '" + format + "'", "man, markdown, file-format or lists");
   }
   return exit_code::kDone;
 }

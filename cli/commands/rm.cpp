@@ -1,5 +1,6 @@
 #include "cli/converge.hpp"
 #include "cli/detached.hpp"
+#include "cli/run_network.hpp"
 #include "cli/services.hpp"
 #include "cli/session.hpp"
 
@@ -8,11 +9,12 @@ namespace nucleus::cli {
 namespace {
 
 Result<> CheckMayGo(const ServiceRow& row, bool force) {
-  if (row.address.kind == Kind::kContainer) {
+  const bool foreground = row.address.kind == Kind::kContainer;
+  if (foreground && !row.Ended() && !(force && row.state == "orphaned")) {
     return Fail(Error::Of(ErrorCode::kConflict, "", row.Name(), "runs in the foreground")
                     .Hint("it is gone once it has ended: `nucleus stop " + row.Name() + "`"));
   }
-  if (!row.alone) {
+  if (!foreground && !row.alone) {
     return Fail(Error::Of(ErrorCode::kConflict, "", row.Name(), "belongs to the topology '" + row.project + "'")
                     .Hint("take it out of the file and apply that, or `nucleus destroy " + row.project + "`"));
   }
@@ -38,6 +40,11 @@ Result<> Remove(Context& context, const std::string& word, Wish wish) {
   const ServiceRow row = TRY(FindService(rows, word));
   if (!TRY(IsWished(store, row, wish))) return {};
   TRY(CheckMayGo(row, force));
+  if (row.address.kind == Kind::kContainer) {
+    TRY_IN(row.Name(), RunNetwork::RemoveOrphan(directories, row.address.name, RunNetwork::Patience()));
+    context.console.Out(row.Name() + "\n");
+    return {};
+  }
   Goal goal;
   goal.project = row.project;
   goal.must_be_known = true;

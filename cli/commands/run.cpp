@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <future>
 #include <optional>
+#include <system_error>
 
 #include "actuators/cgroup/apply.hpp"
 #include "actuators/cgroup/probe.hpp"
@@ -19,19 +21,23 @@
 #include "actuators/process/map_again.hpp"
 #include "actuators/process/stop_signal.hpp"
 #include "actuators/process/user_namespace.hpp"
+#include "actuators/supervisor/passed_signals.hpp"
 #include "actuators/supervisor/supervisor.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/pending_signals.hpp"
 #include "cli/commands/run_from_clone.hpp"
 #include "cli/compile_launch.hpp"
 #include "cli/detached.hpp"
+#include "cli/limit_checks.hpp"
 #include "cli/policies.hpp"
 #include "cli/run_network.hpp"
 #include "cli/run_options.hpp"
 #include "cli/run_preview.hpp"
 #include "cli/session.hpp"
 #include "cli/signals.hpp"
+#include "cli/start_checks.hpp"
 #include "cli/walk_progress.hpp"
+#include "reconcile/limits.hpp"
 #include "reconcile/wanted.hpp"
 #include "spec/core/text.hpp"
 #include "spec/flags.hpp"
@@ -49,7 +55,6 @@ struct Asked {
   Host host;
   std::optional<sys::CgroupRoot> groups;  // none: looking for them says why
   bool named = false;                     // by the caller, and not by chance
-  bool terminal = false;
 };
 
 Result<Asked> Read(Context& context) {
@@ -67,8 +72,7 @@ Result<Asked> Read(Context& context) {
   }
   if (asked.named) TRY(CheckNotDetached(asked.directories, name));
   asked.key = {std::string(kContainersProject), {Kind::kContainer, name}, Part::kProcess};
-  asked.terminal = arguments.Has("tty");
-  if (asked.terminal && ::isatty(STDIN_FILENO) == 0 && !arguments.Has("dry-run")) {
+  if (arguments.Has("tty") && ::isatty(STDIN_FILENO) == 0 && !arguments.Has("dry-run")) {
     return Fail(Error::Of(ErrorCode::kInvalid, "", "--tty", "standard input is no terminal")
                     .Hint("leave it out: pipes and files work without it"));
   }
@@ -82,15 +86,8 @@ Result<Asked> Read(Context& context) {
 }
 
 Result<> CheckLimits(Context& context, const spec::Service& service, const reconcile::Side& side) {
-  std::string missing;
-  for (const auto& key : side.Unheld(service)) missing += (missing.empty() ? "" : ", ") + spec::FlagOf(key);
-  if (missing.empty()) return {};
-  constexpr std::string_view kWhy = "this machine has no cgroup2 controller for it";
-  if (service.mode == spec::ServiceMode::kProduction) {
-    return Fail(Error::Of(ErrorCode::kUnsupported, "limit", missing, kWhy)
-                    .Hint("--service-mode agent goes on without the limit"));
-  }
-  context.console.Warn(missing + ": not held, " + std::string(kWhy));
+  const auto missing = TRY(UnheldOptions(service, side));
+  if (!missing.empty()) context.console.Warn(missing + ": not held, " + std::string(reconcile::kNoController));
   return {};
 }
 
@@ -100,6 +97,16 @@ void PassWatchdogOn(Launch& launch) {
   const char* whose = std::getenv("WATCHDOG_PID");
   if (!launch.notify || every == nullptr || (whose != nullptr && whose != std::to_string(::getpid()))) return;
   launch.env.push_back("WATCHDOG_USEC=" + std::string(every));
+}
+
+// In a thread of its own, or, where there is none to be had, when it is waited for.
+template <class Work>
+std::future<Result<>> Begun(const Work& work) {
+  try {
+    return std::async(std::launch::async, work);
+  } catch (const std::system_error&) {
+    return std::async(std::launch::deferred, work);
+  }
 }
 
 // The parts of one container. What is made is taken away again in reverse order, whatever comes in between.
@@ -130,13 +137,12 @@ class OwnContainer {
     if (!claimed) return Fail(claimed.error());
     lock_ = std::move(*claimed);
     if (bridge_ != nullptr) TRY(bridge_->MakeBridge(side_));
-    // What a launch only names is made while it is compiled.
+    // What a launch only names is made while it is compiled, and waited for when it is needed.
     const auto group = side_.Cgroup(service_);
     const auto names = side_.Names(service_);
-    auto made = std::async([&] { return MakeParts(group, names); });
-    auto compiled = Compile();
-    TRY(made.get());
-    Launch launch = TRY(std::move(compiled));
+    auto made = Begun([&] { return MakeParts(group, names); });
+    const auto ready = [&made]() -> Result<> { return made.valid() ? made.get() : Result<>(); };
+    Launch launch = TRY(Compile());
     PassWatchdogOn(launch);
     const std::string record = Encode(launch), id = launch.id, group_directory = launch.cgroup;
     // A user namespace of its own has no power over what was made before it: over the rules of a bridge it shall not.
@@ -144,6 +150,7 @@ class OwnContainer {
       // Nobody else needs to find it: a descriptor of ours keeps it, for a start after the first too.
       network_ = TRY(ahead->Take());
       if (bridge_ != nullptr) {
+        TRY(ready());
         TRY(ahead->Finish());
         TRY(Bridge());
       }
@@ -162,24 +169,32 @@ class OwnContainer {
     if (service_.verify_rootfs_attestation || !service_.context.empty()) {
       progress.emplace(console_, "preparing");
       preparation = {progress->counters(), [&progress] { progress->Finish(); }};
+      TRY(ready());
       TRY(keep());
     }
+    // What is given to other ids than it has is opened before there is anybody to be seen by.
+    if (launch.user_namespace.enabled) TRY(ready());
+    preparation.ready = ready;
     preparation.meanwhile = [&]() -> Result<> {
       if (!is_kept) TRY(keep());
       return ahead != nullptr ? ahead->Finish() : Result<>();
     };
-    auto supervisor = process::Supervisor::Attach(directory_, lock_, std::move(launch), asked_.terminal, preparation);
+    auto supervisor = process::Supervisor::Attach(directory_, lock_, std::move(launch), preparation);
     if (!supervisor) return Fail(std::move(supervisor).error());
     for (const auto& warning : supervisor->warnings()) console_.Warn(warning);
+    // Where the terminal is the workload's, it makes no new lines of its own.
+    const std::string end = service_.tty ? "\r\n" : "\n";
+    supervisor->TellTo([&](const std::string& words) { console_.Err("nucleus: " + words + end); });
     supervisor->Run();
     const int code = supervisor->exit_code();
     for (const auto& line : supervisor->Denials()) console_.Err("nucleus: " + line + "\n");
     TellDeniedPackets();
     if (supervisor->trace_error()) console_.Fail("run", *supervisor->trace_error());
     Remove();
+    TidyUp();
 #ifndef NUCLEUS_SANITIZED  // which looks for leaks
     // Only memory is left, and the kernel takes it back faster than destructors do, page by page.
-    if (bridge_ == nullptr && !progress && !asked_.terminal) ::_exit(code);
+    if (bridge_ == nullptr && !progress && !service_.tty) ::_exit(code);
 #endif
     return code;
   }
@@ -199,6 +214,16 @@ class OwnContainer {
   Result<> Bridge() {
     return bridge_->Make(side_, service_, network_, [this](std::string_view words) { console_.Warn(words); });
   }
+  // What runs that were killed have left, when ours has ended; others look before they start. Of many a few are looked
+  // at: others come after us. One call where there is nobody else: a directory of a tmpfs has a link more for each that
+  // is in it.
+  void TidyUp() {
+    constexpr std::size_t kMost = 4;
+    struct stat all{};
+    const std::string containers = directory_.substr(0, directory_.rfind('/'));
+    if (asked_.named || bridge_ != nullptr || ::stat(containers.c_str(), &all) != 0 || all.st_nlink <= 2) return;
+    RunNetwork::RemoveOrphans(asked_.directories, {.time = std::chrono::milliseconds(0)}, kMost);
+  }
   void TellDeniedPackets() {
     if (bridge_ == nullptr || !network_) return;
     const auto denied = netns::DeniedIn(network_);
@@ -208,10 +233,10 @@ class OwnContainer {
   }
   Result<> MakeParts(const std::optional<CgroupWanted>& group, const NamesWanted& names) {
     if (group) {
-      cgroup_ = cgroup::CgroupActuator(asked_.groups ? *asked_.groups : TRY(sys::FindCgroupRoot()));
+      cgroup_.emplace(asked_.directories, asked_.groups ? *asked_.groups : TRY(sys::FindCgroupRoot()));
       // What a run of that name that was killed has left is no part of this one.
-      if (asked_.named) TRY(cgroup_.Undo(Key(Part::kCgroup), nullptr, {}, {}));
-      TRY(cgroup_.Apply(Key(Part::kCgroup), *group, {}));
+      if (asked_.named) TRY(cgroup_->Undo(Key(Part::kCgroup), nullptr, {}, {}));
+      TRY(cgroup_->Apply(Key(Part::kCgroup), *group, {}));
     }
     return names_.Apply(Key(Part::kNames), names, {});
   }
@@ -220,7 +245,7 @@ class OwnContainer {
   // The lock goes last, while it is held: whoever waits for the name finds either all of this or nothing.
   void Remove() {
     auto undone = bridge_ != nullptr ? bridge_->Remove() : Result<>();
-    (void)cgroup_.Undo(Key(Part::kCgroup), nullptr, {}, {});
+    if (cgroup_) (void)cgroup_->Undo(Key(Part::kCgroup), nullptr, {}, {});
     // What is replaced by way of a temporary, where a run of that name that was killed has left one; and what is
     // written in its place.
     if (asked_.named)
@@ -233,7 +258,7 @@ class OwnContainer {
       lock_.reset();
       return;
     }
-    ::unlink((directory_ + "/" + std::string(process::kLockFile)).c_str());
+    ::unlink((directory_ + "/" + std::string(kLockFile)).c_str());
     sys::RemoveIfEmpty(directory_, 2);
     lock_.reset();
   }
@@ -245,16 +270,13 @@ class OwnContainer {
   const spec::Service& service_;
   std::string directory_;
   sys::Fd lock_, network_;
-  cgroup::CgroupActuator cgroup_;
+  std::optional<cgroup::CgroupActuator> cgroup_;
   netns::NetnsActuator names_;
 };
 
 // A signal that comes while things are made is kept until there is a workload to have it.
 void HoldSignals() {
-  sigset_t held;
-  ::sigemptyset(&held);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, process::StopSignal()})
-    ::sigaddset(&held, signal);
+  const sigset_t held = process::PassedSignals();
   ::sigprocmask(SIG_BLOCK, &held, nullptr);
 }
 
@@ -294,8 +316,12 @@ Result<int> Run(Context& context) {
   }
   const Launch launch = TRY(container.Compile());
   const auto group = side.Cgroup(service);
-  const Preview preview{launch, service, group ? group->limits : Facts(), side.Netns(service),
-                        bridge ? bridge->backend() : ""};
+  const Preview preview{launch,
+                        service,
+                        group ? group->limits : Facts(),
+                        side.Netns(service),
+                        bridge ? bridge->backend() : "",
+                        TRY(security::ReadOwnIds())};
   context.console.Out(OutputFormOf(context.arguments) == OutputForm::kJson ? PreviewJson(preview)
                                                                            : PreviewText(preview));
   return exit_code::kDone;
@@ -313,6 +339,7 @@ Result<int> RunRun(Context& context) {
     auto place = PlaceOfLandlockRule(context.arguments.Value("landlock-policy"), error.subject);
     error = std::move(error).In(std::move(place));
   }
+  error = SayAsFlags(std::move(error));
   context.console.Fail(context.arguments.command().name, error);
   const int held = sys::PendingEnd(true, process::StopSignal());
   if (const int signal = held != 0 ? held : InterruptedBy(); error.code == ErrorCode::kInterrupted && signal != 0)

@@ -18,6 +18,7 @@
 #include "cli/commands/run_from_clone.hpp"
 #include "cli/containers.hpp"
 #include "cli/listing_json.hpp"
+#include "cli/run_network.hpp"
 #include "cli/session.hpp"
 
 namespace nucleus::cli {
@@ -87,11 +88,14 @@ Result<std::string> GroupOfRunning(const Container& container) {
 Result<int> RunStop(Context& context) {
   std::optional<Duration> timeout;
   if (context.arguments.Has("timeout")) timeout = context.arguments.Time("timeout");
-  return ForEach(context, [&](const Container& container, const Directories&) -> Result<> {
+  return ForEach(context, [&](const Container& container, const Directories& directories) -> Result<> {
     const auto tell = [&](std::string_view words) {
       context.console.Warn(container.Name() + " " + std::string(words));
     };
     (void)TRY_IN(container.Name(), process::Stop(ProcessOf(container), container.directory, timeout, tell));
+    // A run that was killed could not take away what it had made.
+    if (container.project == kContainersProject)
+      (void)RunNetwork::RemoveOrphan(directories, container.address.name, RunNetwork::Patience());
     return {};
   });
 }
@@ -102,12 +106,13 @@ Result<int> RunKill(Context& context) {
     return UsageFault(context, "option '--signal': " + signal.error().Message(), "a name such as HUP, or a number");
   return ForEach(context, [&](const Container& container, const Directories& directories) -> Result<> {
     const auto running = TRY(process::OpenRunning(container.directory, container.Name()));
-    if (!running.launch.init && !process::WouldNotice(running.status.workload.pid, *signal)) {
+    // Its ids may be others than the caller's.
+    TRY(BecomeOwnerOf(container, directories));
+    if (!running.launch.init &&
+        process::ReceptionOf(running.status.workload.pid, *signal) == process::Reception::kByDefault) {
       context.console.Warn(container.Name() + " does not handle " + SignalName(*signal) +
                            ": as PID 1 of its namespace it does not get it");
     }
-    // Its ids may be others than the caller's.
-    TRY(BecomeOwnerOf(container, directories));
     return sys::SendSignal(running.pidfd, *signal, container.Name());
   });
 }
@@ -122,7 +127,7 @@ Result<int> RunPause(Context& context) {
 Result<int> RunUnpause(Context& context) {
   return ForEach(context, [&](const Container& container, const Directories&) -> Result<> {
     // Also where nothing runs in it: a start there waits for that.
-    if (const auto group = process::GroupOf(ProcessOf(container))) return cgroup::Thaw(*group);
+    if (const auto group = process::GroupOf(ProcessOf(container), container.directory)) return cgroup::Thaw(*group);
     return cgroup::Thaw(TRY(GroupOfRunning(container)));
   });
 }

@@ -9,7 +9,9 @@ namespace nucleus::cli {
 Result<int> RunValidate(Context& context) {
   if (!context.arguments.Has("file")) return UsageFault(context, "needs -f FILE");
   if (context.arguments.Value("output") == "json") {
-    const spec::Loaded loaded = spec::Load(context.arguments.Values("file"), OutsideOfFiles());
+    spec::Loaded loaded = spec::Load(context.arguments.Values("file"), OutsideOfFiles());
+    AddProblems(context.arguments, loaded);
+    if (!std::ranges::all_of(loaded.problems, &spec::Problem::warning)) loaded.topology.reset();
     const std::vector<std::string> order =
         loaded.ok() ? spec::StartOrder(*loaded.topology) : std::vector<std::string>{};
     context.console.Out(ValidateJson(loaded.ok() ? loaded.topology->name : "", loaded.ok(), order, loaded.problems));

@@ -1,9 +1,13 @@
 // What runs, compared with what was asked when it was started. Links what looks and nothing else.
+#include <unistd.h>
+
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "actuators/process/verify.hpp"
 #include "actuators/security/security_names.hpp"
+#include "actuators/sys/process.hpp"
 #include "cli/posture_report.hpp"
 #include "cli/services.hpp"
 #include "cli/session.hpp"
@@ -23,26 +27,56 @@ std::string CapabilityText(std::uint64_t mask) {
   return text.empty() ? "none" : text;
 }
 
-// Those that are named, each once; none named: all.
-Result<std::vector<ServiceRow>> Chosen(const std::vector<ServiceRow>& rows, const std::vector<std::string>& projects,
-                                       const std::vector<std::string>& names) {
-  if (names.empty()) return rows;
-  std::vector<ServiceRow> chosen;
-  std::set<std::string> taken;
-  const auto take = [&](const ServiceRow& row) {
-    if (taken.insert(row.project + "/" + row.address.Text()).second) chosen.push_back(row);
-  };
+std::string KeyOf(const ServiceRow& row) {
+  return row.project + "/" + row.address.Text();
+}
+
+// What somebody has named, and the services that are meant by it.
+struct Named {
+  std::string name;
+  std::set<std::string> keys{};
+  bool is_project = false;
+};
+
+Result<std::vector<Named>> LookUp(const std::vector<ServiceRow>& rows, const std::vector<std::string>& projects,
+                                  const std::vector<std::string>& names) {
+  std::vector<Named> all;
   for (const std::string& name : names) {
-    if (std::ranges::find(projects, name) != projects.end()) {
+    Named named{.name = name, .is_project = std::ranges::find(projects, name) != projects.end()};
+    if (named.is_project) {
       for (const ServiceRow& row : rows)
-        if (row.project == name) take(row);
-      continue;
+        if (row.project == name) named.keys.insert(KeyOf(row));
+    } else {
+      const ServiceRow row = TRY(FindService(rows, name));
+      named.name = row.Name();
+      named.keys.insert(KeyOf(row));
     }
-    const ServiceRow row = TRY(FindService(rows, name));
-    if (row.pid == 0) return Fail(ErrorCode::kNotFound, "", row.Name(), "is not running");
-    take(row);
+    all.push_back(std::move(named));
   }
-  return chosen;
+  return all;
+}
+
+// None named: all.
+std::vector<ServiceRow> Chosen(std::vector<ServiceRow> rows, const std::vector<Named>& all) {
+  std::erase_if(rows, [&](const ServiceRow& row) {
+    return !all.empty() && std::ranges::none_of(all, [&](const Named& one) { return one.keys.contains(KeyOf(row)); });
+  });
+  return rows;
+}
+
+// Of a project whose jobs have completed, say, some run: those that do are what is meant. False: it was told of one of
+// which nothing was there to be looked at.
+bool AllWereLookedAt(Context& context, const std::vector<Named>& all, const std::vector<Verified>& containers) {
+  bool good = true;
+  for (const Named& one : all) {
+    if (std::ranges::any_of(containers, [&](const Verified& its) { return one.keys.contains(KeyOf(its.row)); }))
+      continue;
+    const bool of_many = one.is_project && one.keys.size() != 1;
+    context.console.Fail("verify", Error::Of(ErrorCode::kNotFound, "", one.name,
+                                             of_many ? "nothing of it is running" : "is not running"));
+    good = false;
+  }
+  return good;
 }
 
 std::vector<Check> CompareLimits(const Observation& seen, const Facts& asked) {
@@ -114,8 +148,56 @@ int Tell(Context& context, const std::vector<Verified>& containers) {
     words += (words.empty() ? "" : "; ") + std::to_string(all.unreadable) + (all.unreadable == 1 ? " line" : " lines") +
              " could not be read";
   auto error = Error::Of(ErrorCode::kConflict, "", "", words);
-  context.console.Fail("verify", all.unreadable == 0 ? error : std::move(error).Hint("run it as root"));
+  const bool may_more_be_read = all.unreadable != 0 && ::geteuid() != 0;
+  context.console.Fail("verify", may_more_be_read ? std::move(error).Hint("run it as root") : error);
   return exit_code::kError;
+}
+
+// One that was looked at, and which process that was.
+struct LookedAt {
+  Verified verified;
+  ProcessIdentity workload{};  // none: it could not be looked at
+};
+
+std::vector<LookedAt> VerifyEach(Context& context, const std::vector<ServiceRow>& rows,
+                                 const Directories& directories) {
+  std::vector<LookedAt> all;
+  for (const ServiceRow& row : rows) {
+    if (row.state == "?") {
+      all.push_back({.verified = {row, {{"status", "as recorded", "?", Verdict::kUnreadable}}}});
+      continue;
+    }
+    auto looked = process::Verify(directories.ServiceDir(row.project, row.address), directories,
+                                  row.address.kind == Kind::kContainer, CapabilityText);
+    if (!looked && looked.error().code == ErrorCode::kNotFound) continue;  // it ended while we looked
+    if (!looked) {
+      context.console.Fail("verify", std::move(looked).error().In(row.Name()));
+      all.push_back({.verified = {row, {{"launch", "as recorded", "?", Verdict::kUnreadable}}}});
+      continue;
+    }
+    if (*looked) all.push_back({{row, std::move((*looked)->checks)}, std::move((*looked)->workload)});
+  }
+  return all;
+}
+
+// Of those that live still: then what was seen of them in between is theirs.
+Result<std::vector<Verified>> WithLimits(std::vector<LookedAt> all, state::Store& store,
+                                         const Directories& directories) {
+  const Probers probers(directories);
+  std::map<std::string, Limits> limits;
+  for (LookedAt& seen : all) {
+    const std::string& project = seen.verified.row.project;
+    if (seen.workload.pid == 0) continue;
+    if (!limits.contains(project)) limits.emplace(project, TRY(LimitsOf(store, directories, probers, project)));
+    const auto& of_project = limits.at(project);
+    const auto its = of_project.find({project, seen.verified.row.address, Part::kCgroup});
+    auto& checks = seen.verified.checks;
+    if (its != of_project.end()) checks.insert(checks.end(), its->second.begin(), its->second.end());
+  }
+  std::vector<Verified> living;
+  for (LookedAt& seen : all)
+    if (seen.workload.pid == 0 || TRY(sys::IsAlive(seen.workload))) living.push_back(std::move(seen.verified));
+  return living;
 }
 
 }  // namespace
@@ -125,40 +207,19 @@ Result<int> RunVerify(Context& context) {
   state::Store store = TRY(state::Store::Open(directories, state::Store::Access::kRead));
   const auto rows = TRY(ListServices(store, directories, ""));
   const auto projects = TRY(store.Projects());
-  const auto chosen = TRY(Chosen(rows, projects, context.arguments.operands()));
-  const Probers probers(directories);
-  std::map<std::string, Limits> limits;
-  std::vector<Verified> containers;
-  for (const ServiceRow& row : chosen) {
-    if (row.state == "?") {
-      containers.push_back({row, {{"status", "as recorded", "?", Verdict::kUnreadable}}});
-      continue;
-    }
-    auto verified = process::Verify(directories.ServiceDir(row.project, row.address), directories,
-                                    row.address.kind == Kind::kContainer, CapabilityText);
-    if (!verified && verified.error().code == ErrorCode::kNotFound) continue;  // it ended while we looked
-    if (!verified) {
-      context.console.Fail("verify", std::move(verified).error().In(row.Name()));
-      containers.push_back({row, {{"launch", "as recorded", "?", Verdict::kUnreadable}}});
-      continue;
-    }
-    auto& checks = *verified;
-    if (!checks) continue;  // nothing runs
-    if (!limits.contains(row.project))
-      limits.emplace(row.project, TRY(LimitsOf(store, directories, probers, row.project)));
-    const auto& of_project = limits.at(row.project);
-    if (const auto its = of_project.find({row.project, row.address, Part::kCgroup}); its != of_project.end())
-      checks->insert(checks->end(), its->second.begin(), its->second.end());
-    containers.push_back({row, std::move(*checks)});
-  }
+  const auto named = TRY(LookUp(rows, projects, context.arguments.operands()));
+  const auto chosen = Chosen(rows, named);
+  const auto containers = TRY(WithLimits(VerifyEach(context, chosen, directories), store, directories));
   if (context.arguments.Value("output") == "json") {
     context.console.Out(VerifyJson(containers));
-  } else if (containers.empty()) {
+  } else if (containers.empty() && named.empty()) {
     context.console.Out("nothing is running\n");
   } else {
     context.console.Out(VerifyText(containers, context.arguments.Has("all") || context.arguments.Has("verbose")));
   }
-  return Tell(context, containers);
+  const bool all = AllWereLookedAt(context, named, containers);
+  const int told = Tell(context, containers);
+  return all ? told : exit_code::kError;
 }
 
 }  // namespace nucleus::cli

@@ -1,5 +1,9 @@
 #include "reconcile/testing/fake_kernel.hpp"
 
+#include <algorithm>
+
+#include "spec/net.hpp"
+
 namespace nucleus::reconcile::testing {
 
 namespace {
@@ -70,11 +74,25 @@ Result<> FakeKernel::CheckGround(const PartKey& key, const Wanted& wanted) const
       return Refuse("apply", key, "no volume " + volume);
     }
   }
+  TRY(CheckPorts(key, *process));
   const auto there = objects_.find(key);
   if (there == objects_.end()) return {};
   const auto& facts = there->second.observation.facts;
   if (facts.at("digest") != process->digest.Hex() || facts.at("state") != "running") {
     return Refuse("apply", key, "another process is in its place");
+  }
+  return {};
+}
+
+// Sockets of programs in user space: nobody has one while another one has.
+Result<> FakeKernel::CheckPorts(const PartKey& key, const ProcessWanted& wanted) const {
+  if (!hold_ports_ || !spec::IsUserspace(wanted.service->nat_backend)) return {};
+  for (const auto& port : wanted.service->port_forwards) {
+    for (const auto& [other, object] : objects_) {
+      if (other == key) continue;
+      if (std::ranges::any_of(object.ports, [&](const auto& its) { return spec::Collide(its, port); }))
+        return Refuse("apply", key, other.Text() + " has port " + spec::Format(port));
+    }
   }
   return {};
 }
@@ -100,7 +118,7 @@ Result<> FakeKernel::Apply(const PartKey& key, const Wanted& wanted, const Progr
   const std::lock_guard lock(mutex_);
   ++calls_;
   if (progress) progress("applying " + key.Text());
-  if (failing_.contains(key)) return Refuse("apply", key, "told to fail");
+  if (failing_.contains(key)) return Fail(failing_.at(key), "apply", key.Text(), "told to fail");
   TRY(CheckGround(key, wanted));
   if (const auto* directory = Persistent(&wanted)) {
     directories_[directory->path] = ExpectedFacts(wanted);
@@ -117,6 +135,8 @@ Result<> FakeKernel::Apply(const PartKey& key, const Wanted& wanted, const Progr
   }
   if (const auto* process = std::get_if<ProcessWanted>(&wanted)) {
     if (fresh) ++starts_[key];
+    object.ports.clear();
+    if (spec::IsUserspace(process->service->nat_backend)) object.ports = process->service->port_forwards;
     if (IsJob(*process)) {
       object.observation.facts["state"] = "exited";
       object.observation.notes["exit_code"] = unhealthy_.contains(key) ? "1" : "0";
@@ -130,7 +150,7 @@ Result<> FakeKernel::Undo(const PartKey& key, const Wanted* wanted, const UndoOp
   const std::lock_guard lock(mutex_);
   ++calls_;
   if (progress) progress("undoing " + key.Text());
-  if (failing_.contains(key)) return Refuse("undo", key, "told to fail");
+  if (failing_.contains(key)) return Fail(failing_.at(key), "undo", key.Text(), "told to fail");
   TRY(CheckUnused(key));
   if (const auto* directory = Persistent(wanted); directory != nullptr && options.delete_data) {
     directories_.erase(directory->path);
@@ -139,7 +159,7 @@ Result<> FakeKernel::Undo(const PartKey& key, const Wanted* wanted, const UndoOp
   return {};
 }
 
-Result<> FakeKernel::Wait(const PartKey& key, const ProcessWanted&, Milestone milestone, Duration) {
+Result<> FakeKernel::Wait(const PartKey& key, const ProcessWanted& wanted, Milestone milestone, Duration) {
   const std::lock_guard lock(mutex_);
   const auto found = objects_.find(key);
   if (found == objects_.end()) return Fail(ErrorCode::kUnhealthy, "wait for", key.Text(), "it is not there");
@@ -147,7 +167,8 @@ Result<> FakeKernel::Wait(const PartKey& key, const ProcessWanted&, Milestone mi
     return Fail(ErrorCode::kUnhealthy, "wait for", key.Text(), "told to be unhealthy");
   }
   const auto& state = found->second.observation.facts.at("state");
-  const std::string_view expected = milestone == Milestone::kCompleted ? "exited" : "running";
+  const bool ends = milestone == Milestone::kCompleted || IsJob(wanted);  // a job has started once it has completed
+  const std::string_view expected = ends ? "exited" : "running";
   if (state != expected) return Fail(ErrorCode::kUnhealthy, "wait for", key.Text(), "it is " + state);
   return {};
 }
@@ -165,6 +186,10 @@ void FakeKernel::Reboot() {
 
 void FakeKernel::SetFact(const PartKey& key, const std::string& fact, const std::string& value) {
   if (const auto found = objects_.find(key); found != objects_.end()) found->second.observation.facts[fact] = value;
+}
+
+void FakeKernel::SetNote(const PartKey& key, const std::string& note, const std::string& value) {
+  if (const auto found = objects_.find(key); found != objects_.end()) found->second.observation.notes[note] = value;
 }
 
 void FakeKernel::DropFact(const PartKey& key, const std::string& fact) {

@@ -26,13 +26,16 @@ class FakeKernel : public Prober, public Actuator, public Waiter {
   Result<> Signal(const PartKey& process, const ProcessWanted& wanted, int signal) override;
 
   // ---- what a test does behind everybody's back ----
-  void FailOn(const PartKey& key) { failing_.insert(key); }  // Apply, Undo and Wait of it fail
+  // Apply, Undo and Wait of it fail.
+  void FailOn(const PartKey& key, ErrorCode code = ErrorCode::kSystem) { failing_[key] = code; }
   void FailOnNothing() { failing_.clear(); }
   void MakeUnhealthy(const PartKey& key) { unhealthy_.insert(key); }
   void Reboot();  // all but persistent directories is gone
   void Remove(const PartKey& key) { objects_.erase(key); }
   void SetFact(const PartKey& key, const std::string& fact, const std::string& value);
+  void SetNote(const PartKey& key, const std::string& note, const std::string& value);
   void DropFact(const PartKey& key, const std::string& fact);
+  void HoldPorts() { hold_ports_ = true; }      // one in user space is refused while another service has it
   void Hide(bool hidden) { hidden_ = hidden; }  // everything is unreadable
 
   // ---- what a test looks at ----
@@ -46,10 +49,12 @@ class FakeKernel : public Prober, public Actuator, public Waiter {
  private:
   struct Object {
     Observation observation;
-    std::set<std::string> bridges;  // of a namespace: links it is attached to; of a bridge: its own
+    std::set<std::string> bridges;         // of a namespace: links it is attached to; of a bridge: its own
+    std::vector<spec::PortForward> ports;  // of a process in user space
   };
   Result<> Refuse(std::string_view operation, const PartKey& key, std::string_view cause) const;
   Result<> CheckGround(const PartKey& key, const Wanted& wanted) const;
+  Result<> CheckPorts(const PartKey& key, const ProcessWanted& wanted) const;
   Result<> CheckUnused(const PartKey& key) const;
   [[nodiscard]] bool Has(const PartKey& like, Part part) const;
   Observation Look(const PartKey& key, const Wanted* wanted) const;
@@ -57,10 +62,12 @@ class FakeKernel : public Prober, public Actuator, public Waiter {
   mutable std::mutex mutex_;
   std::map<PartKey, Object> objects_;
   std::map<std::string, Facts> directories_;  // persistent, by path
-  std::set<PartKey> failing_, unhealthy_;
+  std::map<PartKey, ErrorCode> failing_;
+  std::set<PartKey> unhealthy_;
   std::map<PartKey, std::size_t> starts_, signals_;
   std::size_t calls_ = 0;
   bool hidden_ = false;
+  bool hold_ports_ = false;
 };
 
 }  // namespace nucleus::reconcile::testing

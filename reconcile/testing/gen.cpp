@@ -49,6 +49,7 @@ void AddNetworks(spec::Service& service, const spec::Topology& topology, std::ui
   }
   if (!service.networks.empty() && Coin()) {
     service.port_forwards.push_back({std::nullopt, static_cast<std::uint16_t>(port + Upto(2) * 100), 80, {}});
+    if (Upto(3) != 0) service.nat_backend = spec::NatBackend::kUserspace;
   }
 }
 
@@ -68,7 +69,7 @@ void AddDependencies(spec::Service& service, const spec::Topology& topology) {
     if (!Coin()) continue;
     spec::Dependency dependency{name, spec::Condition::kStarted, Coin()};
     if (other.type == spec::ServiceType::kJob) {
-      dependency.condition = spec::Condition::kCompleted;
+      if (Coin()) dependency.condition = spec::Condition::kCompleted;
     } else if (other.health) {
       dependency.condition = spec::Condition::kHealthy;
     }
@@ -115,10 +116,12 @@ rc::Gen<spec::Topology> AnyTopology(const std::string& project) {
     for (const auto* name : kVolumes) {
       if (Coin()) topology.volumes.emplace(name, AnyVolume(name));
     }
-    std::uint16_t port = 8080;
+    // A port moves from one of them to another from topology to topology.
+    const auto shift = static_cast<std::size_t>(Upto(static_cast<int>(std::size(kServices))));
+    std::size_t at = 0;
     for (const auto* name : kServices) {
+      const auto port = static_cast<std::uint16_t>(8080 + (at++ + shift) % std::size(kServices));
       if (Upto(4) != 0) topology.services.emplace(name, AnyService(name, topology, port));
-      ++port;
     }
     return topology;
   });

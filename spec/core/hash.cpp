@@ -40,7 +40,9 @@ Result<Digest> Digest::Parse(std::string_view text) {
   constexpr std::string_view kExpected =
       "not a SHA-256 digest: 64 hexadecimal digits, with or without sha256: before them";
   std::string_view digits = text;
-  if (digits.starts_with("sha256:")) digits.remove_prefix(7);
+  constexpr std::string_view kPrefix = "sha256:";
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  if (std::ranges::equal(digits.substr(0, kPrefix.size()), kPrefix, {}, lower)) digits.remove_prefix(kPrefix.size());
   if (digits.size() != 64) return Fail(Error::Invalid(text, kExpected));
   Digest digest;
   for (std::size_t i = 0; i < digest.bytes.size(); ++i) {

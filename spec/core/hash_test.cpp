@@ -29,6 +29,7 @@ TEST(Digest, ParseUndoesHex) {
   const Digest digest = Sha256::Of("x");
   EXPECT_EQ(*Digest::Parse(digest.Hex()), digest);
   EXPECT_EQ(*Digest::Parse("sha256:" + digest.Hex()), digest);
+  EXPECT_EQ(*Digest::Parse("SHA256:" + digest.Hex()), digest);
   std::string upper = digest.Hex();
   for (auto& c : upper) c = static_cast<char>(toupper(c));
   EXPECT_EQ(*Digest::Parse(upper), digest);

@@ -1,9 +1,12 @@
 #include "spec/core/names.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <vector>
 
 #include "spec/core/hash.hpp"
 #include "spec/core/link_names.hpp"
@@ -44,20 +47,71 @@ Result<std::string> UserState() {
                   .Hint("set NUCLEUS_STATE_DIR, or give --state-dir"));
 }
 
+// "": it is a directory of the caller's own, which nobody else may look into.
+std::string WhyNotOwn(const std::string& path) {
+  struct stat st{};
+  if (lstat(path.c_str(), &st) != 0) return "it is not there, and cannot be made";
+  if (S_ISLNK(st.st_mode)) return "it is a symbolic link";
+  if (!S_ISDIR(st.st_mode)) return "it is no directory";
+  if (st.st_uid != geteuid()) return "it belongs to user " + std::to_string(st.st_uid);
+  return (st.st_mode & 0777) == 0700 ? "" : "its mode is not 0700";
+}
+
+std::string BelowRun() {
+  return "/run/user/" + std::to_string(geteuid());
+}
+std::string BelowTmp() {
+  return "/tmp/nucleus-" + std::to_string(geteuid());
+}
+
+// In a directory that anybody may write to somebody may have been first; where it is sticky, who has one there keeps
+// it.
+bool TmpKeeps() {
+  struct stat tmp{};
+  return stat("/tmp", &tmp) == 0 && tmp.st_uid == 0 &&
+         ((tmp.st_mode & S_ISVTX) != 0 || (tmp.st_mode & (S_IWGRP | S_IWOTH)) == 0);
+}
+
+// For su(1), cron(8) and the like, whom nobody makes one.
+Result<std::string> OwnBelowTmp() {
+  const std::string own = BelowTmp();
+  const bool keeps = TmpKeeps();
+  if (keeps) mkdir(own.c_str(), 0700);
+  const std::string why = keeps ? WhyNotOwn(own) : "others may write in /tmp, which is not sticky";
+  if (why.empty()) return own;
+  return Fail(Error::Of(ErrorCode::kPermission, "use", own, why)
+                  .Hint("XDG_RUNTIME_DIR is not set: set it or NUCLEUS_RUNTIME_DIR, or give --runtime-dir; `loginctl "
+                        "enable-linger` has systemd make one, " +
+                        BelowRun()));
+}
+
+// Something was started from there that has not been taken away.
+bool HasProjects(const std::string& runtime) {
+  std::error_code code;
+  return std::filesystem::directory_iterator(runtime + "/projects", code) != std::filesystem::directory_iterator();
+}
+
+// Where a user's projects are already, in the usual order: a login has a directory that cron(8) has not, and either
+// would start beside the other's what runs there. "": nowhere.
+std::string WhereProjectsAre(std::string_view given) {
+  std::vector<std::string> places;
+  if (!given.empty()) places.push_back(std::string(given) + "/nucleus");
+  if (WhyNotOwn(BelowRun()).empty()) places.push_back(BelowRun() + "/nucleus");
+  if (TmpKeeps() && WhyNotOwn(BelowTmp()).empty()) places.push_back(BelowTmp());
+  if (places.size() < 2) return "";
+  const auto found = std::ranges::find_if(places, HasProjects);
+  return found == places.end() ? "" : *found;
+}
+
 Result<std::string> UserRuntime() {
-  if (const auto runtime = Variable("XDG_RUNTIME_DIR"); runtime.starts_with('/')) {
-    return std::string(runtime) + "/nucleus";
-  }
-  const std::string usual = "/run/user/" + std::to_string(geteuid());
-  if (access(usual.c_str(), W_OK | X_OK) == 0) return usual + "/nucleus";
-  const std::string_view why =
-      Variable("XDG_RUNTIME_DIR").empty() ? "XDG_RUNTIME_DIR is not set" : "XDG_RUNTIME_DIR is no absolute path";
-  return Fail(
-      Error::Of(ErrorCode::kNotFound, "find", "runtime directory", why)
-          .Hint(
-              "set XDG_RUNTIME_DIR or NUCLEUS_RUNTIME_DIR, or give --runtime-dir; `loginctl enable-linger` has systemd "
-              "make one, /run/user/" +
-              std::to_string(geteuid())));
+  const std::string_view named = Variable("XDG_RUNTIME_DIR");
+  const std::string_view given = named.starts_with('/') ? named : "";
+  if (auto there = WhereProjectsAre(given); !there.empty()) return there;
+  if (!given.empty()) return std::string(given) + "/nucleus";
+  if (WhyNotOwn(BelowRun()).empty()) return BelowRun() + "/nucleus";
+  if (named.empty()) return OwnBelowTmp();
+  return Fail(Error::Of(ErrorCode::kNotFound, "find", "runtime directory", "XDG_RUNTIME_DIR is no absolute path")
+                  .Hint("set it or NUCLEUS_RUNTIME_DIR to one, or give --runtime-dir"));
 }
 
 }  // namespace
@@ -67,8 +121,11 @@ Result<Directories> Directories::Resolve(std::string_view state_flag, std::strin
   std::string state(state_flag.empty() ? Variable("NUCLEUS_STATE_DIR") : state_flag);
   std::string runtime(runtime_flag.empty() ? Variable("NUCLEUS_RUNTIME_DIR") : runtime_flag);
   if (state.empty()) state = root ? std::string("/var/lib/nucleus") : TRY(UserState());
-  if (runtime.empty()) runtime = root ? std::string("/run/nucleus") : TRY(UserRuntime());
-  return Directories{TRY(Absolute(state)), TRY(Absolute(runtime))};
+  if (runtime.empty()) runtime = root ? std::string(kRootsRuntime) : TRY(UserRuntime());
+  runtime = TRY(Absolute(runtime));
+  std::error_code code;
+  const auto real = std::filesystem::weakly_canonical(runtime, code);
+  return Directories{TRY(Absolute(state)), code ? runtime : real.string()};
 }
 
 std::string Directories::ProjectLock(std::string_view project) const {
@@ -90,6 +147,10 @@ std::string Directories::ServiceDir(std::string_view project, const Address& ser
 // Not in the service's directory: that can be removed while the mount is still there.
 std::string Directories::NetnsPin(std::string_view project, const Address& service) const {
   return runtime + "/netns/" + std::string(project) + "/" + service.Text();
+}
+
+std::string Directories::OwnerTag(std::string_view project, const Address& service) const {
+  return std::string(project) + "/" + service.Text() + (runtime == kRootsRuntime ? "" : " " + runtime);
 }
 
 std::string ShortHash(std::string_view project, std::string_view text) {

@@ -16,12 +16,18 @@ namespace nucleus {
 inline constexpr std::string_view kUserRangesDir = "userns";
 
 // The two base directories. state: durable. runtime: on tmpfs, gone at reboot as kernel objects are.
+inline constexpr std::string_view kRootsRuntime = "/run/nucleus";  // root's, where nothing else is said
+
 struct Directories {
   std::string state;
   std::string runtime;
 
   // An explicit value (from a flag) wins, then NUCLEUS_STATE_DIR and NUCLEUS_RUNTIME_DIR, then /var/lib/nucleus and
-  // /run/nucleus for root, the XDG state and runtime directories for others. Reads the environment; makes nothing.
+  // /run/nucleus for root, the XDG state and runtime directories for others. A user's runtime directory is in the first
+  // of $XDG_RUNTIME_DIR, /run/user/UID and /tmp/nucleus-UID that there is, but where there are projects in another of
+  // them and none in that, it is the other: who has no XDG_RUNTIME_DIR and who has one see the same. Reads the
+  // environment; makes nothing but /tmp/nucleus-UID, for who has no other runtime directory: kPermission where somebody
+  // else was first. The runtime directory is by its one name, whatever links lead there: all in it is known by that.
   static Result<Directories> Resolve(std::string_view state_flag, std::string_view runtime_flag);
 
   [[nodiscard]] std::string AppliedDb() const { return state + "/applied.db"; }
@@ -40,12 +46,15 @@ struct Directories {
   [[nodiscard]] std::string ServiceDir(std::string_view project,
                                        const Address& service) const;  // runtime/projects/P/service.web
   [[nodiscard]] std::string NetnsPin(std::string_view project, const Address& service) const;  // an nsfs bind mount
+  // Whose a control group is, kTagOwner: root may have more than one runtime directory, with containers of one name.
+  [[nodiscard]] std::string OwnerTag(std::string_view project, const Address& service) const;
 };
 
 // Stands where a project does for containers started by hand. No topology can have that name.
 inline constexpr std::string_view kContainersProject = "_";
 
 // Files in a ServiceDir.
+inline constexpr std::string_view kLockFile = "lock";        // whoever supervises it, or clears up after it, has it
 inline constexpr std::string_view kLaunchFile = "launch";    // the compiled container, for the supervisor
 inline constexpr std::string_view kPolicyFile = "policy";    // supervision settings that may change live
 inline constexpr std::string_view kNetworkFile = "network";  // what its network needs a program for: network_help.hpp
@@ -84,8 +93,9 @@ std::string UnitDigits(std::string_view project);
 std::string UnitName(std::string_view project);
 
 // Extended attributes of a cgroup, its tags.
-inline constexpr std::string_view kTagOwner = "user.nucleus.owner";    // "PROJECT/service.web"
-inline constexpr std::string_view kTagId = "user.nucleus.id";          // the container id
+inline constexpr std::string_view kTagOwner =
+    "user.nucleus.owner";                                      // "PROJECT/service.web", and " DIRECTORY", see OwnerTag
+inline constexpr std::string_view kTagId = "user.nucleus.id";  // the container id
 inline constexpr std::string_view kTagDigest = "user.nucleus.digest";  // the process digest it was started with
 
 }  // namespace nucleus

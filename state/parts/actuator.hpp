@@ -42,6 +42,8 @@ class Actuator {
 
 // Waiting for a process: implemented beside the process actuator.
 enum class Milestone { kExecuted, kStarted, kHealthy, kCompleted };  // kExecuted: it may have ended since
+// How long a service has to have run to count as started: a program that fails at once has done so by then.
+inline constexpr Duration kSettled{100};
 class Waiter {
  public:
   virtual ~Waiter() = default;

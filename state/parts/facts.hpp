@@ -17,6 +17,10 @@ class FactSink {
   virtual void Fact(std::string_view name, std::string_view value) = 0;
 };
 
+// The value of a fact that is seen though nobody expects it: of something that is gone, and goes without saying. A
+// route that the kernel makes beside an address, say.
+inline constexpr std::string_view kGoneFact = "deleted";
+
 // What ExpectedFacts() has, each name once. Mostly in the order of the names; always in the same.
 void TellFacts(const Wanted& wanted, FactSink& sink);
 void TellFacts(const BridgeWanted& wanted, FactSink& sink);

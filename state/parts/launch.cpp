@@ -13,7 +13,7 @@ namespace nucleus {
 
 namespace {
 
-constexpr std::uint64_t kVersion = 5;
+constexpr std::uint64_t kVersion = 6;
 constexpr std::string_view kMagic = "NUC";
 
 class Writer {
@@ -294,7 +294,8 @@ template <class IO, Is<Launch> T>
 void Walk(IO& io, T& v) {
   Fields(io, v.project, v.address, v.id, v.digest, v.argv, v.env, v.workdir, v.hostname, v.identity, v.rlimits,
          v.cgroup, v.netns, v.host_network, v.host_cgroups, v.time_namespace, v.user_namespace, v.mounts, v.security,
-         v.init, v.notify, v.job, v.production, v.chroot_fallback, v.degraded, v.hooks, v.mount_audit, v.policy);
+         v.init, v.terminal, v.notify, v.job, v.production, v.chroot_fallback, v.degraded, v.hooks, v.mount_audit,
+         v.policy);
 }
 
 template <class T>

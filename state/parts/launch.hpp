@@ -45,7 +45,7 @@ struct MountOp {
     kSealRoot,     // the root mount itself becomes read-only
     kContext,      // a tmpfs with a copy of directory `source`; data: a pattern a line, "+include" or "-exclude", and
                    // "=BYTES", the size of the tmpfs
-    kSecrets,      // a tmpfs that is never swapped, with what the kSecretFile operations put there
+    kSecrets,      // a tmpfs, not swapped where that can be had, with what the kSecretFile operations put there
     kSecretFile,  // not a mount: the contents of host file `source` as `target`, below that of kSecrets; mode, uid, gid
     kSecret,      // the file `source` inside the new root, one of kSecrets, cloned and placed at `target`
   };
@@ -185,6 +185,7 @@ struct Launch {
   std::vector<MountOp> mounts;
   Security security;
   bool init = false;             // mini-init as PID 1
+  bool terminal = false;         // its standard files are a pseudoterminal of its own
   bool notify = false;           // it says when it is ready, to the socket kNotifySocket of its directory
   bool job = false;              // an exit with 0 is completion, never restarted then
   bool production = false;       // whatever cannot be had is fatal
@@ -219,7 +220,10 @@ struct Status {
   // Its mounts right after exec, in the words of process::BriefMounts. Empty: not to be had, or it holds capabilities
   // with which it may change them, its host name and its limits by itself.
   std::string mounts;
-  std::string name_files;  // which of its name files were mounted, by their inodes: process/name_files.hpp
+  // Which of them are no longer as they were asked for, in words, since the last of them changed: its supervisor is
+  // told by the kernel. Empty: all are, or nobody looks.
+  std::string loosened;
+  std::string sources;  // which name files and volumes were mounted, by their numbers: process/mounted_sources.hpp
   std::int64_t started_ms = 0, finished_ms = 0;  // Unix time
   std::int32_t exit_code = -1;                   // 128+N for a signal; -1: none yet
   bool oom_killed = false;

@@ -88,6 +88,7 @@ Launch AnyLaunch() {
         {*arbitrary<std::string>(), *arbitrary<std::uint64_t>(), *arbitrary<bool>()});
   }
   launch.init = *arbitrary<bool>();
+  launch.terminal = *arbitrary<bool>();
   launch.mount_audit = *arbitrary<bool>();
   launch.hooks = AnyHooks();
   launch.policy = AnyPolicy();
@@ -153,8 +154,9 @@ RC_GTEST_PROP(StatusText, ReadsBackWhatItWrote, ()) {
   status.oom_killed = *arbitrary<bool>();
   status.probe_output = *arbitrary<std::string>();
   status.error = *arbitrary<std::string>();
-  status.name_files = *arbitrary<std::string>();
+  status.sources = *arbitrary<std::string>();
   status.network = *arbitrary<std::string>();
+  status.loosened = *arbitrary<std::string>();
   const auto back = DecodeStatus(Encode(status));
   RC_ASSERT(back.has_value());
   RC_ASSERT(*back == status);

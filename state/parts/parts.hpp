@@ -178,7 +178,8 @@ Facts ExpectedFacts(const NetnsWanted& wanted);      // lo, and per link: bridge
 Facts ExpectedFacts(const NamesWanted& wanted);      // digests of the three files
 Facts ExpectedFacts(const ProcessWanted& wanted);    // state=running, digest, policy, frozen=0, cgroup, namespace
 
-inline constexpr std::string_view kMountedFact = "mounted ";  // of a process: that a name file it has is none any more
+inline constexpr std::string_view kMountedFact =
+    "mounted ";  // of a process: that a name file or a volume it has is none any more
 inline constexpr std::string_view kPinnedNamespace = "as pinned";  // of a process: it is in the one of its service
 
 // What an actuator's probe is asked: the parts of one project that somebody believes in. The answer also has every

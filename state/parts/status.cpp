@@ -141,7 +141,8 @@ void Fields(S& status, Visitor&& visit) {
   visit("workload.boot_id", status.workload.boot_id);
   visit("workload.cgroup_id", status.workload.cgroup_id);
   visit("mounts", status.mounts);
-  visit("name_files", status.name_files);
+  visit("loosened", status.loosened);
+  visit("name_files", status.sources);
   visit("started_ms", status.started_ms);
   visit("finished_ms", status.finished_ms);
   visit("exit_code", status.exit_code);

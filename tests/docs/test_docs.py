@@ -43,6 +43,24 @@ def test_the_tables_of_the_file_format_are_those_of_the_parser():
     assert text[text.index("## All keys\n"):] == tables
 
 
+def test_the_lists_are_those_of_the_code():
+    """When they are not: put what `nucleus manual lists` prints in the place of the last section."""
+    lists = subprocess.run([NUCLEUS, "manual", "lists"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    text = (TREE / "docs/policies.md").read_text()
+    assert text[text.index("## The lists\n"):] == lists
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(TREE)))
+def test_links_lead_to_headings(path):
+    """As GitHub names them: lower case, spaces to dashes, the rest of the punctuation away."""
+    def anchors(target):
+        heads = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", target.read_text(), flags=re.M | re.S), re.M)
+        return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.M | re.S)
+    for target, anchor in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", text):
+        assert anchor in anchors(path.parent / target if target else path), f"{target}#{anchor}"
+
+
 def test_the_topologies_of_the_file_format_validate(tmp_path):
     for number, block in enumerate(blocks(TREE / "docs/file-format.md", "toml")):
         if "[[services.worker" in block:  # a part of a file

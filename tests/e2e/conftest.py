@@ -1,5 +1,6 @@
 import os
 import pathlib
+import signal
 import subprocess
 
 import pytest
@@ -9,6 +10,12 @@ from world import NUCLEUS, TREE, World
 # What the ordinary programs of test_programs.py come from.
 PROGRAMS = """bash coreutils findutils grep sed gawk python3-minimal python3 nodejs git perl tar gzip gcc libc6-dev make curl
 postgresql nginx-light procps openssl""".split()
+
+
+# What a shell in the background has started ignores these, and so would what is started from here.
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items):

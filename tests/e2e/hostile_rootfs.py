@@ -98,7 +98,7 @@ class Trial:
         done = self._nucleus(
             "run",
             "--name",
-            name,
+            self.world.name(name),
             "--rootfs",
             "clean",
             "--context",
@@ -140,7 +140,7 @@ class Trial:
             return end  # a plain manifest is about contents of files
         if self._nucleus("rootfs", "verify", tree).returncode == 0:
             self.wrong.append(f"verified after {way}")
-        changed = self._nucleus("run", "--name", name, *options, "--", "/payload")
+        changed = self._nucleus("run", "--name", self.world.name(name), *options, "--", "/payload")
         if changed.returncode != 125:
             self.wrong.append(f"attested after {way}: {changed.returncode} {changed.stderr}")
         return end
@@ -186,7 +186,7 @@ class Trial:
         )
 
     def _run(self, name, *arguments, uid=0, gid=0):
-        done = self._nucleus("run", "--name", name, *arguments)
+        done = self._nucleus("run", "--name", self.world.name(name), *arguments)
         if done.returncode == 0 and self.tree.honest:
             self.wrong += posture.problems(done.stdout, uid, gid)
             if done.stderr:
@@ -221,7 +221,7 @@ class Trial:
         files = [str(path) for path in pathlib.Path(f"/proc/{self.world.init}/root{self.world.runtime}").glob("projects/**/*")]
         if files:
             self.wrong.append(f"left: {files}")
-        if cgroup_root() and (group := cgroup_root() / f"nucleus/_/container.{name}").exists():
+        if cgroup_root() and (group := cgroup_root() / f"nucleus/_/container.{self.world.name(name)}").exists():
             self.wrong.append(f"left: {group}")
         now = self.canary.state()
         for before, after in zip(self.canary.before, now):

@@ -30,7 +30,7 @@ def test_hundreds_come_and_go_and_nothing_of_them_stays(world, internet):
     chance = random.Random(1)
 
     def one(number):
-        options = ["--name", f"n{number}", *(["--egress-allow", f"{THERE}/32"] if number % 2 else []), *(["-p", f"{9000 + number}:80"] if number % 3 else [])]
+        options = ["--name", world.name(f"n{number}"), *(["--egress-allow", f"{THERE}/32"] if number % 2 else []), *(["-p", f"{9000 + number}:80"] if number % 3 else [])]
         with world.popen(NUCLEUS, "run", "--network", "bridge", *options, "--", "sh", "-c", script,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             killed = number % KILLED == 0
@@ -48,7 +48,7 @@ def test_hundreds_come_and_go_and_nothing_of_them_stays(world, internet):
         wrong = [line for lines in pool.map(one, range(COUNT)) for line in lines]
     assert wrong == []
     one(1)  # and takes away what those that were killed have left
-    for _ in range(20):  # a namespace is taken apart after its last process
+    for _ in range(100):  # a namespace is taken apart after its last process
         left = snapshot.difference(before, snapshot.take(world))
         if not left:
             break

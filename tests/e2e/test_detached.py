@@ -11,16 +11,14 @@ import time
 
 import pytest
 from test_run import left, until
-from world import NUCLEUS
+from world import NUCLEUS, World
 
 
 def detached(world, *arguments, **options):
     return world.nucleus("run", "-d", *arguments, **options)
 
 
-def name(world, word):
-    """Control groups are the machine's: names are this world's."""
-    return world.project + word
+name = World.name
 
 
 def interrupt(starting, signal):
@@ -135,9 +133,8 @@ def test_it_has_what_was_asked_for(world, tmp_path):
     world.nucleus("rm", "-f", name(world, "asked"))
 
 
-def test_only_the_foreground_has_a_terminal_and_a_preview(world):
-    for option in ("--tty", "--dry-run"):
-        assert "not with --detach" in detached(world, option, "--", "true", status=64).stderr
+def test_only_the_foreground_has_a_preview(world):
+    assert "not with --detach" in detached(world, "--dry-run", "--", "true", status=64).stderr
 
 
 def test_many_at_a_time_take_each_their_own(world):
@@ -240,7 +237,7 @@ def test_what_is_to_be_done_at_the_end_is_of_one_start(world):
     assert interrupted > 0
     world.nucleus("rm", "-f", name(world, "stale"), status=None)
     detached(world, "--name", name(world, "stale"), "--", "sh", "-c", "exit 7")
-    time.sleep(1)
+    until(lambda: rows(world)[name(world, "stale")]["state"] == "exited")
     assert rows(world)[name(world, "stale")]["exit_code"] == 7
 
 
@@ -288,7 +285,7 @@ def test_an_id_that_cannot_be_written_is_an_error_that_says_its_name(world):
 def test_nothing_is_left_for_each_name(world):
     detached(world, "--rm", "--", "true")
     detached(world, "--name", name(world, "one"), "--", "true")
-    until(lambda: list(rows(world)) == [name(world, "one")])
+    until(lambda: {called: row["state"] for called, row in rows(world).items()} == {name(world, "one"): "exited"})
     world.nucleus("rm", name(world, "one"))
     until(lambda: world.run("ls", world.runtime / "locks").stdout == "")  # the last is the lock of who removes it
 
@@ -352,12 +349,12 @@ def test_what_runs_always_comes_back_beside_one_that_cannot_be_read(world):
     for word in ("one", "two", "zed"):
         detached(world, "--name", name(world, word), "--restart", "always", "--", "sleep", "1000")
         world.kill(rows(world)[name(world, word)]["supervisor_pid"])
+    until(lambda: world.run("pgrep", "-x", "sleep", status=None).returncode == 1)
     with sqlite3.connect(world.state / "applied.db") as store:
         assert store.execute("UPDATE resource SET spec_json = '[' WHERE project = ?", (name(world, "two"),)).rowcount > 0
     store.close()
     assert name(world, "two") in world.nucleus("__revive", status=1).stderr
-    running = world.run("pgrep", "-c", "-x", "sleep").stdout
-    assert running == "2\n"
+    until(lambda: world.run("pgrep", "-c", "-x", "sleep", status=None).stdout == "2\n")
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
@@ -371,3 +368,36 @@ def test_one_that_cannot_be_taken_back_says_so_and_how_it_goes(world, call):
     assert failed.stdout == ""
     world.nucleus("destroy", called)
     assert not list(pathlib.Path(world.directory).glob(f"runtime/projects/{called}/*"))
+
+
+# Without its parent death signal; prctl(2), PR_SET_PDEATHSIG.
+LOST = "import ctypes, time\nctypes.CDLL(None).prctl(1, 0, 0, 0, 0)\nprint('up', flush=True)\ntime.sleep(1000)"
+
+
+def test_what_outlives_its_supervisor_is_not_said_to_have_ended(world):
+    one = name(world, "one")
+    detached(world, "--name", one, "--", "python3", "-c", LOST)
+    assert until(lambda: "up" in world.nucleus("logs", one).stdout)
+    row = rows(world)[one]
+    world.kill(row["supervisor_pid"])
+    assert world.json("ps")["services"][0]["state"] == "orphaned"
+    assert "supervisor" in world.nucleus("verify", one, status=1).stdout
+    assert "is orphaned" in world.nucleus("rm", one, status=1).stderr
+    world.nucleus("exec", one, "--", "true")
+    world.nucleus("kill", one)
+    until(lambda: rows(world)[one]["state"] == "failed")
+    world.nucleus("rm", one)
+    assert rows(world) == {} and left(world) == []
+
+
+def test_what_outlives_its_supervisor_is_stopped_without_control_groups(world):
+    without = ("unshare", "--mount", "--propagation", "private", "sh", "-c", 'umount -R /sys/fs/cgroup; exec "$@"', "sh", NUCLEUS)
+    one = name(world, "one")
+    world.run(*without, "run", "-d", "--name", one, "--", "python3", "-c", LOST)
+    assert until(lambda: "up" in world.nucleus("logs", one).stdout)
+    world.kill(rows(world)[one]["supervisor_pid"])
+    assert rows(world)[one]["state"] == "orphaned"
+    world.run(*without, "stop", one)
+    assert rows(world)[one]["state"] == "failed"
+    world.run(*without, "rm", one)
+    assert rows(world) == {} and left(world) == []

@@ -77,6 +77,25 @@ ROWS = {
     "route duplicated": ("service.client", "default route .*10.91.7.76", f"{IN} ip route add default via 10.91.7.76 metric 5"),
     "route of the kernel's name": ("service.client", "default route .*10.91.7.75", f"{IN} ip route replace default via 10.91.7.75 proto kernel"),
     "route with a type of service": ("service.client", "route 10.6.0.0/16", f"{IN} ip route add 10.6.0.0/16 tos 8 via 10.91.7.3"),
+    "route of an address removed": ("service.client", "route 10.91.7.0/24 in table main missing", f"{IN} ip route delete 10.91.7.0/24"),
+    "local route removed": ("service.client", "route 10.91.7.[0-9]*/32 in table local missing", f"{IN} ip route flush table local dev eth0"),
+    "routes of the loopback removed": ("service.client", "route 127.0.0.0/8 in table local missing", f"{IN} ip route flush table local dev lo"),
+    "routes all removed": ("service.client", "default route missing", f"{IN} ip route flush table main"),
+    "route of an address in another table": ("service.client", "route 10.91.7.0/24 in table 100 unexpected", f"{IN} ip route delete 10.91.7.0/24; {IN} ip route add 10.91.7.0/24 dev eth0 table 100"),
+    "route of two addresses removed": ("service.client", "route 10.91.7.0/24 in table main missing", f"{IN} ip address add 10.91.7.98/24 dev eth0; {IN} ip route delete 10.91.7.0/24"),
+    "local route that is somebody's": ("service.client", "route 127.0.0.0/8 in table local missing", f"{IN} ip route delete local 127.0.0.0/8 dev lo table local; {IN} ip route add local 127.0.0.0/8 dev lo table local proto static"),
+    "address with another end": ("service.client", "10.9.9.9|10.8.8", f"{IN} ip address add 10.9.9.9 peer 10.8.8.1/24 dev eth0"),
+    "address given another end": ("service.client", "10.91.7.[0-9]*,peer=10.91.7.77/24", f"{IN} sh -c 'own=$(ip -4 -o address show dev eth0 | sed -E \"s/.*inet ([0-9.]+).*/\\1/\"); ip address flush dev eth0; ip address add $own peer 10.91.7.77/24 dev eth0; ip route replace default via 10.91.7.1'"),
+    "route of an address that is somebody's": ("service.client", "route 10.91.7.0/24", f"{IN} ip route replace 10.91.7.0/24 dev eth0 proto static"),
+    "route of an address with a metric, and no other": ("service.client", "default route missing", f"{IN} ip route flush table main; {IN} ip route add 10.91.7.0/24 dev eth0 metric 5"),
+    "route of an address with several ways": ("service.client", "route 10.91.7.0/24 in table main", f"{IN} ip route delete 10.91.7.0/24; {IN} ip route add 10.91.7.0/24 nexthop dev eth0 weight 1 nexthop dev lo weight 200"),
+    "route of an address by an object": ("service.client", "route 10.91.7.0/24 in table main", f"{IN} ip nexthop add id 5 dev eth0; {IN} ip route delete 10.91.7.0/24; {IN} ip route add 10.91.7.0/24 nhid 5"),
+    "address whose other end is nobody": ("service.client", "10.9.9.9,peer=0.0.0.0/24", f"{IN} ip address add 10.9.9.9 peer 0.0.0.0/24 dev eth0"),
+    "address of the bridge with another end": ("network.internal", "10.55.0.1,peer=10.55.0.2/32", "ip address add 10.55.0.1 peer 10.55.0.2/32 dev $BRIDGE"),
+    "route of the bridge in another table": ("network.internal", "route 10.91.7.0/24 in table main missing", "ip route delete 10.91.7.0/24 dev $BRIDGE; ip route add 10.91.7.0/24 dev $BRIDGE table 100"),
+    "address of the bridge without its route": ("network.internal", "route 10.91.7.0/24 in table main missing", "ip address flush dev $BRIDGE; ip address add 10.91.7.1/24 dev $BRIDGE noprefixroute"),
+    "route of the bridge removed": ("network.internal", "route 10.91.7.0/24 in table main missing", "ip route delete 10.91.7.0/24 dev $BRIDGE"),
+    "local route of the bridge removed": ("network.internal", "route 10.91.7.1/32 in table local missing", "ip route flush table local dev $BRIDGE"),
     "route added": ("service.client", "route 10.5.0.0/16", f"{IN} ip route add 10.5.0.0/16 via 10.91.7.3"),
     "route that leads nowhere": ("service.client", "route 10.5.0.0/16 in table main unexpected", f"{IN} ip route add blackhole 10.5.0.0/16"),
     "route that is prohibited": ("service.client", "route 10.5.0.0/16 in table main unexpected", f"{IN} ip route add prohibit 10.5.0.0/16 metric 7"),
@@ -135,6 +154,7 @@ ROWS = {
     "owner of a volume": ("volume.data", "uid 12 → 0", "chown 12:0 $DATA"),
     "group of a volume": ("volume.data", "gid 13 → 0", "chgrp 13 $DATA"),
     "mode of a volume": ("volume.data", "mode 0777 → 0750", "chmod 777 $DATA"),
+    "volume replaced": ("service.server", "volume data is another directory than the one mounted in it", "mv $DATA $DATA.old; cp -a $DATA.old $DATA"),
     "ephemeral volume unmounted": ("volume.cache", "directory missing|type", "umount -l $CACHE"),
     "ephemeral volume of another size": ("volume.cache", "size 8388608 → 16777216", "mount -o remount,size=8M $CACHE"),
 }
@@ -182,7 +202,9 @@ def test_drift_is_told_by_name_and_repaired(world, row):
     lines = seen[seen.index(where):]
     assert re.search(words, lines), seen
     world.nucleus("drift", world.project, "--detailed-exitcode", status=2)
-    assert where in world.apply(path, "--fail-on", "drift,destroy", status=3).stderr
+    looked_at_early = world.nucleus("diff", "-f", path).stdout
+    refused = world.apply(path, "--fail-on", "drift,destroy", status=3)
+    assert where in refused.stderr and looked_at_early == refused.stdout
 
     world.apply(path)
     world.nucleus("drift", world.project, "--detailed-exitcode")
@@ -226,6 +248,24 @@ def test_what_a_workload_may_make_of_its_own_is_no_drift(world):
     world.nucleus("drift", world.project, "--detailed-exitcode")
 
 
+def test_what_the_file_changes_is_no_drift(world):
+    """What a workload is given is compared with what it was started with."""
+    path = stack(world, QUIET)
+    world.apply(path)
+    names = surroundings(world)
+    path.write_text(path.read_text().replace("[services.client]", '[services.client]\nhostname = "other"\nmemlock = "32K"'))
+    told = world.nucleus("diff", "-f", path, "--fail-on", "drift").stdout
+    assert "hostname set to other" in told and "drift" not in told
+    # What somebody has changed besides is.
+    shell(world, "nsenter -t $PID --uts hostname stranger", names)
+    told = world.nucleus("diff", "-f", path, "--fail-on", "drift", status=3).stdout
+    assert "hostname set to other" in told and "drift: not confined as it was: host name stranger" in told
+    world.apply(path)
+    world.nucleus("drift", world.project, "--detailed-exitcode")
+    path.write_text(path.read_text().replace("32K", "16K"))
+    world.apply(path, "--fail-on", "drift")
+
+
 def test_where_a_workload_has_a_tunnel_its_rules_are_its_own(world):
     path = stack(world, QUIET)
     world.apply(path)
@@ -261,10 +301,11 @@ def test_a_cgroup_that_is_somebody_elses_is_shown_and_left(world):
     path = stack(world, QUIET)
     world.apply(path)
     cgroup = next(path for path in world.cgroups() if path.name == "service.client")
+    own = os.getxattr(cgroup, "user.nucleus.owner")
     os.setxattr(cgroup, "user.nucleus.owner", b"stranger")
-    assert "owner stranger" in world.nucleus("drift", world.project, "--detailed-exitcode", status=2).stdout
+    assert "drift  owner " in world.nucleus("drift", world.project, "--detailed-exitcode", status=2).stdout
     assert "belongs to stranger" in world.apply(path, status=1).stderr
-    os.setxattr(cgroup, "user.nucleus.owner", f"{world.project}/service.client".encode())
+    os.setxattr(cgroup, "user.nucleus.owner", own)
     world.apply(path, "--detailed-exitcode", status=0)
 
 

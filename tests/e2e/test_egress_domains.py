@@ -112,8 +112,8 @@ def test_who_waits_for_names_may_be_interrupted(world, names):
 
 def test_the_set_is_kept_with_a_time_for_each_address(world, names):
     """Whoever keeps it may die: nothing stays open for it."""
-    process = sees(world, "--egress-domain", "there.example", "--name", "kept", script="exec sleep 1000")
-    pid = wait_for("it to run", lambda: next((row["pid"] for row in world.json("ps")["services"] if row["name"] == "kept"), None))
+    process = sees(world, "--egress-domain", "there.example", "--name", world.name("kept"), script="exec sleep 1000")
+    pid = wait_for("it to run", lambda: next((row["pid"] for row in world.json("ps")["services"] if row["name"] == world.name("kept")), None))
     listed = world.run("nsenter", "-t", str(pid), "--net", "--", "nft", "-j", "list", "set", "inet", "nucleus_egress", "domains").stdout
     elements = next(entry["set"]["elem"] for entry in json.loads(listed)["nftables"] if "set" in entry)
     assert [element["elem"]["val"] for element in elements] == [THERE] and all(0 < element["elem"]["timeout"] <= 1000 for element in elements)

@@ -53,15 +53,17 @@ command = ["/bin/sleep", "10000"]
 networks = ["front"]
 """))
     world.inside("service.web", "sh", "-c", datagrams(OTHER, 5))
-    started = world.popen(NUCLEUS, "run", *BRIDGE, "--egress-allow", "", "--name", "byhand", "--", "sh", "-c", datagrams(OTHER, 2) + "; echo up; exec sleep 1000",
+    by_hand = world.name("byhand")
+    started = world.popen(NUCLEUS, "run", *BRIDGE, "--egress-allow", "", "--name", by_hand, "--", "sh", "-c", datagrams(OTHER, 2) + "; echo up; exec sleep 1000",
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert started.stdout.readline() == "up\n"
+    wait_for("it to run", lambda: world.containers()[by_hand]["state"] == "running")
     shown = world.containers()
-    assert {name: row["egress_denied"] for name, row in shown.items()} == {f"{world.project}/web": 5, f"{world.project}/free": None, "byhand": 2}
+    assert {name: row["egress_denied"] for name, row in shown.items()} == {f"{world.project}/web": 5, f"{world.project}/free": None, by_hand: 2}
     lines = world.nucleus("ps").stdout.splitlines()
     at = lines[0].index("DENIED")
-    assert {line.split()[0]: line[at:].split()[0] for line in lines[1:]} == {f"{world.project}/web": "5", f"{world.project}/free": "-", "byhand": "2"}
-    world.kill(shown["byhand"]["pid"])
+    assert {line.split()[0]: line[at:].split()[0] for line in lines[1:]} == {f"{world.project}/web": "5", f"{world.project}/free": "-", by_hand: "2"}
+    world.kill(shown[by_hand]["pid"])
     out, err = started.communicate(timeout=20)
     assert err == "nucleus: 2 packets denied by egress rules\n"
 
@@ -192,13 +194,14 @@ def test_a_supervisor_wakes_for_denials_only_where_there_are_rules(world, intern
     text = SERVICE.replace("BACKEND", "kernel")
     without = "".join(line + "\n" for line in text.splitlines() if not line.startswith("egress"))
     def patience():
+        """Of one that does not rest: None."""
         pid = world.run("pgrep", "-f", "^nucleus-supervisor ").stdout.split()[-1]
-        number, *arguments = world.run("cat", f"/proc/{pid}/syscall").stdout.split()
+        number, *arguments = world.run("cat", f"/proc/{pid}/syscall", status=None).stdout.split() or [""]
         return int(arguments[2], 16) & 0xffffffff if number == "7" else None
     for words, wakes in ((without, False), (text, True), (without, False)):
         world.apply(world.write(words))
-        wait_for("its rest", lambda: patience() is not None)
-        assert (patience() != 0xffffffff) == wakes, hex(patience())
+        (rest,) = wait_for("its rest", lambda: (now := patience()) is not None and [now])
+        assert (rest != 0xffffffff) == wakes, hex(rest)
     assert len(world.nucleus("events", "--output", "jsonl").stdout.splitlines()) < 10
     world.nucleus("destroy", world.project)
     world.nothing_left()
@@ -320,7 +323,7 @@ def test_where_they_fail_for_another_reason_nothing_starts(world, internet):
 
 @needs_slirp
 def test_a_network_whose_program_is_gone_for_good_is_told(world, internet):
-    started = world.popen(NUCLEUS, "run", *BRIDGE, "--nat-backend", "userspace", "--name", "server", "--", "sh", "-c", "echo up; exec sleep 1000",
+    started = world.popen(NUCLEUS, "run", *BRIDGE, "--nat-backend", "userspace", "--name", world.name("server"), "--", "sh", "-c", "echo up; exec sleep 1000",
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert started.stdout.readline() == "up\n"
     world.run("mount", "--bind", "/bin/false", "/usr/bin/slirp4netns")

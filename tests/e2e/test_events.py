@@ -58,7 +58,6 @@ def test_following_also_what_comes_later(world):
             world.nucleus("stop", "a", "-t", "0s")
             assert [json.loads(following.stdout.readline())["event"] for _ in range(2)] == ["stop", "exit"]
         finally:
-            following.kill()
             world.run("kill", "-KILL", world.numbered(following), status=None)
 
 
@@ -80,7 +79,6 @@ def test_following_before_there_is_anything(world):
             world.nucleus("stop", "a", "-t", "0s")
             assert [json.loads(following.stdout.readline())["event"] for _ in range(2)] == ["stop", "exit"]
         finally:
-            following.kill()
             world.run("kill", "-KILL", world.numbered(following), status=None)
     world.nucleus("destroy", "-f", path, "--yes")
 

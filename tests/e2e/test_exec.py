@@ -1,8 +1,8 @@
 """`nucleus exec` and `attach`: another command in a container that runs, held by what holds its workload."""
 import json
 import os
+import re
 import subprocess
-import time
 
 import posture
 import pytest
@@ -37,6 +37,11 @@ def sleeper(world, text=SLEEPER):
     world.apply(world.write(text))
 
 
+def executed(world, words):
+    """There is a process of just these words: whoever starts it has them on its command line too."""
+    return any(re.fullmatch(rf"\s*\d+\s+\d+ {words}", line) for line in world.processes())
+
+
 def image_service(world, image, extra=""):
     world.apply(world.write(IMAGE.replace("IMAGE", str(image)).replace("EXTRA", extra)))
 
@@ -64,7 +69,7 @@ def test_the_command_line_says_what_is_different(world):
         assert world.nucleus("exec", "-u", user, "a", "--", "sh", "-c", "echo $(id -u) $(id -g)").stdout.split() == expected.split()
     for user in ("-1", "4294967295", "nobody:", ":5", "no-such-user"):
         assert world.nucleus("exec", f"--user={user}", "a", "--", "true", status=125).stdout == ""
-    assert "not NAME=VALUE" in world.nucleus("exec", "-e", "COLOUR", "a", "--", "true", status=125).stderr
+    assert "not NAME=VALUE" in world.nucleus("exec", "-e", "=COLOUR", "a", "--", "true", status=125).stderr
     assert world.nucleus("exec", "-w", "/no/where", "a", "--", "true", status=125).stdout == ""
     assert "unknown option" in world.nucleus("exec", "a", "-t", "--", "true", status=64).stderr
     assert "needs CMD" in world.nucleus("exec", "a", status=64).stderr
@@ -87,8 +92,8 @@ def test_a_terminal_is_the_containers_own(world):
     terminal.type("tty; test -t 0 && test -t 2 && echo 'a '${TERM}; stty size\n")
     terminal.read("a xterm")
     assert "/dev/pts/" in terminal.text
-    terminal.type("sleep 1000\n")
-    time.sleep(0.3)
+    terminal.type("sleep 4320\n")
+    wait_for("it runs", lambda: executed(world, "sleep 4320"))
     terminal.type("\x03")
     terminal.type("echo $?; exit 5\n")
     assert "130" in terminal.end(5)
@@ -134,7 +139,7 @@ def test_signals_are_passed_on_and_it_does_not_outlive_its_caller(world):
         world.run("kill", "-TERM", world.numbered(process))
         assert process.stdout.read() == "got\n" and process.wait(30) == 9
     with world.popen(NUCLEUS, "exec", "a", "--", "sleep", "4321", stdout=subprocess.PIPE, text=True) as process:
-        wait_for("it runs", lambda: "sleep 4321" in "\n".join(world.processes()))
+        wait_for("it runs", lambda: executed(world, "sleep 4321"))
         world.kill(world.numbered(process))
         wait_for("it is gone", lambda: "sleep 4321" not in "\n".join(world.processes()))
         process.kill()
@@ -144,7 +149,7 @@ def test_it_ends_with_the_container(world):
     path = world.write(SLEEPER)
     world.apply(path)
     with world.popen(NUCLEUS, "exec", "a", "--", "sleep", "4322") as process:
-        wait_for("it runs", lambda: "sleep 4322" in "\n".join(world.processes()))
+        wait_for("it runs", lambda: executed(world, "sleep 4322"))
         world.nucleus("destroy", "-f", path, "--yes")
         assert process.wait(30) == 137
     world.nothing_left()
@@ -169,10 +174,11 @@ def test_only_root_may(world):
 
 
 def test_what_is_in_the_foreground_is_entered_too(world):
-    with world.popen(NUCLEUS, "run", "--name", "front", "--", "/bin/sh", "-c", "echo up; exec sleep 1000", stdout=subprocess.PIPE, text=True) as process:
+    front = world.name("front")
+    with world.popen(NUCLEUS, "run", "--name", front, "--", "/bin/sh", "-c", "echo up; exec sleep 1000", stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "up\n"
-        assert world.nucleus("exec", "front", "--", "hostname").stdout == "front\n"
-        world.nucleus("stop", "front", "--timeout", "1s")
+        assert world.nucleus("exec", front, "--", "hostname").stdout == front + "\n"
+        world.nucleus("stop", front, "--timeout", "1s")
         assert process.wait(30) in (137, 143)
     world.nothing_left()
 
@@ -230,6 +236,10 @@ def test_who_enters_cannot_be_traced_or_read(world, rootfs):
                "    for name in os.listdir('/proc'):\n"
                "        if not name.isdigit() or name in known or int(name) == os.getpid(): continue\n"
                "        try:\n"
+               "            words = open(f'/proc/{name}/cmdline').read()\n"
+               "            if 'SECRET' in words:\n"
+               "                print('nucleus', words, flush=True)\n"
+               "                raise SystemExit\n"
                "            exe = os.readlink(f'/proc/{name}/exe')\n"
                "            if exe == '/' or 'nucleus' in exe: print('nucleus', exe, flush=True)\n"
                "            for fd in os.listdir(f'/proc/{name}/fd'):\n"
@@ -247,7 +257,7 @@ command = ["/bin/sleep", "infinity"]
     with world.popen(NUCLEUS, "exec", "a", "--", "python3", "-c", watcher, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "up\n"
         while process.poll() is None:
-            world.nucleus("exec", "a", "--", "/bin/true")
+            world.nucleus("exec", "--env", "SECRET=1", "a", "--", "/bin/true")
         assert process.stdout.read() == ""
 
 
@@ -269,22 +279,23 @@ def test_help_completion_and_manual_know_it(world):
 def test_an_ordinary_user_enters_what_is_its_own(world, options):
     ordinary = Ordinary(world)
     ordinary.lend()
-    command = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "/mnt/nucleus", "run", "--name", "mine", *options, "--", "sh", "-c", "echo up; exec sleep 1000"]
+    mine = world.name("mine")
+    command = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "/mnt/nucleus", "run", "--name", mine, *options, "--", "sh", "-c", "echo up; exec sleep 1000"]
     process = world.popen(*command, env=ordinary.environment, cwd="/", stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout.readline() == "up\n"
-        said = ordinary.nucleus("exec", "mine", "--", "sh", "-c", "id -u; cat /proc/1/comm").stdout
+        said = ordinary.nucleus("exec", mine, "--", "sh", "-c", "id -u; cat /proc/1/comm").stdout
         wanted = "12" if "12" in options else "0"
         assert said == f"{wanted}\nsleep\n"
-        assert ordinary.nucleus("exec", "-u", "7", "mine", "--", "id", "-u").stdout == "7\n"
-        assert ordinary.nucleus("exec", "mine", "--", "sh", "-c", "exit 6", status=6).stdout == ""
+        assert ordinary.nucleus("exec", "-u", "7", mine, "--", "id", "-u").stdout == "7\n"
+        assert ordinary.nucleus("exec", mine, "--", "sh", "-c", "exit 6", status=6).stdout == ""
         world.run("install", "-o", USER, "-g", USER, "-m", "0600", "/etc/hostname", "/mnt/run/file")
-        ordinary.nucleus("cp", "/mnt/run/file", "mine:/tmp/in")
-        assert ordinary.nucleus("exec", "mine", "--", "sh", "-c", "test -r /tmp/in && stat -c %u /tmp/in").stdout == wanted + "\n"
-        ordinary.nucleus("cp", "mine:/tmp/in", "/mnt/run/out")
+        ordinary.nucleus("cp", "/mnt/run/file", f"{mine}:/tmp/in")
+        assert ordinary.nucleus("exec", mine, "--", "sh", "-c", "test -r /tmp/in && stat -c %u /tmp/in").stdout == wanted + "\n"
+        ordinary.nucleus("cp", f"{mine}:/tmp/in", "/mnt/run/out")
         assert world.run("stat", "-c", "%u %a", "/mnt/run/out").stdout == f"{USER} 600\n"
-        ordinary.nucleus("kill", "mine", "--signal", "WINCH")
-        ordinary.nucleus("stop", "mine", "--timeout", "1s")
+        ordinary.nucleus("kill", mine, "--signal", "WINCH")
+        ordinary.nucleus("stop", mine, "--timeout", "1s")
         assert process.wait(30) in (137, 143)
     finally:
         process.kill()
@@ -297,12 +308,13 @@ def test_an_ordinary_user_signals_several_that_are_its_own(world):
     ordinary.lend()
     command = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "/mnt/nucleus", "run", "--service-mode", "agent"]
     script = "trap 'exit 5' USR1; echo up; while :; do sleep 0.1; done"
+    names = [world.name("k1"), world.name("k2")]
     processes = [world.popen(*command, "--name", name, "--user", "1000", "--", "sh", "-c", script, env=ordinary.environment, cwd="/", stdout=subprocess.PIPE, text=True)
-                 for name in ("k1", "k2")]
+                 for name in names]
     try:
         for process in processes:
             assert process.stdout.readline() == "up\n"
-        assert ordinary.nucleus("kill", "k1", "k2", "--signal", "USR1").stdout.split() == ["k1", "k2"]
+        assert ordinary.nucleus("kill", *names, "--signal", "USR1").stdout.split() == names
         assert [process.wait(30) for process in processes] == [5, 5]
     finally:
         for process in processes:
@@ -315,13 +327,14 @@ def test_health_of_an_ordinary_users_is_probed(world):
     ordinary.lend()
     command = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "/mnt/nucleus", "run", "--service-mode", "agent", "--restart", "always",
                "--health-cmd", "echo x >> /tmp/n; test ! -e /tmp/bad", "--health-interval", "200ms", "--health-retries", "1", "--on-unhealthy", "restart"]
-    process = world.popen(*command, "--name", "mine", "--", "sh", "-c", "rm -f /tmp/bad; echo up; exec sleep 1000", env=ordinary.environment, cwd="/", stdout=subprocess.PIPE, text=True)
+    mine = world.name("mine")
+    process = world.popen(*command, "--name", mine, "--", "sh", "-c", "rm -f /tmp/bad; echo up; exec sleep 1000", env=ordinary.environment, cwd="/", stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout.readline() == "up\n"
-        wait_for("it is probed", lambda: len(ordinary.nucleus("exec", "mine", "--", "cat", "/tmp/n", status=None).stdout.split()) > 2)
-        ordinary.nucleus("exec", "mine", "--", "touch", "/tmp/bad")
+        wait_for("it is probed", lambda: len(ordinary.nucleus("exec", mine, "--", "cat", "/tmp/n", status=None).stdout.split()) > 2)
+        ordinary.nucleus("exec", mine, "--", "touch", "/tmp/bad")
         assert process.stdout.readline() == "up\n", "and started again"
-        ordinary.nucleus("stop", "mine", "--timeout", "0s")
+        ordinary.nucleus("stop", mine, "--timeout", "0s")
         assert process.wait(30) == 137
     finally:
         process.kill()

@@ -1,4 +1,5 @@
 """Files that a sandbox is given: its context, secrets, and a root file system that is attested."""
+import contextlib
 import hashlib
 import hmac
 import os
@@ -46,6 +47,71 @@ def test_a_context_that_is_bound_shows_no_more(world, context):
     assert done.stdout == "agent in /context\n" and "Read-only" in done.stderr
     (context / "later").write_text("seen\n")
     assert world.nucleus("run", "--context", "ctx", *bound, "--", "cat", "later").stdout == "seen\n"
+
+
+@pytest.mark.parametrize("asked", [["--volume", "./given:/context/.git/sub"], ["--secret", "./key:/context/.git/sub/key"], ["--tmpfs", "/context/.git/sub"]], ids=str)
+def test_nothing_is_mounted_below_what_is_hidden(world, context, asked):
+    for name in ("given", "ctx/.git/sub"):
+        (world.directory / name).mkdir()
+    for name in ("key", "ctx/.git/sub/key"):
+        (world.directory / name).write_text("key\n")
+    words = ["run", "--context", "ctx", "--context-mode", "bind", *asked]
+    done = world.nucleus(*words, "--", "true", status=125)
+    assert "/context/.git of the context is hidden" in done.stderr and "--context-include" in done.stderr, done.stderr
+    world.nucleus(*words, "--context-include", ".git", "--", "true")
+
+
+def test_nothing_is_mounted_below_what_is_mounted_in_a_bound_context(world, context):
+    """That is hidden too."""
+    (world.directory / "given").mkdir()
+    (context / "mounted").mkdir()
+    world.run("sh", "-c", f"mount -t tmpfs none {context}/mounted && mkdir {context}/mounted/sub")
+    done = world.nucleus("run", "--context", "ctx", "--context-mode", "bind", "--volume", "./given:/context/mounted/sub", "--", "true", status=125)
+    assert "/context/mounted of the context is hidden" in done.stderr, done.stderr
+    world.run("umount", context / "mounted")
+
+
+def test_mounts_in_a_context_that_is_copied(world, context):
+    """Where the context has nothing at their places, they are made in the copy."""
+    (world.directory / "given").mkdir()
+    (world.directory / "key").write_text("key\n")
+    options = ["--context", "ctx", "--volume", "./given:/context/results/a", "--volume", "./key:/context/src/conf:ro", "--volume", "./given:/context/src/main.d:ro",
+               "--tmpfs", "/context/cache", "--secret", "./key:/context/deep/er/key"]
+    script = "cat src/conf deep/er/key src/main.c; touch results/a/new cache/x; touch y results/y 2>&1 | grep -c Read-only; ls src/main.d"
+    for more in ([], ["--verify-context-integrity"]):
+        done = world.nucleus("run", *options, *more, "--", "sh", "-c", script)
+        assert done.stdout == "key\nkey\nint main;\n2\nnew\n"
+    assert (world.directory / "given/new").exists() and not (context / "results").exists() and not (context / "deep").exists()
+    for volume, way in (("./given:/context/agent", "agent is no directory"), ("./key:/context/src:ro", "src is no file"), ("./key:/context/agent/x:ro", "agent is no directory")):
+        assert way in world.nucleus("run", "--context", "ctx", "--volume", volume, "--", "true", status=125).stderr
+
+
+def test_mounts_in_a_context_that_is_bound(world, context):
+    """Their places have to be there; and of what is mounted there nothing is hidden."""
+    (world.directory / "given").mkdir()
+    (world.directory / "given/.env").write_text("given\n")
+    options = ["--context", "ctx", "--context-mode", "bind", "--volume", "./given:/context/results"]
+    missing = world.nucleus("run", *options, "--", "true", status=125).stderr
+    assert "ctx/results does not exist" in missing and "make it first" in missing
+    (context / "results").mkdir()
+    (context / "results/.env").write_text("the context's\n")
+    for more in ([], ["--context-exclude", "results"]):
+        assert world.nucleus("run", *options, *more, "--", "sh", "-c", "cat results/.env; touch results/new").stdout == "given\n"
+    assert (world.directory / "given/new").exists()
+
+
+def test_a_service_that_gets_a_context_and_a_place_in_it(world, context):
+    (world.directory / "given").mkdir()
+    service = 'name = "PROJECT"\n[services.s]\ncommand = ["/bin/sleep", "100000"]\n'
+    world.apply(world.write(service))
+    before = world.pid("s")
+    given = 'context = "ctx"\nvolumes = ["./given:/context/{}"]\n'
+    file = world.write(service + given.format("agent"))
+    done = world.nucleus("apply", "-f", file, status=None)
+    assert done.returncode != 0 and "agent is no directory" in done.stderr + done.stdout and world.pid("s") == before
+    world.apply(world.write(service + given.format("results")))
+    world.nucleus("exec", "s", "--", "touch", "/context/results/new")
+    assert (world.directory / "given/new").exists()
 
 
 def many(top, files=600):
@@ -115,7 +181,7 @@ def test_a_long_preparation_can_be_interrupted(world, image, number, what):
     if what == "rootfs":  # as if it had been sealed: what the manifest says is compared when all was read
         listed = "".join(f"{hashlib.sha256(b'').hexdigest()}\tf{i}\n" for i in range(40))
         (top / ".nucleus-rootfs-sha256").write_text(listed)
-    with world.popen("nucleus", "run", "--name", "box", *options, "--", "/bin/sh", "-c", "echo ran", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with world.popen("nucleus", "run", "--name", world.name("box"), *options, "--", "/bin/sh", "-c", "echo ran", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         world.run("kill", f"-{number.name[3:]}", preparing(world))
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (128 + number, b""), err
@@ -405,6 +471,51 @@ def test_an_attested_root(world, image, form):
     assert "etc/more" in attested(world, status=125).stderr
     (image / "etc/more").unlink()
     assert attested(world).stdout == "good\n"
+
+
+def reader_of(path):
+    """A process that has the file open, whatever name it has for it."""
+    wanted = path.stat()
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if not (process / "comm").read_text().startswith("nucleus"):
+                continue
+            if any(os.path.samestat(wanted, fd.stat()) for fd in (process / "fd").iterdir()):
+                return int(process.name)
+        except OSError:
+            pass
+    return None
+
+
+@pytest.mark.parametrize("form", [[], ["--plain"]])
+def test_what_is_changed_while_the_rest_is_read_does_not_run(world, image, form):
+    """A small file was read; while a large one is, it is written to."""
+    large = image / "large"
+    with large.open("wb") as file:
+        file.truncate(1 << 28)
+    world.nucleus("rootfs", "seal", "image", *form)
+    # By way of a shell: nsenter(1) stops with its child, and nobody would have it go on.
+    command = ["sh", "-c", '"$@"; exit $?', "sh",
+               "nucleus", "run", "--rootfs", "image", "--verify-rootfs-attestation", "--", "/bin/sh", "-c", "cat /etc/conf"]
+    for _ in range(10):
+        with world.popen(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            while process.poll() is None and (pid := reader_of(large)) is None:
+                pass
+            if process.poll() is None:
+                time.sleep(0.05)
+                reading = False
+                with contextlib.suppress(ProcessLookupError):  # it has read it by now
+                    os.kill(pid, signal.SIGSTOP)
+                    reading = reader_of(large) == pid
+                    if reading:
+                        (image / "etc/conf").write_text("evil\n")
+                    os.kill(pid, signal.SIGCONT)
+                if reading:
+                    out, told = process.communicate(timeout=60)
+                    assert process.returncode == 125 and out == "" and "etc/conf" in told, (out, told)
+                    return
+            process.communicate(timeout=60)
+    pytest.fail("it was never met while it was reading")
 
 
 def test_a_root_that_was_sealed_anew_is_not_the_one_that_was_planned(world, image):

@@ -161,10 +161,11 @@ def test_a_stop_ends_a_poststart_hook_and_asks_the_workload(world, root):
     hooks = f'poststart = [{{ path = "{hook}", timeout = "500s" }}, {{ path = "{other}", args = ["other", "{world.directory}/other-told"] }}]\n'
     asked.mkdir()
     text = service(world, root, hooks).read_text()
-    text = text.replace("echo workload; exec sleep 1000", "trap 'touch /asked/it; exit 7' TERM; while :; do sleep 0.1; done")
+    text = text.replace("echo workload; exec sleep 1000", "trap 'touch /asked/it; exit 7' TERM; touch /asked/up; while :; do sleep 0.1; done")
     text = text.replace("[services.a.hooks]", f'volumes = ["{asked}:/asked"]\n[services.a.hooks]')
     applying = world.popen(NUCLEUS, "apply", "-f", world.write(text, "stopped.toml"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for("the hook runs", begun.exists)
+    wait_for("the workload listens", (asked / "up").exists)
     assert world.container("a")["state"] == "running"
     world.nucleus("stop", "a")
     applying.wait(60)

@@ -33,7 +33,7 @@ def test_an_image_makes_nobody_root(world):
 def test_a_root_is_looked_at_like_a_volume(world):
     text = 'name = "PROJECT"\n[services.a]\ntype = "job"\nrootfs = "ROOT"\ncommand = ["/bin/true"]\n'
     (world.directory / "link").symlink_to("/")
-    for root, words in (("/", "whole machine"), (world.directory / "link", "symbolic link"), (world.runtime, "containers are started from")):
+    for root, words in (("/", "whole machine"), ("/usr", "the machine's programs"), (world.directory / "link", "symbolic link"), (world.runtime, "containers are started from")):
         refused = world.apply(world.write(text.replace("ROOT", str(root))), status=1)
         assert words in refused.stderr, refused.stderr
 

@@ -4,7 +4,7 @@ import json
 import subprocess
 
 from sandbox import image, run  # noqa: F401 (fixture)
-from world import NUCLEUS
+from world import NUCLEUS, wait_for
 
 TOPOLOGY = """name = "PROJECT"
 [networks.front]
@@ -70,10 +70,12 @@ def test_what_is_not_there_is_refused_with_the_nearest(world):
 
 
 def test_a_container_started_by_hand(world, image):
-    process = world.popen(NUCLEUS, "run", "--name", "mine", "--", "sh", "-c", "echo up; exec sleep 1000", stdout=subprocess.PIPE, text=True)
+    mine = world.name("mine")
+    process = world.popen(NUCLEUS, "run", "--name", mine, "--", "sh", "-c", "echo up; exec sleep 1000", stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "up\n"
-    assert inspect(world, "mine")["state"] == inspect(world, "container", "mine")["state"] == "running"
-    assert "no such service" in world.nucleus("inspect", "service", "mine", status=1).stderr
-    world.run("pkill", "-TERM", "-f", "nucleus run --name mine")
+    wait_for("it to run", lambda: inspect(world, mine)["state"] == "running")
+    assert inspect(world, "container", mine)["state"] == "running"
+    assert "no such service" in world.nucleus("inspect", "service", mine, status=1).stderr
+    world.run("pkill", "-TERM", "-f", f"nucleus run --name {mine}")
     process.wait(timeout=20)
     process.stdout.close()

@@ -153,6 +153,7 @@ def test_egress_rules_hold_for_ipv6(world, internet):
     (True, "ip -6 address del fd00:77::2/64 dev eth0", "network front"), (True, "ip -6 address add fd00:77::99/64 dev eth0", "network front"),
     (True, "ip -6 route del default", "default route of IPv6"), (True, "sysctl -qw net.ipv6.conf.eth0.accept_ra=1", "accept_ra"),
     (True, "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1", "network front"), (True, "ip -6 route add 2001:db8:9::/48 via fd00:77::1", "route 2001:db8:9::/48"),
+    (True, "ip -6 route del fd00:77::/64 dev eth0", "route fd00:77::/64 in table main"), (True, "ip -6 route flush table main", "default route of IPv6"),
     (False, "sysctl -qw net.ipv6.conf.all.forwarding=0", "ip6_forward"), (False, "nft flush ruleset", "nft table missing")])
 def test_drift_is_seen_and_repaired(world, internet, inside, damage, told):
     path = world.write(topology())
@@ -171,7 +172,7 @@ def test_a_bridge_drifts_by_its_ipv6_too(world, internet):
     path = world.write(topology())
     world.apply(path)
     bridge = world.links()[f"nucleus:{world.project}/network.front"]
-    for damage in (f"ip -6 address del fd00:77::1/64 dev {bridge}", f"sysctl -qw net.ipv6.conf.{bridge}.accept_ra=1"):
+    for damage in (f"ip -6 address del fd00:77::1/64 dev {bridge}", f"ip -6 route del fd00:77::/64 dev {bridge}", f"sysctl -qw net.ipv6.conf.{bridge}.accept_ra=1"):
         world.run(*damage.split())
         assert "network.front" in world.nucleus("drift", world.project, status=None).stdout, damage
         world.apply(path)

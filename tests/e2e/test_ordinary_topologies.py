@@ -70,6 +70,7 @@ def test_a_watch_repairs_and_follows_the_file(world, ordinary):
         put(world, "[services.new]", 'command = ["/bin/sleep", "10000"]')
         wait_for("the file is followed", lambda: "shop/new" in pids(ordinary), 60)
         assert pids(ordinary)["shop/db"] == before["shop/db"], "the others go on"
+        wait_for("it is through", lambda: "done, revision 3" in said.read_text(), 60)
     finally:
         world.run("pkill", "-TERM", "-f", "nucleus apply --watch", status=None)
         assert watch.wait(60) == 0, said.read_text()
@@ -227,12 +228,13 @@ def test_without_networks_nothing_is_needed(world, ordinary):
 
 
 def test_a_container_in_the_background_lives_there_too(world, ordinary):
-    identity = ordinary.nucleus("run", "-d", "--name", "alone", "--network", "bridge", "--", "sleep", "1000").stdout.strip()
+    alone = world.name("alone")
+    identity = ordinary.nucleus("run", "-d", "--name", alone, "--network", "bridge", "--", "sleep", "1000").stdout.strip()
     listed = json.loads(ordinary.nucleus("ps", "-o", "json").stdout)["services"]
-    assert [(row["name"], row["id"], row["state"]) for row in listed] == [("alone", identity, "running")]
-    assert "is running" in ordinary.nucleus("rm", "alone", status=1).stderr
-    ordinary.nucleus("rm", "-f", "alone")
-    ordinary.nucleus("run", "-d", "--rm", "--name", "short", "--", "true")
+    assert [(row["name"], row["id"], row["state"]) for row in listed] == [(alone, identity, "running")]
+    assert "is running" in ordinary.nucleus("rm", alone, status=1).stderr
+    ordinary.nucleus("rm", "-f", alone)
+    ordinary.nucleus("run", "-d", "--rm", "--name", world.name("short"), "--", "true")
     wait_for("it to go", lambda: not json.loads(ordinary.nucleus("ps", "--all", "-o", "json").stdout)["services"])
     assert ordinary.world.run("find", "/mnt/run", "-name", "service.*").stdout == ""
 

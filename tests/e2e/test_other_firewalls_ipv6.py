@@ -33,12 +33,12 @@ def internet(world):
 @pytest.fixture
 def ways(world, internet):
     """What a client outside is told at the published port of a container, and of a service; and what those two are told outside."""
-    container = world.popen(NUCLEUS, "run", "--network", "bridge", "-p", "[::]:8081:80", "--name", "byhand", "--", "python3", "-c", SERVER,
+    container = world.popen(NUCLEUS, "run", "--network", "bridge", "-p", "[::]:8081:80", "--name", world.name("byhand"), "--", "python3", "-c", SERVER,
                             stdout=subprocess.PIPE, text=True)
     assert container.stdout.readline() == "up\n"
     path = world.write(TOPOLOGY)
     world.apply(path)
-    pids = [world.containers()["byhand"]["pid"], world.pid("service.web")]
+    pids = [world.containers()[world.name("byhand")]["pid"], world.pid("service.web")]
 
     def asked(pid):
         return world.run("nsenter", "-t", str(pid), "--net", "--", "/usr/bin/python3", "-c", ASK, THERE6, "8006", "1").stdout.strip()

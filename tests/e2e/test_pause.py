@@ -12,7 +12,7 @@ HEALTH
 HEALTH = """
 health_check = ["/bin/sh", "-c", "echo probed >> /tmp/probes"]
 health_interval = "200ms"
-health_timeout = "300ms"
+health_timeout = "1s"
 health_retries = 1
 on_unhealthy = "restart"
 """
@@ -63,7 +63,7 @@ def test_it_is_not_probed_meanwhile(world):
     assert world.container("a")["health"] == "healthy"
     pid = world.pid("a")
     world.nucleus("pause", "a")
-    time.sleep(2)  # several intervals and timeouts
+    time.sleep(4)  # several intervals and timeouts
     row = world.container("a")
     assert (row["state"], row["health"], row["restarts"], row["pid"]) == ("paused", "healthy", 0, pid)
     world.nucleus("unpause", "a")

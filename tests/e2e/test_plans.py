@@ -3,7 +3,7 @@ import json
 
 import pytest
 from test_single import SLEEPER
-from world import TREE
+from world import TREE, wait_for
 
 
 TWO = """
@@ -98,15 +98,14 @@ def test_exit_codes(world):
 def test_the_lock_is_somebodys(world):
     path = world.write(SLEEPER)
     world.apply(path)
-    text = SLEEPER + '[services.slow]\ntype = "job"\ncommand = ["/bin/sleep", "3"]\n'
+    text = SLEEPER + '[services.slow]\ntype = "job"\ncommand = ["/bin/sleep", "10"]\n'
     world.write(text)
     with world.popen("nucleus", "apply", "-f", path) as holder:
-        import time
-        time.sleep(0.7)
+        wait_for("the job", lambda: world.containers("--all").get(f"{world.project}/slow", {}).get("state") == "running")
         refused = world.apply(path, "--lock-timeout", "100ms", status=5)
         assert str(world.project) in refused.stderr and "held by process" in refused.stderr, refused.stderr
         world.nucleus("diff", "-f", path)  # readers never wait
-        assert holder.wait(20) == 0
+        assert holder.wait(30) == 0
 
 
 def test_history_and_rollback(world):
@@ -183,7 +182,8 @@ def test_diff_needs_no_root_where_it_may_read(world, text, readable):
 
 
 def test_the_example_validates(world):
-    world.environment["SHOP_ROOTFS"] = "/usr"
+    (world.directory / "rootfs").mkdir()
+    world.environment["SHOP_ROOTFS"] = str(world.directory / "rootfs")
     world.nucleus("validate", "-f", TREE / "examples/shop/shop.toml")
 
 
@@ -307,3 +307,11 @@ def test_a_going_back_that_fails_is_told_beside_what_failed(world):
     world.write(before)
     world.apply(path)
     assert world.pid("a") > 0
+
+
+def test_an_apply_that_changed_nothing_leaves_no_lock_of_a_project_that_is_not_there(world):
+    file = world.write('name = "PROJECT"\n[services.a]\ncommand = ["sleep", "100000"]\n')
+    world.nucleus("diff", "-f", file, "--out", "saved.plan")
+    world.write('name = "PROJECT"\n[services.a]\ncommand = ["sleep", "100001"]\n')
+    assert "stale" in world.nucleus("apply", "saved.plan", status=4).stderr
+    assert world.run("ls", world.runtime / "locks").stdout == ""

@@ -95,6 +95,37 @@ def test_a_landlock_path_that_is_missing_is_an_error(world):
     assert "/no/such" in world.nucleus("run", "--landlock-policy", "l.toml", "--", "true", status=125).stderr
 
 
+@pytest.mark.parametrize("path, access", [("/etc/hosts", '"create", "remove"'), ("/dev/null", '"readdir"'), ("/etc/hosts", '"ioctl"')])
+def test_a_landlock_rule_that_would_allow_nothing_is_an_error(world, path, access):
+    write(world, "l.toml", LANDLOCK + f'[[rules]]\npath = "{path}"\naccess = [{access}]\n')
+    said = world.nucleus("run", "--landlock-policy", "l.toml", "--", "true", status=125).stderr
+    place = f"l.toml:{LANDLOCK.count(chr(10)) + 2}:8"
+    words = access.replace('"', "")
+    why = f"in the container it is no directory{' and no device' if words == 'ioctl' else ''}, and {words} would allow nothing there"
+    assert f"add Landlock rule {path}: {why}" in said and place in said and "ENOTDIR" not in said and "stat" not in said
+    write(world, "l.toml", LANDLOCK + f'[[rules]]\npath = "{path}"\naccess = [{access}, "read"]\n')
+    world.nucleus("run", "--landlock-policy", "l.toml", "--", "true")
+
+
+def test_a_landlock_rule_that_would_allow_nothing_of_a_rootfs_is_told_before_anything_is_made(world, tmp_path):
+    (tmp_path / "tree/etc").mkdir(parents=True)
+    (tmp_path / "tree/etc/passwd").touch()
+    (tmp_path / "tree/etc/group").symlink_to("passwd")
+    path = world.write(f'''name = "PROJECT"
+[services.one]
+command = ["/usr/bin/true"]
+rootfs = "{tmp_path}/tree"
+landlock_policy = "l.toml"
+volumes = ["{tmp_path}/tree/etc:/data"]
+''')
+    rules = [("/etc/passwd", '"create", "remove"'), ("/etc", '"create"'), ("/etc/passwd/", '"all"'), ("/data/passwd", '"create"'), ("/etc/group", '"create"')]
+    for number, (place, access) in enumerate(rules):
+        write(world, "l.toml", f'[[rules]]\npath = "{place}"\naccess = [{access}]\n')
+        told = world.nucleus("validate", "-f", path, status=None).stderr
+        wrong = "l.toml:2:8: rule for '/etc/passwd': in the rootfs of one it is no directory, and create, remove would allow nothing there"
+        assert (wrong in told) == (number == 0) and ("rule for" in told) == (number == 0), told
+
+
 def test_a_landlock_rule_for_what_a_rootfs_has_not_is_told_before_anything_is_made(world, tmp_path):
     for name in ("usr/bin", "etc", "var", "data"):
         (tmp_path / "tree" / name).mkdir(parents=True)
@@ -187,4 +218,10 @@ def test_explain_diff_and_generate(world):
     world.nucleus("seccomp", "generate", "t.ndjson", "-o", "made.json")
     made = json.loads((world.directory / "made.json").read_text())
     assert made["syscalls"][0]["names"] == ["read", "write"] and made["defaultAction"] == "SCMP_ACT_KILL_PROCESS"
+    write(world, "wrong.ndjson", '{"syscall":0,"name":"read","count":3}\n{"syscall":0,"name":"write","count":1}\n')
+    assert "wrong.ndjson:2:12: /syscall: 0 is read on this machine, and not write" in world.nucleus("seccomp", "generate", "wrong.ndjson", status=1).stderr
+    world.run("ln", "t.ndjson", "same.ndjson")
+    for output in ("t.ndjson", "./t.ndjson", "same.ndjson"):
+        said = world.nucleus("seccomp", "generate", "t.ndjson", "-o", output, status=1).stderr
+        assert "it is the trace t.ndjson" in said and '"write"' in (world.directory / "t.ndjson").read_text()
     assert "t.ndjson:1:" in world.nucleus("seccomp", "generate", write(world, "t.ndjson", "{]\n"), status=1).stderr

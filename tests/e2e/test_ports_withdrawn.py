@@ -61,8 +61,11 @@ class Talker:
         self.process = popen("/usr/bin/python3", "-c", TALKER, host, str(port), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def says(self, word):
-        self.process.stdin.write(word + "\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(word + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:  # it has ended, for it was refused
+            return ""
         return self.process.stdout.readline().strip()
 
     def hears(self):

@@ -11,11 +11,10 @@ where; a cell is o: reached, and seen under its own address, x: reached, and see
 import shutil
 import subprocess
 
-import posture
 import pytest
-from fail_closed import CONTROLLERS
 from hosts import PROGRAM, Host, Speaker, matrix, parse, row, write
-from world import NUCLEUS, controllers
+from sandbox import production
+from world import NUCLEUS
 
 MACHINE, SECOND, ROUTER, NEIGHBOUR, FAR, DNS = "203.0.113.1", "203.0.113.11", "203.0.113.2", "203.0.113.9", "198.51.100.2", "8.8.8.8"
 MACHINE6, SECOND6, ROUTER6, NEIGHBOUR6, FAR6 = "2001:db8:1::1", "2001:db8:1::b", "2001:db8:1::2", "2001:db8:1::9", "2001:db8:2::2"
@@ -234,12 +233,7 @@ class Site:
         if mode == "production":
             self.options = ["--service-mode", "production", "--rootfs", rootfs, "--memory", "64M", "--dns", DNS]
             self.keys = f'rootfs = "{rootfs}"\nmemory = "64M"'
-            if "memory" not in controllers():  # made up: fault_child.c
-                (world.directory / "controllers").mkdir()
-                for name, text in CONTROLLERS.items():
-                    (world.directory / "controllers" / name).write_text(text + "\n")
-                world.environment.update(NUCLEUS_TEST_CONTROLLERS=str(world.directory / "controllers"))
-                self.traced = [str(posture.program("fault_child.c")), "run"]
+            self.traced = production(world)
         self.hosts()
 
     def hosts(self):
@@ -283,7 +277,7 @@ class Site:
             both = ["-p", f"[{MACHINE6}]:{other}:80", "-p", f"[{MACHINE6}]:{other - 27}:53/udp"] if name != "user" else []
             ports = ["tcp::::80", "udp::::53"] if both else []
             both = both or ["--dns", FAR6]  # a name server makes it speak IPv6 too, which slirp4netns publishes nothing by
-            self.start(name, *self.traced, NUCLEUS, "run", "--network", "bridge", "--nat-backend", backend, "--name", name, *self.options,
+            self.start(name, *self.traced, NUCLEUS, "run", "--network", "bridge", "--nat-backend", backend, "--name", self.world.name(name), *self.options,
                        "-p", f"{MACHINE}:{first}:80", "-p", f"127.0.0.1:{first + 1}:80", "-p", f"{MACHINE}:{first - 27}:53/udp", *both,
                        "--volume", f"{self.shared}:/shared", "--", "/usr/bin/python3", "-c", PROGRAM, f"/shared/{name}", "tcp:0.0.0.0:80", "udp:0.0.0.0:53", *ports)
         path = self.world.write(TOPOLOGY.replace("MODE", self.mode).replace("SHARED", str(self.shared)).replace("KEYS", self.keys)

@@ -52,7 +52,7 @@ def manager(tmp_path):
 
 def foreground(world, manager, *arguments, **options):
     environment = {**world.environment, "NOTIFY_SOCKET": str(manager.path)}
-    return world.popen(NUCLEUS, "run", "--name", "unit", *arguments, env=environment, **options)
+    return world.popen(NUCLEUS, "run", "--name", world.name("unit"), *arguments, env=environment, **options)
 
 
 def end(world, process):
@@ -74,15 +74,15 @@ def go(world, name):
 def test_what_the_workload_says_is_passed_on_with_the_pid_to_watch(world, manager, arguments):
     with foreground(world, manager, "--sd-notify", *arguments, "--",
                     *saying("STATUS=warming up", r"MAINPID=1\nREADY=1\nSTATUS=serving\nFDSTORE=1", "WATCHDOG=1")) as process:
-        until(lambda: (state_of(world, "unit") or {}).get("pid"))
-        row = state_of(world, "unit")
+        until(lambda: (state_of(world, world.name("unit")) or {}).get("pid"))
+        row = state_of(world, world.name("unit"))
         assert (row["state"], row["ready"]) == ("starting", False)
-        go(world, "unit")
+        go(world, world.name("unit"))
         assert manager.hear() == ["STATUS=warming up"]
         assert manager.hear() == ["STATUS=serving"]
         assert manager.hear() == ["READY=1", f"MAINPID={world.numbered(process)}"]
         assert manager.hear() == ["WATCHDOG=1"]
-        row = until(lambda: (row := state_of(world, "unit"))["ready"] and row)
+        row = until(lambda: (row := state_of(world, world.name("unit")))["ready"] and row)
         assert (row["state"], row["status"]) == ("running", "serving")
         end(world, process)
         assert manager.hear()[0] == "STOPPING=1"
@@ -91,10 +91,10 @@ def test_what_the_workload_says_is_passed_on_with_the_pid_to_watch(world, manage
 
 def test_between_two_runs_a_manager_with_a_watchdog_hears_from_us(world, manager):
     manager_environment = {**world.environment, "NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "100000"}
-    with world.popen(NUCLEUS, "run", "--name", "unit", "--sd-notify", "--restart", "always", "--", *saying("READY=1", then="exit 1"),
+    with world.popen(NUCLEUS, "run", "--name", world.name("unit"), "--sd-notify", "--restart", "always", "--", *saying("READY=1", then="exit 1"),
                      env=manager_environment) as process:
-        until(lambda: (state_of(world, "unit") or {}).get("pid"))
-        go(world, "unit")
+        until(lambda: (state_of(world, world.name("unit")) or {}).get("pid"))
+        go(world, world.name("unit"))
         assert manager.hear()[0] == "READY=1"
         assert manager.hear() == ["WATCHDOG=1"]  # which the workload never says
         end(world, process)
@@ -103,19 +103,19 @@ def test_between_two_runs_a_manager_with_a_watchdog_hears_from_us(world, manager
 
 def test_it_is_said_from_a_root_of_its_own_that_is_read_only(world, manager, rootfs):
     with foreground(world, manager, "--sd-notify", "--init", "--rootfs", rootfs, "--", *saying("READY=1")) as process:
-        until(lambda: (state_of(world, "unit") or {}).get("pid"))
-        assert world.nucleus("exec", "unit", "--", "touch", "/new", status=1).stderr.endswith("Read-only file system\n")
-        go(world, "unit")
+        until(lambda: (state_of(world, world.name("unit")) or {}).get("pid"))
+        assert world.nucleus("exec", world.name("unit"), "--", "touch", "/new", status=1).stderr.endswith("Read-only file system\n")
+        go(world, world.name("unit"))
         assert manager.hear()[0] == "READY=1"
         end(world, process)
 
 
 def test_the_socket_is_the_containers_alone(world, manager):
     with foreground(world, manager, "--sd-notify", "--", *saying("READY=1")) as process:
-        until(lambda: (state_of(world, "unit") or {}).get("pid"))
-        place = world.runtime / "projects/_/container.unit/notify"
+        until(lambda: (state_of(world, world.name("unit")) or {}).get("pid"))
+        place = world.runtime / f"projects/_/container.{world.name('unit')}/notify"
         assert world.run("stat", "-c", "%a", place).stdout == "700\n"
-        assert world.nucleus("exec", "unit", "--", "sh", "-c", 'echo "$NOTIFY_SOCKET"; grep -c " /run/host/notify ro" /proc/self/mountinfo').stdout.split()[0] == "/run/host/notify"
+        assert world.nucleus("exec", world.name("unit"), "--", "sh", "-c", 'echo "$NOTIFY_SOCKET"; grep -c " /run/host/notify ro" /proc/self/mountinfo').stdout.split()[0] == "/run/host/notify"
         end(world, process)
     assert left(world) == []
 
@@ -123,15 +123,15 @@ def test_the_socket_is_the_containers_alone(world, manager):
 def test_without_a_way_it_is_ready_once_it_runs(world, manager):
     with foreground(world, manager, "--", "sleep", "1000") as process:
         assert manager.hear() == ["READY=1", f"MAINPID={world.numbered(process)}"]
-        assert state_of(world, "unit")["ready"] is None
+        assert state_of(world, world.name("unit"))["ready"] is None
         end(world, process)
 
 
 def test_a_command_that_succeeds_makes_it_ready(world, manager):
     with foreground(world, manager, "--readiness-exec", "test -e /run/go", "--", "sleep", "1000") as process:
-        until(lambda: (state_of(world, "unit") or {}).get("pid"))
-        assert state_of(world, "unit")["ready"] is False and manager.silent() is None
-        go(world, "unit")
+        until(lambda: (state_of(world, world.name("unit")) or {}).get("pid"))
+        assert state_of(world, world.name("unit"))["ready"] is False and manager.silent() is None
+        go(world, world.name("unit"))
         assert manager.hear()[0] == "READY=1"
         end(world, process)
 
@@ -139,9 +139,9 @@ def test_a_command_that_succeeds_makes_it_ready(world, manager):
 def test_a_port_that_answers_makes_it_ready(world, manager):
     script = "until test -e /run/go; do sleep 0.05; done; exec python3 -m http.server --bind 127.0.0.1 8123"
     with foreground(world, manager, "--readiness-tcp", "8123", "--", "sh", "-c", script) as process:
-        until(lambda: (state_of(world, "unit") or {}).get("pid"))
-        assert state_of(world, "unit")["state"] == "starting" and manager.silent() is None
-        go(world, "unit")
+        until(lambda: (state_of(world, world.name("unit")) or {}).get("pid"))
+        assert state_of(world, world.name("unit"))["state"] == "starting" and manager.silent() is None
+        go(world, world.name("unit"))
         assert manager.hear()[0] == "READY=1"
         end(world, process)
 
@@ -162,11 +162,11 @@ print("passed", flush=True)
 
 def test_the_end_of_a_workload_is_none_of_the_units(world, manager):
     with foreground(world, manager, "--restart", "always", "--sd-notify", "--", *saying("READY=1", r"STOPPING=1\nWATCHDOG_USEC=1000000\nSTATUS=ends", then="exit 1")) as process:
-        until(lambda: (state_of(world, "unit") or {}).get("pid"))
-        go(world, "unit")
+        until(lambda: (state_of(world, world.name("unit")) or {}).get("pid"))
+        go(world, world.name("unit"))
         assert manager.hear() == ["READY=1", f"MAINPID={world.numbered(process)}"]
         assert manager.hear() == ["STATUS=ends"]
-        until(lambda: (state_of(world, "unit") or {}).get("restarts"))
+        until(lambda: (state_of(world, world.name("unit")) or {}).get("restarts"))
         assert manager.silent() is None
         end(world, process)
 
@@ -175,23 +175,23 @@ def test_a_signal_that_the_workload_survives_is_no_end(world, manager):
     script = "trap 'echo >> /run/got' HUP INT QUIT; echo >> /run/up; while :; do sleep 0.05; done"
     with foreground(world, manager, "--", "sh", "-c", script) as process:
         assert manager.hear()[0] == "READY=1"
-        until(lambda: world.nucleus("exec", "unit", "--", "test", "-e", "/run/up", status=None).returncode == 0)
+        until(lambda: world.nucleus("exec", world.name("unit"), "--", "test", "-e", "/run/up", status=None).returncode == 0)
         for count, name in enumerate(("HUP", "INT", "QUIT"), 1):
             world.run("kill", f"-{name}", world.numbered(process))
-            until(lambda: world.nucleus("exec", "unit", "--", "sh", "-c", "cat /run/got 2>/dev/null || true").stdout.count("\n") == count)
+            until(lambda: world.nucleus("exec", world.name("unit"), "--", "sh", "-c", "cat /run/got 2>/dev/null || true").stdout.count("\n") == count)
         assert manager.silent() is None
         end(world, process)
         assert manager.hear()[0] == "STOPPING=1"
-        world.nucleus("kill", "--signal", "KILL", "unit", status=None)
+        world.nucleus("kill", "--signal", "KILL", world.name("unit"), status=None)
 
 
 def test_a_restart_that_becomes_an_end_is_told(world, manager):
     with foreground(world, manager, "--restart", "always", "--health-cmd", "false", "--health-interval", "1s", "--health-retries", "1", "--on-unhealthy", "restart",
                     "--", "sh", "-c", "trap : TERM; while :; do sleep 0.05; done") as process:
         assert manager.hear()[0] == "READY=1"
-        until(lambda: (state_of(world, "unit") or {}).get("state") == "stopping")
+        until(lambda: (state_of(world, world.name("unit")) or {}).get("state") == "stopping")
         assert manager.silent() is None
-        world.nucleus("stop", "--timeout", "0s", "unit")
+        world.nucleus("stop", "--timeout", "0s", world.name("unit"))
         assert manager.hear()[0] == "STOPPING=1"
 
 

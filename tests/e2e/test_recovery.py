@@ -1,5 +1,8 @@
 """What was lost, cut short or half done: the next apply puts it right, once, and says so in words that fit."""
-from world import wait_for
+import pathlib
+import shutil
+
+from world import NUCLEUS, wait_for
 
 
 def test_a_job_that_ended_while_nobody_waited_is_not_run_again(world):
@@ -36,7 +39,7 @@ command = ["/bin/sh", "-c", "echo up; exec sleep 4242"]
     world.run("rm", "-r", world.runtime / "projects" / world.project)
     world.apply(path)
     wait_for("one copy is left", lambda: copies() == "1")
-    assert world.run("pgrep", "-c", "nucleus-superv").stdout.strip() == "1"
+    wait_for("its supervisor alone", lambda: world.run("pgrep", "-c", "nucleus-superv", status=None).stdout.strip() == "1")
     world.run("rm", "-r", world.runtime / "projects" / world.project)
     world.nucleus("destroy", world.project, "--yes")
     world.nothing_left()
@@ -285,3 +288,37 @@ restart = "no"
     world.run("kill", "-CONT", old)
     wait_for("the old one ends", lambda: world.run("kill", "-0", old, status=None).returncode != 0)
     assert world.container("a")["state"] == "running" and world.pid("a") == new
+
+
+STARTER = "nucleus-supervisor .* start$"  # the program of an apply that makes supervisors
+
+
+def test_who_is_stopped_stays_so_and_holds_up_no_apply(world):
+    path = world.write("""
+name = "PROJECT"
+[services.a]
+command = ["/bin/sleep", "infinity"]
+[services.s]
+command = ["/bin/sh", "-c", "sleep 4"]
+type = "job"
+""")
+    applying = world.popen(NUCLEUS, "apply", "-f", path)
+    wait_for("both run", lambda: [row["state"] for row in world.containers().values()] == ["running"] * 2)
+    starter = world.run("pgrep", "-f", STARTER).stdout.strip()
+    supervisor = str(world.container("a")["supervisor_pid"])
+    world.run("kill", "-STOP", starter, supervisor)
+    assert applying.wait(timeout=20) == 0
+    assert world.run("pgrep", "-f", STARTER, status=1).stdout == ""
+    assert world.run("ps", "-o", "stat=", "-p", supervisor).stdout.startswith("T"), "its end has let go of others"
+    world.run("kill", "-CONT", supervisor)
+
+
+def test_a_supervisor_that_cannot_be_executed_is_named(world):
+    programs = world.directory / "bin"
+    programs.mkdir()
+    for program in pathlib.Path(NUCLEUS).parent.glob("nucleus*"):
+        shutil.copy(program, programs)
+    (programs / "nucleus-supervisor").write_text("nonsense")
+    path = world.write('name = "PROJECT"\n[services.a]\ncommand = ["/bin/sleep", "infinity"]\n')
+    refused = world.run(programs / "nucleus", "apply", "-f", path, status=1).stderr
+    assert f"{programs}/nucleus-supervisor could not be executed" in refused, refused

@@ -97,7 +97,8 @@ def test_it_is_alone_and_has_nothing(world):
     assert re.search(r"^CapEff:\t0+$", status, re.M) and re.search(r"^CapBnd:\t0+$", status, re.M)
     assert re.search(r"^NoNewPrivs:\t1$", status, re.M) and re.search(r"^Seccomp:\t2$", status, re.M)
     assert run(world, "--", "sh", "-c", "echo $$; ls /proc/self/fd | wc -l; cat /proc/net/dev | wc -l").stdout.split() == ["1", "4", "3"]
-    assert run(world, "--name", "box", "--", "hostname").stdout == "box\n"
+    box = world.name("box")
+    assert run(world, "--name", box, "--", "hostname").stdout == box + "\n"
 
 
 def test_options_of_the_sandbox(world):
@@ -140,7 +141,7 @@ def test_dry_run_makes_nothing_and_says_what_would_be(world):
 @pytest.mark.parametrize("options", [[], ["--init"]])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_what_does_not_handle_it(world, options, number):
-    with world.popen("nucleus", "run", "--name", "box", *options, "--", "sleep", "1000") as process:
+    with world.popen("nucleus", "run", "--name", world.name("box"), *options, "--", "sleep", "1000") as process:
         pid = running(world)["supervisor_pid"]
         begin = time.monotonic()
         world.run("kill", f"-{number.name[3:]}", str(pid))
@@ -150,7 +151,7 @@ def test_a_signal_ends_what_does_not_handle_it(world, options, number):
 
 
 def test_a_signal_is_the_commands_where_it_handles_it(world):
-    with world.popen("nucleus", "run", "--name", "box", "--", "sh", "-c", "trap 'echo got; exit 3' TERM; echo up; while :; do sleep 0.1; done",
+    with world.popen("nucleus", "run", "--name", world.name("box"), "--", "sh", "-c", "trap 'echo got; exit 3' TERM; echo up; while :; do sleep 0.1; done",
                      stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"up\n"
         world.run("kill", "-TERM", str(ps(world)[0]["supervisor_pid"]))
@@ -158,9 +159,10 @@ def test_a_signal_is_the_commands_where_it_handles_it(world):
 
 
 def test_a_signal_ends_also_what_is_started_again_otherwise(world):
-    with world.popen("nucleus", "run", "--name", "box", "--restart", "always", "--", "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.1; done") as process:
+    with world.popen("nucleus", "run", "--name", world.name("box"), "--restart", "always", "--", "sh", "-c", "trap 'exit 3' TERM; echo up; while :; do sleep 0.1; done",
+                     stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"up\n"
         pid = running(world)["supervisor_pid"]
-        time.sleep(0.3)
         world.run("kill", "-TERM", str(pid))
         assert process.wait(20) == 3
     assert left(world) == []
@@ -173,7 +175,7 @@ def test_the_hosts_null_device_is_not_handed_over(world):
 
 
 def test_the_program_is_a_read_only_clone_of_itself(world):
-    with world.popen("nucleus", "run", "--name", "box", "--", "sleep", "1000") as process:
+    with world.popen("nucleus", "run", "--name", world.name("box"), "--", "sleep", "1000") as process:
         pid = running(world)["supervisor_pid"]
         looked = world.run("python3", "-c", f"import os; print(os.statvfs('/proc/{pid}/exe').f_flag & os.ST_RDONLY)").stdout
         world.run("kill", "-TERM", str(pid))
@@ -190,7 +192,7 @@ own = os.stat(process + "/exe")
 maps = [os.statvfs(f"{process}/map_files/{name}").f_flag & os.ST_RDONLY for name in os.listdir(process + "/map_files")
         if os.path.samestat(os.stat(f"{process}/map_files/{name}"), own)]
 print(len(maps) > 2 and all(maps), b"NUCLEUS_PLACE=" in open(process + "/environ", "rb").read())"""
-    with world.popen("sh", "-c", f"exec nucleus run --name box -- sleep 1000 {closed}") as process:
+    with world.popen("sh", "-c", f"exec nucleus run --name {world.name('box')} -- sleep 1000 {closed}") as process:
         pid = str(running(world)["supervisor_pid"])
         looked = world.run("python3", "-c", look, pid).stdout
         world.run("kill", "-TERM", pid)
@@ -203,17 +205,17 @@ def test_a_terminal_has_to_be_there(world):
 
 
 def test_nothing_outlives_a_run_that_is_killed_and_the_name_is_free(world):
-    with world.popen("nucleus", "run", "--name", "box", "--", "sleep", "4711", stdin=subprocess.DEVNULL):
+    with world.popen("nucleus", "run", "--name", world.name("box"), "--", "sleep", "4711", stdin=subprocess.DEVNULL):
         row = running(world)
         world.kill(str(row["supervisor_pid"]))
         until(lambda: world.run("pgrep", "-f", "sleep 4711", status=None).returncode != 0)
     assert ps(world) == []
-    assert run(world, "--name", "box", "--", "echo", "again").stdout == "again\n"
+    assert run(world, "--name", world.name("box"), "--", "echo", "again").stdout == "again\n"
     assert left(world) == []
 
 
 def test_of_many_with_one_name_one_starts(world):
-    processes = [world.popen("nucleus", "run", "--name", "one", "--", "sh", "-c", "echo started; sleep 3", stdout=subprocess.PIPE,
+    processes = [world.popen("nucleus", "run", "--name", world.name("one"), "--", "sh", "-c", "echo started; sleep 10", stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True) for _ in range(12)]
     ends = [process.communicate(timeout=60) for process in processes]
     codes = [process.returncode for process in processes]
@@ -234,11 +236,22 @@ def test_many_at_once_leave_nothing(world):
 
 
 def test_ps_shows_it_by_its_name(world):
-    with world.popen("nucleus", "run", "--name", "box", "--", "sleep", "1000") as process:
+    with world.popen("nucleus", "run", "--name", world.name("box"), "--", "sleep", "1000") as process:
         row = running(world)
-        assert row["name"] == "box" and row["address"] == "container.box" and len(row["id"]) == 32
+        assert row["name"] == world.name("box") and row["address"] == f"container.{row['name']}" and len(row["id"]) == 32
         world.run("kill", "-TERM", str(row["supervisor_pid"]))
         process.wait(20)
+
+
+def test_without_a_name_it_is_called_as_its_id_begins(world):
+    """By which each is found, and no other."""
+    with world.popen("nucleus", "run", "--", "sleep", "1000"), world.popen("nucleus", "run", "--", "sleep", "1000"):
+        rows = until(lambda: [row for row in ps(world) if row["state"] == "running"][1:] and ps(world))
+        assert len({row["name"] for row in rows}) == 2
+        for row in rows:
+            assert row["id"].startswith(row["name"]) and len(row["name"]) == 12, rows
+            assert world.json("inspect", row["name"])["id"] == row["id"]
+            world.run("kill", "-TERM", str(row["supervisor_pid"]))
 
 
 # ---- a terminal ----

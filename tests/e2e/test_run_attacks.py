@@ -14,8 +14,9 @@ import time
 
 import posture
 import pytest
-from sandbox import canary, flipping, image, nothing_left, run  # noqa: F401  # pylint: disable=unused-import
-from test_security import PROBE, TRIES
+import tries
+from sandbox import canary, flipping, image, nothing_left, production, run  # noqa: F401  # pylint: disable=unused-import
+from world import NUCLEUS, wait_for
 
 # pylint: disable=redefined-outer-name
 
@@ -35,31 +36,58 @@ def test_every_try_is_refused(world, canary, rootfs, kind, root):
     """All that services try, tries in `run` too; in one sandbox after the other, each in a process of its own."""
     (world.directory / "ctx").mkdir()
     (world.directory / "key").write_text("key\n")
-    # The programs of others are test_nobody_reaches_into_who_enters' business: here there are those of tries that have ended, too.
-    cases = {name: script for name, script in TRIES.items() if name != "the runtime's program cannot be reached"}
-    script = PROBE + f"CANARY = {str(canary.top / 'file')!r}\nTRIES = {cases!r}\n" + """
-import traceback
-failed = []
-for name, text in TRIES.items():
-    sys.stdout.flush()
-    pid = os.fork()
-    if pid == 0:
-        code = 0
-        try:
-            exec(text, globals())
-        except BaseException:
-            code = 1
-            print(name, traceback.format_exc().splitlines()[-1], flush=True)
-        os._exit(code)
-    status = os.waitpid(pid, 0)[1]
-    if status != 0:
-        failed.append(name)
-print("tried", len(TRIES), "failed", failed)
-"""
-    (world.directory / "tries.py").write_text(script)
+    (world.directory / "tries.py").write_text(tries.all_of(tries.TRIES, canary.top / "file"))
     options = [*KINDS[kind], "--volume", "./tries.py:/opt/try/tries.py:ro", *(["--rootfs", rootfs] if root == "image" else [])]
-    done = run(world, *options, "--", "/usr/bin/python3", "/opt/try/tries.py", status=None)
-    assert done.returncode == 0 and done.stdout.endswith(f"tried {len(cases)} failed []\n"), done.stdout + done.stderr
+    done = run(world, *options, "--", "/usr/bin/python3", "/opt/try/tries.py")
+    assert tries.problems(done.stdout, tries.TRIES) == [], done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("keys", ["", 'user = "1000"'], ids=["root", "user"])
+def test_every_try_is_refused_in_production(world, canary, rootfs, keys):
+    """Of `run` and of a service; what they say comes by a volume, and by the log."""
+    prefix = production(world)
+    (world.directory / "tries.py").write_text(tries.all_of(tries.TRIES, canary.top / "file"))
+    program = ["/usr/bin/python3", "/opt/try/tries.py"]
+    user = ["--user", "1000"] if keys else []
+    done = world.run(*prefix, NUCLEUS, "run", "--service-mode", "production", "--rootfs", rootfs, "--memory", "64M", *user,
+                     "--volume", "./tries.py:/opt/try/tries.py:ro", "--", *program)
+    assert tries.problems(done.stdout, tries.TRIES) == [], done.stdout + done.stderr
+    path = world.write(f"""
+name = "PROJECT"
+[services.a]
+service_mode = "production"
+type = "job"
+rootfs = "{rootfs}"
+memory = "64M"
+command = ["/usr/bin/python3", "/opt/try/tries.py"]
+volumes = ["{world.directory}/tries.py:/opt/try/tries.py:ro"]
+{keys}
+""")
+    world.run(*prefix, NUCLEUS, "apply", "-f", path, "--timeout", "60s", timeout=120)
+    said = world.nucleus("logs", f"{world.project}/a").stdout
+    world.nucleus("destroy", world.project, "--yes")
+    assert tries.problems(said, tries.TRIES) == [], said
+
+
+LISTENER = "import socket; s = socket.socket(socket.AF_UNIX); s.bind('\\0' + NAME); s.listen(100); print('up', flush=True)\nwhile True: s.accept()"
+
+
+def test_on_the_hosts_network_its_abstract_sockets_are_listed_and_refused(world, canary, rootfs):
+    """CVE-2020-15257: the one case in which a socket of somebody else is in the same namespace of the network."""
+    name = world.name("socket")
+    (world.directory / "try.py").write_text(tries.script(tries.TRIES["no abstract sockets of the runtime"], canary.top / "file", name))
+    tried = ["--volume", "./try.py:/opt/try.py:ro", "--", "/usr/bin/python3", "/opt/try.py"]
+    with world.popen("/usr/bin/python3", "-c", LISTENER.replace("NAME", repr(name)), stdout=subprocess.PIPE, text=True) as listener:
+        try:
+            assert listener.stdout.readline() == "up\n"
+            # Without a sandbox it is reached: there is something to be refused.
+            assert "a socket of the host" in world.run("/usr/bin/python3", "try.py", status=1).stderr
+            run(world, *tried)
+            shared = run(world, "--network", "host", "--allow-host-network", *tried, status=None)
+            assert f"none is listed ['@{name}']" in shared.stderr and "a socket of the host" not in shared.stderr, shared
+            assert listener.poll() is None
+        finally:
+            listener.kill()
 
 
 @pytest.mark.parametrize(
@@ -117,46 +145,11 @@ def test_the_runtime_is_no_interpreter(world, canary, image, entry, init):
     assert done.stdout == "" and done.stderr.startswith("nucleus: run: execute /entry")
 
 
-INTRUDER = r"""
-import errno, os, time
-opened, seen, end = set(), 0, time.monotonic() + 4
-WAYS = (("exe", os.O_WRONLY), ("exe", os.O_RDONLY), ("mem", os.O_RDWR), ("fd/3", os.O_RDWR), ("fd/4", os.O_PATH), ("root", os.O_PATH),
-        ("cwd", os.O_PATH), ("environ", os.O_RDONLY), ("maps", os.O_RDONLY))
-while time.monotonic() < end:
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        seen += 1
-        for what, flags in WAYS:
-            try:
-                fd = os.open(f"/proc/{name}/{what}", flags)
-            except OSError:
-                continue
-            try:
-                # Of one that has ended these open, and nothing is in them.
-                if what in ("maps", "environ") and not os.read(fd, 1) or what == "mem" and os.pread(fd, 1, 0) == b"":
-                    os.close(fd)
-                    continue
-            except OSError as error:
-                if error.errno == errno.ESRCH:
-                    os.close(fd)
-                    continue
-            try:
-                exe = os.readlink(f"/proc/{name}/exe")
-            except OSError as error:  # one that has ended has none
-                exe = "" if error.errno in (errno.ENOENT, errno.ESRCH) else "one that nobody may look at: nucleus"
-            if exe == "/" or "nucleus" in exe:  # what runs from a clone of its file has no other name
-                opened.add((what, exe))
-            os.close(fd)
-print("seen" if seen else "nobody", sorted(opened))
-"""
-
-
 @pytest.mark.parametrize("user", [[], ["--user", "1000"]])
 @pytest.mark.parametrize("init", [[], ["--init"]])
 def test_nobody_reaches_into_who_enters(world, canary, user, init):
     """CVE-2016-9962, CVE-2019-5736: a loop that opens whatever the helper has, while probes enter one after the other."""
-    (world.directory / "intruder.py").write_text(INTRUDER)
+    (world.directory / "intruder.py").write_text(tries.INTRUDER)
     done = run(
         world,
         "--volume",
@@ -165,6 +158,8 @@ def test_nobody_reaches_into_who_enters(world, canary, user, init):
         "sleep 0.02",
         "--health-interval",
         "20ms",
+        "--on-unhealthy",
+        "none",  # on a busy machine a probe may be late
         *user,
         *init,
         "--",
@@ -272,7 +267,7 @@ def test_a_run_that_is_killed_half_way_leaves_the_host_as_it_was(world, canary, 
             "nucleus",
             "run",
             "--name",
-            "box",
+            world.name("box"),
             "--rootfs",
             "image",
             "--",
@@ -290,7 +285,7 @@ def test_a_run_that_is_killed_half_way_leaves_the_host_as_it_was(world, canary, 
                 os.kill(pid, signal.SIGKILL)
         process.send_signal(signal.SIGCONT if inner else signal.SIGKILL)  # it waits for what was killed
         process.wait()
-    assert run(world, "--name", "box", "--rootfs", "image", "--", "/bin/sh", "-c", "echo again").stdout == "again\n"
+    assert run(world, "--name", world.name("box"), "--rootfs", "image", "--", "/bin/sh", "-c", "echo again").stdout == "again\n"
     nothing_left(world)
 
 
@@ -305,3 +300,28 @@ def test_a_removed_working_directory_is_not_the_root(world, canary):
     """What is relative to it is not looked for at / instead."""
     done = world.run("sh", "-c", "mkdir gone; cd gone; rmdir ../gone; nucleus run --rootfs usr -- /bin/true", status=125)
     assert "--rootfs: " in done.stderr and "/usr" in done.stderr and "there is no directory /usr" not in done.stderr, done.stderr
+
+
+# ---- what the workload reads of the command line ----
+
+
+def test_no_command_line_of_the_runtimes_is_read(world, image):
+    """The mini-init executes nothing: what it is called with is that of who started it, host paths of secrets included."""
+    (world.directory / "key").write_text("correct-horse")
+    looks = "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n'"
+    done = run(world, "--init", "--rootfs", "image", "--secret", "./key:/run/secrets/a", "--", "/bin/sh", "-c", looks)
+    assert "nucleus\n" in done.stdout and "cat\n" in done.stdout, done.stdout
+    assert "secret" not in done.stdout and "rootfs" not in done.stdout and str(world.directory) not in done.stdout, done.stdout
+
+
+def test_no_command_line_of_the_supervisors_is_read(world, image):
+    world.apply(world.write(f"""
+name = "PROJECT"
+[services.a]
+service_mode = "agent"
+init = true
+rootfs = "{image}"
+command = ["/bin/sh", "-c", "tr '\\\\0' '\\\\n' < /proc/1/cmdline; echo done; sleep 1000"]
+"""))
+    said = wait_for("its words", lambda: "done" in (words := world.nucleus("logs", "a").stdout) and words)
+    assert "nucleus" in said and str(world.runtime) not in said and "supervisor" not in said, said

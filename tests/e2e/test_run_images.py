@@ -36,6 +36,17 @@ def test_a_mount_target_that_flips(world, canary, image, place, to):
     nothing_left(world)
 
 
+@pytest.mark.parametrize("give", ["volume", "secret"])
+def test_a_file_at_a_name_of_the_root_that_the_image_lacks(world, image, give):
+    """Of the overlay that has the name, the file may have the number that the root has."""
+    (world.directory / "given").write_text("given\n")
+    for name in ("/c.py", "/key", "/zzz.txt", "/dir/c.py"):
+        option = {"volume": f"./given:{name}:ro", "secret": f"./given:{name}"}[give]
+        assert run(world, "--rootfs", "image", f"--{give}", option, "--", "/bin/cat", name).stdout == "given\n"
+    two = run(world, "--rootfs", "image", "--volume", "./given:/a:ro", "--volume", "./given:/b:ro", "--secret", "./given:/c", "--", "/bin/cat", "/a", "/b", "/c")
+    assert two.stdout == "given\n" * 3
+
+
 @pytest.mark.parametrize("mode", ["copy", "bind"])
 def test_a_context_that_flips(world, canary, image, mode):
     """Docker 2018-15664: a directory of the context is a link to the host's at the moment it is entered."""

@@ -59,10 +59,10 @@ def up_when_listening(port):
     return f'(until grep -qE ":{port:04X} [0-9A-F]+:0000 0A" /proc/net/tcp /proc/net/tcp6; do busybox sleep 0.02; done; echo up) & exec '
 
 
-def serve(world, *flags, port=80, name="server"):
+def serve(world, *flags, port=80):
     """A container that greets who connects."""
     process = world.popen(
-        NUCLEUS, "run", *BRIDGE, "--name", name, *flags, "--", "sh", "-c",
+        NUCLEUS, "run", *BRIDGE, "--name", world.name("server"), *flags, "--", "sh", "-c",
         f"{up_when_listening(port)} busybox nc -ll -p {port} -e busybox echo from-inside", stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "up\n"
     return process
@@ -243,7 +243,7 @@ def test_what_makes_no_sense_is_refused(world, flags, words):
 
 def test_what_a_killed_nucleus_leaves_the_next_one_takes_away(world, internet, unchanged):
     server = serve(world, "-p", "8080:80", "--egress-allow", "")
-    world.run("pkill", "-KILL", "-f", "nucleus run.*name server")
+    world.run("pkill", "-KILL", "-f", "nucleus run.*--name [^ ]*server")
     server.wait(timeout=20)
     server.stdout.close()
     assert any(link.startswith("nb") for link in links(world))
@@ -252,7 +252,7 @@ def test_what_a_killed_nucleus_leaves_the_next_one_takes_away(world, internet, u
 
 def test_a_port_that_a_killed_nucleus_published_is_free_for_a_topology(world, internet):
     server = serve(world, "-p", "8080:80")
-    world.run("pkill", "-KILL", "-f", "nucleus run.*name server")
+    world.run("pkill", "-KILL", "-f", "nucleus run.*--name [^ ]*server")
     server.wait(timeout=20)
     server.stdout.close()
     world.apply(world.write("""name = "PROJECT"
@@ -319,7 +319,7 @@ def test_an_ordinary_user_has_a_bridge_and_rules_that_hold(world, internet, ordi
 @needs_slirp
 def test_an_ordinary_users_port_is_published(world, internet, ordinary):
     server = world.popen("setpriv", "--reuid=33", "--regid=33", "--clear-groups", "/mnt/nucleus", "run", *BRIDGE, "-p", "8080:80", "-p", "127.0.0.1:8082:80",
-                         "--egress-allow", "", "--name", "server", "--", "sh", "-c", "echo up; exec busybox nc -ll -p 80 -e busybox echo from-inside",
+                         "--egress-allow", "", "--name", world.name("server"), "--", "sh", "-c", "echo up; exec busybox nc -ll -p 80 -e busybox echo from-inside",
                          stdout=subprocess.PIPE, text=True, cwd="/",
                          env={"PATH": os.environ["PATH"], "HOME": "/mnt/run", "XDG_RUNTIME_DIR": "/mnt/run"})
     assert server.stdout.readline() == "up\n"

@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 from ordinary import Ordinary
+from test_single import SLEEPER
 
 PROFILE = '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["execve", "execveat"], "action": "SCMP_ACT_ERRNO"}]}'
 
@@ -19,8 +20,9 @@ def refused(world, *options, status=125):
 def given(world):
     """What the options below name."""
     top = world.directory
-    for name in ("ctx", "secrets.d"):
+    for name in ("ctx", "secrets.d", "img", "img/etc"):
         (top / name).mkdir()
+    (top / "img/etc/passwd").write_text("sly:x:33:0::/:/bin/sh\n")
     for name, text in [("file", "x\n"), ("empty", ""), ("p.json", PROFILE),
                        ("vars", "A=1\n\nLD_PRELOAD=/x\n"),
                        ("absent.toml", 'min_abi = 1\n[[rules]]\npath = "/usr"\naccess = ["read", "execute"]\n'
@@ -34,8 +36,8 @@ def given(world):
     (["--tmpfs", "/t:0"], "--tmpfs: '/t:0': nothing fits into no memory"),
     (["--io-limit", "8:0"], '--io-limit: limits nothing; write for example "8:0 rbps=10M wiops=100"'),
     (["--user", "0:"], "--user: '0:': neither USER nor USER:GROUP"),
-    (["--user", "1000:1000", "--group", "5"], "--user: '1000:1000': the group is said by itself: --group"),
-    (["--seccomp-allow", "keyctl"], "--seccomp-allow: there is no --seccomp-profile it could add to"),
+    (["--user", "1000:1000", "--group", "5"], "--group: '5': the user has group '1000' with it already"),
+    (["--seccomp-allow", "keyctl", "--seccomp-mode", "trace", "--seccomp-log", "t"], "--seccomp-allow: a trace lets every call through: leave it out"),
     (["--seccomp-mode", "trace"], "--seccomp-mode: a trace needs a file to go to, --seccomp-log"),
     (["--require-kernel-lockdown", "confidentiality"], "--require-kernel-lockdown: "),
     (["--caps-policy-sha256", "0" * 64], "--caps-policy-sha256: there is no --caps-policy it could be the digest of"),
@@ -59,6 +61,17 @@ def given(world):
     (["--group", "nobodys"], "look up group nobodys: it is not in /etc/group of the host"),
     (["--systemd-credential", "c:/run/secrets/c"], "CREDENTIALS_DIRECTORY is not set"),
     (["--landlock-policy", "absent.toml"], "absent.toml:6:8"),
+    (["--tmpfs", "/usr"], "--tmpfs /usr: mount at /usr: /usr is mounted already"),
+    (["--tmpfs", "/etc"], "--tmpfs /etc: mount at /etc: it would hide the mount at /etc/"),
+    (["--volume", "./ctx:/usr"], "--volume /usr: mount at /usr: /usr is mounted already"),
+    (["--volume", "./ctx:/bin"], "--volume /bin: mount at /bin: a link stands there, to /usr/bin"),
+    (["--secret", "./file:/etc/hosts"], "--secret /etc/hosts: mount at /etc/hosts: /etc/hosts is mounted already"),
+    (["--secret", "./file:/run/secrets/a", "--secret", "./file:/run/secrets/a/b"],
+     "--secret: '/run/secrets/a/b' is below '/run/secrets/a', which is a secret"),
+    (["--rootfs", "/"], "--rootfs: '/' is given to nobody: it is the whole machine"),
+    (["--rootfs", "/etc"], "--rootfs: '/etc' is given to nobody: "),
+    (["--rootfs", "/proc"], "--rootfs: '/proc' is given to nobody: "),
+    (["--rootfs", "img", "--user", "sly"], "set --group 0 if that is meant"),
 ])
 def test_what_is_wrong_is_said_as_it_was_given(world, given, options, words):
     null = os.stat("/dev/null")
@@ -66,6 +79,16 @@ def test_what_is_wrong_is_said_as_it_was_given(world, given, options, words):
     assert words in said and ".writable" not in said, said
     assert world.run("find", world.runtime / "projects", "-mindepth", 1, status=None).stdout == ""
     assert os.stat("/dev/null").st_rdev == null.st_rdev
+
+
+def test_what_is_to_be_executed_is_no_option(world):
+    said = world.nucleus("run", "--", "", status=125).stderr
+    assert "COMMAND: " in said and "--command" not in said
+
+
+def test_a_tree_of_somebody_else_is_no_matter_of_the_group(world):
+    said = Ordinary(world).nucleus("rootfs", "seal", "/mnt/run/..", status=1).stderr
+    assert "EACCES" in said and "group nucleus" not in said and "owner of the tree" in said
 
 
 def test_a_user_may_have_its_group_with_it(world):
@@ -165,15 +188,77 @@ def test_a_runtime_directory_of_somebody_elses_is_not_used(world):
     assert world.run("stat", "-c", "%u %a", "/mnt/tmp/nucleus").stdout == "33 700\n"
 
 
+def test_who_has_no_runtime_directory_has_one_below_tmp(world):
+    """As after su(1), or by cron(8): no XDG_RUNTIME_DIR, and no /run/user/UID."""
+    user = Ordinary(world)
+    del user.environment["XDG_RUNTIME_DIR"]
+    world.run("sh", "-c", "mkdir -p /run/user && mount -t tmpfs -o mode=0755 user /run/user && mount -t tmpfs -o mode=1777 tmp /tmp", cwd="/")
+
+    def run(**options):
+        return user.nucleus("run", "--", "echo", "up", **options)
+
+    assert run().stdout == "up\n"
+    assert world.run("stat", "-c", "%u %a", "/tmp/nucleus-33", cwd="/").stdout == "33 700\n"
+    for make, words in (("ln -s /mnt/run", "it is a symbolic link"), ("install -d -o 1000 -m 0700", "it belongs to user 1000"),
+                        ("install -d -o 33 -m 0755", "its mode is not 0700"), ("touch", "it is no directory")):
+        world.run("sh", "-c", f"rm -r /tmp/nucleus-33 && {make} /tmp/nucleus-33", cwd="/")
+        said = run(status=125).stderr
+        assert f"/tmp/nucleus-33: {words}" in said and "XDG_RUNTIME_DIR is not set" in said, said
+    world.run("install", "-d", "-o", "33", "-m", "0700", "/run/user/33", cwd="/")
+    assert run().stdout == "up\n"
+    assert world.run("ls", "/run/user/33", cwd="/").stdout == "nucleus\n"
+
+
+def test_a_login_finds_what_a_cron_job_started(world):
+    """The one has a runtime directory, the other has one below /tmp: where projects are, is where both look."""
+    user = Ordinary(world)
+    for name in (world.project, f"{world.project}-own"):
+        file = world.write(f'name = "{name}"\n[services.one]\nservice_mode = "agent"\ncommand = ["/bin/sleep", "1000"]\n')
+        world.run("cp", file, f"/mnt/data/{name}.toml")
+    world.run("sh", "-c", "mkdir -p /run/user && mount -t tmpfs -o mode=0755 user /run/user && mount -t tmpfs -o mode=1777 tmp /tmp", cwd="/")
+
+    def nucleus(*arguments, login):
+        user.environment.pop("XDG_RUNTIME_DIR", None)
+        if login:
+            user.environment["XDG_RUNTIME_DIR"] = "/mnt/run"
+        return user.nucleus(*arguments).stdout
+
+    def apply(name=world.project, **who):
+        return nucleus("apply", "--yes", "-f", f"/mnt/data/{name}.toml", **who)
+
+    def projects(directory):
+        return world.run("ls", f"{directory}/projects", cwd="/").stdout.split()
+
+    nucleus("run", "--", "true", login=True)
+    apply(login=False)
+    assert world.project in nucleus("ps", login=True)
+    apply(login=True)
+    nucleus("run", "--", "true", login=True)
+    assert projects("/tmp/nucleus-33") == [world.project] and projects("/mnt/run/nucleus") == []
+    # Where there are some in both, as before: the user's own comes first.
+    user.environment["NUCLEUS_RUNTIME_DIR"] = "/mnt/run/nucleus"
+    apply(f"{world.project}-own", login=True)
+    del user.environment["NUCLEUS_RUNTIME_DIR"]
+    assert projects("/mnt/run/nucleus") == [f"{world.project}-own"]
+    assert world.project not in [line.split()[0] for line in nucleus("ps", login=True).splitlines()]
+    nucleus("destroy", f"{world.project}-own", "--yes", login=True)
+    nucleus("destroy", world.project, "--yes", login=True)
+    assert projects("/tmp/nucleus-33") == projects("/mnt/run/nucleus") == []
+    apply(login=True)
+    assert projects("/mnt/run/nucleus") == [world.project] and projects("/tmp/nucleus-33") == []
+    nucleus("destroy", world.project, "--yes", login=True)
+
+
 def test_a_container_on_no_network_needs_no_program_for_one(world):
     """/dev/net/tun is root's alone here, and so a way out is not to be had."""
     user = Ordinary(world)
     world.run("sh", "-c", "mknod -m 0600 /mnt/tun c 10 200 && mount --bind /mnt/tun /dev/net/tun")
-    done = user.nucleus("run", "-d", "--name", "alone", "--", "sleep", "1000")
+    alone = world.name("alone")
+    done = user.nucleus("run", "-d", "--name", alone, "--", "sleep", "1000")
     assert len(done.stdout.strip()) == 32
-    assert user.nucleus("rm", "--force", "alone").stdout == "alone\n"
+    assert user.nucleus("rm", "--force", alone).stdout == alone + "\n"
     # What wants one has none, and nothing of it is left.
-    said = user.nucleus("run", "-d", "--name", "out", "--network", "bridge", "--", "sleep", "1000", status=125).stderr
+    said = user.nucleus("run", "-d", "--name", world.name("out"), "--network", "bridge", "--", "sleep", "1000", status=125).stderr
     assert "/dev/net/tun" in said, said
     assert json.loads(user.nucleus("ps", "--all", "--output", "json").stdout)["services"] == []
 
@@ -184,3 +269,17 @@ def test_a_file_beside_a_trace_is_nobodys_business(world, given):
     world.nucleus("run", "--seccomp-mode", "trace", "--seccomp-log", "tr", "--", "true")
     assert beside.read_text() == "kept\n" and (given / "tr").read_text()
     assert sorted(path.name for path in given.iterdir() if path.name.startswith((".tr", "tr"))) == ["tr", "tr.writable"]
+
+
+def test_a_variable_without_a_value_is_the_callers(world):
+    world.environment = {**world.environment, "GIVEN_HERE": "a=b"}
+    said = world.nucleus("run", "-e", "GIVEN_HERE", "-e", "GIVEN_NOWHERE", "--", "env").stdout.split("\n")
+    assert "GIVEN_HERE=a=b" in said and not any(line.startswith("GIVEN_NOWHERE") for line in said)
+
+
+def test_a_users_group_stands_in_the_key_too(world):
+    path = world.write(SLEEPER + 'user = "1000:5"\n')
+    world.apply(path)
+    assert world.nucleus("exec", "a", "--", "id", "-u").stdout + world.nucleus("exec", "a", "--", "id", "-g").stdout == "1000\n5\n"
+    world.write(SLEEPER + 'user = "1000"\ngroup = "5"\n')
+    world.nucleus("diff", "-f", path, "--detailed-exitcode", status=0)

@@ -5,8 +5,10 @@ import signal
 import subprocess
 import time
 
+import posture
 import pytest
-from world import wait_for
+from ordinary import Ordinary
+from world import NUCLEUS, wait_for
 
 README = ["read", "write", "close", "openat", "fstat", "mmap", "munmap", "brk", "futex", "clock_gettime"]
 # What busybox, or a dynamic program of glibc, needs to begin.
@@ -93,6 +95,58 @@ def test_arguments_are_traced_for_conditions(world):
     assert denials(done.stderr) == [("socket", "python3", "killed", "once")]
 
 
+CLONES = """
+import ctypes, os, struct, sys, threading
+libc = ctypes.CDLL(None, use_errno=True)
+thread = threading.Thread(target=print, args=("thread",), kwargs={"flush": True})
+thread.start(); thread.join()
+if os.fork() == 0:
+    os._exit(0)
+os.wait()
+if len(sys.argv) > 1:
+    wanted = ctypes.create_string_buffer(struct.pack("11Q", 0x10000000, 0, 0, 0, 17, *[0] * 6), 88)  # CLONE_NEWUSER
+    made = libc.syscall(435, wanted, 88)
+    if made == 0:
+        os._exit(0)
+    print("clone3", made > 0, ctypes.get_errno(), flush=True)
+    made = libc.syscall(56, 0x10000011, 0, 0, 0, 0)
+    if made == 0:
+        os._exit(0)
+    print("clone", made > 0, flush=True)
+"""
+
+
+def test_clone3_is_no_way_round_the_conditions_on_clone(world):
+    """Its flags are in memory: in a trace and under conditions it is not there, and the C library goes on with clone."""
+    who = ["--user", "nobody"]
+    done, seen = trace(world, "python3", "-c", CLONES, options=who)
+    assert done.stdout == "thread\n" and seen["clone3"]["count"] >= 1 and len(seen["clone"]["args"]["0"]) >= 2  # of the thread, of fork
+    assert seen["clone3"]["missing"] is True
+    through = (world.directory / "t.ndjson").read_text().replace(',"missing":true', "")  # as one that let it through writes it
+    (world.directory / "through.ndjson").write_text(through)
+    assert "clone3 is not there (ENOSYS)" in world.nucleus("seccomp", "generate", "--args", "through.ndjson", "-o", "made.json").stderr
+    assert "warning" not in world.nucleus("seccomp", "generate", "--args", "t.ndjson", "-o", "made.json").stderr
+    assert re.search(r"fail with ENOSYS \(1\):\n +clone3\n", world.nucleus("seccomp", "explain", "made.json").stdout)
+    told = world.nucleus("run", *who, "--seccomp-profile", "made.json", "--", "python3", "-c", CLONES)
+    assert (told.stdout, told.stderr) == ("thread\n", "")
+    told = world.nucleus("run", *who, "--seccomp-profile", "made.json", "--", "python3", "-c", CLONES, "try", status=159)
+    assert told.stdout == "thread\nclone3 False 38\n" and denials(told.stderr) == [("clone", "python3", "killed", "once")]
+
+
+def test_what_a_trace_cannot_name_is_told(world):
+    """The names that the table has are in the profile; of the others it is said what becomes of the program."""
+    code = "import ctypes\nl = ctypes.CDLL(None)\nfor n in (469, 999): l.syscall(n, -1, 0, 0, 0, 0)\nprint('end', flush=True)"
+    _, seen = trace(world, "python3", "-c", code)
+    assert seen["file_setattr"]["syscall"] == 469 and seen["syscall_999"]["count"] == 1
+    said = world.nucleus("seccomp", "generate", "t.ndjson", "-o", "made.json").stderr
+    line = 1 + list(seen).index("syscall_999")
+    assert re.search(rf"^t.ndjson:{line}:\d+: warning: /name: no call 'syscall_999' is known, .* the program is killed", said, re.M), said
+    told = world.nucleus("run", "--seccomp-profile", "made.json", "--", "python3", "-c", code, status=159)
+    assert denials(told.stderr) == [("syscall_999", "python3", "killed", "once")] and "unknown" not in told.stderr
+    done = world.nucleus("run", "--seccomp-profile", "made.json", "--", "python3", "-c", code.replace(", 999", ",")).stdout
+    assert done == "end\n"
+
+
 def test_an_interrupted_trace_is_written(world):
     for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         with world.popen("nucleus", "run", "--seccomp-mode", "trace", "--seccomp-log", "t.ndjson", "--", "sleep", "100") as process:
@@ -118,6 +172,11 @@ def test_a_dry_run_says_so(world):
     assert "every call is let through, and recorded in" in done.stdout and not (world.directory / "t.ndjson").exists()
     told = json.loads(world.nucleus("run", "--dry-run", "--seccomp-log-denied", "--output", "json", "--", "true").stdout)
     assert told["seccomp"]["mode"] == "enforce" and told["seccomp"]["log_denied"] is True
+    assert told["seccomp"]["profile"] == "default" and told["seccomp"]["allow"] == []
+    loosened = ["run", "--dry-run", "--seccomp-allow", "ptrace", "--seccomp-allow", "keyctl"]
+    assert "default, and ptrace keyctl; " in world.nucleus(*loosened, "--", "true").stdout
+    told = json.loads(world.nucleus(*loosened, "--output", "json", "--", "true").stdout)
+    assert told["seccomp"]["profile"] == "default" and told["seccomp"]["allow"] == ["ptrace", "keyctl"]
 
 
 def test_landlock_holds_in_a_trace(world):
@@ -133,9 +192,10 @@ def test_landlock_holds_in_a_trace(world):
                       "print(subprocess.check_output(['echo', 'child'])); tempfile.TemporaryFile().write(b'x')"]])
 def test_round_trip(world, command):
     before, _ = trace(world, *command)
-    world.nucleus("seccomp", "generate", "t.ndjson", "-o", "made.json")
-    after = world.nucleus("run", "--seccomp-profile", "made.json", "--", *command)
-    assert (after.stdout, after.stderr) == (before.stdout, before.stderr)
+    for conditions in ([], ["--args"]):
+        world.nucleus("seccomp", "generate", *conditions, "t.ndjson", "-o", "made.json")
+        after = world.nucleus("run", "--seccomp-profile", "made.json", "--", *command)
+        assert (after.stdout, after.stderr) == (before.stdout, before.stderr)
     told = world.nucleus("run", "--seccomp-profile", "made.json", "--", "python3", "-c", "import os; os.sched_rr_get_interval(0)", status=159)
     assert denials(told.stderr)
 
@@ -155,9 +215,10 @@ def test_round_trip_of_servers(world, rootfs, options, command, expected):
     options = ["--rootfs", rootfs, *options]
     done, seen = trace(world, "sh", "-c", command, options=options, timeout=240)
     assert expected in done.stdout and len(seen) > 40
-    world.nucleus("seccomp", "generate", "t.ndjson", "-o", "made.json")
-    done = world.nucleus("run", *options, "--seccomp-profile", "made.json", "--", "sh", "-c", command, timeout=240)
-    assert expected in done.stdout and "denied" not in done.stderr
+    for conditions in ([], ["--args"]):
+        world.nucleus("seccomp", "generate", *conditions, "t.ndjson", "-o", "made.json")
+        done = world.nucleus("run", *options, "--seccomp-profile", "made.json", "--", "sh", "-c", command, timeout=240)
+        assert expected in done.stdout and "denied" not in done.stderr
 
 
 # ---- profiles that do not have what nucleus does ----
@@ -178,6 +239,14 @@ def test_the_second_execution_is_denied(world, init, action, status):
                          status=status)
     assert done.stdout == "first\n"
     assert [(call, program) for call, program, _, _ in denials(done.stderr)] == [("execve", "sh")]
+
+
+@pytest.mark.parametrize("init", [(), ("--init",)])
+def test_what_is_killed_by_its_first_call_was_started(world, init):
+    program = posture.program("killed_at_once.c", "-nostdlib")
+    for _ in range(10):  # it may die before or after it is looked at whether its filter is in force
+        done = world.nucleus("run", *init, "--volume", f"{program.parent}:/opt:ro", "--", f"/opt/{program.name}", status=159)
+        assert "confine" not in done.stderr
 
 
 def test_a_child_dies_as_by_the_kernel_and_its_parent_sees_it(world):
@@ -279,3 +348,123 @@ def test_warnings_of_a_profile_come_each_time(world):
     name = profile(world, [*START, "nosuchcall"], "SCMP_ACT_ERRNO")
     for _ in range(2):
         assert "warning: /syscalls/0/names" in world.nucleus("run", "--seccomp-profile", name, "--", "true").stderr
+
+
+# ---- probes ----
+
+PROBE = ["--health-cmd", "ls / > /dev/null", "--health-interval", "100ms"]
+
+
+@pytest.mark.parametrize("init", [[], ["--init"]])
+def test_what_probes_do_is_in_the_trace_and_in_its_profile(world, init):
+    """A profile that is made of it lets them do it: the service is healthy."""
+    waits = "until test -e done; do sleep 0.05; done"
+    volume = ["--volume", "./v:/v", "--workdir", "/v", *init]
+    (world.directory / "v").mkdir()
+    marked = ["--health-cmd", "ls / > /dev/null && echo > /v/done", "--health-interval", "50ms"]
+    _, seen = trace(world, "sh", "-c", waits, options=[*volume, *marked])
+    assert seen["getdents64"]["count"] >= 2 and seen["execve"]["count"] >= 2
+    (world.directory / "v/done").unlink()
+    world.nucleus("seccomp", "generate", "t.ndjson", "-o", "made.json")
+    done = world.nucleus("run", *volume, *marked, "--on-unhealthy", "stop", "--seccomp-profile", "made.json", "--", "sh", "-c", waits)
+    assert done.stderr == ""
+
+
+def test_what_an_ordinary_users_probes_do_is_in_the_trace(world):
+    ordinary = Ordinary(world)
+    ordinary.nucleus("run", "--seccomp-mode", "trace", "--seccomp-log", "/mnt/run/t.ndjson", "--health-cmd", "ls / > /dev/null && echo > /tmp/done",
+                     "--health-interval", "50ms", "--tmpfs", "/tmp:1M", "--", "sh", "-c", "until test -e /tmp/done; do sleep 0.05; done")
+    assert "getdents64" in world.run("cat", "/mnt/run/t.ndjson").stdout
+
+
+def test_what_a_probe_is_denied_is_named(world):
+    path = profile(world, ["getdents64"], action="SCMP_ACT_ALLOW")
+    text = json.loads((world.directory / path).read_text())
+    for action, outcome in (("SCMP_ACT_ERRNO", "EPERM"), ("SCMP_ACT_KILL_PROCESS", "killed")):
+        text["syscalls"][0]["action"] = action
+        (world.directory / path).write_text(json.dumps(text))
+        done = world.nucleus("run", "--seccomp-profile", path, "--seccomp-log-denied", *PROBE, "--health-retries", "2", "--on-unhealthy", "stop",
+                             "--", "sleep", "1000", status=137)
+        assert [one[:3] for one in denials(done.stderr)] == [("getdents64", "ls", outcome)], done.stderr
+
+
+def test_who_stops_an_unhealthy_workload_says_so(world):
+    path = profile(world, ["getdents64"], action="SCMP_ACT_ALLOW")
+    text = json.loads((world.directory / path).read_text())
+    text["syscalls"][0]["action"] = "SCMP_ACT_KILL_PROCESS"
+    (world.directory / path).write_text(json.dumps(text))
+    unhealthy = [*PROBE[2:], "--health-retries", "2", "--on-unhealthy"]
+    done = world.nucleus("run", "--seccomp-profile", path, "--health-cmd", "exec ls /", *unhealthy, "stop", "--", "sleep", "1000", status=137)
+    assert done.stderr == ("nucleus: the health check, 'exec ls /', failed 2 times in a row: signal 31: it made a system call that the seccomp policy "
+                           "denies (seccomp_log_denied names it); it is stopped\n")
+    done = world.nucleus("run", "--health-cmd", "echo not well; exit 3", *unhealthy, "none", "--", "sleep", "1")
+    assert done.stderr == "nucleus: the health check, 'echo not well; exit 3', failed 2 times in a row: not well; it goes on\n"
+
+
+# ---- nucleus' own policy ----
+
+KEYS = "import ctypes; l = ctypes.CDLL(None, use_errno=True); print(l.syscall(250, 0, -3, 0), ctypes.get_errno())"  # keyctl: EPERM by default
+
+
+def test_the_default_policy_is_a_profile(world):
+    text = world.nucleus("seccomp", "generate", "--default").stdout
+    world.nucleus("seccomp", "generate", "--default", "-o", "own.json")
+    assert (world.directory / "own.json").read_text() == text and json.loads(text)["defaultErrnoRet"] == 38
+    assert world.nucleus("seccomp", "diff", "default", "own.json").stdout == ""
+    assert world.nucleus("seccomp", "explain", "default").stdout == world.nucleus("seccomp", "explain", "own.json").stdout
+    changed = json.loads(text)
+    changed["syscalls"] = [{**rule, "names": [name for name in rule["names"] if name != "keyctl"]} for rule in changed["syscalls"]]
+    changed["syscalls"].append({"names": ["keyctl"], "action": "SCMP_ACT_ALLOW"})
+    (world.directory / "more.json").write_text(json.dumps(changed))
+    assert "keyctl" in world.nucleus("seccomp", "diff", "default", "more.json").stdout
+    for options, said in (([], "-1 1"), (["--seccomp-profile", "own.json"], "-1 1"), (["--seccomp-profile", "more.json"], "-1 126"),
+                          (["--seccomp-allow", "keyctl"], "-1 126")):
+        done = world.nucleus("run", *options, "--", "python3", "-c", KEYS)
+        assert (done.stdout.strip() != "-1 1") == (said != "-1 1"), (options, done.stdout)
+
+
+def test_a_call_is_added_to_the_default_policy(world, rootfs):
+    world.apply(world.write("""
+name = "PROJECT"
+[services.a]
+service_mode = "agent"
+type = "job"
+command = ["python3", "-c", "%s"]
+seccomp_allow = ["keyctl"]
+""" % KEYS))
+    assert world.nucleus("logs", "a").stdout.strip() != "-1 1"
+    done = world.nucleus("run", "--seccomp-allow", "keyctll", "--", "true", status=125)
+    assert "unknown system call 'keyctll', did you mean 'keyctl'?" in done.stderr
+    # What it refuses for a reason is told.
+    done = world.nucleus("run", "--seccomp-allow", "keyctl", "--seccomp-allow", "file_getattr", "--", "true")
+    assert "warning: --seccomp-allow: lets through what the default policy refuses, keyctl: keyrings are not" in done.stderr, done.stderr
+    assert "file_getattr" not in done.stderr, done.stderr
+    # In production nothing of the kind is let through.
+    production = world.write("""
+name = "PROJECT"
+[services.a]
+service_mode = "production"
+rootfs = "ROOTFS"
+memory = "64M"
+command = ["true"]
+seccomp_allow = ["file_getattr", "keyctl", "clone"]
+""".replace("ROOTFS", str(rootfs)))
+    said = world.nucleus("validate", "-f", production, status=None).stderr
+    assert "production refuses what the default policy refuses, keyctl: keyrings are not" in said and "nucleus seccomp generate --default" in said, said
+    assert "refuses, clone: some of its arguments are refused" in said and "file_getattr" not in said, said
+
+
+def test_a_dash_is_standard_input(world):
+    _, seen = trace(world, "true")
+    made = world.run("sh", "-c", f"{NUCLEUS} seccomp generate - < t.ndjson")
+    assert set(json.loads(made.stdout)["syscalls"][0]["names"]) >= set(seen) - {"clone3"}
+    (world.directory / "made.json").write_text(made.stdout)
+    assert world.nucleus("seccomp", "generate", "t.ndjson", "-o", "-").stdout == made.stdout
+    default = world.nucleus("seccomp", "generate", "--default").stdout
+    assert world.nucleus("seccomp", "generate", "--default", "-o", "-").stdout == default
+    assert "execve" in world.run("sh", "-c", f"{NUCLEUS} seccomp explain - < made.json").stdout
+    assert world.run("sh", "-c", f"{NUCLEUS} seccomp diff made.json - < made.json").stdout == ""
+    assert "named twice" in world.run("sh", "-c", f"{NUCLEUS} seccomp diff - - < made.json", status=1).stderr
+    done = world.nucleus("run", "--seccomp-mode", "trace", "--seccomp-log", "-", "--", "true", status=125)
+    assert "--seccomp-log: '-': neither standard input nor output is taken here; './-' is the file of that name" in done.stderr, done.stderr
+    assert not (world.directory / "-").exists()

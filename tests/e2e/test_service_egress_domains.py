@@ -2,13 +2,14 @@
 
 import functools
 import re
+import subprocess
 
 import pytest
 from internet import HERE, OTHER, THERE, Internet
 from nameserver import NameServer
 from test_ipv6 import Internet6, THERE6
 from userspace import BACKENDS, heard, keepers, settled, write
-from world import wait_for
+from world import NUCLEUS, wait_for
 
 every_backend = pytest.mark.parametrize("backend", ["kernel", *BACKENDS])
 
@@ -180,3 +181,27 @@ def test_a_container_with_ipv6_too(world, names6):
     done = world.nucleus("run", "--network", "bridge", "--dns", OTHER, "--egress-allow", "2001:db8:9::/64", "--egress-domain", "six.example",
                          "--", "sh", "-c", script)
     assert done.stdout == "reached\n", done
+
+
+SILENT = "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.bind(('10.99.0.1', 53))\nprint(len(s.recv(512)), flush=True)\nwhile True: s.recv(512)"
+
+
+def test_a_stop_is_heeded_while_names_are_looked_up(world):
+    world.run("sh", "-c", "ip link add d0 type bridge && ip addr add 10.99.0.1/24 dev d0 && ip link set d0 up")
+    path = world.write('''name = "PROJECT"
+[networks.n]
+[services.web]
+command = ["/bin/sleep", "1000"]
+networks = ["n"]
+dns = ["10.99.0.1"]
+egress_domains = ["some.example"]
+''')
+    with world.popen("/usr/bin/python3", "-c", SILENT, stdout=subprocess.PIPE, text=True) as server, \
+         world.popen(NUCLEUS, "apply", "-f", path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as applying:
+        assert int(server.stdout.readline()) > 0, "it was asked"
+        assert world.container("web")["state"] == "starting"
+        world.nucleus("stop", "web", "--timeout", "0s")
+        said = applying.communicate(timeout=60)[0]
+        server.kill()
+    assert applying.returncode != 0 and "somebody asked to stop" in said, said
+    assert "does not stop" not in said and "start pid" not in world.nucleus("events", "web").stdout

@@ -51,14 +51,14 @@ def test_drift_and_diff_agree_about_a_container_file_that_has_ended(world):
 name = "PROJECT"
 service_mode = "agent"
 restart = "no"
-command = ["/bin/sleep", "1"]
+command = ["/bin/sh", "-c", "echo up; sleep 1"]
 """)
     world.apply(path)
     wait_for("it has ended", lambda: not world.containers())
     for command in (("diff", "-f", path), ("drift", world.project)):
         assert "state exited" in world.nucleus(*command, "--detailed-exitcode", status=2).stdout, command
     world.apply(path)
-    assert world.containers()
+    assert world.nucleus("logs", world.project).stdout.count("up") == 2
     # What a command has started is in no file that says it again.
     world.nucleus("destroy", "-f", path, "--yes")
     world.nucleus("run", "-d", "--name", world.project, "--", "true")

@@ -1,10 +1,12 @@
 """`nucleus stop`, `kill`, `wait`, `state`, and what `ps --all` tells of what has ended."""
 import json
+import re
+import shutil
 import subprocess
 import threading
 
 import pytest
-from world import NUCLEUS, controllers, wait_for
+from world import NUCLEUS, children, controllers, wait_for
 
 SERVICE = """
 name = "PROJECT"
@@ -15,8 +17,8 @@ restart = "always"
 STUBBORN = SERVICE.replace("exit 4", "true")
 
 
-def up(world, name="a"):
-    wait_for("it is up", lambda: "up" in world.nucleus("logs", name, status=None).stdout)
+def up(world, name="a", times=1):
+    wait_for("it is up", lambda: world.nucleus("logs", name, status=None).stdout.count("up") >= times)
 
 
 def start(world, text=SERVICE):
@@ -84,10 +86,11 @@ def test_a_stop_wins_over_the_restart_of_what_is_unhealthy(world):
 
 def test_what_is_still_being_prepared_is_stopped(world):
     """A directory is copied for as long as that takes, and no stop waits for a workload."""
-    with world.popen(NUCLEUS, "run", "--service-mode", "agent", "--name", "slow", "--context", "/usr", "--", "/bin/sh", "-c", "echo up; sleep 1000",
+    slow = world.name("slow")
+    with world.popen(NUCLEUS, "run", "--service-mode", "agent", "--name", slow, "--context", "/usr", "--", "/bin/sh", "-c", "echo up; sleep 1000",
                      stdout=subprocess.PIPE, text=True) as process:
-        wait_for("it is there", lambda: "slow" in world.nucleus("ps", "--all").stdout)
-        world.nucleus("stop", "slow", "--timeout", "0s")
+        wait_for("it is there", lambda: slow in world.nucleus("ps", "--all").stdout)
+        world.nucleus("stop", slow, "--timeout", "0s")
         said = process.communicate(timeout=60)[0]
     assert (process.returncode, said) == (143, "")
     assert world.containers("--all") == {}
@@ -105,7 +108,7 @@ def test_kill_sends_the_signal_and_the_restart_policy_says_what_follows(world):
     pid = world.pid("a")
     world.nucleus("kill", "a", "--signal", "TERM")
     wait_for("it was started again", lambda: world.container("a")["restarts"] == 1 and world.container("a")["pid"] not in (None, pid))
-    up(world)
+    up(world, times=2)
     world.nucleus("kill", "a")
     wait_for("and again", lambda: world.container("a")["restarts"] == 2 and world.container("a")["state"] == "running")
     said = world.nucleus("kill", "a", "-s", "SIGUSR1").stderr
@@ -120,7 +123,7 @@ def test_wait_tells_how_it_ended(world):
         world.nucleus("kill", "a", "--signal", "TERM")
         wait_for("it was started again", lambda: world.container("a")["restarts"] == 1 and world.container("a")["state"] == "running")
         assert waiting.poll() is None, "not for good"
-        up(world)
+        up(world, times=2)
         world.nucleus("stop", "a")
         assert waiting.communicate(timeout=30)[0] == "4\n4\n"
     assert world.nucleus("wait", "a").stdout == "4\n"
@@ -129,10 +132,12 @@ def test_wait_tells_how_it_ended(world):
 
 
 def test_wait_for_what_is_in_the_foreground(world):
-    with world.popen(NUCLEUS, "run", "--name", "front", "--", "/bin/sh", "-c", "echo up; read x; exit 9", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    front = world.name("front")
+    with world.popen(NUCLEUS, "run", "--name", front, "--", "/bin/sh", "-c", "echo up; read x; exit 9", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"up\n"
-        with world.popen(NUCLEUS, "wait", "front", stdout=subprocess.PIPE, text=True) as waiting:
-            wait_for("it waits", lambda: "wait front" in "\n".join(world.run("ps", "-e", "-o", "args=").stdout.splitlines()))
+        with world.popen(NUCLEUS, "wait", front, stdout=subprocess.PIPE, text=True) as waiting:
+            wait_for("it waits", lambda: waiting.poll() is not None or
+                     "[pidfd" in world.run("ls", "-l", f"/proc/{world.numbered(waiting)}/fd", status=None).stdout)
             process.stdin.close()
             assert process.wait(30) == 9
             assert waiting.communicate(timeout=30)[0] in ("9\n", "?\n")  # before Linux 6.15 nobody else is told
@@ -141,8 +146,8 @@ def test_wait_for_what_is_in_the_foreground(world):
 def test_wait_for_what_is_removed_as_it_ends(world):
     """The second ends first, and its directory is gone when its turn comes."""
     for name, end in (("w1", "sleep 3; exit 3"), ("w2", "sleep 1.5; exit 4")):
-        world.nucleus("run", "-d", "--rm", "--service-mode", "agent", "--name", name, "--", "/bin/sh", "-c", end)
-    assert world.nucleus("wait", "w1", "w2").stdout == "3\n4\n"
+        world.nucleus("run", "-d", "--rm", "--service-mode", "agent", "--name", world.name(name), "--", "/bin/sh", "-c", end)
+    assert world.nucleus("wait", world.name("w1"), world.name("w2")).stdout == "3\n4\n"
     wait_for("they are removed", lambda: world.containers("--all") == {})
 
 
@@ -244,21 +249,83 @@ command = ["/bin/sleep", "1000"]
     assert world.pid("other") == bystander
     world.nucleus("unpause", "a", status=None)
     world.apply(path)
-    assert world.container("a")["state"] == "running"
+    wait_for("it runs: after a kill it is started again after a while", lambda: world.container("a")["state"] == "running")
     assert world.run("sqlite3", world.state / "applied.db", "pragma integrity_check").stdout == "ok\n"
     world.nucleus("destroy", "-f", path, "--yes")
     world.nothing_left()
 
 
 def test_what_is_in_the_background_is_handled_likewise(world):
-    world.nucleus("run", "-d", "--name", "back", "--", "/bin/sh", "-c", "trap 'exit 4' TERM; echo up; while :; do sleep 0.1; done")
-    up(world, "back")
-    assert world.nucleus("exec", "back", "--", "hostname").stdout == "back\n"
-    assert json.loads(world.nucleus("state", "back").stdout)["status"] == "running"
-    assert [one["name"] for one in world.json("stats")["containers"]] == ["back"]
-    assert world.nucleus("stop", "back").stdout == "back\n"
-    assert world.nucleus("wait", "back").stdout == "4\n"
-    assert world.containers("--all")["back"]["state"] == "stopped"
-    assert [json.loads(line)["event"] for line in world.nucleus("events", "back", "-o", "jsonl").stdout.splitlines()] == ["start", "stop", "exit"]
-    world.nucleus("rm", "back")
+    back = world.name("back")
+    world.nucleus("run", "-d", "--name", back, "--", "/bin/sh", "-c", "trap 'exit 4' TERM; echo up; while :; do sleep 0.1; done")
+    up(world, back)
+    assert world.nucleus("exec", back, "--", "hostname").stdout == back + "\n"
+    assert json.loads(world.nucleus("state", back).stdout)["status"] == "running"
+    assert [one["name"] for one in world.json("stats")["containers"]] == [back]
+    assert world.nucleus("stop", back).stdout == back + "\n"
+    assert world.nucleus("wait", back).stdout == "4\n"
+    assert world.containers("--all")[back]["state"] == "stopped"
+    assert [json.loads(line)["event"] for line in world.nucleus("events", back, "-o", "jsonl").stdout.splitlines()] == ["start", "stop", "exit"]
+    world.nucleus("rm", back)
     assert world.containers("--all") == {}
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_a_stop_that_ends_what_is_left_is_taken_for_no_supervisor(world):
+    path = world.write('name = "PROJECT"\n[services.a]\ncommand = ["/bin/sleep", "1000"]\nstop_signal = "KILL"\n')
+    world.apply(path)
+    world.nucleus("stop", "a")
+    group = next(group for group in world.cgroups() if group.name == "service.a")
+    lock = f"{world.runtime}/projects/{world.project}/service.a/lock"
+    inode = world.run("stat", "-c", "%i", lock).stdout.strip()
+    with world.popen("/bin/sleep", "1000") as stranger:
+        (group / "cgroup.procs").write_text(str(wait_for("it is there", lambda: children(stranger.pid))[0]))
+        with world.popen("strace", "-f", "-qq", "-o", "/dev/null", "-P", lock, "-e", "trace=fcntl", "-e", "inject=fcntl:delay_exit=3000000",
+                         NUCLEUS, "stop", "a", stderr=subprocess.PIPE, text=True) as stopping:
+            wait_for("it has the lock", lambda: re.search(rf"POSIX .*:{inode} 1 EOF", world.run("cat", "/proc/locks").stdout))
+            assert world.container("a")["supervisor_pid"] is None
+            world.apply(path)
+            assert stopping.wait(60) == 0, stopping.stderr.read()
+    assert world.container("a")["state"] == "running"
+
+
+@pytest.fixture
+def left(world):
+    """A stopped service's directory and control group, and a stranger in that."""
+    world.apply(world.write('name = "PROJECT"\n[services.a]\ncommand = ["/bin/sleep", "1000"]\nstop_signal = "KILL"\n'))
+    world.nucleus("stop", "a")
+    group = next(group for group in world.cgroups() if group.name == "service.a")
+    with world.popen("/bin/sleep", "1000") as stranger:
+        (group / "cgroup.procs").write_text(str(wait_for("it is there", lambda: children(stranger.pid))[0]))
+        yield f"{world.runtime}/projects/{world.project}/service.a", group
+        (group / "cgroup.kill").write_text("1")
+
+
+def test_a_stop_fails_where_it_may_not_clear_what_is_left(world, left):
+    directory, group = left
+    world.run("sh", "-c", f"mount --bind {directory}/lock {directory}/lock && mount -o remount,bind,ro {directory}/lock")
+    assert f"{directory}/lock" in world.nucleus("stop", "a", status=1).stderr
+    assert (group / "cgroup.procs").read_text()
+    world.run("umount", f"{directory}/lock")
+    world.nucleus("stop", "a")
+    assert not (group / "cgroup.procs").read_text()
+
+
+def test_a_stop_clears_what_is_left_though_the_lock_is_lost(world, left):
+    directory, group = left
+    world.run("rm", f"{directory}/lock")
+    world.nucleus("stop", "a")
+    assert not (group / "cgroup.procs").read_text()
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_a_stop_waits_for_another_that_clears_what_is_left(world, left):
+    directory, group = left
+    lock = f"{directory}/lock"
+    inode = world.run("stat", "-c", "%i", lock).stdout.strip()
+    with world.popen("strace", "-f", "-qq", "-o", "/dev/null", "-P", lock, "-e", "trace=fcntl", "-e", "inject=fcntl:delay_exit=3000000",
+                     NUCLEUS, "stop", "a", stderr=subprocess.PIPE, text=True) as first:
+        wait_for("it has the lock", lambda: re.search(rf"POSIX .*:{inode} 1 EOF", world.run("cat", "/proc/locks").stdout))
+        world.nucleus("stop", "a")
+        assert not (group / "cgroup.procs").read_text()
+        assert first.wait(60) == 0, first.stderr.read()

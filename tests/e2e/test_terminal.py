@@ -15,10 +15,10 @@ SLOW = SLEEPER + '[services.slow]\ntype = "job"\ncommand = ["/bin/sleep", "2"]\n
 class Terminal:
     """A command of the world on a terminal of its own."""
 
-    def __init__(self, world, *command, **environment):
+    def __init__(self, world, *command, program="nucleus", **environment):
         self.master, slave = pty.openpty()
         environment = {**world.environment, "TERM": "xterm", **environment}
-        self.process = world.popen("nucleus", *command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True)
+        self.process = world.popen(*program.split(), *command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True)
         os.close(slave)
         self.text = ""
 
@@ -69,6 +69,21 @@ def test_it_asks_before_it_destroys_and_takes_no_for_an_answer(world):
     terminal.type("y\n")
     terminal.end(0)
     world.nothing_left()
+
+
+def test_data_that_somebody_comes_to_have_while_it_asks_are_not_deleted(world):
+    def volume(project):
+        return world.write(f'name = "{project}"\n[volumes.v]\npath = "{world.directory}/shared"\n', f"{project}.toml")
+    world.apply(volume(world.project))
+    terminal = Terminal(world, "destroy", world.project, "--delete-data")
+    terminal.read("[y/N]")
+    world.apply(volume(world.project + "two"))
+    terminal.type("y\n")
+    assert "have changed since the plan was made" in terminal.end(4)
+    assert (world.directory / "shared").is_dir()
+    world.nucleus("destroy", world.project + "two", "--yes")
+    world.nucleus("destroy", world.project, "--delete-data", "--yes")
+    assert not (world.directory / "shared").exists()
 
 
 def test_it_does_not_ask_where_nothing_is_taken_away_or_with_yes(world):

@@ -2,6 +2,7 @@
 import json
 import subprocess
 
+import pytest
 from world import wait_for
 
 STACK = """
@@ -57,6 +58,22 @@ def test_a_stack_comes_up_talks_and_goes(world):
     assert data.exists(), "destroy took the data"
     world.apply(path)
     world.nucleus("destroy", world.project, "--delete-data", "--yes")
+    assert not data.exists()
+
+
+def test_data_that_another_volume_has_are_not_deleted(world):
+    """Whichever of the two steps comes first: the same directory by another name, and one in another project."""
+    def volume(project, name):
+        return world.write(f'name = "{project}"\n[volumes.{name}]\npath = "{world.directory}/shared"\n', f"{name}.toml")
+    world.apply(volume(world.project, "a"))
+    data = world.directory / "shared/row"
+    data.write_text("precious")
+    said = world.nucleus("apply", "-f", volume(world.project, "b"), "--delete-data", "--yes").stdout
+    assert data.read_text() == "precious" and f"its data stay, volume.b has them: {world.directory}/shared" in said, said
+    world.apply(volume(world.project + "two", "c"))
+    said = world.nucleus("destroy", world.project, "--delete-data", "--yes").stdout
+    assert data.read_text() == "precious" and f"its data stay, {world.project}two/volume.c has them" in said, said
+    world.nucleus("destroy", world.project + "two", "--delete-data", "--yes")
     assert not data.exists()
 
 
@@ -165,6 +182,23 @@ def test_the_last_one_out_restores_forwarding(world):
     assert forwarding() == "1"
     world.nucleus("destroy", "-f", path, "--yes")
     assert forwarding() == "0"
+
+
+@pytest.mark.parametrize("seconds", ("0", "0.03", "0.06", "0.09"))
+def test_a_short_job_is_not_cleaned_up_before_it_has_been_seen(world, seconds):
+    path = world.write("""
+name = "PROJECT"
+[services.migrate]
+type = "job"
+command = ["/bin/sleep", "%s"]
+[services.web]
+command = ["/bin/sleep", "infinity"]
+depends_on = ["migrate"]
+""" % seconds)
+    world.apply(path)
+    assert world.container("migrate")["state"] == "completed"
+    assert world.container("web")["state"] == "running"
+    world.apply(path, "--detailed-exitcode")
 
 
 def test_a_failing_start_explains_itself_and_stops_only_what_needs_it(world):

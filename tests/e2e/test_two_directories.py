@@ -176,11 +176,11 @@ def test_a_lease_whose_bridge_is_being_made_again_is_chosen_by_nobody_else(world
 @pytest.mark.parametrize("number, code", [("INT", 130), ("TERM", 143)])
 def test_an_interrupt_ends_a_runs_wait_for_the_machines_lock(world, sides, lock, number, code):
     with held(world, HOLD, lock):
-        waits = world.popen(NUCLEUS, "run", "--network", "bridge", "--name", "waits", "--", "echo", "ran", env=sides[1], stdout=subprocess.PIPE,
+        waits = world.popen(NUCLEUS, "run", "--network", "bridge", "--name", world.name("waits"), "--", "echo", "ran", env=sides[1], stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True)
         having = lambda: world.run("sh", "-c", f"find /proc/[0-9]*/fd -lname {LOCK}", status=None).stdout.split()
         wait_for("it to come to the lock", lambda: bridges(world) if lock == 2 else len(having()) > 1)
-        world.run("pkill", f"-{number}", "-f", f"^{NUCLEUS} run .*--name waits")
+        world.run("pkill", f"-{number}", "-f", f"^{NUCLEUS} run .*--name {world.name('waits')}")
         out, err = waits.communicate(timeout=20)
         assert (waits.returncode, out) == (code, "") and f"{LOCK}: interrupted" in err, (waits.returncode, out, err)
         assert bridges(world) == {}
@@ -214,13 +214,13 @@ def test_an_interrupt_ends_an_applys_wait_for_a_lock(world, sides, number):
 
 def test_what_killed_containers_left_is_waited_for_no_longer_than_was_said(world, sides):
     for name in ("a", "b"):
-        left = world.popen(NUCLEUS, "run", "--network", "bridge", "--name", name, "--", "sh", "-c", "echo up; exec sleep 1000", env=sides[0], stdout=subprocess.PIPE, text=True)
+        left = world.popen(NUCLEUS, "run", "--network", "bridge", "--name", world.name(name), "--", "sh", "-c", "echo up; exec sleep 1000", env=sides[0], stdout=subprocess.PIPE, text=True)
         assert left.stdout.readline() == "up\n"
     world.run("pkill", "-KILL", "-f", f"^{NUCLEUS} run ")
     wait_for("they to be gone", lambda: not world.run("pgrep", "-f", f"^{NUCLEUS} run ", status=None).stdout)
     assert len(bridges(world)) == 2
     path = world.directory / "topology.toml"
-    path.write_text(f'name = "{world.project}s"\n[defaults]\nservice_mode = "agent"\n[services.web]\ncommand = ["/bin/sleep", "1000"]\n')
+    path.write_text(f'name = "{world.project}s"\n[defaults]\nservice_mode = "agent"\n[networks.n]\n[services.web]\ncommand = ["/bin/sleep", "1000"]\nnetworks = ["n"]\n')
     with held(world, HOLD, 2):
         world.run(NUCLEUS, "apply", "-f", path, "--lock-timeout", "200ms", env=sides[0], status=5, timeout=20)
     world.run(NUCLEUS, "destroy", f"{world.project}s", env=sides[0])
@@ -230,16 +230,16 @@ def test_what_killed_containers_left_is_waited_for_no_longer_than_was_said(world
 
 def test_rules_of_a_killed_container_are_found_again_when_the_next_of_its_name_is_interrupted(world, sides):
     tables = lambda: re.findall(r"table \w+ (nucleus_\w+)", world.run("nft", "list", "tables").stdout)
-    left = world.popen(NUCLEUS, "run", "--network", "bridge", "--publish", "8080:80", "--name", "a", "--", "sh", "-c", "echo up; exec sleep 1000", env=sides[0],
+    left = world.popen(NUCLEUS, "run", "--network", "bridge", "--publish", "8080:80", "--name", world.name("a"), "--", "sh", "-c", "echo up; exec sleep 1000", env=sides[0],
                        stdout=subprocess.PIPE, text=True)
     assert left.stdout.readline() == "up\n"
     world.run("pkill", "-KILL", "-f", f"^{NUCLEUS} run ")
     wait_for("it to be gone", lambda: not world.run("pgrep", "-f", f"^{NUCLEUS} run ", status=None).stdout)
     assert tables()
     with held(world, HOLD, 2):
-        waits = world.popen(NUCLEUS, "run", "--network", "bridge", "--name", "a", "--", "echo", "ran", env=sides[0], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        waits = world.popen(NUCLEUS, "run", "--network", "bridge", "--name", world.name("a"), "--", "echo", "ran", env=sides[0], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         wait_for("it to come to the lock", lambda: len(world.run("sh", "-c", f"find /proc/[0-9]*/fd -lname {LOCK}", status=None).stdout.split()) > 1)
-        world.run("pkill", "-INT", "-f", f"^{NUCLEUS} run .*--name a")
+        world.run("pkill", "-INT", "-f", f"^{NUCLEUS} run .*--name {world.name('a')}")
         out, _ = waits.communicate(timeout=20)
         assert (waits.returncode, out) == (130, "")
     world.run(NUCLEUS, "run", "--network", "bridge", "--", "true", env=sides[0])
@@ -304,3 +304,55 @@ def test_a_bridge_without_its_address_is_checked_as_a_new_one(world, sides):
     for name, side in ((f"{world.project}a", sides[0]), (f"{world.project}b", sides[1])):
         world.run(NUCLEUS, "destroy", name, env=side, status=None)
     assert bridges(world) == {}
+
+
+def test_a_container_of_that_name_of_the_other_is_not_killed(world, sides):
+    one, two = sides
+    name = world.name("box")
+
+    def state(container):
+        rows = json.loads(world.run(NUCLEUS, "ps", "--all", "--output", "json", env=one).stdout)["services"]
+        return next((row["state"] for row in rows if row["name"] == container), None)
+
+    with world.popen(NUCLEUS, "run", "--name", name, "--", "sleep", "1000", env=one) as first:
+        wait_for("it runs", lambda: state(name) == "running")
+        refused = world.run(NUCLEUS, "run", "--name", name, "--", "true", env=two, status=125).stderr
+        assert "one of that name runs in it, of" in refused and one["NUCLEUS_RUNTIME_DIR"] in refused, refused
+        path = world.write(f'name = "{name}"\n[services.web]\ncommand = ["/bin/sleep", "1000"]\n')
+        for side in sides:
+            world.run(NUCLEUS, "apply", "-f", path, env=side, status=0 if side is one else 1)
+        assert state(f"{name}/web") == "running"
+        # Neither what begins it anew nor what gives it up takes what is there for its own.
+        assert "create" in world.run(NUCLEUS, "diff", "-f", path, env=two).stdout
+        world.run(NUCLEUS, "destroy", name, "--yes", env=two)
+        assert state(f"{name}/web") == "running"
+        world.run(NUCLEUS, "diff", "-f", path, "--detailed-exitcode", env=one)
+        world.run(NUCLEUS, "destroy", name, "--yes", env=one)
+        world.run(NUCLEUS, "apply", "-f", path, env=two)
+        world.run(NUCLEUS, "stop", f"{name}/web", env=two)
+        assert state(name) == "running"
+        world.run(NUCLEUS, "destroy", name, "--yes", env=two)
+        assert first.poll() is None
+        world.kill(world.numbered(first))
+
+
+def test_between_two_runs_a_container_of_the_other_keeps_its_group(world, sides):
+    one, two = sides
+    path = world.write("""
+name = "PROJECT"
+[services.web]
+command = ["/bin/sh", "-c", "exit 1"]
+restart = "always"
+""")
+    world.run(NUCLEUS, "apply", "-f", path, env=one, status=None)
+    shown = lambda: json.loads(world.run(NUCLEUS, "ps", "--all", "--output", "json", env=one).stdout)["services"][0]
+    wait_for("it waits for its next run", lambda: shown()["restarts"] >= 5 and shown()["state"] == "backoff")
+    refused = world.run(NUCLEUS, "apply", "-f", path, env=two, status=1).stderr
+    assert "one of that name runs in it, of " + one["NUCLEUS_RUNTIME_DIR"] in refused, refused
+    # By another way to the same directory it is the same container.
+    link = world.directory / "way"
+    world.run("ln", "-s", one["NUCLEUS_RUNTIME_DIR"], link)
+    assert "missing" not in world.run(NUCLEUS, "diff", "-f", path, env={**one, "NUCLEUS_RUNTIME_DIR": str(link)}).stdout
+    for side in (two, one):
+        world.run(NUCLEUS, "destroy", world.project, "--yes", env=side, status=None)
+    assert world.cgroups() == []

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import time
 
@@ -33,6 +34,23 @@ def test_an_ordinary_user_is_root_inside_and_nobody_else(ordinary):
     assert [line.split()[1] for line in lines[3:]] == ["0" * 16] * 5 + ["1", "2"]
 
 
+@pytest.mark.parametrize("options", [[], ["--userns", "keep-id"]])
+def test_a_dry_run_says_who_it_is_on_the_host(ordinary, options):
+    """The maps that it really has, read where the host's numbers are seen."""
+    told = json.loads(ordinary.nucleus("run", "--dry-run", "--output", "json", *options, "--", "true").stdout)
+    with ordinary.world.popen("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "/mnt/nucleus", "run", *options, "--",
+                              "sh", "-c", "echo up; exec sleep 1000", env=ordinary.environment, cwd="/", stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"up\n"
+        # The workload may speak before its supervisor has written down who it is.
+        pid = wait_for("its pid", lambda: json.loads(ordinary.nucleus("ps", "--output", "json").stdout)["services"][0]["pid"])
+        enforced = {ids: id_map(ordinary.world.run("cat", f"/proc/{pid}/{name}").stdout) for ids, name in (("users", "uid_map"), ("groups", "gid_map"))}
+        ordinary.world.kill(pid)
+    assert {ids: [tuple(line.values()) for line in lines] for ids, lines in told["id_maps"].items()} == enforced
+    assert "user" in told["namespaces"]
+    text = ordinary.nucleus("run", "--dry-run", *options, "--", "true").stdout
+    assert re.search(rf"^users inside +{USER if options else 0} is {USER} \(1\)$", text, re.M), text
+
+
 def test_it_leaves_nothing_and_touches_nothing_of_roots(ordinary):
     ordinary.sh("true")
     left = [path for path in ordinary.world.run("find", "/mnt/run", "-type", "f").stdout.splitlines()]
@@ -42,13 +60,16 @@ def test_it_leaves_nothing_and_touches_nothing_of_roots(ordinary):
 
 @pytest.mark.parametrize("options", [[], ["--init"], ["--hostname", "inside"]])
 def test_its_own_containers_it_can_verify(ordinary, options):
-    with ordinary.world.popen("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "/mnt/nucleus", "run", "--name", "box", *options, "--",
+    box = ordinary.world.name("box")
+    with ordinary.world.popen("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "/mnt/nucleus", "run", "--name", box, *options, "--",
                               "sh", "-c", "echo up; sleep 1000", env=ordinary.environment, cwd="/", stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"up\n"
+        seen = lambda: json.loads(ordinary.nucleus("ps", "--output", "json").stdout)["services"][0]
+        wait_for("it to run", lambda: seen()["state"] == "running")
         done = ordinary.nucleus("verify", "--all")
-        name = "inside" if "--hostname" in options else "box"
+        name = "inside" if "--hostname" in options else box
         assert re.search(rf"host name +{name} +{name} +ok", done.stdout), done.stdout
-        pid = json.loads(ordinary.nucleus("ps", "--output", "json").stdout)["services"][0]["pid"]
+        pid = seen()["pid"]
         ordinary.world.run("nsenter", "-t", pid, "--uts", "hostname", "other")
         assert re.search(rf"host name +{name} +other +differs", ordinary.nucleus("verify", status=1).stdout)
         ordinary.world.kill(pid)
@@ -74,6 +95,17 @@ def test_secrets_and_contexts_work(ordinary):
     assert done.stdout == "x\n"
 
 
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_that_secrets_may_be_swapped_out_is_told_where_there_may_be_swap(ordinary):
+    """In a user namespace no tmpfs is kept from it; tmpfs(5). Where it cannot be read there may be some."""
+    ordinary.world.run("sh", "-c", f"echo key > /mnt/run/key; chown {USER} /mnt/run/key")
+    unread = ("strace", "-f", "-qq", "-o", "/dev/null", "-P", "/proc/swaps", "-e", "inject=open,openat,openat2:error=EACCES")
+    done = ordinary.world.run("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", *unread, "/mnt/nucleus", "run",
+                              "--secret", "/mnt/run/key:/etc/key", "--", "cat", "/etc/key", env=ordinary.environment, cwd="/")
+    assert done.stdout == "key\n" and done.stderr.count("\n") == 1, done.stderr
+    assert "secrets: in a user namespace a tmpfs may be swapped out, and the machine has swap" in done.stderr
+
+
 def test_a_rootfs_of_the_users_own(ordinary, rootfs):
     ordinary.world.run("cp", "-a", rootfs, "/mnt/rootfs")
     done = ordinary.sh("echo $(id -u) $(ls /); echo x > /file", "--rootfs", "/mnt/rootfs", status=2)
@@ -82,9 +114,20 @@ def test_a_rootfs_of_the_users_own(ordinary, rootfs):
 
 def test_groups_that_cannot_be_given_up_are_told(ordinary):
     done = ordinary.sh("true", groups=f"--groups={USER},4")
-    assert "supplementary groups cannot be given up" in done.stderr
+    assert "supplementary groups cannot be given up: " in done.stderr
+    assert "subordinate ids in /etc/subuid and /etc/subgid, and newuidmap, make it possible" in done.stderr
     done = ordinary.nucleus("run", "--additional-group", "4", "--", "true", status=125)
     assert "group 4" in done.stderr
+
+
+@needs_mappers
+def test_why_groups_cannot_be_given_up_is_told(ordinary):
+    def said():
+        return ordinary.sh("true", groups=f"--groups={USER},4").stderr
+
+    assert "cannot be given up: the user has no line in /etc/subuid or none in /etc/subgid" in said()
+    ordinary.world.run("mount", "--bind", "/dev/null", "/usr/bin/newgidmap")
+    assert "cannot be given up: /usr/bin/newgidmap is not there" in said()
 
 
 def test_limits_of_ordinary_users_are_told_or_refused(ordinary):
@@ -102,6 +145,48 @@ def test_keep_id_alone(ordinary):
     done = ordinary.sh("id -u; id -g; cat /proc/self/uid_map; touch /tmp/x; stat -c %u /tmp/x", "--userns", "keep-id")
     lines = done.stdout.splitlines()
     assert lines[:2] == [str(USER), str(USER)] and id_map(lines[2]) == [(USER, 0, 1)] and lines[3] == str(USER)
+
+
+def test_a_working_directory_that_only_the_workload_may_enter(ordinary):
+    """Root of the namespace has no power over what has a group that is none there; the owner needs none."""
+    ordinary.world.run("sh", "-c", f"install -d -o {USER} -g 7 -m 0750 /mnt/data/g; echo seen > /mnt/data/g/sec")
+    given = ["--userns", "keep-id", "--context", "/mnt/data/g", "--context-mode", "bind"]
+    assert ordinary.sh("pwd; cat sec", *given).stdout == "/context\nseen\n"
+    ordinary.world.run("chown", "7", "/mnt/data/g")
+    done = ordinary.sh("true", "--userns", "keep-id", "--volume", "/mnt/data/g:/data:ro", "--workdir", "/data", status=125)
+    assert "working directory /data: Permission denied" in done.stderr
+
+
+def attested(ordinary, status=0):
+    return ordinary.nucleus("run", "--rootfs", "/mnt/data/image", "--verify-rootfs-attestation", "--", "/bin/busybox", "echo", "ran", status=status)
+
+
+@pytest.mark.parametrize("whose", [USER, 0])
+def test_an_attested_root_of_ones_own_or_of_roots(ordinary, whose):
+    """Owners are sealed as the machine has them, and compared where they have other numbers, or none."""
+    ordinary.world.run("sh", "-c", "mkdir -p /mnt/data/image/bin /mnt/data/image/etc; cp /usr/bin/busybox /mnt/data/image/bin; echo > /mnt/data/image/etc/conf")
+    ordinary.world.run("chown", "-R", f"{whose}:{whose}", "/mnt/data/image")
+    if whose == USER:
+        ordinary.nucleus("rootfs", "seal", "/mnt/data/image")
+    else:
+        ordinary.world.nucleus("rootfs", "seal", "/mnt/data/image")
+    ordinary.nucleus("rootfs", "verify", "/mnt/data/image")
+    assert attested(ordinary).stdout == "ran\n"
+    ordinary.world.run("chown", str(USER - whose), "/mnt/data/image/etc/conf")
+    done = attested(ordinary, status=125)
+    assert "etc/conf: its owner is" in done.stderr and done.stdout == ""
+
+
+@needs_mappers
+def test_an_attested_root_of_somebody_who_may_be_a_number_that_was_lent(ordinary):
+    """Whoever has no number is shown as 65534, which is a user's once so many are lent."""
+    ordinary.world.run("sh", "-c", "mkdir -p /mnt/data/image/bin; cp /usr/bin/busybox /mnt/data/image/bin")
+    ordinary.world.nucleus("rootfs", "seal", "/mnt/data/image")
+    ordinary.lend(count=1000)
+    assert attested(ordinary).stdout == "ran\n"
+    ordinary.lend()
+    done = attested(ordinary, status=125)
+    assert "its owner is 65534:65534, sealed 0:0: here 65534 is a user" in done.stderr and done.stdout == "", done
 
 
 @needs_mappers

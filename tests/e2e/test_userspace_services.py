@@ -1,6 +1,7 @@
 """Services whose way out is a program in user space: published ports, rules that hold, what dies and comes back, what changes live."""
 
 import functools
+import hashlib
 import re
 import subprocess
 
@@ -108,7 +109,7 @@ def test_a_link_that_was_bent_is_drift(world, internet, backend):
     path = write(world, backend, PORTS)
     world.apply(path)
     pid = world.pid("service.web")
-    for spoil in (("ip", "route", "del", "default"), ("ip", "address", "add", "10.0.2.77/24", "dev", "eth0")):
+    for spoil in (("ip", "route", "del", "default"), ("ip", "route", "del", "10.0.2.0/24"), ("ip", "address", "add", "10.0.2.77/24", "dev", "eth0")):
         world.inside("service.web", *spoil)
         assert "link of its program" in world.nucleus("diff", "-f", path).stdout
         world.apply(path)
@@ -154,6 +155,57 @@ def test_a_taken_port_is_refused_before_anything(world, internet, backend):
     world.nothing_left()
     world.run("pkill", "-f", "nc -ll")
     holder.wait(timeout=20)
+
+
+def each_on_ports(world, backend, more="", **services):
+    """A topology of services that serve a file of their own on these ports of the machine."""
+    text = 'name = "PROJECT"\n[networks.front]\nsubnet = "10.77.0.0/24"\n'
+    for name, ports in services.items():
+        www = world.directory / name
+        www.mkdir(exist_ok=True)
+        (www / "file").write_text(name)
+        text += f"""[services.{name}]
+command = ["/usr/bin/busybox", "httpd", "-f", "-p", "80", "-h", "/www"]
+volumes = ["{www}:/www:ro"]
+networks = ["front"]
+nat_backend = "{backend}"
+stop_signal = "KILL"
+port_forwards = [{", ".join(f'"{port}:80"' for port in ports)}]
+"""
+    return world.write(text + more)
+
+
+@backends
+def test_a_port_moves_from_one_service_to_another(world, internet, backend):
+    def becomes(more="", **services):
+        path = each_on_ports(world, backend, more, **services)
+        world.apply(path, "--parallelism", "1")
+        settled(world, path)
+        for name, ports in services.items():
+            for port in ports:
+                wait_for(f"{name} on {port}", lambda: fetch(world.run, HERE, port) == hashlib.sha256(name.encode()).hexdigest())
+
+    becomes(a=[8080])
+    becomes(b=[8080])  # a goes, and b comes
+    becomes(a=[8081], b=[8080])
+    for first, second in [(8080, 8081), (8081, 8080)]:
+        becomes(a=[first], b=[second])
+    becomes(a=[8080, 8081], b=[])
+    taker = world.pid("service.b")
+    becomes(a=[], b=[8080, 8081])
+    assert world.pid("service.b") == taker
+    # To what the giver waits for from now on, and back; the key stands in the last table, which is a's.
+    becomes(a=[8080], b=[])
+    becomes('depends_on = ["b"]\n', b=[8080], a=[])
+    becomes('depends_on = ["b"]\n', b=[], a=[8080])
+
+
+def test_a_port_of_what_is_no_target_stays_with_it(world, internet):
+    world.apply(each_on_ports(world, "slirp4netns", a=[8080], b=[]))
+    path = each_on_ports(world, "slirp4netns", a=[], b=[8080])
+    refused = world.apply(path, "--target", "service.b", status=1).stderr
+    assert "service.a has the port, and is left as it is" in refused, refused
+    world.apply(path, "--target", "service.b", "--target", "service.a")
 
 
 # Sends to two hosts, of which one is allowed, from its first moment on.
@@ -246,8 +298,8 @@ def test_run_has_the_same_programs(world, internet, backend, who):
         ordinary = Ordinary(world)
         world.run("sh", "-c", "mknod -m 0666 /mnt/tun c 10 200 && mount --bind /mnt/tun /dev/net/tun")
         nucleus, options = ["setpriv", "--reuid=33", "--regid=33", "--clear-groups", "/mnt/nucleus"], {"env": ordinary.environment, "cwd": "/"}
-    server = world.popen(*nucleus, "run", "--network", "bridge", "--nat-backend", backend, "-p", "8080:80", "--egress-allow", f"{THERE}/32", "--name", "server",
-                         "--", "sh", "-c", f"sleep 2 | busybox nc -w 2 {THERE} 80; busybox nc -w 1 {OTHER} 80; echo up; exec busybox nc -ll -p 80 -e busybox echo page",
+    server = world.popen(*nucleus, "run", "--network", "bridge", "--nat-backend", backend, "-p", "8080:80", "--egress-allow", f"{THERE}/32", "--name", world.name("server"),
+                         "--", "sh", "-c", f"sleep 2 | busybox nc -w 9 {THERE} 80; busybox nc -w 1 {OTHER} 80; echo up; exec busybox nc -ll -p 80 -e busybox echo page",
                          stdout=subprocess.PIPE, text=True, **options)
     assert [server.stdout.readline(), server.stdout.readline()] == [f"{HERE}\n", "up\n"]
 

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -212,6 +213,14 @@ def test_sighup_reads_again_and_sigterm_leaves_what_runs(world, watch):
     world.nothing_left()
 
 
+@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_to_a_manager_of_services_it_does_not_fail_when_it_is_ended_in_the_midst_of_an_apply(world, watch, number, status):
+    path = world.write(PLAIN + 'readiness_exec = "test -e /tmp/well"\n')
+    watched = watch("-f", path, until="create service.web/process")
+    watched.end(number, status)
+    assert "interrupted" in watched.said() and len(world.pids()) == 1
+
+
 def test_the_manager_of_services_is_told(world, watch):
     inside = world.write(PLAIN.replace('"/bin/sleep", "1000"', '"/bin/sh", "-c", "echo got $NOTIFY_SOCKET.; exec sleep 1000"'))
     address = str(world.directory / "notify")
@@ -289,6 +298,7 @@ def test_two_watches_keep_two_topologies(world, watch):
         wait_for("order", lambda path=path: in_order(world, path))
         path.write_text(path.read_text().replace("1000", "2000"))
         watches[name].tells("command changed")
+        wait_for("order", lambda path=path: in_order(world, path))
     for name, one in watches.items():
         assert len(re.findall(r"host end down → up", one.said())) == 1
         one.end()
@@ -411,3 +421,36 @@ def test_only_files_can_be_watched(world):
     assert "read once only" in world.nucleus("apply", "--watch", "-f", "-", status=64).stderr
     path.write_text("nonsense")
     assert "topology.toml:1" in world.nucleus("apply", "--watch", "-f", path, status=1).stderr
+
+
+# ---- no instance of inotify left ----
+
+BLIND = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=inotify_init1", "-e", "inject=inotify_init1:error=EMFILE", NUCLEUS)
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+
+
+@needs_strace
+def test_who_cannot_be_told_of_files_looks_now_and_then(world):
+    path = world.write(PLAIN)
+    said = world.directory / "said"
+    with world.popen(*BLIND, "apply", "--watch", "-f", path, stdout=open(said, "w"), stderr=subprocess.STDOUT) as process:
+        wait_for("it is watched", lambda: "watched" in said.read_text() or process.poll() is not None, 60)
+        assert "raise the sysctl fs.inotify.max_user_instances" in said.read_text(), said.read_text()
+        changed = world.write(PLAIN.replace("1000", "2000"))
+        assert changed == path
+        wait_for("what was written is made", lambda: in_order(world, path), 60)
+        world.run("pkill", "-TERM", "-x", "nucleus")  # strace itself goes on with the supervisor
+        wait_for("it has ended", lambda: "not watched any more" in said.read_text(), 30)
+        process.kill()
+    assert said.read_text().count("max_user_instances") == 1
+
+
+@needs_strace
+@pytest.mark.parametrize("command", [("logs", "--tail", "0"), ("events",)])
+def test_what_is_followed_goes_on(world, command):
+    one = world.name("one")
+    world.nucleus("run", "-d", "--name", one, "--restart", "always", "--", "sh", "-c", "echo tick; sleep 0.3")
+    with world.popen(*BLIND, command[0], "--follow", *command[1:], one, stdout=subprocess.PIPE, text=True) as process:
+        assert [process.stdout.readline() != "" for _ in range(5)] == [True] * 5
+        process.kill()
+    world.nucleus("rm", "-f", one)

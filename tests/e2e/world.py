@@ -1,5 +1,6 @@
 """A world for one test: its own mounts, processes, network and directories, so that nothing of the machine is touched and nothing
-of one test reaches another. cgroups are the exception, they are the machine's: project names are unique, leftovers are found."""
+of one test reaches another. cgroups are the exception, they are the machine's: names of projects and containers are
+unique, leftovers are found."""
 import contextlib
 import json
 import os
@@ -65,6 +66,7 @@ class Started(subprocess.Popen):
         reaped, and whom nsenter leaves behind only the machine's init would reap."""
         if self.poll() is None and (started := descendants(self.pid)):
             kill_all(started)
+            self.send_signal(signal.SIGCONT)  # nsenter stops with its child
         else:
             super().kill()
 
@@ -141,7 +143,7 @@ class World:
     def kill(self, *pids):
         """Until they are gone: whoever is asked next sees what that leaves."""
         numbers = [str(pid).strip() for pid in pids]
-        self.run("sh", "-c", f"kill -KILL {' '.join(numbers)} && while ps -o stat= -p {','.join(numbers)} | grep -qv ^Z; do sleep 0.01; done")
+        self.run("sh", "-c", f"kill -KILL {' '.join(numbers)} 2>/dev/null; while ps -o stat= -p {','.join(numbers)} | grep -qv ^Z; do sleep 0.01; done; true")
 
     def numbered(self, process):
         """The process behind a popen() as the world numbers it: nsenter and unshare execute, and do not fork, but for the pid namespace."""
@@ -170,6 +172,10 @@ class World:
         return self.nucleus("apply", "-f", path, *arguments, status=status)
 
     # ---- what there is ----
+
+    def name(self, word):
+        """For a container: control groups are the machine's, and names are this world's."""
+        return self.project + word
 
     def containers(self, *arguments):
         """What `ps` says, by "PROJECT/NAME"."""

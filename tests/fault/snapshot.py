@@ -144,7 +144,8 @@ def open_files(answers):
             if command.startswith("strace "):
                 continue
             for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
-                yield f"{command}: {re.sub(r':.[0-9]+.$', '', os.readlink(fd))}"
+                file = re.sub(r":.[0-9]+.$", "", os.readlink(fd))
+                yield f"{command}: {re.sub('^/proc/[0-9]+/', '/proc/PID/', file)}"  # the mounts that a supervisor watches
         except OSError:
             continue
 

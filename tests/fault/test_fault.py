@@ -10,6 +10,7 @@ import injector
 import snapshot
 from run_scenario import RUNS, RunTrial
 from scenario import BASE, CHANGES, EGRESS, Trial
+from world import wait_for
 
 RUN = pathlib.Path(__file__).resolve().parent / "run"
 
@@ -37,8 +38,7 @@ def test_a_leak_is_told_by_its_category(trial, category):
     before = snapshot.take(trial.world)
     assert snapshot.difference(before, snapshot.take(trial.world)) == []
     trial.world.run(*LEAKS[category])
-    lines = snapshot.difference(before, snapshot.take(trial.world))
-    assert any(line.startswith(f"{category}: + ") for line in lines), lines
+    wait_for("it to be told", lambda: any(line.startswith(f"{category}: + ") for line in snapshot.difference(before, snapshot.take(trial.world))))
 
 
 def test_a_change_without_a_fault_has_no_problems(trial):

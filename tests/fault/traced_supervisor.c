@@ -1,16 +1,17 @@
-/* Stands in for nucleus-supervisor: has strace(1) attached to itself, then becomes the real one, so that the process that nucleus has
- * started is the traced one. Which service, the real program and strace's words are in a file of the world, DIRECTORY/supervisor-fault:
- * a line each. For another service it becomes the real one at once. */
+/* Stands in for nucleus-supervisor where supervisors are asked for (order.hpp): a child of it for each, which has strace(1) attached to
+ * itself, then becomes the real one. Which service, the real program and strace's words are in a file of the world,
+ * DIRECTORY/supervisor-fault: a line each. For another service it becomes the real one at once. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { kMostWords = 64, kReadyFd = 3, kGroupFd = 4 };
+enum { kMostWords = 64, kOrdersFd = 3, kReadyFd = 3 };  /* the latter in a child */
 
 /* The lines of a file, in place; 0 where there is none. */
 static int Lines(const char* path, char* buffer, size_t size, char** lines) {
@@ -44,7 +45,6 @@ static void Trace(char** words, const char* cgroup) {
   if (between == 0) {
     if (fork() != 0) _exit(0);
     close(kReadyFd);
-    close(kGroupFd);
     int procs = open(cgroup, O_WRONLY | O_CLOEXEC);
     if (procs >= 0 && write(procs, "0", 1) != 1) _exit(1);
     char pid[16];
@@ -65,32 +65,56 @@ static void Trace(char** words, const char* cgroup) {
   for (int i = 0; i < 2000 && !IsTraced(); ++i) usleep(1000);
 }
 
-/* What the real one does with its third word, so that strace need not follow: into the group, in a child that init adopts. */
-static void Detach(int group) {
-  if (fork() != 0) _exit(0);
-  if (group < 0) return;
-  int procs = openat(group, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-  if (procs < 0 || write(procs, "0", 1) != 1) _exit(1);
-  close(procs);
-  close(group);
+/* The descriptors of the next order, the second -1 where there is none, and the directory; 0: nobody is left who would ask. */
+static int Receive(int fds[2], char* text, size_t size) {
+  char control[CMSG_SPACE(2 * sizeof(int))];
+  struct iovec data = {.iov_base = text, .iov_len = size - 1};
+  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  ssize_t got = recvmsg(kOrdersFd, &message, MSG_CMSG_CLOEXEC);
+  struct cmsghdr* header = got > 1 ? CMSG_FIRSTHDR(&message) : NULL;
+  if (header == NULL) return 0;
+  text[got] = '\0';
+  fds[0] = fds[1] = -1;
+  memcpy(fds, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
+  return 1;
 }
 
-int main(int argc, char** argv) {
+/* In the child: into the group, and its pipe where the real one looks for it, with the word that it lives. */
+static void TakePlace(const int fds[2]) {
+  signal(SIGCHLD, SIG_DFL);
+  if (fds[1] >= 0) {
+    int procs = openat(fds[1], "cgroup.procs", O_WRONLY | O_CLOEXEC);
+    if (procs < 0 || write(procs, "0", 1) != 1) _exit(1);
+    close(procs);
+  }
+  if (write(fds[0], ".", 1) != 1 || dup2(fds[0], kReadyFd) < 0) _exit(1);
+}
+
+static void Become(const char* directory) {
   static char buffer[16384];
   char* words[kMostWords];
-  char path[4096];
-  if (argc < 2) return 125;
+  char path[8192];
   /* DIRECTORY/runtime/projects/PROJECT/SERVICE */
-  snprintf(path, sizeof path, "%s/../../../../supervisor-fault", argv[1]);
-  const int count = Lines(path, buffer, sizeof buffer, words);
-  if (count < 4) return 125;
-  const char* service = strrchr(argv[1], '/') + 1;
+  snprintf(path, sizeof path, "%s/../../../../supervisor-fault", directory);
+  if (Lines(path, buffer, sizeof buffer, words) < 4) _exit(125);
   /* service, real program, cgroup.procs of the root, then strace's words */
-  if (strcmp(words[0], service) == 0) {
-    Detach(argc > 3 ? atoi(argv[3]) : -1);
-    argv[3] = NULL;
-    Trace(words + 3, words[2]);
-  }
+  if (strcmp(words[0], strrchr(directory, '/') + 1) == 0) Trace(words + 3, words[2]);
+  char* argv[] = {"nucleus-supervisor", (char*)directory, "3", NULL};
   execv(words[1], argv);
-  return 127;
+  _exit(127);
+}
+
+int main(void) {
+  static char text[4200]; /* a letter, and the directory */
+  int fds[2];
+  signal(SIGCHLD, SIG_IGN);
+  while (Receive(fds, text, sizeof text)) {
+    if (fork() == 0) {
+      TakePlace(fds);
+      Become(text + 1);
+    }
+    close(fds[0]);
+    if (fds[1] >= 0) close(fds[1]);
+  }
+  return 0;
 }

@@ -14,25 +14,30 @@ import xml.etree.ElementTree as xml
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
 
+LINES_OF_A_FAILURE = 20
+
+
 def said(element):
+    """Why, by line."""
     words = element.get("message") or element.text or ""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     # GoogleTest puts file and line first.
-    return next((line for line in lines if not line.rsplit(":", 1)[-1].isdigit()), lines[0] if lines else "no reason given")
+    told = [number for number, line in enumerate(lines) if not line.rsplit(":", 1)[-1].isdigit()]
+    return lines[told[0] if told else 0:] or ["no reason given"]
 
 
 def cases(path):
-    """(name, outcome, words, suite) of every test in a JUnit file."""
+    """(name, outcome, why by line) of every test in a JUnit file."""
     for case in xml.parse(path).getroot().iter("testcase"):
-        outcome, words = PASSED, ""
+        outcome, words = PASSED, [""]
         for kind, tags in ((SKIPPED, ("skipped",)), (FAILED, ("failure", "error"))):
             for element in case:
                 if element.tag in tags:
                     outcome, words = kind, said(element)
         if case.get("status") == "notrun" and outcome == PASSED:  # a disabled test
-            outcome, words = SKIPPED, "disabled"
+            outcome, words = SKIPPED, ["disabled"]
         if outcome == SKIPPED and case.get("result") == "suppressed":
-            words = "disabled"
+            words = ["disabled"]
         name = ".".join(part for part in (case.get("classname"), case.get("name")) if part)
         yield name, outcome, words
 
@@ -47,7 +52,7 @@ def section(directory):
         try:
             of_file = list(cases(path))
         except xml.ParseError as error:
-            of_file = [(path.name, FAILED, f"does not read back: {error}")]
+            of_file = [(path.name, FAILED, [f"does not read back: {error}"])]
         binaries[path.stem] = any(outcome == FAILED for _, outcome, _ in of_file)
         found += [(f"{path.stem}: {name}" if path.stem != "pytest" else name, outcome, words) for name, outcome, words in of_file]
     ctest = directory / "ctest.xml"
@@ -83,7 +88,10 @@ def show(results):
             count[outcome] += 1
             total[outcome] += 1
             if outcome != PASSED:
-                print(f"{outcome.upper():8}{directory.name}: {name}: {words}")
+                first, *further = words
+                print(f"{outcome.upper():8}{directory.name}: {name}: {first}")
+                if outcome == FAILED:
+                    print("".join(f"        {line}\n" for line in further[:LINES_OF_A_FAILURE]), end="")
         seconds = directory / "seconds"
         lines.append(f"{directory.name:10}{seconds.read_text().strip() if seconds.exists() else '?':>6} s"
                      f"{count[PASSED]:6} passed{count[FAILED]:4} failed{count[SKIPPED]:4} skipped")

@@ -43,12 +43,12 @@ def test_wrong_files_are_not(validator, text):
 VALID = [
     'pids = "${PIDS:-5}"', 'protect = "${YES:-true}"', 'restart = "${RESTART:-no}"', "memory = 1073741824", 'memory = "1.5GiB"',
     'stop_timeout = "1m30s"', "stop_timeout = 1.5", "cpus = 0.5", 'cpus = "2"', 'env = ["A=1"]', "environment = { A = 1, B = true }",
-    "labels = { team = 1 }", "user = 70", 'additional_groups = [5, "audio"]', 'stop_signal = "RTMIN+3"', "stop_signal = 15",
+    "labels = { team = 1 }", "user = 70", 'user = "70:audio"', 'additional_groups = [5, "audio"]', 'stop_signal = "RTMIN+3"', "stop_signal = 15",
     'io_limits = [{ device = "8:0", read_bps = "1M", write_iops = 5 }]', 'io_limit = ["8:0 rbps=1M"]', 'volumes = ["v:/a:ro,noexec"]',
     'tmpfs = ["/run:64M", "/b"]', 'health_cmd = "true"', 'health_check = ["true"]', 'health_check = { tcp = 80 }',
     'health_check = { http = 80, path = "/x" }', 'networks = ["n"]\nport_forwards = ["1-2:3-4/udp", "127.0.0.1:80:80"]', 'name = "a"',
     'depends_on = ["b", { service = "j", condition = "completed", restart = true }]', 'dns = ["10.0.0.1"]', 'network = "none"',
-    'runtime = "native"', "detach = true", "secrets = []", 'type = "job"', 'swap = "0"', 'nat_backend = "auto"']
+    'runtime = "native"', "detach = true", "tty = true", "secrets = []", 'type = "job"', 'swap = "0"', 'nat_backend = "auto"']
 
 # Wrong by themselves, so both say so.
 INVALID = [

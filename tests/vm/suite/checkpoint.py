@@ -254,6 +254,8 @@ def test_what_cannot_be_restored_as_it_was_is_not_written_down():
     refused("secrets", "--allow-secrets")
     run("init", "--init")
     refused("init", "mini-init")
+    run("tty", "--tty")
+    refused("tty", "a terminal")
     run("counted", "--seccomp-log-denied")
     refused("counted", "answers system calls")
     out = guest.nucleus("run", "--service-mode", "production", "--memory", "64M", "--rootfs", guest.minimal_rootfs(), "--allow-checkpoint",

@@ -96,7 +96,7 @@ class Ways:
             found.update(self.found({name: way for name, way in ways.items() if found.get(name) != wanted[name]}))
             return found == wanted
         try:
-            guest.wait_for("all ways", right, 30)
+            guest.wait_for("all ways", right, 120)
         except AssertionError:
             wrong = {name: answer for name, answer in found.items() if answer != wanted[name]}
             raise AssertionError(f"{wrong}\n{guest.run('nft', 'list', 'ruleset')[:6000]}") from None

@@ -52,7 +52,8 @@ def test_both_modes_run_side_by_side():
     guest.nucleus("apply", "-f", str(FILE))
     strict, loose = (pids()[f"neighbours/{name}"] for name in ("strict", "loose"))
     # Agent mode executes the workload as PID 1; production puts an init before it.
-    assert field(loose, "Name") == "sleep" and field(strict, "Name") not in ("sh", "busybox")
+    guest.wait_for("the workload itself", lambda: field(loose, "Name") == "sleep")
+    assert field(strict, "Name") not in ("sh", "busybox")
     for pid in (strict, loose):
         assert field(pid, "NSpid").split()[-1] == "1" and int(field(pid, "CapBnd"), 16) == 0
         assert field(pid, "Seccomp") == "2"

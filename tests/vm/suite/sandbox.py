@@ -28,6 +28,11 @@ def ordinary(*arguments, env=None, **options):
                      env=environment, cwd="/", **options)
 
 
+def runs(name):
+    guest.wait_for("it to run", lambda: [row for row in json.loads(guest.nucleus("ps", "--output", "json"))["services"]
+                                         if row["name"] == name and row["state"] == "running"])
+
+
 def left():
     groups = [str(path) for path in pathlib.Path("/sys/fs/cgroup").glob("**/nucleus/_/*") if path.is_dir()]
     files = [str(path) for path in pathlib.Path("/run/nucleus/projects/_").glob("*")]
@@ -78,10 +83,11 @@ def test_production_has_secrets_on_tmpfs_and_an_attested_root():
 
 
 def test_production_passes_signals_on_and_nothing_outlives_it():
-    command = [guest.NUCLEUS, "run", *PRODUCTION, "--rootfs", guest.minimal_rootfs(), "--",
+    command = [guest.NUCLEUS, "run", *PRODUCTION, "--rootfs", guest.minimal_rootfs(), "--name", "told", "--",
                "sh", "-c", "trap 'echo got; exit 9' TERM; echo up; while :; do sleep 0.1; done"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "up\n"
+        runs("told")
         verified = json.loads(guest.nucleus("verify", "--output", "json", status=None))
         process.send_signal(signal.SIGTERM)
         assert process.stdout.read() == "got\n"
@@ -98,6 +104,7 @@ def test_verify_finds_production_as_it_was_asked():
                "sh", "-c", "echo up; read end"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "up\n"
+        runs("proven")
         out = guest.nucleus("verify", "--all", "proven")
         process.stdin.close()
         process.wait()
