@@ -1,9 +1,10 @@
 // Where the program begins: MapAgain for the commands that have it run from a clone of its file, while there is least
-// to be mapped, then the C library's own beginning.
+// to be mapped, and the network namespace of a run, which takes as long as the C library's own beginning, then that.
 #include <link.h>
 #include <cstddef>
 #include <cstdint>
 
+#include "actuators/netns/ahead_work.hpp"
 #include "actuators/process/map_again.hpp"
 
 #if defined(__x86_64__) && !defined(NUCLEUS_SANITIZED)
@@ -15,11 +16,22 @@ bool Is(const char* word, const char* other) {
   return *word == *other;
 }
 
+// Whether a word is one of them that are ours.
+template <class... Options>
+bool HasAny(const char* const* words, Options... options) {
+  for (; *words != nullptr && !Is(*words, "--"); ++words)
+    if ((Is(*words, options) || ...)) return true;
+  return false;
+}
+
 // What is started in the background is of its supervisor's making, and no process of this file's.
 bool StaysBehind(const char* const* words) {
-  for (; *words != nullptr && !Is(*words, "--"); ++words)
-    if (Is(*words, "-d") || Is(*words, "--detach")) return true;
-  return false;
+  return HasAny(words, "-d", "--detach");
+}
+
+// Where it turns out not to be needed it goes with us.
+bool MakesNamespace(const char* const* words) {
+  return Is(*words, "run") && !HasAny(words, "-h", "--help", "--dry-run");
 }
 
 // Who is told by another than the first word is executed again.
@@ -40,7 +52,10 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void NucleusBegin(const std:
   const auto* words = reinterpret_cast<const char* const*>(stack + 1);
   const std::uintptr_t* after = stack + 1 + stack[0] + 1;  // the environment
   while (*after != 0) ++after;
-  if (stack[0] > 1 && StaysInFront(words + 1) && IsRoot(after + 1)) nucleus::process::MapAgain(stack, after + 1);
+  if (stack[0] < 2 || !StaysInFront(words + 1) || !IsRoot(after + 1)) return;
+  nucleus::process::MapAgain(stack, after + 1);
+  if (!MakesNamespace(words + 1)) return;
+  if (auto clone = nucleus::process::TakeClone()) nucleus::netns::NucleusBeginAhead(clone.release());
 }
 
 // The psABI's process initialization: the stack pointer is at argc, rdx is for atexit(3).

@@ -1,13 +1,12 @@
 #include "actuators/netns/ahead.hpp"
 
-#include <fcntl.h>
-#include <sched.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <utility>
 
-#include "actuators/sys/loopback.hpp"
+#include "actuators/sys/processors.hpp"
 
 namespace nucleus::netns {
 
@@ -15,64 +14,74 @@ namespace {
 
 constexpr std::size_t kStackSize = 64 << 10;
 
+// how: FUTEX_WAIT, as whoever wakes has it. The kernel is asked in any case: who records its calls sees the wait.
+void WaitWhile(std::atomic<std::uint32_t>& word, std::uint32_t value, int how) {
+  do ::syscall(SYS_futex, &word, how, value, nullptr);
+  while (word.load() == value);
+}
+
+Result<> Said(const AheadWork::Failure& failure) {
+  switch (failure.step) {
+    case AheadWork::Step::kNone:
+      break;
+    case AheadWork::Step::kUnshare:
+      return FailSys("unshare", "network namespace", failure.error);
+    case AheadWork::Step::kOpen:
+      return FailSys("open", kOwnNamespace, failure.error);
+    case AheadWork::Step::kRaise:
+      return FailSys("raise", "loopback", failure.error);
+  }
+  return {};
+}
+
 }  // namespace
 
-// System calls only: memory that a thread allocates comes from a heap of its own, which costs more than what is done.
-void NamespaceAhead::Make() {
-  // Of the calling thread alone; unshare(2).
-  if (::unshare(CLONE_NEWNET) != 0) {
-    not_made_ = {"unshare", "network namespace", errno};
-    return;
-  }
-  constexpr const char* kOwn = "/proc/thread-self/ns/net";
-  made_.reset(::open(kOwn, O_RDONLY | O_CLOEXEC));
-  if (!made_) not_made_ = {"open", kOwn, errno};
-}
-
-void NamespaceAhead::RaiseLoopback() {
-  if (!sys::RaiseLoopback()) not_raised_ = {"raise", "loopback", errno};
-}
-
-NamespaceAhead::NamespaceAhead(sys::Fd closed) : closed_(std::move(closed)) {
+NamespaceAhead::NamespaceAhead(sys::Fd closed) {
+  work_ = TakeBegun();
+  if (work_ != nullptr) return;
+  work_ = &own_;
   pthread_attr_t attributes;
   ::pthread_attr_init(&attributes);
   ::pthread_attr_setstacksize(&attributes, kStackSize);
-  const auto run = [](void* self) -> void* {
-    auto& ahead = *static_cast<NamespaceAhead*>(self);
-    ahead.Make();
-    const bool made = ahead.not_made_.operation == nullptr;
-    ahead.is_made_ = true;
-    ahead.is_made_.notify_one();
-    if (made) ahead.RaiseLoopback();
-    ahead.closed_.reset();
+  const auto run = [](void* work) -> void* {
+    Work(*static_cast<AheadWork*>(work));
     return nullptr;
   };
-  const int error = ::pthread_create(&maker_, &attributes, run, this);
+  own_.closed = closed.get();
+  const int error = ::pthread_create(&maker_, &attributes, run, &own_);
   ::pthread_attr_destroy(&attributes);
   running_ = error == 0;
-  if (running_) return;
-  not_made_ = {"start", "a thread", error};
-  is_made_ = true;
+  if (running_) {
+    (void)closed.release();
+  } else {
+    no_thread_ = true;
+    error_ = error;
+  }
 }
 
 NamespaceAhead::~NamespaceAhead() {
   Join();
+  const sys::Fd not_taken(std::exchange(work_->file, -1));
 }
 
 void NamespaceAhead::Join() {
   if (std::exchange(running_, false)) ::pthread_join(maker_, nullptr);
+  // The kernel's wake is of a futex that processes may share.
+  if (const std::uint32_t thread = work_->thread.load(); thread != 0) WaitWhile(work_->thread, thread, FUTEX_WAIT);
 }
 
 Result<sys::Fd> NamespaceAhead::Take() {
-  is_made_.wait(false);
-  if (not_made_.operation != nullptr) return FailSys(not_made_.operation, not_made_.subject, not_made_.error);
-  return std::move(made_);
+  if (no_thread_) return FailSys("start", "a thread", error_);
+  // Any processor, now that it is waited for.
+  if (const auto thread = work_->thread.load(); thread != 0 && work_->made.load() == 0) sys::Processors().Give(thread);
+  WaitWhile(work_->made, 0, FUTEX_WAIT_PRIVATE);
+  TRY(Said(work_->not_made));
+  return sys::Fd(std::exchange(work_->file, -1));
 }
 
 Result<> NamespaceAhead::Finish() {
   Join();
-  if (not_raised_.operation != nullptr) return FailSys(not_raised_.operation, not_raised_.subject, not_raised_.error);
-  return {};
+  return Said(work_->not_raised);
 }
 
 }  // namespace nucleus::netns

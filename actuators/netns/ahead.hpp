@@ -8,8 +8,7 @@
 
 #include <pthread.h>
 
-#include <atomic>
-
+#include "actuators/netns/ahead_work.hpp"
 #include "actuators/sys/fd.hpp"
 #include "spec/core/error.hpp"
 
@@ -17,8 +16,8 @@ namespace nucleus::netns {
 
 class NamespaceAhead {
  public:
-  // Begins. Signals that the caller holds back are held back in the thread too. closed: by the thread, what the caller
-  // would have to wait for.
+  // Begins, or goes on with what the program's entry point has begun. Signals that the caller holds back are held back
+  // in the thread too. closed: by the thread, what the caller would have to wait for.
   explicit NamespaceAhead(sys::Fd closed = {});
   NamespaceAhead(const NamespaceAhead&) = delete;
   NamespaceAhead& operator=(const NamespaceAhead&) = delete;
@@ -30,24 +29,14 @@ class NamespaceAhead {
   Result<> Finish();
 
  private:
-  struct Failure {
-    const char* operation = nullptr;  // null: none
-    const char* subject = "";
-    int error = 0;
-  };
-  void Make();
-  void RaiseLoopback();
   void Join();
 
+  AheadWork own_;
+  AheadWork* work_ = nullptr;
   pthread_t maker_{};
-  bool running_ = false;
-  // The thread's, until it says so.
-  std::atomic<bool> is_made_ = false;
-  sys::Fd made_;
-  Failure not_made_;
-  // The thread's, until it has been joined.
-  sys::Fd closed_;
-  Failure not_raised_;
+  bool running_ = false;  // the maker
+  bool no_thread_ = false;
+  int error_ = 0;  // why there is none
 };
 
 }  // namespace nucleus::netns
