@@ -4,7 +4,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -16,12 +15,14 @@
 #include <chrono>
 #include <cstring>
 
+#include "actuators/process/around_clone.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/process/child_answer.hpp"
 #include "actuators/process/child_data.hpp"
 #include "actuators/process/child_listener.hpp"
 #include "actuators/process/user_namespace.hpp"
 #include "actuators/sys/clone3.hpp"
+#include "actuators/sys/clone_onto.hpp"
 #include "actuators/sys/file.hpp"
 #include "actuators/sys/living_thread.hpp"
 #include "actuators/sys/openat2.hpp"
@@ -31,7 +32,6 @@ namespace nucleus::process {
 
 namespace {
 
-constexpr std::uint64_t kAllSignals = ~0ULL;
 // Back to how a program expects to find them; signal(7). What the parent ignores would stay ignored over exec.
 void ResetSignals() {
   struct {
@@ -103,7 +103,7 @@ bool SetUp(Child& child) {
   if (!TakeStandardFiles(child)) return false;
   child.proc_self = ::open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (child.proc_self < 0) return child.Fail(Step::kNamespaces, Call::kOpen);
-  ResetOomScore(child);
+  if (!child.shares_memory) ResetOomScore(child);
   if (!EnterNamespaces(child)) return false;
   if (child.pidns_container < 0 &&
       !(LeaveHostMounts(child) && BuildRoot(child) && AwaitHooks(child) && EnterRoot(child) && AuditMounts(child)))
@@ -112,8 +112,10 @@ bool SetUp(Child& child) {
 }
 
 [[noreturn]] void RunChild(Child& child) {
+  ::close(child.parents_end);  // or it would not notice when the parent dies
   if (SetUp(child)) {
     [[maybe_unused]] const auto wrote = ::write(child.channel, child.used_chroot ? &kReadyInChroot : &kReady, 1);
+    if (child.go != nullptr) child.go->LookFor();
     AwaitParent(child);
     constexpr std::uint64_t kNone = 0;
     ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &kNone, nullptr, sizeof kNone);
@@ -143,7 +145,7 @@ struct CloneRequest {
   int container = -1;
   bool join = false;  // the child moves itself into the cgroup
   int patience_ms = 60'000;
-  Inspection inspect = {}, meanwhile = {}, built = {};
+  Company company = {};
 };
 
 struct SocketPair {
@@ -203,63 +205,22 @@ Result<> Release(const Buffers& data, const CloneRequest& request, const Running
   return GoOn(channel);
 }
 
-// A child may be looked at through /proc by whoever shares its ids only while it is dumpable, and a namespace other
-// than the machine's has no power over files of /proc that are not its own: until its maps are written it has to be.
-class Dumpable {
- public:
-  explicit Dumpable(bool wanted) : before_(wanted ? ::prctl(PR_GET_DUMPABLE) : -1) {
-    if (wanted) ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-  }
-  Dumpable(const Dumpable&) = delete;
-  Dumpable& operator=(const Dumpable&) = delete;
-  ~Dumpable() {
-    if (before_ == 0) ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  }
+// A mini-init stays what it was cloned as; the kernel wants a memory of its own for who is in another time namespace;
+// and what asks the supervisor has a second thread, or is in a user namespace, is rare enough.
+bool MayShare(const Buffers& data) {
+  const Launch& launch = data.launch;
+  return !launch.init && !launch.time_namespace && !launch.user_namespace.enabled && !data.listens;
+}
 
- private:
-  int before_;
-};
-
-// Whoever is in a pid namespace may read the command line of all who are, proc_pid_cmdline(5): that of a mini-init as
-// long as it lives, and of who enters until it executes. Ours names host paths, and what the operator has asked for: a
-// child is born with a name only. The kernel has put the words, then the environment, then the name of the file one
-// behind the other; execve(2).
-class WordsHidden {
- public:
-  WordsHidden() {
-    constexpr std::string_view kName = "nucleus";
-    const auto begin = reinterpret_cast<std::uintptr_t>(program_invocation_name);
-    std::uintptr_t end = ::getauxval(AT_EXECFN);
-    for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
-      const auto at = reinterpret_cast<std::uintptr_t>(*variable);  // of one that was set by ourselves: elsewhere
-      if (at > begin && at < end) end = at;
-    }
-    if (end <= begin + kName.size()) return;
-    words_ = program_invocation_name;
-    before_.assign(words_, end - begin);
-    std::memset(words_, 0, before_.size());
-    kName.copy(words_, kName.size());
-  }
-  WordsHidden(const WordsHidden&) = delete;
-  WordsHidden& operator=(const WordsHidden&) = delete;
-  ~WordsHidden() { before_.copy(words_, before_.size()); }
-
- private:
-  char* words_ = nullptr;
-  std::string before_;
-};
-
-// No handler of ours may run in the child.
-class SignalsHeld {
- public:
-  SignalsHeld() { ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &kAllSignals, &before_, sizeof before_); }
-  SignalsHeld(const SignalsHeld&) = delete;
-  SignalsHeld& operator=(const SignalsHeld&) = delete;
-  ~SignalsHeld() { ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before_, nullptr, sizeof before_); }
-
- private:
-  std::uint64_t before_ = 0;
-};
+// The pid, or a negative error. Everything is shared with the child until it executes, and the loan is its own.
+pid_t CloneOnLoan(std::uint64_t flags, int cgroup, int* pidfd, const Loan& loan, Child& child) {
+  clone_args arguments = sys::CloneArguments(flags | CLONE_VM | CLONE_SETTLS, cgroup, pidfd, SIGCHLD);
+  arguments.stack = loan.stack;
+  arguments.stack_size = loan.stack_size;
+  arguments.tls = loan.memory;
+  const auto run = [](void* own) { RunChild(*static_cast<Child*>(own)); };
+  return static_cast<pid_t>(sys::CloneOnto(arguments, run, &child));
+}
 
 Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& request);
 
@@ -317,6 +278,11 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
   child.terminal = terminal.child.get();
   child.size = stdio.size;
   child.channel = channel.child.get();
+  const Company& company = request.company;
+  const Loan* const loan = MayShare(data) ? company.loan : nullptr;
+  SharedWord go;
+  child.shares_memory = loan != nullptr;
+  child.go = loan != nullptr && loan->may_look ? &go : nullptr;
   child.pidns_container = request.container;
   child.netns = request.netns;
   child.own_network = (request.flags & CLONE_NEWNET) != 0;
@@ -338,15 +304,19 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
     return FailSys("enter", "network namespace " + data.launch.netns);
   {
     const SignalsHeld held;
-    const WordsHidden hidden;
     int pidfd = -1;
-    // A child of our parent's tells it as we do; clone(2), CLONE_PARENT.
-    const int exit_signal = (request.flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD;
-    running.pid = sys::Clone3(request.flags, request.join ? -1 : request.cgroup, &pidfd, exit_signal);
-    err = errno;
-    if (running.pid == 0) {
-      ::close(channel.parent.get());  // or the child would not notice when the parent dies
-      RunChild(child);
+    const int cgroup = request.join ? -1 : request.cgroup;
+    child.parents_end = channel.parent.get();
+    if (loan != nullptr) {
+      running.pid = CloneOnLoan(request.flags, cgroup, &pidfd, *loan, child);
+      err = -running.pid;
+    } else {
+      const WordsHidden hidden;
+      // A child of our parent's tells it as we do; clone(2), CLONE_PARENT.
+      const int exit_signal = (request.flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD;
+      running.pid = sys::Clone3(request.flags, cgroup, &pidfd, exit_signal);
+      err = errno;
+      if (running.pid == 0) RunChild(child);
     }
     running.pidfd.reset(pidfd);
   }
@@ -365,11 +335,11 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
       return Fail(std::move(released).error());
     }
   }
-  if (auto done = request.meanwhile ? request.meanwhile(running.pid) : Result<>(); !done) {
+  if (auto done = company.meanwhile ? company.meanwhile(running.pid) : Result<>(); !done) {
     KillAndReap(running);
     return Fail(std::move(done).error());
   }
-  const Looks looks{.built = request.built, .inspect = request.inspect};
+  const Looks looks{.built = company.built, .inspect = company.inspect, .go = child.go};
   const ChildAnswer answer = ReadAnswer(channel.parent, listener, looks, request.patience_ms, running.pid);
   running.listener = listener.Listener();
   return Conclude(data, stdio, request, std::move(running), answer, terminal.parent);
@@ -391,15 +361,11 @@ void ReportAndExit(Child& child) {
   ::_exit(125);
 }
 
-Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Inspection& inspect,
-                      const Inspection& meanwhile, const Inspection& built) {
+Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Company& company) {
   Buffers& data = prepared.buffers();
   const Launch& launch = data.launch;
   const bool user = launch.user_namespace.enabled;
-  CloneRequest request{.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS,
-                       .inspect = inspect,
-                       .meanwhile = meanwhile,
-                       .built = built};
+  CloneRequest request{.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS, .company = company};
   if (user) request.flags |= CLONE_NEWUSER;
   if (launch.time_namespace) request.flags |= CLONE_NEWTIME;
   sys::Fd cgroup, netns;

@@ -22,6 +22,7 @@
 #include <functional>
 #include <memory>
 
+#include "actuators/process/beside_thread.hpp"
 #include "actuators/sys/fd.hpp"
 #include "attest/walk.hpp"
 #include "spec/core/error.hpp"
@@ -46,9 +47,10 @@ class Prepared {
 int NamespacesOf(const Launch& launch);  // CLONE_NEW* that a process of the container is in, but for the pid namespace
 
 // A whole container. kInvalid where the launch cannot be meant; kUnsupported where it asks for a protection that this
-// kernel does not have and that was said to be required. walk: of trees that are copied or verified; kInterrupted where
-// it was stopped.
+// kernel does not have and that was said to be required. The launch is the caller's as long as what was prepared is
+// there, or handed over. walk: of trees that are copied or verified; kInterrupted where it was stopped.
 Result<Prepared> Prepare(const Launch& launch, const attest::WalkOptions& walk = {});
+Result<Prepared> Prepare(Launch&& launch, const attest::WalkOptions& walk = {});
 // Another command in a running container of that launch: its identity, limits and confinement, but no set-up of a root.
 // attended: the caller answers its calls, as the workload's; else nobody does, and they are neither traced nor named.
 Result<Prepared> PrepareInside(const Launch& launch, const std::vector<std::string>& argv, bool attended = false);
@@ -81,9 +83,14 @@ struct Running {
 //
 // built: where the launch has hooks for it, called with the process while it waits in its namespaces, with its mounts
 // in place and the machine's root.
+//
+// loan: what a child that shares our memory needs, where this one may; docs/decisions/0032. Null: it is copied.
 using Inspection = std::function<Result<>(pid_t pid)>;
-Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Inspection& inspect = {},
-                      const Inspection& meanwhile = {}, const Inspection& built = {});
+struct Company {
+  Inspection inspect = {}, meanwhile = {}, built = {};
+  const Loan* loan = nullptr;
+};
+Result<Running> Spawn(const Prepared& prepared, const Stdio& stdio, const Company& company = {});
 
 // Runs it in all namespaces of the process behind `container` (a pidfd of its PID 1), in the cgroup behind `cgroup`
 // (-1: the caller's). kTimeout where the program is not executed within patience_ms: in a frozen group nothing moves.

@@ -55,6 +55,7 @@ ChildAnswer ReadAnswer(const sys::Fd& channel, ListenerWait& listener, const Loo
       return answer;
     }
     deadline = Clock::now() + patience;
+    if (looks.go != nullptr) looks.go->Say();
     (void)GoOn(channel);  // where it has died in between it says no more, which tells
   }
   const char* at = buffer.data();

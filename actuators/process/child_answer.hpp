@@ -25,6 +25,7 @@ struct ChildAnswer {
 struct Looks {
   const Inspection& built;
   const Inspection& inspect;
+  SharedWord* go = nullptr;
 };
 
 // patience_ms: for each part of the way between two looks.

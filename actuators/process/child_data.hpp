@@ -9,10 +9,13 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "actuators/process/child.hpp"
+#include "actuators/process/shared_word.hpp"
 #include "actuators/sys/mount_api.hpp"
 
 namespace nucleus::process {
@@ -113,7 +116,13 @@ struct KnownMount {
 };
 
 struct Buffers {
-  Launch launch;
+  explicit Buffers(const Launch& given) : launch(given) {}
+  explicit Buffers(Launch&& given) : own(std::move(given)), launch(*own) {}
+  Buffers(const Buffers&) = delete;
+  Buffers& operator=(const Buffers&) = delete;
+
+  const std::optional<Launch> own;
+  const Launch& launch;               // that, or the caller's
   bool inside = false;                // another process of a running container
   bool attended = false;              // inside, and what its seccomp program asks about is answered
   bool keep_groups = false;           // supplementary groups cannot be changed here, setgroups(2) is denied
@@ -157,10 +166,13 @@ struct Handover {
 // The state of the interpreter. Descriptors are plain numbers on purpose: exec or exit closes them all.
 struct Child {
   Buffers& data;
-  int join_cgroup = -1;      // a directory to move into; -1: born where it belongs
-  int channel = -1;          // a socket: failures go up, a byte comes down for each thing that is waited for
-  int pidns_container = -1;  // pidfd of the container to enter, or -1
-  bool own_network = false;  // born with a network namespace in which nothing is up
+  int join_cgroup = -1;        // a directory to move into; -1: born where it belongs
+  int parents_end = -1;        // of the channel
+  int channel = -1;            // a socket: failures go up, a byte comes down for each thing that is waited for
+  bool shares_memory = false;  // with its parent, until it executes
+  SharedWord* go = nullptr;    // beside the channel, where a look at it saves time
+  int pidns_container = -1;    // pidfd of the container to enter, or -1
+  bool own_network = false;    // born with a network namespace in which nothing is up
   int netns = -1;
   bool used_chroot = false;  // pivot_root failed, and that is allowed
   int standard[3] = {-1, -1, -1};

@@ -26,13 +26,8 @@ std::size_t OpenFiles() {
   return count;
 }
 
-class FailureTest : public testing::Test {
+class FailureTest : public OfBothKinds {
  protected:
-  static void SetUpTestSuite() { isolated_ = Isolate(); }
-  void SetUp() override {
-    if (!isolated_) GTEST_SKIP() << "needs CAP_SYS_ADMIN and " << kBusybox;
-  }
-
   static void Expect(const Launch& launch, std::string_view message, int exit_code) {
     const std::size_t before = OpenFiles();
     {
@@ -51,10 +46,9 @@ class FailureTest : public testing::Test {
     launch.mounts.insert(launch.mounts.end() - 1, std::move(op));
     return launch;
   }
-  static inline bool isolated_ = false;
 };
 
-TEST_F(FailureTest, TheProgram) {
+TEST_P(FailureTest, TheProgram) {
   Launch launch = SmallContainer("");
   for (const bool init : {false, true}) {
     launch.init = init;
@@ -69,7 +63,7 @@ TEST_F(FailureTest, TheProgram) {
   }
 }
 
-TEST_F(FailureTest, AnInterpreterThatIsNotThere) {
+TEST_P(FailureTest, AnInterpreterThatIsNotThere) {
   Launch launch = SmallContainer("");
   MountOp script = Op(kFile, "/bin/script");
   script.data = "#!/no/such/interpreter\n";
@@ -79,7 +73,7 @@ TEST_F(FailureTest, AnInterpreterThatIsNotThere) {
   Expect(launch, "execute script: its interpreter or loader is missing", 127);
 }
 
-TEST_F(FailureTest, AMountThatCannotBe) {
+TEST_P(FailureTest, AMountThatCannotBe) {
   Expect(With(Op(kBind, "/tmp/x", "/no/such/source")), "mount /no/such/source at /tmp/x: No such file", 125);
   Expect(With(Filesystem("/tmp", "nosuchfs", 0)), "mount nosuchfs at /tmp: No such device (ENODEV) <- fsopen", 125);
   Expect(With(Filesystem("/tmp", "tmpfs", 0, "mode=banana")), "mount tmpfs at /tmp (mode=banana): Invalid argument",
@@ -88,7 +82,7 @@ TEST_F(FailureTest, AMountThatCannotBe) {
   Expect(With(file), "write file /proc/x: Read-only file system (EROFS)", 125);
 }
 
-TEST_F(FailureTest, AMountPointThatIsMissingWhereNothingMayBeMade) {
+TEST_P(FailureTest, AMountPointThatIsMissingWhereNothingMayBeMade) {
   const sys::TemporaryDirectory image;
   ASSERT_EQ(::mkdir((image / "proc").c_str(), 0755), 0);
   Launch launch = SmallContainer("true");
@@ -99,7 +93,7 @@ TEST_F(FailureTest, AMountPointThatIsMissingWhereNothingMayBeMade) {
 }
 
 // Since the launch was compiled somebody has put it there; inside the root as well as out of it.
-TEST_F(FailureTest, ALinkOnTheWayToATarget) {
+TEST_P(FailureTest, ALinkOnTheWayToATarget) {
   for (const char* to : {"/proc", "/tmp", "../../../../etc", "/proc/self/root/etc"}) {
     MountOp link = Op(kSymlink, "/bin/link");
     link.data = to;
@@ -111,7 +105,7 @@ TEST_F(FailureTest, ALinkOnTheWayToATarget) {
   }
 }
 
-TEST_F(FailureTest, TheWorkingDirectory) {
+TEST_P(FailureTest, TheWorkingDirectory) {
   Launch launch = SmallContainer("pwd");
   for (const char* workdir : {"/missing", "/bin/busybox"}) {
     launch.workdir = workdir;
@@ -126,7 +120,7 @@ TEST_F(FailureTest, TheWorkingDirectory) {
   }
 }
 
-TEST_F(FailureTest, NoNullDeviceToReadFrom) {
+TEST_P(FailureTest, NoNullDeviceToReadFrom) {
   Launch launch = SmallContainer("true");
   std::erase_if(launch.mounts, [](const MountOp& op) { return op.target == "/dev/null"; });
   Expect(launch, "open the container's /dev/null: No such file or directory (ENOENT)", 125);
@@ -135,13 +129,13 @@ TEST_F(FailureTest, NoNullDeviceToReadFrom) {
   Expect(launch, "open the container's /dev/null: ", 125);
 }
 
-TEST_F(FailureTest, ASeccompProgramThatTheKernelDoesNotTake) {
+TEST_P(FailureTest, ASeccompProgramThatTheKernelDoesNotTake) {
   Launch launch = SmallContainer("true");
   launch.security.seccomp = {{BPF_JMP | BPF_JA, 0, 0, 100}};
   Expect(launch, "load seccomp program: Invalid argument (EINVAL)", 125);
 }
 
-TEST_F(FailureTest, AMountBelowAnotherIsAuditedToo) {
+TEST_P(FailureTest, AMountBelowAnotherIsAuditedToo) {
   // A recursive clone brings a mount along that is less strict than what was asked of the whole: it is made so.
   const sys::TemporaryDirectory tree;
   ASSERT_EQ(::mkdir((tree / "inner").c_str(), 0755), 0);
@@ -210,7 +204,7 @@ int WarningsOfSecrets(bool production, const std::string& swaps, bool old_kernel
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-TEST_F(FailureTest, SecretsThatMayBeSwappedAreWarnedOfAndRefusedInProduction) {
+TEST_P(FailureTest, SecretsThatMayBeSwappedAreWarnedOfAndRefusedInProduction) {
   const sys::TemporaryDirectory directory;
   const std::string with = directory / "with", without = directory / "without";
   ASSERT_TRUE(sys::ReplaceFile(without, "Filename Type Size Used Priority\n", 0644));
@@ -222,6 +216,8 @@ TEST_F(FailureTest, SecretsThatMayBeSwappedAreWarnedOfAndRefusedInProduction) {
     EXPECT_EQ(WarningsOfSecrets(production, with, false), 0) << "needs Linux 6.4";
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Child, FailureTest, testing::Bool(), KindOf);
 
 }  // namespace
 }  // namespace nucleus::process

@@ -17,12 +17,8 @@
 namespace nucleus::process {
 namespace {
 
-class ChildTest : public testing::Test {
+class ChildTest : public OfBothKinds {
  protected:
-  static void SetUpTestSuite() { isolated_ = Isolate(); }
-  void SetUp() override {
-    if (!isolated_) GTEST_SKIP() << "needs CAP_SYS_ADMIN and " << kBusybox;
-  }
   static std::string Output(const Launch& launch) {
     const auto outcome = RunToEnd(launch);
     EXPECT_TRUE(outcome) << outcome.error().Message();
@@ -31,11 +27,9 @@ class ChildTest : public testing::Test {
     return outcome->text;
   }
   static std::string Output(std::string command) { return Output(SmallContainer(std::move(command))); }
-
-  static inline bool isolated_ = false;
 };
 
-TEST_F(ChildTest, TheWorkloadIsWhoItIsToBeAndNothingMore) {
+TEST_P(ChildTest, TheWorkloadIsWhoItIsToBeAndNothingMore) {
   Launch launch = SmallContainer("cat /proc/self/status");
   const auto posture = ParsePosture(Output(launch));
   ASSERT_TRUE(posture);
@@ -49,28 +43,32 @@ TEST_F(ChildTest, TheWorkloadIsWhoItIsToBeAndNothingMore) {
   EXPECT_EQ(ParsePosture(Output(launch))->capabilities, CapabilitySets{}) << "root has none either";
 }
 
-TEST_F(ChildTest, CapabilitiesThatAreKeptAreThoseAlone) {
+TEST_P(ChildTest, CapabilitiesThatAreKeptAreThoseAlone) {
   Launch launch = SmallContainer("cat /proc/self/status");
   constexpr std::uint64_t kBind = 1U << 10;  // CAP_NET_BIND_SERVICE
   launch.security.capabilities = {kBind, kBind, kBind, kBind, kBind};
   EXPECT_EQ(ParsePosture(Output(launch))->capabilities, launch.security.capabilities);
 }
 
-TEST_F(ChildTest, WhatIsDoneMeanwhileIsDoneBeforeItIsLookedAt) {
+TEST_P(ChildTest, WhatIsDoneMeanwhileIsDoneBeforeItIsLookedAt) {
   const Prepared prepared = Prepare(SmallContainer("true")).value();
   std::string order;
   const auto look = [&order](pid_t) -> Result<> { return order += "look", Result<>(); };
-  auto running = Spawn(prepared, {}, look, [&order](pid_t) -> Result<> { return order += "meanwhile ", Result<>(); });
+  auto running =
+      Spawn(prepared, {},
+            {.inspect = look, .meanwhile = [&order](pid_t) -> Result<> { return order += "meanwhile ", Result<>(); }});
   ASSERT_TRUE(running) << running.error().Message();
   EXPECT_EQ(order, "meanwhile look");
   ::waitpid(running->pid, nullptr, __WALL);
-  running = Spawn(prepared, {}, look, [](pid_t) -> Result<> { return Fail(ErrorCode::kSystem, "do", "it", "not"); });
+  running = Spawn(prepared, {}, {.inspect = look, .meanwhile = [](pid_t) -> Result<> {
+                                   return Fail(ErrorCode::kSystem, "do", "it", "not");
+                                 }});
   ASSERT_FALSE(running);
   EXPECT_EQ(running.error().operation, "do");
   EXPECT_EQ(order, "meanwhile look") << "nothing was looked at, and nothing executed";
 }
 
-TEST_F(ChildTest, ItsOpenFilesAreExactlyThree) {
+TEST_P(ChildTest, ItsOpenFilesAreExactlyThree) {
   const sys::Fd leak(::open("/etc/passwd", O_RDONLY));  // without CLOEXEC, and as high as one may get
   const sys::Fd high(::fcntl(leak.get(), F_DUPFD, 900));
   // The shell itself: a child that lists would have the list open too.
@@ -96,7 +94,7 @@ TEST_F(ChildTest, ItsOpenFilesAreExactlyThree) {
   }
 }
 
-TEST_F(ChildTest, ItsNamespacesAreItsOwn) {
+TEST_P(ChildTest, ItsNamespacesAreItsOwn) {
   const std::string links = Output("for n in mnt pid ipc uts cgroup net; do readlink /proc/self/ns/$n; done; hostname");
   std::istringstream lines(links);
   for (const char* name : {"mnt", "pid", "ipc", "uts", "cgroup", "net"}) {
@@ -112,7 +110,7 @@ TEST_F(ChildTest, ItsNamespacesAreItsOwn) {
   EXPECT_EQ(hostname, "small");
 }
 
-TEST_F(ChildTest, MountsAreThoseThatWereAskedForWithTheirFlags) {
+TEST_P(ChildTest, MountsAreThoseThatWereAskedForWithTheirFlags) {
   std::istringstream lines(Output("cat /proc/self/mountinfo"));
   std::map<std::string, std::string> options;
   for (std::string line; std::getline(lines, line);) {
@@ -130,7 +128,7 @@ TEST_F(ChildTest, MountsAreThoseThatWereAskedForWithTheirFlags) {
   EXPECT_TRUE(options["/bin/busybox"].starts_with("ro,nosuid")) << options["/bin/busybox"];
 }
 
-TEST_F(ChildTest, NothingOfWhoeverStartedItIsInherited) {
+TEST_P(ChildTest, NothingOfWhoeverStartedItIsInherited) {
   struct sigaction before{}, ignore{};
   ignore.sa_handler = SIG_IGN;
   ::sigaction(SIGUSR1, &ignore, &before);
@@ -152,7 +150,7 @@ TEST_F(ChildTest, NothingOfWhoeverStartedItIsInherited) {
   EXPECT_NE(text.find("00000000\n0022"), std::string::npos) << text;
 }
 
-TEST_F(ChildTest, RootCannotChangeTheMachinesDevicesThroughWhatItIsGiven) {
+TEST_P(ChildTest, RootCannotChangeTheMachinesDevicesThroughWhatItIsGiven) {
   struct stat before{}, after{};
   ASSERT_EQ(::stat("/dev/null", &before), 0);
   Launch launch = SmallContainer(
@@ -166,7 +164,7 @@ TEST_F(ChildTest, RootCannotChangeTheMachinesDevicesThroughWhatItIsGiven) {
   EXPECT_EQ(before.st_ctim.tv_nsec, after.st_ctim.tv_nsec);
 }
 
-TEST_F(ChildTest, LandlockRulesHoldWhateverTheWorkingDirectory) {
+TEST_P(ChildTest, LandlockRulesHoldWhateverTheWorkingDirectory) {
   if (::syscall(SYS_landlock_create_ruleset, nullptr, 0, 1) < 1) GTEST_SKIP() << "this kernel has no Landlock";
   constexpr std::uint64_t kExecuteReadFileReadDir = 1 | 4 | 8;
   constexpr std::uint64_t kWrite = 2 | 1U << 8;
@@ -187,7 +185,7 @@ TEST_F(ChildTest, LandlockRulesHoldWhateverTheWorkingDirectory) {
   }
 }
 
-TEST_F(ChildTest, TheMiniInitCannotBeTracedAndReapsAndEndsWithTheCodeOfTheWorkload) {
+TEST_P(ChildTest, TheMiniInitCannotBeTracedAndReapsAndEndsWithTheCodeOfTheWorkload) {
   Launch launch = SmallContainer("ls /proc/1/fd 2>&1; cat /proc/1/environ 2>&1; (sleep 0 &) ; echo $$; exit 7");
   launch.init = true;
   launch.identity = {};
@@ -199,7 +197,7 @@ TEST_F(ChildTest, TheMiniInitCannotBeTracedAndReapsAndEndsWithTheCodeOfTheWorklo
   EXPECT_EQ(outcome->text.substr(outcome->text.size() - 2), "2\n") << "the workload is the init's child";
 }
 
-TEST_F(ChildTest, TheWorkloadDiesWithWhoeverStartedIt) {
+TEST_P(ChildTest, TheWorkloadDiesWithWhoeverStartedIt) {
   int ends[2];
   ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
   const sys::Fd read(ends[0]);
@@ -230,6 +228,8 @@ TEST_F(ChildTest, TheWorkloadDiesWithWhoeverStartedIt) {
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Child, ChildTest, testing::Bool(), KindOf);
 
 }  // namespace
 }  // namespace nucleus::process

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -10,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -83,6 +85,30 @@ struct Outcome {
   int status = -1;   // exit code, 128+N for a signal
 };
 
+// What a child is given that shares our memory until it executes; null: it has a copy.
+inline const Loan* lent = nullptr;
+
+// Every test with both kinds of children.
+class OfBothKinds : public testing::TestWithParam<bool> {
+ protected:
+  static void SetUpTestSuite() { isolated_ = Isolate(); }
+  void SetUp() override {
+    if (!isolated_) GTEST_SKIP() << "needs CAP_SYS_ADMIN and " << kBusybox;
+    if (!GetParam()) return;
+    ASSERT_TRUE(beside_.emplace([] { return Result<>(); }).Get());
+    lent = beside_->loan();
+    if (lent == nullptr) GTEST_SKIP() << "nothing is lent in a sanitized build, or with a score of the OOM killer";
+  }
+  void TearDown() override { lent = nullptr; }
+
+ private:
+  static inline bool isolated_ = false;
+  std::optional<BesideThread> beside_;
+};
+inline std::string KindOf(const testing::TestParamInfo<bool>& test) {
+  return test.param ? "ThatShares" : "ThatCopies";
+}
+
 // Runs it to its end.
 inline Result<Outcome> RunToEnd(const Launch& launch) {
   int ends[2];
@@ -90,7 +116,7 @@ inline Result<Outcome> RunToEnd(const Launch& launch) {
   const sys::Fd read(ends[0]);
   sys::Fd write(ends[1]);
   const Prepared prepared = TRY(Prepare(launch));
-  const Running running = TRY(Spawn(prepared, {.in = -1, .out = write.get(), .err = write.get()}));
+  const Running running = TRY(Spawn(prepared, {.in = -1, .out = write.get(), .err = write.get()}, {.loan = lent}));
   write.reset();
   Outcome outcome{.text = TRY(sys::ReadAll(read.get(), "output"))};
   int status = 0;

@@ -80,6 +80,7 @@ std::optional<Rlimit> ParseLimit(std::string_view text, int resource);
 // When a process that is being started is looked at.
 enum class Moment : std::uint8_t {
   kBeforeExec,  // it waits, and has everything but its seccomp program
+  kConfined,    // likewise, and has been seen in its namespaces, which it does not leave
   kAfterExec,   // that too
 };
 
@@ -140,6 +141,10 @@ struct OwnNamespaces {
 // The process and, behind a mini-init, its first child; their namespaces are to be others than the caller's. A process
 // that has ended meanwhile is as it should be. kPermission: what differs.
 Result<> CheckPosture(pid_t pid, const Launch& launch, Moment moment, const OwnNamespaces& own);
+
+// A look at a process that is still on its way: whether it is in all its namespaces already. The kernel has then made
+// what a look when it waits, which it has to wait for, asks for in /proc.
+bool IsInNamespaces(pid_t pid, const Launch& launch, const OwnNamespaces& own);
 
 // All that can be read of a process, by another of its threads where the first has exited. None: it has ended.
 // kPermission where not even /proc/PID/status may be read, kUnhealthy where its threads are gone too soon to be looked

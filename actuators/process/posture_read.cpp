@@ -318,6 +318,16 @@ Result<> CheckPosture(pid_t pid, const Launch& launch, Moment moment, const OwnN
   return child ? CheckOne(*child, launch, moment, pid, own) : Result<>();
 }
 
+bool IsInNamespaces(pid_t pid, const Launch& launch, const OwnNamespaces& own) {
+  const std::string proc = ProcDirectory(pid);
+  const auto posture = ReadStatus(proc);
+  if (!posture || !*posture) return false;
+  Posture seen = **posture;
+  seen.namespaces = ReadNamespaces(proc, launch.netns, own);
+  return seen.namespaces && std::ranges::all_of(CompareNamespaces(seen, {.launch = launch}),
+                                                [](const Check& check) { return check.verdict == Verdict::kOk; });
+}
+
 Result<std::optional<Posture>> Inspect(pid_t pid, const Launch& launch) {
   const sys::Fd pidfd(sys::PidfdOpen(pid));
   for (int look = 0; look < kLooks; ++look) {

@@ -182,21 +182,30 @@ Result<> CheckConsistent(const Launch& launch) {
   return {};
 }
 
+// The kernel knows those up to one; capabilities(7).
+Result<int> LastCapability() {
+  int last = 0, beyond = 64;
+  while (beyond - last > 1) {
+    const int between = (last + beyond) / 2;
+    const bool known = ::prctl(PR_CAPBSET_READ, between, 0, 0, 0) >= 0;
+    // Any other answer must not be taken for the end.
+    if (!known && errno != EINVAL) return FailSys("read", "the bounding set");
+    (known ? last : beyond) = between;
+  }
+  return last;
+}
+
 Result<> PrepareSecurity(Buffers& data) {
   const Launch& launch = data.launch;
   TRY(CheckConsistent(launch));
   const auto& seccomp = launch.security.seccomp;
   if (seccomp.size() > BPF_MAXINSNS) return Wrong(launch, "the seccomp program is too long");
-  // EINVAL is the end, capabilities(7); any other answer must not be taken for it.
-  while (data.last_capability < 63 && ::prctl(PR_CAPBSET_READ, data.last_capability + 1, 0, 0, 0) >= 0)
-    ++data.last_capability;
-  if (data.last_capability < 63 && errno != EINVAL) return FailSys("read", "the bounding set");
+  data.last_capability = TRY(LastCapability());
 
   const bool filters = !seccomp.empty() || launch.security.seccomp_trace;
   if (filters && !sys::HasSeccompFilters()) {
     if (launch.security.seccomp_trace) return Fail(ErrorCode::kUnsupported, "trace", launch.address, kNoFilters);
     TRY(GoWithout(data, kNoFilters));
-    data.launch.security.seccomp.clear();
     data.without_seccomp = true;
   }
   PrepareSeccomp(data);
@@ -248,17 +257,19 @@ Prepared::Prepared(Prepared&&) noexcept = default;
 Prepared& Prepared::operator=(Prepared&&) noexcept = default;
 
 Result<Prepared> Prepare(const Launch& launch, const attest::WalkOptions& walk) {
-  auto data = std::make_unique<Buffers>();
-  data->launch = launch;
-  return Finish(std::move(data), walk);
+  return Finish(std::make_unique<Buffers>(launch), walk);
+}
+
+Result<Prepared> Prepare(Launch&& launch, const attest::WalkOptions& walk) {
+  return Finish(std::make_unique<Buffers>(std::move(launch)), walk);
 }
 
 Result<Prepared> PrepareInside(const Launch& launch, const std::vector<std::string>& argv, bool attended) {
-  auto data = std::make_unique<Buffers>();
-  data->launch = launch;
-  data->launch.argv = argv;
-  data->launch.mounts.clear();
-  data->launch.init = false;
+  Launch command = launch;
+  command.argv = argv;
+  command.mounts.clear();
+  command.init = false;
+  auto data = std::make_unique<Buffers>(std::move(command));
   data->inside = true;
   data->attended = attended;
   return Finish(std::move(data), {});

@@ -16,6 +16,7 @@ constexpr std::size_t kHelperStack = 32 << 10;
 
 std::vector<sock_filter> ForKernel(const std::vector<BpfInstruction>& program) {
   std::vector<sock_filter> out;
+  out.reserve(program.size());
   for (const auto& line : program) out.push_back({line.code, line.jt, line.jf, line.k});
   return out;
 }
@@ -40,6 +41,7 @@ bool DeniesExec(const Buffers& data) {
 // container is held by the policy, and nobody counts.
 void PrepareSeccomp(Buffers& data) {
   const Security& security = data.launch.security;
+  if (data.without_seccomp) return;
   const bool workload = !data.inside, told = workload || data.attended;
   if (told && security.seccomp_trace) {
     data.seccomp = ForKernel(TracingProgram());

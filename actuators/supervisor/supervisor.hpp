@@ -51,6 +51,7 @@ struct Preparation {
   attest::Progress* progress = nullptr;
   std::function<void()> done;             // called when it is through, or has failed
   std::function<Result<>()> ready{};      // waits for what the launch names, once all else is prepared
+  std::function<const Loan*()> loan{};    // asked after that: for the first start
   std::function<Result<>()> meanwhile{};  // called while the workload is set up; its error is that of the start
 };
 

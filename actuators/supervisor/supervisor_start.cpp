@@ -180,8 +180,9 @@ Result<Running> Supervisor::SpawnWorkload(const Preparation& preparation) {
   oom_kills_ = OomKills();
   const Prepared& prepared = *maybe;
   OwnNamespaces own;
+  Moment moment = Moment::kBeforeExec;
   const auto inspect = [&](pid_t pid) -> Result<> {
-    TRY(CheckPosture(pid, launch_, Moment::kBeforeExec, own));
+    TRY(CheckPosture(pid, launch_, moment, own));
     return RunHooksBefore(HookPoint::kStartContainer, pid);
   };
   const auto built = [&](pid_t pid) -> Result<> {
@@ -194,20 +195,23 @@ Result<Running> Supervisor::SpawnWorkload(const Preparation& preparation) {
     if (status_.supervisor.pid == 0) TRY(Announce());
     if (preparation.meanwhile) TRY(preparation.meanwhile());
     own = OwnNamespaces::Read();
-    // The look that counts comes when it is ready, and it waits for it: this one has the kernel make what is asked for
-    // in /proc. Where many are started, all processors have something else to do.
-    if (attached_) (void)CheckPosture(pid, launch_, Moment::kBeforeExec, own);
+    // Where many are started, all processors have something else to do.
+    if (attached_ && !launch_.init && IsInNamespaces(pid, launch_, own)) moment = Moment::kConfined;
     return {};
   };
+  const Company company{.inspect = inspect,
+                        .meanwhile = meanwhile,
+                        .built = built,
+                        .loan = preparation.loan ? preparation.loan() : nullptr};
   if (launch_.terminal) {
     const winsize size = attached_ ? CallersSize() : kUnseenSize;
-    Running running = TRY(Spawn(prepared, {.terminal = true, .size = size}, inspect, meanwhile, built));
+    Running running = TRY(Spawn(prepared, {.terminal = true, .size = size}, company));
     AttendTerminal(std::move(running.terminal));
     return running;
   }
   if (attached_) {
     const Stdio stdio = TRY(LendFiles());
-    Running running = TRY(Spawn(prepared, stdio, inspect, meanwhile, built));
+    Running running = TRY(Spawn(prepared, stdio, company));
     pipes_.Started();
     return running;
   }
@@ -215,8 +219,7 @@ Result<Running> Supervisor::SpawnWorkload(const Preparation& preparation) {
   auto error = TRY(MakeLogPipe(launch_));
   const Stdio stdio{.in = -1, .out = out.write.get(), .err = error.write.get()};
   const auto order = TRY(TakeRestoreOrder());
-  Running running =
-      TRY(order ? RestoreWorkload(*order, prepared, stdio) : Spawn(prepared, stdio, inspect, meanwhile, built));
+  Running running = TRY(order ? RestoreWorkload(*order, prepared, stdio) : Spawn(prepared, stdio, company));
   out_ = std::move(out.read);
   error_ = std::move(error.read);
   return running;

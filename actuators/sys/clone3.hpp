@@ -21,7 +21,7 @@ namespace nucleus::sys {
 
 // flags: CLONE_NEW*, ...; cgroup: a descriptor of a cgroup2 directory, or -1; pidfd: where to put a descriptor of the
 // child (CLOEXEC), or null. Returns as fork does.
-inline pid_t Clone3(std::uint64_t flags, int cgroup, int* pidfd, int exit_signal = SIGCHLD) {
+inline clone_args CloneArguments(std::uint64_t flags, int cgroup, int* pidfd, int exit_signal) {
   clone_args args{};
   args.flags = flags;
   args.exit_signal = static_cast<std::uint64_t>(exit_signal);
@@ -33,6 +33,10 @@ inline pid_t Clone3(std::uint64_t flags, int cgroup, int* pidfd, int exit_signal
     args.flags |= 0x200000000ULL;  // CLONE_INTO_CGROUP, cgroups(7)
     args.cgroup = static_cast<std::uint64_t>(cgroup);
   }
+  return args;
+}
+inline pid_t Clone3(std::uint64_t flags, int cgroup, int* pidfd, int exit_signal = SIGCHLD) {
+  const clone_args args = CloneArguments(flags, cgroup, pidfd, exit_signal);
   return static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof(args)));
 }
 

@@ -8,15 +8,14 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <future>
 #include <optional>
-#include <system_error>
 
 #include "actuators/cgroup/apply.hpp"
 #include "actuators/cgroup/probe.hpp"
 #include "actuators/netns/ahead.hpp"
 #include "actuators/netns/apply.hpp"
 #include "actuators/netns/denials.hpp"
+#include "actuators/process/beside_thread.hpp"
 #include "actuators/process/channel.hpp"
 #include "actuators/process/map_again.hpp"
 #include "actuators/process/stop_signal.hpp"
@@ -77,8 +76,9 @@ Result<Asked> Read(Context& context) {
                     .Hint("leave it out: pipes and files work without it"));
   }
   const auto outside = spec::Outside::Real();
-  asked.topology = TRY(TellProblems(
-      context, spec::LoadFlags(asked.key.project, name, FlagsOf(arguments), arguments.operands(), outside)));
+  asked.topology = TRY(
+      TellProblems(context, spec::LoadFlags(asked.key.project, name, FlagsOf(arguments), arguments.operands(), outside),
+                   asked.directories));
   auto groups = sys::FindCgroupRoot();
   if (groups) asked.groups = *groups;
   TRY(cgroup::FillHost(asked.host, std::move(groups)));
@@ -97,16 +97,6 @@ void PassWatchdogOn(Launch& launch) {
   const char* whose = std::getenv("WATCHDOG_PID");
   if (!launch.notify || every == nullptr || (whose != nullptr && whose != std::to_string(::getpid()))) return;
   launch.env.push_back("WATCHDOG_USEC=" + std::string(every));
-}
-
-// In a thread of its own, or, where there is none to be had, when it is waited for.
-template <class Work>
-std::future<Result<>> Begun(const Work& work) {
-  try {
-    return std::async(std::launch::async, work);
-  } catch (const std::system_error&) {
-    return std::async(std::launch::deferred, work);
-  }
 }
 
 // The parts of one container. What is made is taken away again in reverse order, whatever comes in between.
@@ -140,8 +130,8 @@ class OwnContainer {
     // What a launch only names is made while it is compiled, and waited for when it is needed.
     const auto group = side_.Cgroup(service_);
     const auto names = side_.Names(service_);
-    auto made = Begun([&] { return MakeParts(group, names); });
-    const auto ready = [&made]() -> Result<> { return made.valid() ? made.get() : Result<>(); };
+    process::BesideThread beside([&] { return MakeParts(group, names); });
+    const auto ready = [&beside] { return beside.Get(); };
     Launch launch = TRY(Compile());
     PassWatchdogOn(launch);
     const std::string record = Encode(launch), id = launch.id, group_directory = launch.cgroup;
@@ -175,6 +165,8 @@ class OwnContainer {
     // What is given to other ids than it has is opened before there is anybody to be seen by.
     if (launch.user_namespace.enabled) TRY(ready());
     preparation.ready = ready;
+    // The OOM killer ends all who share the memory of whom it picks, and a group without a limit has none of its own.
+    if (!service_.memory) preparation.loan = [&beside] { return beside.loan(); };
     preparation.meanwhile = [&]() -> Result<> {
       if (!is_kept) TRY(keep());
       return ahead != nullptr ? ahead->Finish() : Result<>();
@@ -200,7 +192,7 @@ class OwnContainer {
   }
 
   Result<Launch> Compile() const {
-    auto wanted = side_.Process(service_, spec::CanonicalFields(service_));
+    auto wanted = side_.Process(service_);
     wanted.netns.clear();  // one of its own, which nobody else needs to find
     wanted.files.clear();  // bound as they are: the copies that apply makes are there to tell when one has changed
     std::optional<sys::PendingSignals> signals;
