@@ -158,7 +158,8 @@ Result<int> RunDetached(Context& context) {
   const Directories directories = TRY(DirectoriesOf(arguments));
   const std::string name = TRY(NameOf(arguments));
   spec::Topology topology = TRY(TellProblems(
-      context, spec::LoadFlags(name, name, FlagsOf(arguments), arguments.operands(), spec::Outside::Real())));
+      context, spec::LoadFlags(name, name, FlagsOf(arguments), arguments.operands(), spec::Outside::Real()),
+      directories));
   // What a unit's group will have is not known before that is there.
   if (!unit::ManagerHere()) TRY(CheckOptionLimits(topology, directories));
   // Not before it is known that there is something to start.

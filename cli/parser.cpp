@@ -207,6 +207,12 @@ std::string Fault(const Option& option, const std::string& value) {
   return "";
 }
 
+// Without CLI11's own --help, which is made for each and would make a locale first.
+class Options : public CLI::App {
+ public:
+  Options() : CLI::App("", "", nullptr) {}
+};
+
 void AddOption(CLI::App& app, const Option& option, Arguments& arguments) {
   const std::string names =
       (option.letter != 0 ? std::string("-") + option.letter + "," : "") + "--" + std::string(option.name);
@@ -257,8 +263,7 @@ std::variant<Arguments, UsageError> ParseOptions(const Command& command, Words w
   words.erase(dashes, words.end());
 
   const std::string name(command.name);
-  CLI::App app;
-  app.set_help_flag();
+  Options app;
   for (const auto options : {std::span<const Option* const>(command.options), CommonOptions()}) {
     for (const Option* option : options)
       if (MayBeGiven(*option, words)) AddOption(app, *option, arguments);

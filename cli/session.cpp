@@ -83,14 +83,13 @@ Result<state::Store> OpenToRead(const Arguments& arguments) {
   return state::Store::Open(directories, state::Store::Access::kRead);
 }
 
-void AddProblems(const Arguments& arguments, spec::Loaded& loaded) {
+void AddProblems(const Arguments& arguments, const Result<Directories>& directories, spec::Loaded& loaded) {
   if (!loaded.ok()) return;
   const auto& topology = *loaded.topology;
   const auto add = [&](std::vector<spec::Problem> problems) {
     std::ranges::move(problems, std::back_inserter(loaded.problems));
   };
   add(CheckPolicies(topology));
-  const auto directories = DirectoriesOf(arguments);
   if (directories) add(CheckGivenPaths(topology, *directories));
   // What is validated may be meant for another machine, and is started by no plan.
   if (arguments.command().name != "validate") {
@@ -103,7 +102,11 @@ void AddProblems(const Arguments& arguments, spec::Loaded& loaded) {
 }
 
 Result<spec::Topology> TellProblems(Context& context, spec::Loaded loaded) {
-  AddProblems(context.arguments, loaded);
+  return TellProblems(context, std::move(loaded), DirectoriesOf(context.arguments));
+}
+
+Result<spec::Topology> TellProblems(Context& context, spec::Loaded loaded, const Result<Directories>& directories) {
+  AddProblems(context.arguments, directories, loaded);
   TRY(TellProblems(context, loaded.problems));
   return std::move(*loaded.topology);
 }

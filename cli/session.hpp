@@ -26,9 +26,10 @@ Result<state::Store> OpenToRead(const Arguments& arguments);
 // The files of -f. All problems are printed, then comes the error; warnings are printed only.
 Result<spec::Topology> LoadFiles(Context& context, const spec::Outside& outside = OutsideOfFiles());
 // What else is wrong with what was read, added to its problems: of files that it points at, and of this machine.
-void AddProblems(const Arguments& arguments, spec::Loaded& loaded);
+void AddProblems(const Arguments& arguments, const Result<Directories>& directories, spec::Loaded& loaded);
 // What was read, after its problems were printed; an error where there are any.
 Result<spec::Topology> TellProblems(Context& context, spec::Loaded loaded);
+Result<spec::Topology> TellProblems(Context& context, spec::Loaded loaded, const Result<Directories>& directories);
 // Problems printed; an error where there are more than warnings.
 Result<> TellProblems(Context& context, const std::vector<spec::Problem>& problems);
 // Which project the files of -f are about; what they point at may be gone.

@@ -339,7 +339,7 @@ NamesWanted Side::Names(const spec::Service& service) const {
   return wanted;
 }
 
-ProcessWanted Side::Process(const spec::Service& service, const spec::Fields& fields) const {
+ProcessWanted Side::Process(const spec::Service& service) const {
   const auto address = AddressOf(service);
   ProcessWanted wanted;
   wanted.service = std::shared_ptr<const spec::Service>(std::shared_ptr<const spec::Service>(), &service);
@@ -350,6 +350,17 @@ ProcessWanted Side::Process(const spec::Service& service, const spec::Fields& fi
     const auto volume = topology_->volumes.find(mount.volume);
     if (volume != topology_->volumes.end()) wanted.volume_paths[mount.volume] = PathOf(volume->second);
   }
+  constexpr std::string_view kVolumes = "volumes:";
+  for (auto input = service.inputs.lower_bound(std::string(kVolumes));
+       input != service.inputs.end() && input->first.starts_with(kVolumes); ++input) {
+    wanted.files[input->first.substr(kVolumes.size())] = input->second.Hex();
+  }
+  wanted.network = Help(service);
+  return wanted;
+}
+
+ProcessWanted Side::Process(const spec::Service& service, const spec::Fields& fields) const {
+  ProcessWanted wanted = Process(service);
   const bool job = service.type == spec::ServiceType::kJob;
   const auto digests = DigestsOf(fields, job);
   Sha256 digest;
@@ -361,12 +372,6 @@ ProcessWanted Side::Process(const spec::Service& service, const spec::Fields& fi
   // It is told: it looks from time to time at what they have denied, and does not where there are none.
   if (HasEgressRules(service))
     wanted.policy_digest = Sha256().AddField(digests.policy.Hex()).AddField("egress rules").Finish();
-  constexpr std::string_view kVolumes = "volumes:";
-  for (auto input = service.inputs.lower_bound(std::string(kVolumes));
-       input != service.inputs.end() && input->first.starts_with(kVolumes); ++input) {
-    wanted.files[input->first.substr(kVolumes.size())] = input->second.Hex();
-  }
-  wanted.network = Help(service);
   return wanted;
 }
 

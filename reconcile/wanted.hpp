@@ -37,6 +37,8 @@ class Side {
   [[nodiscard]] std::optional<CgroupWanted> Cgroup(const spec::Service& service) const;
   [[nodiscard]] NetnsWanted Netns(const spec::Service& service) const;
   [[nodiscard]] NamesWanted Names(const spec::Service& service) const;
+  // Without digests: of one that no other is compared with.
+  [[nodiscard]] ProcessWanted Process(const spec::Service& service) const;
   [[nodiscard]] ProcessWanted Process(const spec::Service& service, const spec::Fields& fields) const;
   [[nodiscard]] std::optional<Wanted> Of(const spec::Service& service, const spec::Fields& fields, Part part) const;
 

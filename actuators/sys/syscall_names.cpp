@@ -10,7 +10,7 @@ namespace {
 
 struct Named {
   std::uint32_t architecture, number;
-  const char* name;
+  char name[36];  // and not where it is: more than a thousand addresses would be relocated at each start
 };
 // Sorted by architecture and number.
 constexpr Named kNames[] = {

@@ -10,7 +10,7 @@ Result<int> RunValidate(Context& context) {
   if (!context.arguments.Has("file")) return UsageFault(context, "needs -f FILE");
   if (context.arguments.Value("output") == "json") {
     spec::Loaded loaded = spec::Load(context.arguments.Values("file"), OutsideOfFiles());
-    AddProblems(context.arguments, loaded);
+    AddProblems(context.arguments, DirectoriesOf(context.arguments), loaded);
     if (!std::ranges::all_of(loaded.problems, &spec::Problem::warning)) loaded.topology.reset();
     const std::vector<std::string> order =
         loaded.ok() ? spec::StartOrder(*loaded.topology) : std::vector<std::string>{};
