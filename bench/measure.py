@@ -1,6 +1,7 @@
 """What the benchmarks share: a world of their own, clocks, and where the programs are."""
 import os
 import pathlib
+import random
 import statistics
 import subprocess
 import sys
@@ -55,14 +56,18 @@ def timed(command):
     return took, usage.ru_utime + usage.ru_stime
 
 
-def in_turns(rounds, commands):
-    """Medians of commands that take turns: what the machine does meanwhile reaches all of them."""
+def in_turns(rounds, commands, pause=0):
+    """Medians of commands that take turns: what the machine does meanwhile reaches all of them. Each round has an order of its own: what one leaves
+    to the kernel to be done later is met by another one each time; or by none, after a pause of some seconds."""
     taken = {name: [] for name in commands}
     for command in commands.values():
         timed(command)
+    order, chance = list(commands), random.Random(0)
     for _ in range(rounds):
-        for name, command in commands.items():
-            taken[name].append(timed(command))
+        chance.shuffle(order)
+        for name in order:
+            time.sleep(pause)
+            taken[name].append(timed(commands[name]))
     return {name: [statistics.median(column) for column in zip(*rows)] for name, rows in taken.items()}
 
 

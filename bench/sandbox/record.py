@@ -27,10 +27,11 @@ VALUE, DESCRIPTOR, DATA, SCRATCH, TEXT, PATCHED = range(6)  # kinds of an argume
 TO_DESCRIPTOR, TO_DATA, TO_SCRATCH, TO_HANDLER = range(4)  # kinds of a fix in memory
 NOTHING, NEW, PAIR, THREAD, PROCESS, WAITED, OWN = range(7)  # what a result is
 WALL, P_PIDFD = 0x40000000, 3  # __WALL, of waitid(2)
-JOIN = 0xffff  # in the place of a call's number
+JOIN, SAY, AWAIT, APART = 0xffff, 0xfffe, 0xfffd, 0xfffc  # in the place of a call's number
 PR_SET_MM = 35
+WORDS = 64  # that are waited for; same_calls.cpp has as many
 LARGEST = 40960  # that a call writes; same_calls.cpp has as much
-CLONE_VM, CLONE_FILES, CLONE_PIDFD = 0x100, 0x400, 0x1000
+CLONE_VM, CLONE_FILES, CLONE_PIDFD, CLONE_THREAD = 0x100, 0x400, 0x1000, 0x10000
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 libc.ptrace.restype = ctypes.c_long
@@ -109,6 +110,7 @@ class Recorder:
         self.launcher, self.made = None, []  # the first process, and the directories that it made
         self.guards, self.guard_files = set(), set()  # who waits beside the run: processes, and descriptors of the run that are about them
         self.kept, self.left = Counter(), Counter()
+        self.words_at = {}  # numbers of what is waited for, by process and address
 
     # Memory of who called.
 
@@ -236,9 +238,9 @@ class Recorder:
     def birth(self, task, op, args):
         given = self.words(task, args[0], args[1] // 8)
         task.clone = given = [*given, *[0] * (11 - len(given))]
-        if given[8] or given[0] & CLONE_VM and not given[0] & CLONE_FILES:
-            raise Unknown("clone3 of such a process")
-        if given[0] & CLONE_VM:
+        if given[8] or given[0] & CLONE_THREAD and not given[0] & CLONE_FILES:
+            raise Unknown("clone3 of such a thread")
+        if given[0] & CLONE_THREAD:
             op.args[0], op.result = given[0], THREAD
             return
         op.result, op.args[1], fixes = PROCESS, args[1], []
@@ -261,6 +263,11 @@ class Recorder:
         task.guard = (name, args) if name in ("pidfd_open", "clone") else None
         if name in LEFT_OUT or name == "prctl" and args[0] == PR_SET_MM or task.guard or self.is_of_guard(task, name, args):
             self.left[name] += 1
+            return
+        if name == "sched_setaffinity" and args[0] in self.tape.pids:
+            op = Op(APART)
+            op.stream = self.tape.pids[args[0]]
+            task.ops.append(op)
             return
         if name == "exit_group" or name == "poll" and args[2] & 0xffffffff == 0xffffffff:
             self.begin()
@@ -318,8 +325,11 @@ class Recorder:
                 op.result, op.out, op.stream = WAITED, struct.unpack_from("<i", told, 24)[0], struct.unpack_from("<i", told, 8)[0]
 
     def waits(self, pid, task, args):
-        """A wait for a thread's end is told; one for anything else would have to be, too."""
-        if args[1] & 0x7f not in (0, 9):  # FUTEX_WAIT, FUTEX_WAIT_BITSET
+        """Waits are told: for a thread's end, and for what another one says by waking who waits at an address."""
+        what = args[1] & 0x7f
+        if what in (1, 10):  # FUTEX_WAKE, FUTEX_WAKE_BITSET
+            task.ops.append(self.word(SAY, task, args[0]))
+        if what not in (0, 9):  # FUTEX_WAIT, FUTEX_WAIT_BITSET
             return
         for other in self.tasks.values():
             if other.clear == args[0] and other.process == task.process:
@@ -329,7 +339,24 @@ class Recorder:
                 self.waiting[args[0]] = pid
                 self.release(args[0])
                 return
-        raise Unknown("a wait for another thread in between: try again")
+        wait = self.word(AWAIT, task, args[0])
+        if not task.ops or (task.ops[-1].number, task.ops[-1].out) != (AWAIT, wait.out):  # not one that goes on
+            task.ops.append(wait)
+
+    def word(self, what, task, address):
+        op = Op(what)
+        op.out = self.words_at.setdefault((task.process, address), len(self.words_at))
+        return op
+
+    def drop_unheard(self):
+        """What nobody waits for need not be said. What nobody says may only be waited for at the end, by who stands still until all ends."""
+        told = {what: {op.out for stream in self.tape.streams for op in stream.ops if op.number == what} for what in (SAY, AWAIT)}
+        for stream in self.tape.streams:
+            stream.ops = [op for op in stream.ops if op.number != SAY or op.out in told[AWAIT]]
+            if any(op.number == AWAIT and op.out not in told[SAY] for op in stream.ops[:-1]):
+                raise Unknown("a wait for what nobody has said: try again")
+        if len(self.words_at) > WORDS:
+            raise Unknown("more words than are kept")
 
     def release(self, address):
         """Lets threads end: the one that is waited for, or all."""
@@ -354,9 +381,10 @@ class Recorder:
             return
         given, op = task.clone, task.entered[0]
         op.stream = len(self.tape.streams)
-        shares = given[0] & CLONE_VM
-        new = Task(op.stream, task.files if shares else dict(task.files), task.memory if shares else os.open(f"/proc/{child}/mem", os.O_RDONLY),
-                   task.process if shares else child, given[2] if shares else 0)
+        is_thread = given[0] & CLONE_THREAD
+        memory = task.memory if given[0] & CLONE_VM else os.open(f"/proc/{child}/mem", os.O_RDONLY)
+        new = Task(op.stream, task.files if is_thread else dict(task.files), memory, task.process if is_thread else child,
+                   given[2] if is_thread else 0)
         self.tasks[child] = new
         self.tape.streams.append(new)
         self.tape.pids[child] = op.stream
@@ -482,6 +510,7 @@ def record(tape, command):
     """Counts of the calls that were recorded and of those left out, by name."""
     recorder = Recorder()
     recorder.run([str(word) for word in command])
+    recorder.drop_unheard()
     recorder.tape.save(tape)
     return recorder.kept, recorder.left
 

@@ -22,7 +22,7 @@ namespace {
 using Word = std::uint64_t;
 
 enum Kind : std::uint8_t { kValue, kDescriptor, kData, kScratch, kText, kPatched };
-constexpr std::uint16_t kJoin = 0xffff;
+constexpr std::uint16_t kJoin = 0xffff, kSay = 0xfffe, kAwait = 0xfffd, kApart = 0xfffc;
 enum Fix : std::uint16_t { kToDescriptor, kToData, kToScratch, kToHandler, kToWideDescriptor = 8 };
 enum Result : std::uint8_t { kNothing, kNew, kPair, kThread, kProcess, kWaited, kOwn };
 
@@ -48,16 +48,18 @@ struct Patch {
   Word value;
 };
 
-constexpr int kStreams = 16, kDescriptors = 4096;
+constexpr int kStreams = 16, kDescriptors = 4096, kWords = 64;
 constexpr int kScratchSize = 40960 + 4096, kStackSize = 16384;
 
 const char* tape = nullptr;
 const std::uint32_t* first = nullptr;  // call of each stream
 const Call* calls = nullptr;
 const char* data = nullptr;
-int descriptors[kDescriptors];            // one more than the descriptor; 0: not made yet, -1: could not be
-int processes[kStreams], ends[kStreams];  // ends: the kernel clears it when the thread is gone
-bool launched = false;                    // this is a process that the first one made
+int descriptors[kDescriptors];  // one more than the descriptor; 0: not made yet, -1: could not be
+int processes[kStreams], threads[kStreams];
+int ends[kStreams];  // the kernel clears it when the thread is gone
+int said[kWords];    // what threads wait for
+Word own = 0;        // the first process
 int failed = 0;
 alignas(64) char scratch[kStreams][kScratchSize];
 alignas(64) char stacks[kStreams][kStackSize];
@@ -117,6 +119,7 @@ void TakeAway() {
 
 // The first thread to fail ends all; another one waits for that.
 [[noreturn]] void End(const Call& call, long result) {
+  const bool launched = static_cast<Word>(System(SYS_getpid)) != own;
   while (__atomic_exchange_n(&failed, 1, __ATOMIC_ACQ_REL) != 0)
     System(launched ? SYS_exit_group : SYS_sched_yield, 125);
   Tell(call, result);
@@ -214,17 +217,14 @@ Word Argument(const Call& call, int i, char* room) {
 
 [[noreturn, gnu::used]] void Play(std::uint32_t stream);
 
-// A thread has the same share in its process; its stack is new, and its end is told as a C library asks for it.
-long MakeThread(const Call& call) {
-  ends[call.stream] = 1;
-  const int* const end = &ends[call.stream];
-  clone_args args{};
-  args.flags = call.args[0] & ~Word{CLONE_SETTLS};
-  args.child_tid = args.parent_tid = At(end);
-  args.stack = At(stacks[call.stream]);
+// Who shares memory has a stack of its own.
+long MakeBeside(clone_args& args, std::uint32_t stream) {
+  args.flags &= ~Word{CLONE_SETTLS};
+  args.tls = 0;
+  args.stack = At(stacks[stream]);
   args.stack_size = kStackSize;
   long result = SYS_clone3;
-  register Word thread asm("r12") = call.stream;
+  register Word thread asm("r12") = stream;
   asm volatile(
       "syscall\n\t"
       "test %%rax, %%rax\n\t"
@@ -239,8 +239,48 @@ long MakeThread(const Call& call) {
   return result;
 }
 
+// A thread has the same share in its process, and its end is told as a C library asks for it.
+long MakeThread(const Call& call) {
+  ends[call.stream] = 1;
+  clone_args args{};
+  args.flags = call.args[0];
+  args.child_tid = args.parent_tid = At(&ends[call.stream]);
+  const long thread = MakeBeside(args, call.stream);
+  threads[call.stream] = static_cast<int>(thread);
+  return thread;
+}
+
+long Make(const Call& call, const Word* args) {
+  if (call.result == kThread) return MakeThread(call);
+  if (call.result == kProcess) {
+    auto& given = *reinterpret_cast<clone_args*>(args[0]);  // NOLINT(performance-no-int-to-ptr)
+    if ((given.flags & CLONE_VM) != 0) return MakeBeside(given, call.stream);
+  }
+  return System(call.number, args[0], args[1], args[2], args[3], args[4], args[5]);
+}
+
+constexpr Word kWait = 0, kWake = 1;  // of futex(2)
+
+void Say(std::uint32_t word) {
+  __atomic_store_n(&said[word], 1, __ATOMIC_RELEASE);
+  System(SYS_futex, At(&said[word]), kWake, 1 << 16);
+}
+void Await(std::uint32_t word) {
+  do System(SYS_futex, At(&said[word]), kWait, 0);
+  while (__atomic_load_n(&said[word], __ATOMIC_ACQUIRE) == 0);
+}
+
+// On another processor than ours.
+void KeepApart(std::uint32_t stream) {
+  Word processors[128];
+  unsigned at = 0;
+  const long size = System(SYS_sched_getaffinity, 0, sizeof processors, At(processors));
+  if (size <= 0 || System(SYS_getcpu, At(&at)) != 0) return;
+  processors[at / 64] &= ~(Word{1} << at % 64);
+  System(SYS_sched_setaffinity, static_cast<Word>(threads[stream]), static_cast<Word>(size), At(processors));
+}
+
 void Join(std::uint32_t stream) {
-  constexpr int kWait = 0;
   while (const int left = __atomic_load_n(&ends[stream], __ATOMIC_ACQUIRE))
     System(SYS_futex, At(&ends[stream]), kWait, static_cast<Word>(left));
 }
@@ -278,18 +318,21 @@ void Play(std::uint32_t stream) {
       Join(call->stream);
       continue;
     }
+    if (call->number == kApart) {
+      KeepApart(call->stream);
+      continue;
+    }
+    if (call->number == kSay || call->number == kAwait) {
+      call->number == kSay ? Say(call->out) : Await(call->out);
+      continue;
+    }
     if (__atomic_load_n(&failed, __ATOMIC_RELAXED) != 0) End(*call, 0);
     Word args[6];
     for (int i = 0; i < 6; ++i) args[i] = Argument(*call, i, room);
-    const long result = call->result == kThread
-                            ? MakeThread(*call)
-                            : System(call->number, args[0], args[1], args[2], args[3], args[4], args[5]);
+    const long result = Make(*call, args);
     const bool differs = (result < 0 ? static_cast<std::uint16_t>(-result) : 0) != call->error;
     if (differs && call->loose == 0) End(*call, result);
-    if (call->result == kProcess && result == 0) {
-      launched = true;
-      Play(call->stream);
-    }
+    if (call->result == kProcess && result == 0) Play(call->stream);
     Take(*call, result, room);
   }
   for (;;) System(SYS_exit_group, 125);
@@ -313,5 +356,6 @@ int main(int argc, char** argv) {
   calls = reinterpret_cast<const Call*>(tape + ((before + 63) & ~std::size_t{63}));
   data = reinterpret_cast<const char*>(calls + head.calls);
   for (int i = 0; i < 3; ++i) Keep(static_cast<std::uint32_t>(i), i);
+  own = static_cast<Word>(System(SYS_getpid));
   Play(0);
 }
