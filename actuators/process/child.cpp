@@ -205,11 +205,13 @@ Result<> Release(const Buffers& data, const CloneRequest& request, const Running
   return GoOn(channel);
 }
 
-// A mini-init stays what it was cloned as; the kernel wants a memory of its own for who is in another time namespace;
-// and what asks the supervisor has a second thread, or is in a user namespace, is rare enough.
+// A mini-init stays what it was cloned as; a hook may look at who waits in the container, and has ids of the machine;
+// the kernel wants a memory of its own for who is in another time namespace; and one that asks the supervisor, or is in
+// a user namespace, is rare enough.
 bool MayShare(const Buffers& data) {
   const Launch& launch = data.launch;
-  return !launch.init && !launch.time_namespace && !launch.user_namespace.enabled && !data.listens;
+  return !launch.init && launch.hooks == spec::Hooks() && !launch.time_namespace && !launch.user_namespace.enabled &&
+         !data.listens;
 }
 
 // The pid, or a negative error. Everything is shared with the child until it executes, and the loan is its own.
@@ -267,6 +269,7 @@ Result<Running> Conclude(Buffers& data, const Stdio& stdio, const CloneRequest& 
 }
 
 Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& request) {
+  data.Renew();
   const auto standard = TRY(TakeStdio(stdio));
   // Open until exec, or death, closes the child's end.
   SocketPair channel = TRY(MakeSocketPair(SOCK_STREAM, "channel"));

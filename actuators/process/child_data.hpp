@@ -5,6 +5,7 @@
 
 #include <linux/filter.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -144,7 +145,11 @@ struct Buffers {
   bool landlock = false;
   int last_capability = 0;
 
-  // Used in the child.
+  // Used in the child. One that shares our memory leaves what it has written: renewed for the next.
+  void Renew() {
+    own_device_count = 0;
+    std::ranges::fill(placed, Placed{});
+  }
   std::vector<Placed> placed;              // by operation
   std::vector<std::uint64_t> own_devices;  // file systems we made and may write
   std::size_t own_device_count = 0;

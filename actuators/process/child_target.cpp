@@ -141,6 +141,8 @@ bool IsOurs(const Child& child, const sys::MountIdentity& identity) {
 }
 
 void AddOwn(Child& child, const sys::MountIdentity& identity) {
+  // There is room for one of each operation: what is beyond is none of ours.
+  if (child.data.own_device_count == child.data.own_devices.size()) return;
   child.data.own_devices[child.data.own_device_count++] = makedev(identity.device_major, identity.device_minor);
 }
 

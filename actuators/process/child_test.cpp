@@ -54,15 +54,17 @@ TEST_P(ChildTest, WhatIsDoneMeanwhileIsDoneBeforeItIsLookedAt) {
   const Prepared prepared = Prepare(SmallContainer("true")).value();
   std::string order;
   const auto look = [&order](pid_t) -> Result<> { return order += "look", Result<>(); };
-  auto running =
-      Spawn(prepared, {},
-            {.inspect = look, .meanwhile = [&order](pid_t) -> Result<> { return order += "meanwhile ", Result<>(); }});
+  auto running = Spawn(prepared, {},
+                       {.inspect = look,
+                        .meanwhile = [&order](pid_t) -> Result<> { return order += "meanwhile ", Result<>(); },
+                        .loan = lent});
   ASSERT_TRUE(running) << running.error().Message();
   EXPECT_EQ(order, "meanwhile look");
   ::waitpid(running->pid, nullptr, __WALL);
-  running = Spawn(prepared, {}, {.inspect = look, .meanwhile = [](pid_t) -> Result<> {
-                                   return Fail(ErrorCode::kSystem, "do", "it", "not");
-                                 }});
+  running = Spawn(prepared, {},
+                  {.inspect = look,
+                   .meanwhile = [](pid_t) -> Result<> { return Fail(ErrorCode::kSystem, "do", "it", "not"); },
+                   .loan = lent});
   ASSERT_FALSE(running);
   EXPECT_EQ(running.error().operation, "do");
   EXPECT_EQ(order, "meanwhile look") << "nothing was looked at, and nothing executed";
@@ -77,7 +79,7 @@ TEST_P(ChildTest, ItsOpenFilesAreExactlyThree) {
   for (const bool init : {false, true}) {
     launch.init = init;
     const Prepared prepared = Prepare(launch).value();
-    auto running = Spawn(prepared, {});
+    auto running = Spawn(prepared, {}, {.loan = lent});
     ASSERT_TRUE(running) << running.error().Message();
     std::string pid = std::to_string(running->pid);
     if (init) {
@@ -209,7 +211,7 @@ TEST_P(ChildTest, TheWorkloadDiesWithWhoeverStartedIt) {
     const pid_t starter = ::fork();
     ASSERT_GE(starter, 0);
     if (starter == 0) {
-      const auto running = Spawn(prepared, {});
+      const auto running = Spawn(prepared, {}, {.loan = lent});
       const pid_t pid = running ? running->pid : 0;
       (void)!::write(write.get(), &pid, sizeof pid);
       ::pause();

@@ -324,8 +324,9 @@ bool IsInNamespaces(pid_t pid, const Launch& launch, const OwnNamespaces& own) {
   if (!posture || !*posture) return false;
   Posture seen = **posture;
   seen.namespaces = ReadNamespaces(proc, launch.netns, own);
-  return seen.namespaces && std::ranges::all_of(CompareNamespaces(seen, {.launch = launch}),
-                                                [](const Check& check) { return check.verdict == Verdict::kOk; });
+  if (!seen.namespaces || seen.namespaces->empty()) return false;
+  const auto is_good = [](const Check& check) { return check.verdict == Verdict::kOk; };
+  return std::ranges::all_of(CompareNamespaces(seen, {.launch = launch}), is_good);
 }
 
 Result<std::optional<Posture>> Inspect(pid_t pid, const Launch& launch) {

@@ -196,7 +196,8 @@ Result<Running> Supervisor::SpawnWorkload(const Preparation& preparation) {
     if (preparation.meanwhile) TRY(preparation.meanwhile());
     own = OwnNamespaces::Read();
     // Where many are started, all processors have something else to do.
-    if (attached_ && !launch_.init && IsInNamespaces(pid, launch_, own)) moment = Moment::kConfined;
+    const bool seen = attached_ && !launch_.init && IsInNamespaces(pid, launch_, own);
+    moment = seen ? Moment::kConfined : Moment::kBeforeExec;
     return {};
   };
   const Company company{.inspect = inspect,

@@ -6,6 +6,7 @@ import platform
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import termios
@@ -198,6 +199,38 @@ print(len(maps) > 2 and all(maps), b"NUCLEUS_PLACE=" in open(process + "/environ
         world.run("kill", "-TERM", pid)
         process.wait(20)
     assert looked == f"True {again}\n"
+
+
+@pytest.mark.parametrize("before,options", [("", []), ("", ["--memory", "64m"]), ("", ["--init"]), ("ulimit -s 64; ", []), ("taskset -c 0 ", []),
+                                            ("echo 300 > /proc/self/oom_score_adj; ", [])],
+                         ids=["plain", "with a limit of memory", "with an init", "with small stacks", "on one processor", "with a score of the OOM killer"])
+def test_it_starts_and_fails_alike_whatever_its_child_shares_with_it(world, before, options):
+    if "--memory" in options and not cgroup_root():
+        pytest.skip("no cgroup2 for the limit")
+    how = "" if before.startswith("taskset") else "exec "
+    look = f"{before}{how}nucleus run \"$@\""
+    inside = "cat /proc/self/oom_score_adj; nowhere 2>/dev/null; echo $?; exit 7"
+    done = world.run("sh", "-c", look, "sh", *options, "--", "sh", "-c", inside, status=7)
+    assert done.stdout == "0\n127\n" and (not done.stderr or "--memory: not held" in done.stderr)
+    missing = world.run("sh", "-c", look, "sh", *options, "--", "nowhere", status=127)
+    assert "nowhere" in missing.stderr and left(world) == []
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or shutil.which("strace") is None, reason="it is copied on other processors; strace tells")
+@pytest.mark.parametrize("options,shares", [([], True), (["--init"], False), (["--memory", "64m"], False), (["--time-namespace"], False), (["--userns", "auto"], False)])
+def test_its_child_shares_its_memory_where_nobody_is_worse_for_it(world, options, shares):
+    told = world.run("strace", "-f", "-qq", "-e", "trace=clone3", "-e", "signal=none", "nucleus", "run", *options, "--", "true").stderr
+    births = [line for line in told.splitlines() if "CLONE_NEWPID" in line]
+    assert len(births) == 1 and ("CLONE_VM|" in births[0]) == shares, told
+
+
+def test_the_score_of_the_oom_killer_that_a_run_has_is_kept(world):
+    with world.popen("sh", "-c", "echo 300 > /proc/self/oom_score_adj; exec nucleus run --name \"$1\" -- sleep 1000", "sh", world.name("box")) as process:
+        pid = str(running(world)["supervisor_pid"])
+        kept = world.run("cat", f"/proc/{pid}/oom_score_adj").stdout
+        world.run("kill", "-TERM", pid)
+        process.wait(20)
+    assert kept == "300\n"
 
 
 def test_a_terminal_has_to_be_there(world):
