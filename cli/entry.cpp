@@ -55,7 +55,8 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void NucleusBegin(const std:
   if (stack[0] < 2 || !StaysInFront(words + 1) || !IsRoot(after + 1)) return;
   nucleus::process::MapAgain(stack, after + 1);
   if (!MakesNamespace(words + 1)) return;
-  if (auto clone = nucleus::process::TakeClone()) nucleus::netns::NucleusBeginAhead(clone.release());
+  const int clone = nucleus::process::ReleaseClone();
+  if (clone >= 0) nucleus::netns::NucleusBeginAhead(clone);
 }
 
 // The psABI's process initialization: the stack pointer is at argc, rdx is for atexit(3).

@@ -60,20 +60,29 @@ NamespaceAhead::NamespaceAhead(sys::Fd closed) {
 }
 
 NamespaceAhead::~NamespaceAhead() {
+  Drop();
+}
+
+void NamespaceAhead::Drop() {
   Join();
   const sys::Fd not_taken(std::exchange(work_->file, -1));
 }
 
+// To any processor, now that it is waited for.
+void NamespaceAhead::LetGo() {
+  if (const auto thread = work_->thread.load(); thread != 0) sys::Processors().Give(thread);
+}
+
 void NamespaceAhead::Join() {
   if (std::exchange(running_, false)) ::pthread_join(maker_, nullptr);
+  LetGo();
   // The kernel's wake is of a futex that processes may share.
   if (const std::uint32_t thread = work_->thread.load(); thread != 0) WaitWhile(work_->thread, thread, FUTEX_WAIT);
 }
 
 Result<sys::Fd> NamespaceAhead::Take() {
   if (no_thread_) return FailSys("start", "a thread", error_);
-  // Any processor, now that it is waited for.
-  if (const auto thread = work_->thread.load(); thread != 0 && work_->made.load() == 0) sys::Processors().Give(thread);
+  if (work_->made.load() == 0) LetGo();
   WaitWhile(work_->made, 0, FUTEX_WAIT_PRIVATE);
   TRY(Said(work_->not_made));
   return sys::Fd(std::exchange(work_->file, -1));

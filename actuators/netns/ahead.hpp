@@ -27,8 +27,11 @@ class NamespaceAhead {
   Result<sys::Fd> Take();
   // Waits until it is as it should be.
   Result<> Finish();
+  // It is not needed: gives it up, once it is there.
+  void Drop();
 
  private:
+  void LetGo();
   void Join();
 
   AheadWork own_;

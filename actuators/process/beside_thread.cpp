@@ -8,7 +8,6 @@
 #include <sys/syscall.h>
 
 #include <climits>
-#include <system_error>
 
 #include "actuators/sys/clone_onto.hpp"
 #include "actuators/sys/file.hpp"
@@ -22,6 +21,8 @@ namespace {
 // Between what the thread has on its stack while it stands still and what a child has there.
 constexpr std::size_t kGap = 16 << 10;
 constexpr std::size_t kStackSize = 256 << 10;
+// Whatever limit there is on stacks. What it does itself has what is left of it.
+constexpr std::size_t kOwnStackSize = 2 << 20;
 
 std::uintptr_t At(const void* address) {
   return reinterpret_cast<std::uintptr_t>(address);
@@ -43,28 +44,22 @@ bool HasUsualScore() {
   return score && *score == "0\n";
 }
 
-// Of the calling thread's; a limit on stacks makes those of threads small, pthread_create(3).
-std::uintptr_t LowestOfStack() {
-  pthread_attr_t attributes;
-  void* lowest = nullptr;
-  std::size_t size = 0;
-  if (::pthread_getattr_np(::pthread_self(), &attributes) != 0) return UINTPTR_MAX - kGap;
-  ::pthread_attr_getstack(&attributes, &lowest, &size);
-  ::pthread_attr_destroy(&attributes);
-  return At(lowest);
-}
-
 }  // namespace
 
 BesideThread::BesideThread(std::function<Result<>()> work) : work_(std::move(work)) {
-  try {
-    thread_ = std::thread([this] { Run(); });
-    sys::Processors others;
-    loan_.may_look = others.LeaveOwn();
-    if (loan_.may_look) ::pthread_setaffinity_np(thread_.native_handle(), others.size(), others.set());
-  } catch (const std::system_error&) {
-    // Get() does it.
-  }
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setstacksize(&attributes, kOwnStackSize);
+  const auto run = [](void* self) -> void* {
+    static_cast<BesideThread*>(self)->Run();
+    return nullptr;
+  };
+  running_ = ::pthread_create(&thread_, &attributes, run, this) == 0;
+  ::pthread_attr_destroy(&attributes);
+  if (!running_) return;  // Get() does it
+  sys::Processors others;
+  loan_.may_look = others.LeaveOwn();
+  if (loan_.may_look) ::pthread_setaffinity_np(thread_, others.size(), others.set());
 }
 
 void BesideThread::Run() {
@@ -75,28 +70,25 @@ void BesideThread::Run() {
   result_ = work_();
   // The psABI has a thread's pointer to itself where its memory is.
   if (sys::kCanCloneOnto && HasUsualScore()) {
-    const std::uintptr_t stack = At(__builtin_frame_address(0)) - kGap - kStackSize;
-    if (stack >= LowestOfStack() + kGap) {
-      loan_.stack = stack;
-      loan_.stack_size = kStackSize;
-      loan_.memory = static_cast<std::uintptr_t>(::pthread_self());
-    }
+    loan_.stack = At(__builtin_frame_address(0)) - kGap - kStackSize;
+    loan_.stack_size = kStackSize;
+    loan_.memory = static_cast<std::uintptr_t>(::pthread_self());
   }
   Say(done_);
   WaitFor(ends_);
 }
 
 BesideThread::~BesideThread() {
-  if (!thread_.joinable()) return;
+  if (!running_) return;
   Say(ends_);
-  thread_.join();
+  ::pthread_join(thread_, nullptr);
 }
 
 Result<> BesideThread::Get() {
   if (!work_) return {};
-  if (thread_.joinable()) {
+  if (running_) {
     const sys::Processors all;  // now that it is waited for
-    if (done_.load() == 0 && all.size() != 0) ::pthread_setaffinity_np(thread_.native_handle(), all.size(), all.set());
+    if (done_.load() == 0 && all.size() != 0) ::pthread_setaffinity_np(thread_, all.size(), all.set());
     WaitFor(done_);
   } else {
     result_ = work_();

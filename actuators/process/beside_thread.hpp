@@ -5,10 +5,12 @@
 // has to have a stack of its own, and what the C library keeps for a thread (errno): clone(2), CLONE_VM, CLONE_SETTLS.
 #pragma once
 
+#include <pthread.h>
+
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <thread>
 
 #include "spec/core/error.hpp"
 
@@ -43,7 +45,8 @@ class BesideThread {
   Result<> result_;
   Loan loan_;
   std::atomic<std::uint32_t> done_ = 0, ends_ = 0;  // of futex(2)
-  std::thread thread_;
+  pthread_t thread_{};
+  bool running_ = false;
 };
 
 }  // namespace nucleus::process

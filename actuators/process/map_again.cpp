@@ -10,8 +10,12 @@ constinit int kept_clone = -1;  // set before there are constructors
 
 }  // namespace
 
+int ReleaseClone() {
+  return std::exchange(kept_clone, -1);
+}
+
 sys::Fd TakeClone() {
-  return sys::Fd(std::exchange(kept_clone, -1));
+  return sys::Fd(ReleaseClone());
 }
 
 }  // namespace nucleus::process

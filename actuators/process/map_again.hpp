@@ -17,5 +17,6 @@ extern "C" [[gnu::visibility("hidden")]] void MapAgain(const std::uintptr_t* sta
 // The descriptor of the clone, where this process was mapped from it. Once. It is for closing only, by somebody who
 // may wait: with its last descriptor the mount is taken apart, and the kernel waits for all processors.
 sys::Fd TakeClone();
+int ReleaseClone();  // for who has no C library yet; -1: none
 
 }  // namespace nucleus::process

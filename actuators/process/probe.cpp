@@ -203,8 +203,11 @@ Result<Observation> Look(const PartKey& key, const std::string& directory, const
   seen.facts["supervisor"] = found->supervisor != 0 ? "running" : "gone";
   seen.facts["frozen"] = FrozenFact(place.cgroup_root, key);
   if (found->status) {
-    seen.facts["digest"] = found->status->digest.Hex();
-    seen.facts["policy"] = found->status->policy_digest.Hex();
+    // A container in the foreground, which nobody wants again, has none.
+    if (found->status->digest != Digest()) {
+      seen.facts["digest"] = found->status->digest.Hex();
+      seen.facts["policy"] = found->status->policy_digest.Hex();
+    }
     if (!found->status->network.empty()) seen.facts[std::string(kNetworkHelpFact)] = found->status->network;
     AddNotes(*found->status, found->supervisor, seen.notes);
     if (IsOrphaned(*found).value_or(false)) seen.notes["orphaned"] = "1";

@@ -10,9 +10,9 @@ A pointer that is null stays so. What depends on a word of the call is a functio
 """
 import os, pathlib, re
 
-# Memory, clocks and locks of a program, and what a C library does for itself: nothing that a sandbox is made of.
+# Memory, clocks and locks of a program, where its threads run, and what a C library does for itself: nothing that a sandbox is made of.
 LEFT_OUT = {"brk", "mmap", "mprotect", "munmap", "mremap", "madvise", "futex", "rseq", "set_robust_list", "set_tid_address", "arch_prctl",
-            "sched_yield", "getcpu", "clock_gettime", "clock_nanosleep", "rt_sigreturn"}
+            "sched_yield", "sched_getaffinity", "getcpu", "clock_gettime", "clock_nanosleep", "rt_sigreturn"}
 
 CALLS = {
     "access": "p v", "capget": "i8 o24", "capset": "i8 i24", "chdir": "p", "close": "f", "close_range": "v v v", "dup3": "f v v > F",
@@ -25,7 +25,7 @@ CALLS = {
     "mount_setattr": "f p v b4 v", "move_mount": "f p f p v", "newfstatat": "f p o144 v", "open": "p v v > F", "open_tree": "f p v > F",
     "openat": "f p v v > F", "openat2": "f p b3 v > F", "personality": "v", "pivot_root": "p p", "pread64": "f O2 v v", "prlimit64": "v v i16 o16",
     "read": "f O2 v", "readlink": "p O2 v", "readlinkat": "f p O3 v", "rename": "p p", "renameat": "f p f p", "renameat2": "f p f p v",
-    "rmdir": "p", "rt_sigprocmask": "v i8 o8 v", "sched_getaffinity": "v v O1", "sendto": "f b2 v v v v", "sethostname": "b1 v", "setns": "f v", "setpriority": "v v v",
+    "rmdir": "p", "rt_sigprocmask": "v i8 o8 v", "sendto": "f b2 v v v v", "sethostname": "b1 v", "setns": "f v", "setpriority": "v v v",
     "setresgid": "v v v", "setresuid": "v v v", "setsid": "", "signalfd4": "f b2 v v > F", "socket": "v v v > F", "stat": "p o144",
     "statfs": "p o120", "statx": "f p v v o256", "symlinkat": "s f p", "sysinfo": "o112", "umask": "v", "umount2": "p v", "uname": "o390",
     "unlink": "p", "unlinkat": "f p v", "unshare": "v", "write": "f b2 v",

@@ -265,9 +265,12 @@ class Recorder:
             self.left[name] += 1
             return
         if name == "sched_setaffinity" and args[0] in self.tape.pids:
-            op = Op(APART)
-            op.stream = self.tape.pids[args[0]]
-            task.ops.append(op)
+            apart = self.keeps_apart(task, args)
+            if apart:
+                op = Op(APART)
+                op.stream = self.tape.pids[args[0]]
+                task.ops.append(op)
+            (self.kept if apart else self.left)[name] += 1
             return
         if name == "exit_group" or name == "poll" and args[2] & 0xffffffff == 0xffffffff:
             self.begin()
@@ -342,6 +345,11 @@ class Recorder:
         wait = self.word(AWAIT, task, args[0])
         if not task.ops or (task.ops[-1].number, task.ops[-1].out) != (AWAIT, wait.out):  # not one that goes on
             task.ops.append(wait)
+
+    def keeps_apart(self, task, args):
+        """Whether a thread is to run on another processor than ours; that it may run on any is for one that is late."""
+        mask = int.from_bytes(self.read(task, args[2], args[1]), "little")
+        return any(not mask >> processor & 1 for processor in os.sched_getaffinity(0))
 
     def word(self, what, task, address):
         op = Op(what)

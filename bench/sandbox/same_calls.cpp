@@ -60,7 +60,7 @@ int processes[kStreams], threads[kStreams];
 int ends[kStreams];  // the kernel clears it when the thread is gone
 int said[kWords];    // what threads wait for
 Word own = 0;        // the first process
-int failed = 0;
+int failed[2];       // in the first process; in the one that it made
 alignas(64) char scratch[kStreams][kScratchSize];
 alignas(64) char stacks[kStreams][kStackSize];
 
@@ -120,7 +120,7 @@ void TakeAway() {
 // The first thread to fail ends all; another one waits for that.
 [[noreturn]] void End(const Call& call, long result) {
   const bool launched = static_cast<Word>(System(SYS_getpid)) != own;
-  while (__atomic_exchange_n(&failed, 1, __ATOMIC_ACQ_REL) != 0)
+  while (__atomic_exchange_n(&failed[launched], 1, __ATOMIC_ACQ_REL) != 0)
     System(launched ? SYS_exit_group : SYS_sched_yield, 125);
   Tell(call, result);
   if (!launched) {
@@ -326,7 +326,8 @@ void Play(std::uint32_t stream) {
       call->number == kSay ? Say(call->out) : Await(call->out);
       continue;
     }
-    if (__atomic_load_n(&failed, __ATOMIC_RELAXED) != 0) End(*call, 0);
+    if ((__atomic_load_n(&failed[0], __ATOMIC_RELAXED) | __atomic_load_n(&failed[1], __ATOMIC_RELAXED)) != 0)
+      End(*call, 0);
     Word args[6];
     for (int i = 0; i < 6; ++i) args[i] = Argument(*call, i, room);
     const long result = Make(*call, args);

@@ -136,7 +136,9 @@ class OwnContainer {
     PassWatchdogOn(launch);
     const std::string record = Encode(launch), id = launch.id, group_directory = launch.cgroup;
     // A user namespace of its own has no power over what was made before it: over the rules of a bridge it shall not.
-    if (ahead != nullptr && !launch.host_network && (bridge_ != nullptr || !launch.user_namespace.enabled)) {
+    const bool takes =
+        ahead != nullptr && !launch.host_network && (bridge_ != nullptr || !launch.user_namespace.enabled);
+    if (takes) {
       // Nobody else needs to find it: a descriptor of ours keeps it, for a start after the first too.
       network_ = TRY(ahead->Take());
       if (bridge_ != nullptr) {
@@ -145,8 +147,6 @@ class OwnContainer {
         TRY(Bridge());
       }
       launch.netns = "/proc/self/fd/" + std::to_string(network_.get());
-    } else {
-      ahead = nullptr;
     }
     std::optional<WalkProgress> progress;
     process::Preparation preparation;
@@ -169,7 +169,9 @@ class OwnContainer {
     if (!service_.memory) preparation.loan = [&beside] { return beside.loan(); };
     preparation.meanwhile = [&]() -> Result<> {
       if (!is_kept) TRY(keep());
-      return ahead != nullptr ? ahead->Finish() : Result<>();
+      if (takes) return ahead->Finish();
+      if (ahead != nullptr) ahead->Drop();
+      return {};
     };
     auto supervisor = process::Supervisor::Attach(directory_, lock_, std::move(launch), preparation);
     if (!supervisor) return Fail(std::move(supervisor).error());
@@ -206,9 +208,9 @@ class OwnContainer {
   Result<> Bridge() {
     return bridge_->Make(side_, service_, network_, [this](std::string_view words) { console_.Warn(words); });
   }
-  // What runs that were killed have left, when ours has ended; others look before they start. Of many a few are looked
-  // at: others come after us. One call where there is nobody else: a directory of a tmpfs has a link more for each that
-  // is in it.
+  // What runs that were killed have left, when ours has ended; others look before they start. Of many a few are
+  // looked at: others come after us. One call where there is nobody else: a directory of a tmpfs has a link more for
+  // each that is in it.
   void TidyUp() {
     constexpr std::size_t kMost = 4;
     struct stat all{};
