@@ -208,9 +208,9 @@ std::string Fault(const Option& option, const std::string& value) {
 }
 
 // Without CLI11's own --help, which is made for each and would make a locale first.
-class Options : public CLI::App {
+class PlainApp : public CLI::App {
  public:
-  Options() : CLI::App("", "", nullptr) {}
+  PlainApp() : CLI::App("", "", nullptr) {}
 };
 
 void AddOption(CLI::App& app, const Option& option, Arguments& arguments) {
@@ -263,7 +263,7 @@ std::variant<Arguments, UsageError> ParseOptions(const Command& command, Words w
   words.erase(dashes, words.end());
 
   const std::string name(command.name);
-  Options app;
+  PlainApp app;
   for (const auto options : {std::span<const Option* const>(command.options), CommonOptions()}) {
     for (const Option* option : options)
       if (MayBeGiven(*option, words)) AddOption(app, *option, arguments);

@@ -79,7 +79,6 @@ AheadWork* TakeBegun() {
 }
 
 void NucleusBeginAhead(int closed) {
-  if (!sys::kCanCloneOnto) return;
   AheadWork& work = begun_work;
   work.closed = closed;
   work.file = -1;
