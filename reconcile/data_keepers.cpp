@@ -17,8 +17,8 @@ std::string Normal(std::string_view path) {
 
 }  // namespace
 
-void DataKeepers::Add(std::string_view path, std::string owner) {
-  owners_.try_emplace(Normal(path), std::move(owner));
+void DataKeepers::Add(std::string_view path, std::string_view owner) {
+  owners_.try_emplace(Normal(path), owner);
 }
 
 std::string DataKeepers::Of(std::string_view path) const {

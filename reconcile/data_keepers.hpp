@@ -12,7 +12,7 @@ namespace nucleus::reconcile {
 
 class DataKeepers {
  public:
-  void Add(std::string_view path, std::string owner);  // of several of one path the first is named
+  void Add(std::string_view path, std::string_view owner);  // of several of one path the first is named
 
   // Who has this directory, one above it or one below it; "" for nobody.
   [[nodiscard]] std::string Of(std::string_view path) const;
