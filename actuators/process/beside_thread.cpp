@@ -22,15 +22,16 @@ namespace {
 constexpr std::size_t kGap = 16 << 10;
 constexpr std::size_t kStackSize = 256 << 10;
 // Whatever limit there is on stacks. What it does itself has what is left of it.
-constexpr std::size_t kOwnStackSize = 2 << 20;
+constexpr std::size_t kOwnStackSize = 512 << 10;
 
 std::uintptr_t At(const void* address) {
   return reinterpret_cast<std::uintptr_t>(address);
 }
 
 // Without errno, which is the child's meanwhile. The kernel is asked in any case: who records its calls sees the wait.
-void WaitFor(std::atomic<std::uint32_t>& word) {
-  do sys::RawCall(SYS_futex, At(&word), FUTEX_WAIT_PRIVATE, 0);
+// every: looks by itself; null: it is woken.
+void WaitFor(std::atomic<std::uint32_t>& word, const timespec* every = nullptr) {
+  do sys::RawCall(SYS_futex, At(&word), FUTEX_WAIT_PRIVATE, 0, At(every));
   while (word.load() == 0);
 }
 void Say(std::atomic<std::uint32_t>& word) {
@@ -75,13 +76,19 @@ void BesideThread::Run() {
     loan_.memory = static_cast<std::uintptr_t>(::pthread_self());
   }
   Say(done_);
-  WaitFor(ends_);
+  constexpr timespec kNowAndThen{.tv_sec = 0, .tv_nsec = 100'000'000};
+  WaitFor(ends_, &kNowAndThen);
 }
 
 BesideThread::~BesideThread() {
   if (!running_) return;
   Say(ends_);
   ::pthread_join(thread_, nullptr);
+}
+
+void BesideThread::TakeBack() {
+  loan_.stack_size = 0;
+  ends_.store(1);
 }
 
 Result<> BesideThread::Get() {

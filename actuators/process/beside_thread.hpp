@@ -38,6 +38,9 @@ class BesideThread {
   // ours: the score of the OOM killer, which processes of one memory have together.
   [[nodiscard]] const Loan* loan() const { return loan_.stack_size == 0 ? nullptr : &loan_; }
 
+  // Nothing more is lent. The thread ends when it next looks, which is soon, and costs who calls this nothing.
+  void TakeBack();
+
  private:
   void Run();
 

@@ -27,6 +27,7 @@
 #include "actuators/sys/living_thread.hpp"
 #include "actuators/sys/openat2.hpp"
 #include "actuators/sys/pass_fd.hpp"
+#include "actuators/sys/process.hpp"
 
 namespace nucleus::process {
 
@@ -226,6 +227,20 @@ pid_t CloneOnLoan(std::uint64_t flags, int cgroup, int* pidfd, const Loan& loan,
 
 Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& request);
 
+// One that could not be let go on, for why.
+Result<Running> NotReleased(Buffers& data, const Stdio& stdio, const CloneRequest& request, const Running& running,
+                            Error why) {
+  const bool dead = why.sys_errno == EPIPE || sys::WaitForExit(running.pidfd, 0).value_or(false);
+  if (!dead) sys::PidfdSendSignal(running.pidfd.get(), SIGKILL);
+  const int status = Reap(running.pid);
+  if (dead && KilledAtBirth(request, {}, status)) {
+    CloneRequest again = request;
+    again.join = true;
+    return Start(data, stdio, again);
+  }
+  return Fail(std::move(why));
+}
+
 // What the child said, as a result of Spawn().
 Result<Running> Conclude(Buffers& data, const Stdio& stdio, const CloneRequest& request, Running running,
                          const ChildAnswer& answer, const sys::Fd& terminal) {
@@ -333,10 +348,8 @@ Result<Running> Start(Buffers& data, const Stdio& stdio, const CloneRequest& req
   terminal.child.reset();
   listener_end.reset();
   if (user) {
-    if (auto released = Release(data, request, running, channel.parent); !released) {
-      KillAndReap(running);
-      return Fail(std::move(released).error());
-    }
+    if (auto released = Release(data, request, running, channel.parent); !released)
+      return NotReleased(data, stdio, request, running, std::move(released).error());
   }
   if (auto done = company.meanwhile ? company.meanwhile(running.pid) : Result<>(); !done) {
     KillAndReap(running);

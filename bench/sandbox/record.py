@@ -361,6 +361,9 @@ class Recorder:
         told = {what: {op.out for stream in self.tape.streams for op in stream.ops if op.number == what} for what in (SAY, AWAIT)}
         for stream in self.tape.streams:
             stream.ops = [op for op in stream.ops if op.number != SAY or op.out in told[AWAIT]]
+            while stream.ops and NAMES.get(stream.ops[-1].number) in ("exit", "rt_sigprocmask") and any(
+                    op.number == AWAIT and op.out not in told[SAY] for op in stream.ops):  # it has looked by itself, and ended
+                stream.ops.pop()
             if any(op.number == AWAIT and op.out not in told[SAY] for op in stream.ops[:-1]):
                 raise Unknown("a wait for what nobody has said: try again")
         if len(self.words_at) > WORDS:

@@ -175,6 +175,7 @@ class OwnContainer {
     };
     auto supervisor = process::Supervisor::Attach(directory_, lock_, std::move(launch), preparation);
     if (!supervisor) return Fail(std::move(supervisor).error());
+    beside.TakeBack();
     for (const auto& warning : supervisor->warnings()) console_.Warn(warning);
     // Where the terminal is the workload's, it makes no new lines of its own.
     const std::string end = service_.tty ? "\r\n" : "\n";

@@ -169,6 +169,22 @@ def test_a_signal_ends_also_what_is_started_again_otherwise(world):
     assert left(world) == []
 
 
+# Its group has been killed once by then, and the kernel lets no child be born there.
+@pytest.mark.parametrize("options", [[], ["--init"], ["--rootless"], ["--time-namespace"]], ids=["plain", "with an init", "rootless", "in its own time"])
+def test_every_start_after_the_first_comes_about(world, options):
+    starts = world.directory / "starts"
+    starts.mkdir()
+    starts.chmod(0o777)
+    again = "echo once >> /starts/all; test $(wc -l < /starts/all) -lt 4 || exec sleep 1000; exit 3"
+    with world.popen("nucleus", "run", "--name", world.name("box"), *options, "--restart", "on-failure", "--volume", f"{starts}:/starts:rw", "--",
+                     "sh", "-c", again) as process:
+        until(lambda: (starts / "all").exists() and (starts / "all").read_text().count("once") == 4)
+        row = running(world)
+        assert row["restarts"] == 3
+        world.run("kill", "-TERM", str(row["supervisor_pid"]))
+        process.wait(20)
+
+
 def test_the_hosts_null_device_is_not_handed_over(world):
     with open("/dev/null", "r+b") as null:
         done = run(world, "--", "python3", "-c", "import os\ntry: os.fchmod(0, 0o666)\nexcept OSError as e: print(e.errno)", stdin=null)
