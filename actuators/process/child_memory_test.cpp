@@ -131,19 +131,22 @@ TEST_P(MemoryTest, OfOneThatIsMadeOnceMoreIsAsTheFirstHadIt) {
   launch.cgroup = group;
   const Prepared prepared = Prepare(launch).value();
   const Buffers& data = prepared.buffers();
-  int made = 0;
-  const auto kill_first = [&](pid_t pid) -> Result<> {
-    if (++made > 1) return {};
-    ::usleep(300);
-    ::kill(pid, SIGKILL);
-    return {};
-  };
-  const auto running = Spawn(prepared, {}, {.meanwhile = kill_first, .loan = lent});
-  ASSERT_TRUE(running) << running.error().Message();
-  int status = 0;
-  ::waitpid(running->pid, &status, __WALL);
-  EXPECT_EQ(WEXITSTATUS(status), 7);
+  // Where it is slow to be killed it is ready by then, and its end is that of a workload: once more.
+  int made = 0, status = 0;
+  for (int tries = 0; made < 2 && tries < 100; ++tries) {
+    made = 0;
+    const auto kill_first = [&](pid_t pid) -> Result<> {
+      if (++made > 1) return {};
+      ::usleep(tries % 2 == 0 ? 300 : 0);
+      ::kill(pid, SIGKILL);
+      return {};
+    };
+    const auto running = Spawn(prepared, {}, {.meanwhile = kill_first, .loan = lent});
+    ASSERT_TRUE(running) << running.error().Message();
+    ::waitpid(running->pid, &status, __WALL);
+  }
   EXPECT_EQ(made, 2);
+  EXPECT_EQ(WEXITSTATUS(status), 7);
   EXPECT_LE(data.own_device_count, data.own_devices.size());
   EXPECT_EQ(::rmdir(group.c_str()), 0);
 }
