@@ -26,7 +26,8 @@ TEST(DataKeepers, NamesWhoHasADirectoryOneAboveOrOneBelow) {
   EXPECT_EQ(DataKeepers().Of("/"), "");
 }
 
-RC_GTEST_PROP(DataKeepers, AgreeWithComparingEachPair, (const std::vector<std::string>& texts, const std::string& asked)) {
+RC_GTEST_PROP(DataKeepers, AgreeWithComparingEachPair,
+              (const std::vector<std::string>& texts, const std::string& asked)) {
   const auto path = [](std::string text) {
     for (char& c : text) c = "/ab-"[static_cast<unsigned char>(c) % 4];
     std::string normal = std::filesystem::path("/" + text).lexically_normal();
