@@ -48,15 +48,10 @@ NamespaceAhead::NamespaceAhead(sys::Fd closed) {
     return nullptr;
   };
   own_.closed = closed.get();
-  const int error = ::pthread_create(&maker_, &attributes, run, &own_);
+  error_ = ::pthread_create(&maker_, &attributes, run, &own_);
   ::pthread_attr_destroy(&attributes);
-  running_ = error == 0;
-  if (running_) {
-    (void)closed.release();
-  } else {
-    no_thread_ = true;
-    error_ = error;
-  }
+  running_ = error_ == 0;
+  if (running_) (void)closed.release();
 }
 
 NamespaceAhead::~NamespaceAhead() {
@@ -81,7 +76,7 @@ void NamespaceAhead::Join() {
 }
 
 Result<sys::Fd> NamespaceAhead::Take() {
-  if (no_thread_) return FailSys("start", "a thread", error_);
+  if (error_ != 0) return FailSys("start", "a thread", error_);
   if (work_->made.load() == 0) LetGo();
   WaitWhile(work_->made, 0, FUTEX_WAIT_PRIVATE);
   TRY(Said(work_->not_made));

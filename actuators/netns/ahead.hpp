@@ -38,8 +38,7 @@ class NamespaceAhead {
   AheadWork* work_ = nullptr;
   pthread_t maker_{};
   bool running_ = false;  // the maker
-  bool no_thread_ = false;
-  int error_ = 0;  // why there is none
+  int error_ = 0;         // why there is no thread
 };
 
 }  // namespace nucleus::netns
